@@ -1,0 +1,156 @@
+//! Every way a request can end: the status code, the stable word, one line of text and whether to try again.
+
+use std::fmt;
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $code:literal $word:literal $text:literal),* $(,)?) => {
+        /// How a request ended. The word is stable: clients, metrics and logs use it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::EnumIter)]
+        pub enum Reason {
+            $(#[doc = concat!(stringify!($code), " `", $word, "`: ", $text, ".")] $name),*
+        }
+
+        impl Reason {
+            /// The status code.
+            #[must_use]
+            pub const fn code(self) -> u16 {
+                match self { $(Self::$name => $code),* }
+            }
+
+            /// The stable word; unique within its status code.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word),* }
+            }
+
+            /// One line for people.
+            #[must_use]
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+
+            /// The reason with this code and word.
+            #[must_use]
+            pub fn find(code: u16, word: &str) -> Option<Self> {
+                match (code, word) { $(($code, $word) => Some(Self::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+reasons! {
+    Ok = 200 "ok" "the container did its work",
+    BadSlug = 400 "bad_slug" "a track or exercise slug is not valid",
+    BadId = 400 "bad_id" "the job's id is not valid",
+    BadVersion = 400 "bad_version" "the container version is not valid",
+    BadTimeout = 400 "bad_timeout" "the time-out is not valid",
+    BadUri = 400 "bad_uri" "the submission's URI is not valid or not allowed",
+    UnsafeKey = 400 "unsafe_key" "the submission has a file name that is not safe",
+    InputSize = 400 "input_size" "the submission is too large",
+    InputCount = 400 "input_count" "the submission has too many files",
+    WallTime = 401 "wall_time" "the container ran too long",
+    CpuTime = 401 "cpu_time" "the container used too much processor time",
+    StdoutLimit = 402 "stdout_limit" "the container wrote too much to its standard output",
+    StderrLimit = 402 "stderr_limit" "the container wrote too much to its standard error",
+    FileSize = 402 "file_size" "the container wrote too large a file",
+    ResultSize = 402 "result_size" "the result file is too large",
+    OomKilled = 403 "oom_killed" "the container used too much memory",
+    Killed = 403 "killed" "the container was killed from outside",
+    SyscallBlocked = 403 "syscall_blocked" "the container was killed for a system call that is not allowed",
+    RouterInternal = 500 "internal" "the router failed",
+    UnknownAction = 501 "unknown_action" "there is no such action",
+    NotJson = 502 "not_json" "the message is not one JSON object",
+    MissingFields = 502 "missing_fields" "a required field is missing",
+    BadField = 502 "bad_field" "a field has the wrong type",
+    UnknownTrack = 502 "unknown_track" "the channel has no such track",
+    TooLarge = 502 "too_large" "the message is too large",
+    NoWorker = 503 "no_worker" "no worker can serve this",
+    QueueFull = 503 "queue_full" "too many jobs are waiting",
+    RouterDraining = 503 "draining" "the router is shutting down",
+    StoreUnavailable = 503 "store_unavailable" "the deployed versions or the registry cannot be read now",
+    QueueDeadline = 504 "queue_deadline" "no worker was free in time",
+    WorkerLost = 504 "worker_lost" "the worker was lost, and there is no time or attempt left",
+    Deadline = 504 "deadline" "there was no answer in time",
+    NotDeployed = 505 "not_deployed" "the container version is not deployed",
+    Forbidden = 506 "forbidden" "this peer may not do that",
+    WorkerInternal = 510 "internal" "the worker failed",
+    WorkerDraining = 510 "draining" "the worker is leaving",
+    CanaryFailed = 510 "canary_failed" "the worker cannot run a known good job",
+    Poison = 510 "poison" "the job was running on two workers when they were lost",
+    NotUnpacked = 511 "not_unpacked" "the container version is not ready on the worker",
+    UnpackRejected = 511 "unpack_rejected" "the image was refused",
+    PullFailed = 511 "pull_failed" "the image could not be pulled",
+    NoEntry = 511 "no_entry" "the image has no entry script",
+    Download = 512 "download" "the submission could not be fetched",
+    Mount = 512 "mount" "the container's file system could not be made",
+    Cgroup = 512 "cgroup" "the limits could not be set",
+    Launch = 512 "launch" "the container could not be started",
+    HostResources = 512 "host_resources" "the machine has not enough left",
+    ExitCode = 513 "exit_code" "the container exited with a code other than 0",
+    Signal = 513 "signal" "the container was ended by a signal",
+    Missing = 514 "missing" "the container wrote no result",
+    NotRegular = 514 "not_regular" "the result is not a regular file",
+    BadEncoding = 514 "bad_encoding" "the result is not UTF-8",
+    Malformed = 514 "malformed" "the result is not JSON",
+    TooDeep = 514 "too_deep" "the result is nested too deeply",
+}
+
+impl Reason {
+    /// True for 200 only.
+    #[must_use]
+    pub const fn is_ok(self) -> bool {
+        matches!(self, Self::Ok)
+    }
+
+    /// True if the same request may well succeed when it is sent again: at once for 503 and 504, after a wait for
+    /// 511 and 512.
+    #[must_use]
+    pub const fn is_retryable(self) -> bool {
+        matches!(self.code(), 503 | 504 | 511 | 512)
+    }
+
+    /// True if the verdict says something lasting of the submission, so that its answer may be replayed.
+    #[must_use]
+    pub const fn is_storable(self) -> bool {
+        matches!(self.code(), 200 | 400..=403 | 513 | 514)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use strum::IntoEnumIterator;
+
+    #[test]
+    fn code_and_word_name_one_reason() {
+        let all: BTreeSet<_> = Reason::iter().map(|r| (r.code(), r.word())).collect();
+        assert_eq!(all.len(), Reason::iter().count());
+        for reason in Reason::iter() {
+            assert_eq!(Reason::find(reason.code(), reason.word()), Some(reason));
+        }
+        assert_eq!(Reason::find(200, "internal"), None);
+    }
+
+    #[test]
+    fn the_table_is_what_the_reference_lists() {
+        let table: Vec<String> = Reason::iter()
+            .map(|r| {
+                format!(
+                    "{} {} {} | {}",
+                    r.code(),
+                    r.word(),
+                    if r.is_retryable() { "retry" } else { "-" },
+                    r.text()
+                )
+            })
+            .collect();
+        insta::assert_snapshot!(table.join("\n"));
+    }
+}

@@ -1,0 +1,173 @@
+//! Container versions (image tags) and digests, and the two joined.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::Error;
+
+macro_rules! string_serde {
+    ($name:ident) => {
+        impl TryFrom<String> for $name {
+            type Error = Error;
+            fn try_from(value: String) -> Result<Self, Error> {
+                value.parse()
+            }
+        }
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.to_string()
+            }
+        }
+    };
+}
+
+/// An image tag of one channel and track: `git-<40 hex>`, or an older name: 40 hex alone or `sha-<40 hex>`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ContainerVersion(String);
+
+impl ContainerVersion {
+    /// The tag as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ContainerVersion {
+    type Err = Error;
+    fn from_str(value: &str) -> Result<Self, Error> {
+        let sha = value.strip_prefix("git-").or_else(|| value.strip_prefix("sha-")).unwrap_or(value);
+        if is_lower_hex(sha, 40) {
+            Ok(Self(value.to_owned()))
+        } else {
+            Err(Error::new("container version", value, "git-<40 hex>, sha-<40 hex> or <40 hex>"))
+        }
+    }
+}
+
+impl fmt::Display for ContainerVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+string_serde!(ContainerVersion);
+
+/// A content digest, `sha256:<64 hex>`; no other algorithm is taken.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digest(String);
+
+impl Digest {
+    /// A digest of 32 bytes that were computed here.
+    #[must_use]
+    pub fn from_sha256(bytes: &[u8; 32]) -> Self {
+        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        Self(format!("sha256:{hex}"))
+    }
+
+    /// `sha256:<64 hex>`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The 64 hex digits; safe as a file name.
+    #[must_use]
+    pub fn hex(&self) -> &str {
+        self.0.get("sha256:".len()..).unwrap_or_default()
+    }
+}
+
+impl FromStr for Digest {
+    type Err = Error;
+    fn from_str(value: &str) -> Result<Self, Error> {
+        if value.strip_prefix("sha256:").is_some_and(|hex| is_lower_hex(hex, 64)) {
+            Ok(Self(value.to_owned()))
+        } else {
+            Err(Error::new("digest", value, "sha256:<64 hex>"))
+        }
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+string_serde!(Digest);
+
+/// A container version with the digest it was resolved to, written `git-…@sha256:…`; the digest may be missing
+/// in a configuration that nobody resolved yet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PinnedVersion {
+    /// The tag.
+    pub version: ContainerVersion,
+    /// What the tag named when it was deployed.
+    pub digest: Option<Digest>,
+}
+
+impl FromStr for PinnedVersion {
+    type Err = Error;
+    fn from_str(value: &str) -> Result<Self, Error> {
+        match value.split_once('@') {
+            Some((version, digest)) => Ok(Self { version: version.parse()?, digest: Some(digest.parse()?) }),
+            None => Ok(Self { version: value.parse()?, digest: None }),
+        }
+    }
+}
+
+impl fmt::Display for PinnedVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.digest {
+            Some(digest) => write!(f, "{}@{digest}", self.version),
+            None => self.version.fmt(f),
+        }
+    }
+}
+
+string_serde!(PinnedVersion);
+
+fn is_lower_hex(value: &str, length: usize) -> bool {
+    value.len() == length && value.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    #[rstest]
+    #[case(format!("git-{SHA}"), true)]
+    #[case(format!("sha-{SHA}"), true)]
+    #[case(SHA.to_owned(), true)]
+    #[case(format!("v-{SHA}"), false)]
+    #[case("latest".to_owned(), false)]
+    #[case(SHA.to_uppercase(), false)]
+    #[case(format!("git-{SHA}/.."), false)]
+    #[case(String::new(), false)]
+    fn versions(#[case] value: String, #[case] valid: bool) {
+        assert_eq!(value.parse::<ContainerVersion>().is_ok(), valid);
+    }
+
+    #[test]
+    fn pinned_versions_round_trip() {
+        let digest = Digest::from_sha256(&[7; 32]);
+        for text in [format!("git-{SHA}"), format!("git-{SHA}@{digest}")] {
+            assert_eq!(text.parse::<PinnedVersion>().unwrap().to_string(), text);
+        }
+        assert!(format!("git-{SHA}@sha256:00").parse::<PinnedVersion>().is_err());
+    }
+
+    #[test]
+    fn a_digest_gives_its_hex() {
+        assert_eq!(Digest::from_sha256(&[0xab; 32]).hex(), "ab".repeat(32));
+    }
+}
