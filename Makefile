@@ -27,14 +27,14 @@ build: setup ## Compile everything
 	$(BUILD)
 
 images: setup
-	@examples/build.sh $(IMAGES) $(CACHE)
+	@examples/build.sh --also-next python $(IMAGES) $(CACHE)
 
 demo: build images ## Run real Ruby and Python submissions through router, workers and runc
 	$(SUDO) $(CARGO_TARGET_DIR)/debug/trackyard local demo --examples examples --images $(IMAGES)
 
 test: lint build images ## Run every test: unit, property, simulation, integration with the real parts
 	TRACKYARD_TEST_IMAGES=$(IMAGES) cargo test --workspace --all-features --locked
-	examples/check.sh
+	examples/check.py
 
 lint: setup deny ## Check format, lints, shell scripts and dependencies
 	cargo fmt --all --check
