@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint fmt bench deny
+.PHONY: help setup build images demo test lint deny fmt docs bench
 
 CACHE ?= $(or $(TRACKYARD_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/trackyard)
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
@@ -46,6 +46,9 @@ deny:
 
 fmt: ## Format the code
 	cargo fmt --all
+
+docs: ## Write the generated parts of the docs anew
+	TRACKYARD_WRITE_DOCS=1 cargo test -p trackyard-protocol --all-features --locked --test reference
 
 bench: setup ## Measure against zmq_proxy, runc and tar; writes docs/benchmarks.md
 	cargo build --release --workspace --locked
