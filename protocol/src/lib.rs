@@ -1,14 +1,23 @@
 //! The words that Trackyard's parts and its clients share. No I/O, but for the `client` module (feature `client`).
 //!
-//! - names that are checked once: [`name`], [`channel`], [`version`], [`uri`], [`quantity`], [`limits`]
+//! - names that are checked once: [`name`], [`channel`], [`version`], [`uri`], [`quantity`], [`limits`], [`token`]
+//! - what a client says and gets: [`frame`], [`request`], [`answer`]
 //! - how a request can end: [`reason`]
+//! - what routers and workers say to each other: [`worker`]
 //! - where images and submissions are: [`source`]
 
+pub mod answer;
 pub mod channel;
+#[cfg(feature = "client")]
+pub mod client;
+pub mod frame;
 pub mod limits;
 pub mod name;
 pub mod quantity;
 pub mod reason;
+pub mod request;
 pub mod source;
+pub mod token;
 pub mod uri;
 pub mod version;
+pub mod worker;

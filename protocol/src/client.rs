@@ -1,0 +1,110 @@
+//! A small blocking client: one DEALER socket, many requests in flight, answers matched by `context.id`.
+
+use std::time::{Duration, Instant};
+
+use crate::answer::Answer;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The socket cannot be made or used; a bad address, for one.
+    #[error("cannot talk to {address}: {source}")]
+    Socket {
+        /// The router's client address.
+        address: String,
+        /// What libzmq says.
+        source: zmq::Error,
+    },
+    /// Nothing came in time.
+    #[error("no answer from {address} within {waited:?}; is a router listening there?")]
+    TimedOut {
+        /// The router's client address.
+        address: String,
+        /// How long this client waited.
+        waited: Duration,
+    },
+    /// What came is not an answer.
+    #[error("{address} sent what is not an answer: {why}")]
+    NotAnAnswer {
+        /// The router's client address.
+        address: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// A connection to a router's client port.
+pub struct Client {
+    socket: zmq::Socket,
+    address: String,
+}
+
+impl Client {
+    /// Connects to `address`, such as `tcp://127.0.0.1:5555`. Does not wait for the router.
+    ///
+    /// # Errors
+    /// If the address is not one.
+    pub fn connect(address: &str) -> Result<Self, Error> {
+        let socket =
+            connect(address).map_err(|source| Error::Socket { address: address.to_owned(), source })?;
+        Ok(Self { socket, address: address.to_owned() })
+    }
+
+    /// Sends one request.
+    ///
+    /// # Errors
+    /// If the socket's queue is full for five seconds: nobody listens there.
+    pub fn send(&self, request: &serde_json::Value) -> Result<(), Error> {
+        self.socket
+            .send_multipart([b"".to_vec(), request.to_string().into_bytes()], 0)
+            .map_err(|e| self.error(e))
+    }
+
+    /// Waits for the next answer, to whichever request.
+    ///
+    /// # Errors
+    /// If none comes within `wait`, or what comes is not an answer.
+    pub fn receive(&self, wait: Duration) -> Result<Answer, Error> {
+        let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+        let ready = self.socket.poll(zmq::POLLIN, millis).map_err(|e| self.error(e))?;
+        if ready == 0 {
+            return Err(Error::TimedOut { address: self.address.clone(), waited: wait });
+        }
+        let frames = self.socket.recv_multipart(zmq::DONTWAIT).map_err(|e| self.error(e))?;
+        let body = frames.last().map(Vec::as_slice).unwrap_or_default();
+        serde_json::from_slice(body)
+            .map_err(|e| Error::NotAnAnswer { address: self.address.clone(), why: e.to_string() })
+    }
+
+    /// Sends one request and waits for its answer; answers to others are dropped.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send) and [`receive`](Self::receive).
+    pub fn request(&self, request: &serde_json::Value, wait: Duration) -> Result<Answer, Error> {
+        self.send(request)?;
+        let until = Instant::now() + wait;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let answer = self.receive(left).map_err(|error| match error {
+                Error::TimedOut { address, .. } => Error::TimedOut { address, waited: wait },
+                other => other,
+            })?;
+            if request.get("id").is_none() || answer.context.get("id") == request.get("id") {
+                return Ok(answer);
+            }
+        }
+    }
+
+    fn error(&self, source: zmq::Error) -> Error {
+        Error::Socket { address: self.address.clone(), source }
+    }
+}
+
+fn connect(address: &str) -> Result<zmq::Socket, zmq::Error> {
+    let socket = zmq::Context::new().socket(zmq::DEALER)?;
+    socket.set_linger(0)?;
+    socket.set_sndtimeo(5_000)?;
+    socket.set_heartbeat_ivl(5_000)?;
+    socket.connect(address)?;
+    Ok(socket)
+}

@@ -1,0 +1,181 @@
+//! What a router says to a worker.
+
+use serde::{Deserialize, Serialize};
+
+use super::{DecodeError, TrackVersion, frame, json, unknown, word};
+use crate::channel::Channel;
+use crate::limits::Limits;
+use crate::name::{ExerciseSlug, JobId, TrackSlug};
+use crate::source::{ImageSource, InputPolicy};
+use crate::token::{Epoch, JobKey, Token};
+use crate::uri::InputUri;
+use crate::version::PinnedVersion;
+
+/// A message from a router.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FromRouter {
+    /// The answer to `Hello`: what to prepare and how to behave.
+    Welcome(Box<Welcome>),
+    /// The versions to have ready from now on.
+    Desired(Desired),
+    /// A job for a free slot.
+    Job(Box<Job>),
+    /// A result arrived; the worker may forget it.
+    Ack(Acknowledge),
+    /// Nobody waits for this attempt any more.
+    Cancel(Cancel),
+    /// Take no more jobs, finish those in hand, then leave or bootstrap again.
+    Drain(Drain),
+    /// Still here.
+    Heartbeat,
+    /// The router does not know this worker.
+    SayHello,
+}
+
+/// What a worker must know of a router.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The version of these words.
+    pub protocol: u32,
+    /// This start of the router.
+    pub epoch: Epoch,
+    /// The versions to have ready, for the worker's channel and topics.
+    pub desired: Vec<TrackVersion>,
+    /// Where images are.
+    pub images: ImageSource,
+    /// Where submissions may come from.
+    pub inputs: InputPolicy,
+    /// Milliseconds between heartbeats.
+    pub heartbeat_ms: u64,
+    /// Milliseconds of silence after which the other side is lost.
+    pub silence_ms: u64,
+}
+
+/// The versions to have ready. Those first in the list are wanted first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desired {
+    /// The versions, for the worker's channel and topics.
+    pub versions: Vec<TrackVersion>,
+}
+
+/// A job, every field checked by the router.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// This attempt.
+    pub token: Token,
+    /// The job's key.
+    pub key: JobKey,
+    /// Counts from 1.
+    pub attempt: u32,
+    /// The client's id; for logs only.
+    pub id: JobId,
+    /// The channel.
+    pub channel: Channel,
+    /// The track.
+    pub track: TrackSlug,
+    /// The exercise.
+    pub exercise: ExerciseSlug,
+    /// The container version with its digest.
+    pub version: PinnedVersion,
+    /// Where the submission is.
+    pub input: InputUri,
+    /// The limits to apply, `execution_timeout` already in `wall`.
+    pub limits: Limits,
+    /// Milliseconds for everything before the container starts.
+    pub setup_ms: u64,
+    /// Milliseconds from dispatch to the router's own deadline of this attempt.
+    pub total_ms: u64,
+}
+
+/// Acknowledges a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledge {
+    /// Which.
+    pub token: Token,
+    /// What became of it.
+    pub ack: Ack,
+}
+
+/// What became of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ack {
+    /// Delivered or kept.
+    Stored,
+    /// Nobody needs it.
+    Dropped,
+}
+
+/// Ends an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancel {
+    /// Which.
+    pub token: Token,
+}
+
+/// Ends a worker's work, or starts it anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    /// What to do once no job is in hand.
+    pub then: Then,
+}
+
+/// What a drained worker does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Then {
+    /// Leave.
+    Exit,
+    /// Ask for its configuration again.
+    Bootstrap,
+}
+
+impl FromRouter {
+    /// The message's word.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Welcome(_) => "Welcome",
+            Self::Desired(_) => "Desired",
+            Self::Job(_) => "Job",
+            Self::Ack(_) => "Ack",
+            Self::Cancel(_) => "Cancel",
+            Self::Drain(_) => "Drain",
+            Self::Heartbeat => "Heartbeat",
+            Self::SayHello => "SayHello",
+        }
+    }
+
+    /// The message's frames.
+    #[must_use]
+    pub fn encode(&self) -> Vec<Vec<u8>> {
+        let body = match self {
+            Self::Welcome(welcome) => frame(welcome),
+            Self::Desired(desired) => frame(desired),
+            Self::Job(job) => frame(job),
+            Self::Ack(ack) => frame(ack),
+            Self::Cancel(cancel) => frame(cancel),
+            Self::Drain(drain) => frame(drain),
+            Self::Heartbeat | Self::SayHello => b"{}".to_vec(),
+        };
+        vec![self.word().as_bytes().to_vec(), body]
+    }
+
+    /// Reads a message's frames.
+    ///
+    /// # Errors
+    /// For anything that [`encode`](Self::encode) would not have made, but for added fields.
+    pub fn decode<F: AsRef<[u8]>>(frames: &[F]) -> Result<Self, DecodeError> {
+        Ok(match word(frames)? {
+            "Welcome" => Self::Welcome(json("Welcome", frames)?),
+            "Desired" => Self::Desired(json("Desired", frames)?),
+            "Job" => Self::Job(json("Job", frames)?),
+            "Ack" => Self::Ack(json("Ack", frames)?),
+            "Cancel" => Self::Cancel(json("Cancel", frames)?),
+            "Drain" => Self::Drain(json("Drain", frames)?),
+            "Heartbeat" => Self::Heartbeat,
+            "SayHello" => Self::SayHello,
+            other => return Err(unknown(other)),
+        })
+    }
+}

@@ -1,0 +1,177 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::channel::{Channel, Topics};
+use crate::limits::Limits;
+use crate::reason::Reason;
+use crate::source::{ImageSource, ImageSourceKind, InputPolicy};
+use crate::token::{Epoch, Incarnation, JobKey, Token};
+
+const VERSION: &str = "git-0123456789abcdef0123456789abcdef01234567";
+
+fn token() -> Token {
+    Token { epoch: Epoch(0xfeed), sequence: 7 }
+}
+
+fn track_version() -> TrackVersion {
+    let digest = "ab".repeat(32);
+    TrackVersion {
+        track: "ruby".parse().unwrap(),
+        version: format!("{VERSION}@sha256:{digest}").parse().unwrap(),
+    }
+}
+
+fn worker_words() -> Vec<FromWorker> {
+    let hello = Hello {
+        protocol: PROTOCOL,
+        name: "ruby-1".parse().unwrap(),
+        incarnation: Incarnation(1),
+        pool: Some("ruby-pool".parse().unwrap()),
+        channel: Channel::TestRunners,
+        topics: Topics::from_iter(["ruby".parse().unwrap()]),
+        slots: 2,
+        versions: vec![track_version()],
+        jobs: vec![HeldJob { token: token(), key: JobKey(9), state: HeldState::Running }],
+        bootstrap: Some(Epoch(0xfeed)),
+        draining: false,
+        release: "0.1.0".to_owned(),
+    };
+    let failed = VersionFailed {
+        version: track_version(),
+        reason: "pull_failed".to_owned(),
+        status_code: 511,
+        message: "no such manifest".to_owned(),
+        retrying: true,
+    };
+    let result = JobResult {
+        token: token(),
+        key: JobKey(9),
+        verdict: Verdict::new(Reason::Ok, ""),
+        usage: Usage { wall_ms: 812, ..Usage::default() },
+        response: br#"{"version":2}"#.to_vec(),
+        context: br#"{"exit_status":0}"#.to_vec(),
+    };
+    vec![
+        FromWorker::Hello(Box::new(hello)),
+        FromWorker::Ready(track_version()),
+        FromWorker::Failed(failed),
+        FromWorker::Unready(track_version()),
+        FromWorker::Accepted(Accepted { token: token() }),
+        FromWorker::Result(Box::new(result)),
+        FromWorker::Returned(Returned { token: token(), why: "draining".to_owned() }),
+        FromWorker::Heartbeat(Load { busy: 1 }),
+        FromWorker::Draining,
+        FromWorker::Goodbye,
+    ]
+}
+
+fn router_words() -> Vec<FromRouter> {
+    let welcome = Welcome {
+        protocol: PROTOCOL,
+        epoch: Epoch(0xfeed),
+        desired: vec![track_version()],
+        images: ImageSource {
+            kind: ImageSourceKind::Layout,
+            location: "/var/lib/trackyard/images".to_owned(),
+            repositories: BTreeMap::from([(Channel::TestRunners, "{track}-test-runner".to_owned())]),
+        },
+        inputs: InputPolicy {
+            buckets: vec!["submissions".to_owned()],
+            endpoint: Some("http://127.0.0.1:9000".to_owned()),
+            path_style: true,
+            allowed_folders: vec![PathBuf::from("/srv/in")],
+        },
+        heartbeat_ms: 1000,
+        silence_ms: 3000,
+    };
+    let job = Job {
+        token: token(),
+        key: JobKey(9),
+        attempt: 1,
+        id: "42".parse().unwrap(),
+        channel: Channel::TestRunners,
+        track: "ruby".parse().unwrap(),
+        exercise: "two-fer".parse().unwrap(),
+        version: track_version().version,
+        input: "s3://submissions/42".parse().unwrap(),
+        limits: Limits::default(),
+        setup_ms: 15_000,
+        total_ms: 40_000,
+    };
+    vec![
+        FromRouter::Welcome(Box::new(welcome)),
+        FromRouter::Desired(Desired { versions: vec![track_version()] }),
+        FromRouter::Job(Box::new(job)),
+        FromRouter::Ack(Acknowledge { token: token(), ack: Ack::Stored }),
+        FromRouter::Cancel(Cancel { token: token() }),
+        FromRouter::Drain(Drain { then: Then::Bootstrap }),
+        FromRouter::Heartbeat,
+        FromRouter::SayHello,
+    ]
+}
+
+/// The golden file: it may gain lines and fields, but what is there must stay readable.
+fn golden(messages: &[Vec<Vec<u8>>]) -> String {
+    let line = |frames: &Vec<Vec<u8>>| {
+        frames.iter().map(|f| String::from_utf8(f.clone()).unwrap()).collect::<Vec<_>>().join(" | ")
+    };
+    messages.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_words_on_the_wire() {
+    let worker: Vec<_> = worker_words().into_iter().map(FromWorker::encode).collect();
+    let router: Vec<_> = router_words().iter().map(FromRouter::encode).collect();
+    insta::assert_snapshot!("worker_words", golden(&worker));
+    insta::assert_snapshot!("router_words", golden(&router));
+}
+
+#[test]
+fn every_word_round_trips() {
+    for message in worker_words() {
+        assert_eq!(FromWorker::decode(message.clone().encode()).unwrap(), message);
+    }
+    for message in router_words() {
+        assert_eq!(FromRouter::decode(&message.encode()).unwrap(), message);
+    }
+}
+
+#[test]
+fn added_fields_are_ignored_and_unknown_words_told_apart() {
+    let known = FromRouter::decode(&[
+        b"Ack".to_vec(),
+        format!(r#"{{"token":"{}","ack":"stored","new":1}}"#, token()).into(),
+    ]);
+    assert!(matches!(known, Ok(FromRouter::Ack(_))));
+    assert!(
+        matches!(FromWorker::decode(vec![b"Dance".to_vec()]), Err(DecodeError::UnknownWord(w)) if w == "Dance")
+    );
+}
+
+#[test]
+fn an_unknown_reason_counts_as_a_failed_worker() {
+    let verdict = Verdict { status_code: 299, reason: "new".to_owned(), message: String::new() };
+    assert_eq!(verdict.known_reason(), Reason::WorkerInternal);
+}
+
+#[test]
+fn too_large_a_message_is_refused_before_it_is_read() {
+    let frames = vec![b"Hello".to_vec(), vec![b' '; MAX_MESSAGE_BYTES]];
+    assert!(matches!(FromWorker::decode(frames), Err(DecodeError::TooLarge(_))));
+}
+
+proptest! {
+    #[test]
+    fn any_frames_give_a_message_or_an_error(
+        word in prop::sample::select(vec!["Hello", "Result", "Ready", "Job", "Welcome", "Ack", "Heartbeat", "x"]),
+        rest in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..5),
+    ) {
+        let mut frames = vec![word.as_bytes().to_vec()];
+        frames.extend(rest);
+        let _ = FromRouter::decode(&frames);
+        let _ = FromWorker::decode(frames);
+    }
+}
