@@ -1,1 +1,3 @@
-//! placeholder
+//! The parts of `trackyard-worker`.
+
+pub mod store;
