@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 /// User and system time of `pid` so far.
-pub fn used(pid: u32) -> io::Result<Duration> {
+pub(crate) fn used(pid: u32) -> io::Result<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |index: usize| fields.get(index).and_then(|f| f.parse::<u64>().ok()).unwrap_or_default();
@@ -14,7 +14,7 @@ pub fn used(pid: u32) -> io::Result<Duration> {
 }
 
 /// The most memory that `pid` had resident, in bytes.
-pub fn peak_memory(pid: u32) -> io::Result<u64> {
+pub(crate) fn peak_memory(pid: u32) -> io::Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kibibytes = line.and_then(|l| l.split_whitespace().next()).and_then(|n| n.parse::<u64>().ok());

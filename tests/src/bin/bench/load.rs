@@ -9,27 +9,27 @@ use rustix::event::epoll;
 use crate::zmtp::Connection;
 
 /// What one run of the load gave.
-pub struct Measured {
+pub(crate) struct Measured {
     /// Answers a second.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// The median time of a request.
-    pub p50: Duration,
+    pub(crate) p50: Duration,
     /// Processor time of the process under load, for each answer.
-    pub cpu: Duration,
+    pub(crate) cpu: Duration,
 }
 
 /// How the load is made.
 #[derive(Clone, Copy)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// Connections.
-    pub connections: usize,
+    pub(crate) connections: usize,
     /// Requests in flight on each.
-    pub in_flight: usize,
+    pub(crate) in_flight: usize,
 }
 
 /// Loads `address` for `time` and charges it the processor time of `pid`. Every request has an id of its own, which
 /// starts with `prefix`; every answer must be a 200.
-pub fn run(
+pub(crate) fn run(
     address: SocketAddr,
     pid: u32,
     shape: Shape,

@@ -5,15 +5,16 @@
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::print_stderr,
-    clippy::cast_possible_truncation,
     reason = "a measuring tool: it prints, and it may stop at a broken assumption"
 )]
 
 mod child;
 mod cpu;
 mod job;
+mod jobs;
 mod load;
 mod peers;
+mod pull;
 mod ratio;
 mod report;
 mod throughput;

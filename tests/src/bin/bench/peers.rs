@@ -13,7 +13,7 @@ use crate::job::{DIGEST, RESPONSE, VERSION};
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 /// libzmq's proxy between two ports, until killed.
-pub fn proxy(clients: &str, workers: &str) -> Outcome {
+pub(crate) fn proxy(clients: &str, workers: &str) -> Outcome {
     let context = zmq::Context::new();
     let front = context.socket(zmq::ROUTER)?;
     let back = context.socket(zmq::DEALER)?;
@@ -28,7 +28,7 @@ pub fn proxy(clients: &str, workers: &str) -> Outcome {
 }
 
 /// `count` workers that send back what they get, until killed.
-pub fn mirrors(address: &str, count: usize) -> Outcome {
+pub(crate) fn mirrors(address: &str, count: usize) -> Outcome {
     let sockets = connect(address, count)?;
     let mut items: Vec<_> = sockets.iter().map(|s| s.as_poll_item(zmq::POLLIN)).collect();
     loop {
@@ -43,7 +43,7 @@ pub fn mirrors(address: &str, count: usize) -> Outcome {
 }
 
 /// `count` workers with `slots` each, whose jobs take no time, until killed.
-pub fn echo(address: &str, count: usize, slots: u32) -> Outcome {
+pub(crate) fn echo(address: &str, count: usize, slots: u32) -> Outcome {
     let sockets = connect(address, count)?;
     for (index, socket) in sockets.iter().enumerate() {
         socket.send_multipart(hello(index, slots)?.encode(), 0)?;

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Median, least and largest of the rounds' ratios.
 #[derive(Debug, Clone, Copy)]
-pub struct Ratio {
+pub(crate) struct Ratio {
     median: f64,
     least: f64,
     largest: f64,
@@ -12,7 +12,7 @@ pub struct Ratio {
 
 impl Ratio {
     /// The ratios of the rounds; at least one.
-    pub fn of(rounds: impl Iterator<Item = f64>) -> Self {
+    pub(crate) fn of(rounds: impl Iterator<Item = f64>) -> Self {
         let mut rounds: Vec<f64> = rounds.collect();
         rounds.sort_by(f64::total_cmp);
         Self { median: rounds[rounds.len() / 2], least: rounds[0], largest: rounds[rounds.len() - 1] }

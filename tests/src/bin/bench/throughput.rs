@@ -2,11 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
-use crate::child::{self, Running};
+use e2e::config::Config;
+use e2e::router::Router;
+use e2e::wait::wait_until;
+
+use crate::child::{self, Running, free_address};
 use crate::job::{DIGEST, VERSION};
 use crate::load::{self, Measured, Shape};
 use crate::ratio::Ratio;
@@ -17,27 +19,32 @@ const SLOTS: u32 = 64;
 
 /// A thing to load: a process in the middle and its workers.
 struct Subject {
-    middle: Running,
-    _workers: Running,
+    pid: u32,
     clients: SocketAddr,
+    _processes: Processes,
+}
+
+enum Processes {
+    Proxy { _workers: Running, _proxy: Running },
+    Router { _workers: Running, _router: Box<Router> },
 }
 
 /// One line of the report: what was measured, router by proxy.
-pub struct Line {
+pub(crate) struct Line {
     /// The load.
-    pub load: &'static str,
+    pub(crate) load: &'static str,
     /// Answers a second.
-    pub rate: Ratio,
+    pub(crate) rate: Ratio,
     /// Median time of a request.
-    pub p50: Ratio,
+    pub(crate) p50: Ratio,
     /// Processor time of the middle process for each request.
-    pub cpu: Ratio,
+    pub(crate) cpu: Ratio,
 }
 
 /// Measures everything.
-pub fn measure(folder: &Path) -> io::Result<Vec<Line>> {
+pub(crate) fn measure() -> io::Result<Vec<Line>> {
     let proxy = start_proxy()?;
-    let router = start_router(folder)?;
+    let router = start_router()?;
     let shapes = [
         ("8 connections × 125 in flight", Shape { connections: 8, in_flight: 125 }),
         ("1000 connections × 1 in flight", Shape { connections: 1000, in_flight: 1 }),
@@ -62,43 +69,37 @@ fn line(load: &'static str, shape: Shape, router: &Subject, proxy: &Subject) -> 
 
 fn run(subject: &Subject, shape: Shape, round: usize) -> io::Result<Measured> {
     let prefix = format!("r{round}c{}", shape.connections);
-    load::run(subject.clients, subject.middle.pid(), shape, Duration::from_secs(2), &prefix)
+    load::run(subject.clients, subject.pid, shape, Duration::from_secs(2), &prefix)
 }
 
 fn start_proxy() -> io::Result<Subject> {
-    let (clients, workers) = (child::free_port()?, child::free_port()?);
-    let middle = child::role(&["proxy", &tcp(clients), &tcp(workers)])?;
-    child::wait_for(clients)?;
-    let workers = child::role(&["mirrors", &tcp(workers), &WORKERS.to_string()])?;
-    Ok(Subject { middle, _workers: workers, clients })
+    let (clients, workers) = (free_address(), free_address());
+    let proxy = child::role(&["proxy", &tcp(clients), &tcp(workers)])?;
+    child::wait_for(clients);
+    let mirrors = child::role(&["mirrors", &tcp(workers), &WORKERS.to_string()])?;
+    let pid = proxy.pid();
+    Ok(Subject { pid, clients, _processes: Processes::Proxy { _workers: mirrors, _proxy: proxy } })
 }
 
-fn start_router(folder: &Path) -> io::Result<Subject> {
-    let (clients, workers, admin) = (child::free_port()?, child::free_port()?, child::free_port()?);
-    let config = format!(
-        "images: {{kind: layout, location: {images}}}\n\
-         inputs: {{buckets: [submissions]}}\n\
-         queue: {{max_wait: 30s}}\n\
-         container_versions: {{test_runners: {{ruby: ['{VERSION}@{DIGEST}']}}}}\n",
-        images = folder.display(),
-    );
-    let config = child::file(folder, "router.yml", &config)?;
-    let mut command = Command::new(child::sibling("trackyard-router")?);
-    command.arg(config).args(["--clients", &tcp(clients), "--workers", &tcp(workers)]);
-    command.args(["--admin", &admin.to_string()]).env("TRACKYARD_LOG", "warn");
-    let middle = Running::start(&mut command)?;
-    child::wait_for(clients)?;
-    let workers = child::role(&["echo", &tcp(workers), &WORKERS.to_string(), &SLOTS.to_string()])?;
-    let subject = Subject { middle, _workers: workers, clients };
-    // The router dispatches nothing for its first seconds: the first answer tells that they are over.
-    load::run(
+fn start_router() -> io::Result<Subject> {
+    let folder = tempfile::tempdir()?;
+    let pinned = format!("{VERSION}@{DIGEST}");
+    let config = Config::layout(folder.path())
+        .deployed("test_runners", "ruby", &[&pinned])
+        .bucket("submissions", "http://127.0.0.1:9");
+    let mut router = Router::start(&config);
+    let workers = child::role(&["echo", &router.workers(), &WORKERS.to_string(), &SLOTS.to_string()])?;
+    let clients = router.clients().trim_start_matches("tcp://").parse().map_err(io::Error::other)?;
+    let pid = router.process().id();
+    let one = Shape { connections: 1, in_flight: 1 };
+    wait_until(Duration::from_secs(30), "a first answer of an echo worker", || {
+        load::run(clients, pid, one, Duration::from_millis(50), "w").is_ok()
+    });
+    Ok(Subject {
+        pid,
         clients,
-        subject.middle.pid(),
-        Shape { connections: 1, in_flight: 1 },
-        Duration::from_secs(3),
-        "w",
-    )?;
-    Ok(subject)
+        _processes: Processes::Router { _workers: workers, _router: Box::new(router) },
+    })
 }
 
 fn tcp(address: SocketAddr) -> String {

@@ -9,7 +9,7 @@ const COMMAND: u8 = 4;
 const MORE: u8 = 1;
 
 /// A connection past its handshake. Non-blocking.
-pub struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     inbound: Vec<u8>,
     read_to: usize,
@@ -18,7 +18,7 @@ pub struct Connection {
 
 impl Connection {
     /// Connects and shakes hands, blocking.
-    pub fn open(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         let mut greeting = [0_u8; GREETING];
@@ -39,12 +39,12 @@ impl Connection {
     }
 
     /// The descriptor to wait for.
-    pub fn stream(&self) -> &TcpStream {
+    pub(crate) fn stream(&self) -> &TcpStream {
         &self.stream
     }
 
     /// Queues `[empty, body]`.
-    pub fn queue(&mut self, body: &[u8]) {
+    pub(crate) fn queue(&mut self, body: &[u8]) {
         self.outbound.extend_from_slice(&[MORE, 0]);
         match u8::try_from(body.len()) {
             Ok(short) => self.outbound.extend_from_slice(&[0, short]),
@@ -57,7 +57,7 @@ impl Connection {
     }
 
     /// Sends what is queued, as far as the kernel takes it.
-    pub fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         while !self.outbound.is_empty() {
             match self.stream.write(&self.outbound) {
                 Ok(sent) => drop(self.outbound.drain(..sent)),
@@ -69,7 +69,7 @@ impl Connection {
     }
 
     /// Reads what is there and hands each message's last frame to `answer`.
-    pub fn receive(&mut self, mut answer: impl FnMut(&[u8])) -> io::Result<()> {
+    pub(crate) fn receive(&mut self, mut answer: impl FnMut(&[u8])) -> io::Result<()> {
         loop {
             if self.read_to == self.inbound.len() {
                 self.inbound.resize(self.inbound.len() * 2, 0);
