@@ -1,7 +1,6 @@
 //! One run: start, watch, kill, collect, judge.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -14,7 +13,7 @@ use super::error::Error;
 use super::ids::COUNT;
 use super::outcome::{Outcome, Usage};
 use super::owner;
-use super::runc::{self, Container, NotStarted, Runtime};
+use super::runc::{self, Container, NotStarted};
 use super::slot::{Place, Prepared, Run, Workspace};
 use super::spec;
 use super::verdict::{Cause, End, ExecFault, Facts, judge};
@@ -46,7 +45,7 @@ struct Remains {
 /// Runs a prepared job.
 pub(super) async fn run(
     prepared: Prepared<'_>,
-    place: &Arc<Place>,
+    place: &Place,
     run: &Run,
     cancel: &CancellationToken,
 ) -> Outcome {
@@ -83,7 +82,7 @@ pub(super) async fn run(
         }
         Err(NotStarted::Fault(error)) => seen.fault = Some(error),
     }
-    let remains = remains(prepared.workspace, Arc::clone(place), run, &limits).await;
+    let remains = remains(prepared.workspace, run, &limits).await;
     let (stdout, stderr) = (stdout.finish().await, stderr.finish().await);
     conclude(Job { limits: &limits, setup, run }, seen, remains, stdout, stderr)
 }
@@ -110,16 +109,7 @@ async fn start(
         limits: &prepared.limits,
     };
     let spec = spec::spec(&container).map_err(Error::launch("describe the container"))?;
-    runtime(place).start(&spec, stdout, stderr).await
-}
-
-fn runtime(place: &Place) -> Runtime {
-    Runtime {
-        runc: place.host.entered.config.runc.clone(),
-        state: place.bench().join("runc"),
-        bundle: place.folder.join("bundle"),
-        id: format!("slot-{}", place.number),
-    }
+    prepared.workspace.runtime.start(&spec, stdout, stderr).await
 }
 
 impl Seen {
@@ -151,7 +141,7 @@ impl Seen {
 }
 
 /// Ends what still runs, reads what it used and wrote, and removes all that the job had.
-async fn remains(workspace: Workspace, place: Arc<Place>, run: &Run, limits: &Limits) -> Remains {
+async fn remains(workspace: Workspace, run: &Run, limits: &Limits) -> Remains {
     let (entry, limits) = (run.entry, limits.clone());
     let work = move || {
         if let Err(error) = workspace.group.kill() {
@@ -160,7 +150,6 @@ async fn remains(workspace: Workspace, place: Arc<Place>, run: &Run, limits: &Li
         let counters = workspace.group.counters();
         let collected = collect::collect(workspace.job_folder.as_fd(), entry, &limits);
         drop(workspace);
-        runtime(&place).forget();
         Remains { counters, collected, fault: None }
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {

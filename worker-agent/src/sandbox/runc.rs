@@ -23,7 +23,9 @@ const LAUNCH_DEADLINE: Duration = Duration::from_secs(10);
 const LOG_MAX: u64 = 64 << 10;
 
 /// A slot's folders for `runc`.
-#[derive(Debug, Clone)]
+///
+/// Dropped, once the container's processes and control group are gone, it removes what `runc` keeps of it.
+#[derive(Debug)]
 pub(crate) struct Runtime {
     pub(crate) runc: PathBuf,
     /// Its state of all containers.
@@ -118,14 +120,19 @@ impl Runtime {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// Removes what `runc` keeps of a container whose processes and control group are gone.
-    pub(crate) fn forget(&self) {
+    fn forget(&self) {
         let state = self.state.join(&self.id);
         if let Err(error) = fs::remove_dir_all(&state)
             && error.kind() != io::ErrorKind::NotFound
         {
             tracing::error!(state = %state.display(), %error, "the state of a container is left behind");
         }
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.forget();
     }
 }
 
@@ -179,6 +186,18 @@ impl Container {
         let status = status.ok_or(io::ErrorKind::WouldBlock)?;
         let signal = || status.terminating_signal().map(End::Signal);
         Ok(status.exit_status().map(End::Exit).or_else(signal).ok_or(io::ErrorKind::InvalidData)?)
+    }
+}
+
+/// A container that nobody waits for any more is killed, and does not stay as a zombie.
+impl Drop for Container {
+    fn drop(&mut self) {
+        self.kill();
+        let Ok(pidfd) = self.pidfd.get_ref().try_clone() else { return };
+        let wait = move |options| waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED | options);
+        if let Ok(None) = wait(WaitIdOptions::NOHANG) {
+            std::thread::spawn(move || wait(WaitIdOptions::empty()));
+        }
     }
 }
 

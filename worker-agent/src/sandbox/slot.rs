@@ -1,7 +1,7 @@
 //! Room for one job at a time: its container's file systems and limits, the run, and what remains.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use super::ids::IdRange;
 use super::mounts::{Mounts, Size, open_folder};
 use super::outcome::Outcome;
 use super::run;
+use super::runc::Runtime;
 
 /// A job's image, ready on this machine.
 #[derive(Debug, Clone)]
@@ -87,6 +88,7 @@ impl Slot {
 #[derive(Debug)]
 pub(super) struct Workspace {
     pub(super) group: JobGroup,
+    pub(super) runtime: Runtime,
     pub(super) job_folder: OwnedFd,
     _mounts: Mounts,
     _busy: OwnedMutexGuard<()>,
@@ -106,7 +108,7 @@ impl Workspace {
         let user_namespace = place.host.maps_layers.then(|| place.user_namespace.as_fd());
         mounts.overlay(&place.rootfs(), layers, &place.folder.join("skeleton"), user_namespace)?;
         let job_folder = open_folder(&place.job_folder())?;
-        Ok(Self { group, job_folder, _mounts: mounts, _busy: busy })
+        Ok(Self { group, runtime: place.runtime(), job_folder, _mounts: mounts, _busy: busy })
     }
 }
 
@@ -117,6 +119,15 @@ impl Place {
 
     pub(super) fn tmp(&self) -> PathBuf {
         self.folder.join("tmp")
+    }
+
+    fn runtime(&self) -> Runtime {
+        Runtime {
+            runc: self.host.entered.config.runc.clone(),
+            state: self.host.entered.bench.join("runc"),
+            bundle: self.folder.join("bundle"),
+            id: format!("slot-{}", self.number),
+        }
     }
 
     pub(super) fn rootfs(&self) -> PathBuf {
@@ -152,11 +163,5 @@ impl Prepared<'_> {
     pub async fn run(self, run: &Run, cancel: CancellationToken) -> Outcome {
         let place = Arc::clone(&self.slot.0);
         run::run(self, &place, run, &cancel).await
-    }
-}
-
-impl Place {
-    pub(super) fn bench(&self) -> &Path {
-        &self.host.entered.bench
     }
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::Pid;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use trackyard_protocol::channel::Channel;
@@ -22,7 +23,7 @@ pub(crate) struct Machine {
     pub(crate) host: Host,
     slot: RefCell<Slot>,
     base: PathBuf,
-    work: tempfile::TempDir,
+    work: PathBuf,
 }
 
 /// One job, as a test writes it.
@@ -36,6 +37,7 @@ pub(crate) struct Job {
     pub(crate) layer: Option<PathBuf>,
     pub(crate) env: Vec<String>,
     pub(crate) cancel: CancellationToken,
+    pub(crate) caller_leaves_after: Duration,
 }
 
 impl Job {
@@ -50,6 +52,7 @@ impl Job {
             layer: None,
             env: Vec::new(),
             cancel: CancellationToken::new(),
+            caller_leaves_after: Duration::from_secs(60),
         }
     }
 
@@ -60,11 +63,11 @@ impl Job {
 }
 
 impl Machine {
-    pub(crate) fn enter() -> Self {
+    /// The sandbox of a worker with this folder.
+    pub(crate) fn enter(work: &Path) -> Self {
         assert!(Path::new("/bin/busybox").exists(), "no /bin/busybox: apt-get install busybox-static");
-        let work = tempfile::tempdir().unwrap();
         let config = SandboxConfig {
-            workdir: work.path().to_owned(),
+            workdir: work.to_owned(),
             worker: WorkerName::new("sandbox-test").unwrap(),
             slots: 1,
             runc: "/usr/sbin/runc".into(),
@@ -76,38 +79,46 @@ impl Machine {
         let host =
             Host::detect(entered).unwrap_or_else(|error| panic!("this machine cannot run jobs: {error}"));
         let slot = RefCell::new(host.slots().unwrap().remove(0));
-        let base = work.path().join("base");
-        make_base(&base);
+        let base = work.join("base");
+        if !base.exists() {
+            make_base(&base);
+        }
         let runtime = Runtime::new().unwrap();
-        Self { runtime, host, slot, base, work }
+        Self { runtime, host, slot, base, work: work.to_owned() }
     }
 
     /// Runs a job whose submission is its script.
     pub(crate) fn run(&self, job: &Job) -> Outcome {
-        self.run_while(job, || async {})
+        self.run_while(job, || async {}).unwrap()
     }
 
-    /// Runs a job, and something else beside it.
-    pub(crate) fn run_while<F: Future<Output = ()>>(&self, job: &Job, beside: impl FnOnce() -> F) -> Outcome {
+    /// Runs a job, and something else beside it. None if the caller left.
+    pub(crate) fn run_while<F: Future<Output = ()>>(
+        &self,
+        job: &Job,
+        beside: impl FnOnce() -> F,
+    ) -> Option<Outcome> {
         let entry = Entry::candidates(job.channel).next().unwrap();
         let layers = std::iter::once(self.base.clone()).chain(job.layer.clone()).collect();
         let rootfs = Rootfs { layers, env: job.env.clone() };
-        let run = Run {
-            entry,
-            exercise: ExerciseSlug::new("two-fer").unwrap(),
-            cpu_time: job.cpu_time.unwrap_or_else(|| job.limits.cpu_time()),
-        };
+        let exercise = ExerciseSlug::new("two-fer").unwrap();
+        let cpu_time = job.cpu_time.unwrap_or_else(|| job.limits.cpu_time());
+        let run = Run { entry, exercise, cpu_time };
         let mut slot = self.slot.borrow_mut();
         self.runtime.block_on(async {
             let prepared = slot.prepare(&rootfs, &job.limits).await.unwrap();
             fs::write(prepared.job_folder_path().join("job.sh"), &job.script).unwrap();
-            tokio::join!(prepared.run(&run, job.cancel.clone()), beside()).0
+            let run = async {
+                let running = prepared.run(&run, job.cancel.clone());
+                tokio::time::timeout(job.caller_leaves_after, running).await
+            };
+            tokio::join!(run, beside()).0.ok()
         })
     }
 
     /// A fresh folder for a layer.
     pub(crate) fn layer(&self, name: &str) -> PathBuf {
-        let layer = self.work.path().join(name);
+        let layer = self.work.join(name);
         fs::create_dir_all(&layer).unwrap();
         layer
     }
@@ -117,6 +128,18 @@ impl Machine {
         let mut found = Vec::new();
         find_groups(Path::new("/sys/fs/cgroup"), &mut found);
         found
+    }
+
+    /// The processes of the running job, once it has come to a `sleep`.
+    pub(crate) async fn processes() -> Vec<Pid> {
+        loop {
+            let pids: Vec<Pid> = Self::groups().iter().flat_map(|group| processes_in(group)).collect();
+            let name = |pid: &Pid| fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero()));
+            if pids.iter().any(|pid| name(pid).is_ok_and(|name| name == "sleep\n")) {
+                return pids;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     pub(crate) fn assert_nothing_left(&self) {
@@ -133,6 +156,11 @@ impl Machine {
         let outcome = self.run(&Job::new("echo '{}' > $2/results.json"));
         assert_eq!(outcome.reason.word(), "ok", "{outcome:?}");
     }
+}
+
+fn processes_in(group: &Path) -> Vec<Pid> {
+    let text = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    text.lines().filter_map(|line| Pid::from_raw(line.parse().unwrap())).collect()
 }
 
 fn make_base(base: &Path) {

@@ -5,11 +5,13 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "all of this is test code")]
 
 mod attacks;
+mod endings;
 mod machine;
 mod output;
 mod verdicts;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::process::ExitCode;
 
 use machine::Machine;
@@ -19,7 +21,7 @@ type Scenario = (&'static str, fn(&Machine));
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let scenarios: Vec<Scenario> = [verdicts::ALL, output::ALL, attacks::ALL].concat();
+    let scenarios: Vec<Scenario> = [verdicts::ALL, output::ALL, attacks::ALL, endings::ALL].concat();
     if arguments.iter().any(|argument| argument == "--list") {
         for (name, _) in &scenarios {
             println!("{name}: test");
@@ -27,7 +29,12 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
-    let machine = Machine::enter();
+    if let Some(work) = filter.and_then(|argument| argument.strip_prefix(endings::WORKER)) {
+        endings::worker(Path::new(work));
+        return ExitCode::SUCCESS;
+    }
+    let work = tempfile::tempdir().unwrap();
+    let machine = Machine::enter(work.path());
     let chosen = scenarios.iter().filter(|(name, _)| filter.is_none_or(|part| name.contains(part.as_str())));
     let mut failed = 0;
     for (name, scenario) in chosen {

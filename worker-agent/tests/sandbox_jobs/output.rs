@@ -18,7 +18,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ("malformed_empty", |m| expect(m, ": > $2/results.json", 514, "malformed")),
     ("too_deep", |m| expect(m, "yes [ | head -n 60000 > $2/results.json", 514, "too_deep")),
     ("result_size", |m| expect(m, "head -c 512001 /dev/zero > $2/results.json", 402, "result_size")),
-    ("result_size_sparse", |m| expect(m, "truncate -s 200m $2/results.json", 402, "result_size")),
+    ("result_size_sparse", |m| expect(m, "truncate -s 200M $2/results.json", 402, "result_size")),
     ("representation", representation),
 ];
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use rustix::process::{Signal, kill_process};
 use tokio_util::sync::CancellationToken;
 use trackyard_protocol::quantity::Bytes;
 use trackyard_worker::sandbox::Outcome;
@@ -115,28 +116,11 @@ fn oom_killed_by_filling_tmp(machine: &Machine) {
 /// A KILL from outside of the container that the worker did not send.
 fn killed(machine: &Machine) {
     let outcome = machine.run_while(&Job::new("sleep 100"), || async {
-        for pid in first_processes().await {
-            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        for pid in Machine::processes().await {
+            kill_process(pid, Signal::KILL).unwrap();
         }
     });
-    expect(&outcome, 403, "killed");
-}
-
-/// The processes of the job, once the shell has become `sleep`'s parent.
-async fn first_processes() -> Vec<rustix::process::Pid> {
-    loop {
-        let groups = Machine::groups();
-        let memory =
-            groups.iter().find(|group| group.starts_with("/sys/fs/cgroup/memory") || groups.len() == 1);
-        let pids = memory.map(|group| fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default());
-        let pids: Vec<i32> =
-            pids.iter().flat_map(|text| text.lines()).map(|pid| pid.parse().unwrap()).collect();
-        let name = |pid: &i32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        if pids.iter().any(|pid| name(pid) == "sleep\n") {
-            return pids.into_iter().filter_map(rustix::process::Pid::from_raw).collect();
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    expect(&outcome.unwrap(), 403, "killed");
 }
 
 fn syscall_blocked(machine: &Machine) {
@@ -181,9 +165,10 @@ fn signal(machine: &Machine) {
 fn cancelled(machine: &Machine) {
     let job = Job { cancel: CancellationToken::new(), ..Job::new("sleep 100") };
     let outcome = machine.run_while(&job, || async {
-        first_processes().await;
+        Machine::processes().await;
         job.cancel.cancel();
     });
+    let outcome = outcome.unwrap();
     expect(&outcome, 504, "deadline");
     assert!(outcome.usage.wall_ms < 4000);
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Pid, WaitOptions, waitpid};
 use trackyard_protocol::limits::Limits;
 
 use super::layout::Version;
@@ -95,11 +96,14 @@ impl JobGroup {
     /// Kills all of the job and waits until it is gone.
     pub(crate) fn kill(&self) -> Result<(), Error> {
         let folders = self.folders();
-        for folder in &folders {
-            tree::kill(folder);
-        }
+        let killed: Vec<Pid> = folders.iter().flat_map(|folder| tree::kill(folder)).collect();
         let empty = |folder: &PathBuf| tree::await_empty(folder);
-        folders.iter().try_for_each(empty).map_err(Error::cgroup("end a job's processes"))
+        folders.iter().try_for_each(empty).map_err(Error::cgroup("end a job's processes"))?;
+        // What runc left when it was killed itself came to this process as a child.
+        for pid in killed {
+            let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+        }
+        Ok(())
     }
 
     fn remove(&self) -> Result<(), Error> {

@@ -132,13 +132,15 @@ fn remove_tree(folder: &Path) -> io::Result<()> {
     remove(folder)
 }
 
-/// Sends KILL to all in one group.
-pub(super) fn kill(folder: &Path) {
+/// Sends KILL to all in one group, and says to whom.
+pub(super) fn kill(folder: &Path) -> Vec<Pid> {
+    let found = processes(folder);
     // Absent on version 1, where killing each is enough: the first process of a container takes all others along.
     let _ = fs::write(folder.join("cgroup.kill"), "1");
-    for pid in processes(folder) {
-        let _ = kill_process(pid, Signal::KILL);
+    for pid in &found {
+        let _ = kill_process(*pid, Signal::KILL);
     }
+    found
 }
 
 /// Waits until killed processes are gone, killing those that came meanwhile.
