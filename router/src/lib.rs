@@ -1,1 +1,3 @@
-//! placeholder
+//! The router: takes jobs from clients, gives them to workers and answers.
+
+pub mod dispatch;
