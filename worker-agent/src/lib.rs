@@ -5,4 +5,7 @@
 
 pub mod args;
 pub mod connection;
+pub mod sandbox;
+pub mod sys;
 pub mod trust;
+pub mod versions;
