@@ -1,0 +1,55 @@
+# The one entry, for people and for CI. `make` alone lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup build images demo test lint deny fmt docs bench
+
+CACHE ?= $(or $(TRACKYARD_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/trackyard)
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+# One form of the build everywhere: another set of targets or packages would compile the dependencies again.
+BUILD := cargo build --workspace --all-targets --all-features --locked
+IMAGES := $(CACHE)/example-images
+
+# Jobs run in namespaces and cgroups of their own, which only root can make.
+ifneq ($(shell id -u),0)
+SUDO := sudo -E
+export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER := sudo -E
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER := sudo -E
+endif
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing (Debian, Ubuntu; else: say what to install)
+	@.ci/setup
+
+build: setup ## Compile everything
+	$(BUILD)
+
+images: setup
+	@examples/build.sh --also-next python $(IMAGES) $(CACHE)
+
+demo: build images ## Run real Ruby and Python submissions through router, workers and runc
+	$(SUDO) $(CARGO_TARGET_DIR)/debug/trackyard local demo --examples examples --images $(IMAGES)
+
+test: lint build images ## Run every test: unit, property, simulation, integration with the real parts
+	TRACKYARD_TEST_IMAGES=$(IMAGES) cargo test --workspace --all-features --locked
+	examples/check.py
+
+lint: setup deny ## Check format, lints, shell scripts and dependencies
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features --locked
+	shellcheck .ci/run .ci/setup $$(git ls-files '*.sh')
+
+deny:
+	cargo deny --locked --log-level error check bans licenses sources
+
+fmt: ## Format the code
+	cargo fmt --all
+
+docs: ## Write the generated parts of the docs anew
+	TRACKYARD_WRITE_DOCS=1 cargo test -p trackyard-protocol --all-features --locked --test reference
+
+bench: setup ## Measure against zmq_proxy, runc and tar; writes docs/benchmarks.md
+	cargo build --release --workspace --locked
+	tests/bench.sh docs/benchmarks.md
