@@ -143,8 +143,8 @@ fn classify(log: &str) -> NotStarted {
         level: String,
         msg: String,
     }
-    let lines = log.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
-    let message = lines.filter(|line| line.level == "error").last().map_or_else(String::new, |line| line.msg);
+    let mut lines = log.lines().rev().filter_map(|line| serde_json::from_str::<Line>(line).ok());
+    let message = lines.find(|line| line.level == "error").map_or_else(String::new, |line| line.msg);
     if message.contains("exec: \"bin/") || message.contains("chdir to cwd") {
         let is_denied = message.contains("permission denied");
         return NotStarted::Entry(if is_denied { ExecFault::NotExecutable } else { ExecFault::NotFound });

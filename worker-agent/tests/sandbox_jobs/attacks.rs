@@ -159,8 +159,9 @@ fn environment(machine: &Machine) {
 }
 
 fn entry_is_found_once(machine: &Machine) {
-    let find =
-        |layer, channel| machine.host.find_entry(&[layer], channel).unwrap().map(|entry| entry.script());
+    let find = |layer, channel| {
+        machine.host.find_entry(&[layer], channel).unwrap().map(trackyard_worker::sandbox::Entry::script)
+    };
     let older = machine.layer("older");
     write_program(&older.join("opt/analyzer/bin/analyze.sh"), "#!/bin/sh\n");
     // Found as the container would: through the image's own links, never the machine's.
