@@ -41,6 +41,8 @@ pub(crate) struct Runtime {
 pub(crate) enum NotStarted {
     /// The image is at fault.
     Entry(ExecFault),
+    /// The memory limit is too small for it.
+    Memory,
     /// The machine is.
     Fault(Error),
 }
@@ -149,6 +151,9 @@ fn classify(log: &str) -> NotStarted {
         let is_denied = message.contains("permission denied");
         return NotStarted::Entry(if is_denied { ExecFault::NotExecutable } else { ExecFault::NotFound });
     }
+    if message.contains("OOM-killed") {
+        return NotStarted::Memory;
+    }
     let message = if message.is_empty() { "it said nothing".to_owned() } else { message };
     NotStarted::Fault(Error::launch("start the container")(io::Error::other(message)))
 }
@@ -231,9 +236,16 @@ mod tests {
         );
         let fault = match classify(&log) {
             NotStarted::Entry(fault) => Some(fault),
-            NotStarted::Fault(_) => None,
+            NotStarted::Fault(_) | NotStarted::Memory => None,
         };
         assert_eq!(fault, expected);
+    }
+
+    #[test]
+    fn without_runc_the_remedy_is_told() {
+        let text = |path: &str| version(Path::new(path)).unwrap_err().to_string();
+        assert!(text("/nowhere/runc").contains("install runc"));
+        assert!(text("/bin/true").contains("/bin/true is not runc"));
     }
 
     #[test]
