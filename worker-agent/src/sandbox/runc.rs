@@ -216,15 +216,34 @@ pub(crate) fn version(runc: &Path) -> Result<String, Error> {
     })?;
     let text = String::from_utf8_lossy(&output.stdout);
     let version = text.lines().next().and_then(|line| line.strip_prefix("runc version "));
-    version.map(ToOwned::to_owned).ok_or_else(|| {
-        Error::host(format!("{} is not runc", runc.display()), "give the path of runc, 1.1 or newer")
-    })
+    let remedy = "give the path of runc 1.1 or newer";
+    match version {
+        Some(version) if is_supported(version) => Ok(version.to_owned()),
+        Some(version) => Err(Error::host(format!("runc {version} is too old"), remedy)),
+        None => Err(Error::host(format!("{} is not runc", runc.display()), remedy)),
+    }
+}
+
+/// From 1.1 on: it sends mount sources into user namespaces, and joins control groups of both versions.
+fn is_supported(version: &str) -> bool {
+    let mut numbers = version.split(['.', '-', '+']).map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (1, 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use rstest::rstest;
+
+    #[rstest]
+    #[case("1.1.5+ds1", true)]
+    #[case("1.3.0-rc.1", true)]
+    #[case("2.0.0", true)]
+    #[case("1.0.0-rc93", false)]
+    #[case("unknown", false)]
+    fn old_versions_are_refused(#[case] version: &str, #[case] expected: bool) {
+        assert_eq!(is_supported(version), expected);
+    }
 
     #[rstest]
     #[case("exec: \\\"bin/run.sh\\\": permission denied", Some(ExecFault::NotExecutable))]
