@@ -6,6 +6,7 @@
 pub mod args;
 pub mod connection;
 pub mod sandbox;
+pub mod store;
 pub mod sys;
 pub mod trust;
 pub mod versions;
