@@ -9,6 +9,8 @@ mod args;
 pub mod caller;
 pub mod config;
 pub mod dispatch;
+pub mod metrics;
+pub mod service;
 pub mod socket;
 pub mod versions;
 
