@@ -9,6 +9,7 @@ pub mod connection;
 pub mod input;
 pub mod sandbox;
 pub mod socket;
+pub mod store;
 pub mod sys;
 pub mod trust;
 pub mod versions;

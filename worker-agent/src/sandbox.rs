@@ -19,6 +19,7 @@ mod guard;
 mod host;
 mod ids;
 mod json;
+mod lock;
 mod mounts;
 mod outcome;
 mod owner;

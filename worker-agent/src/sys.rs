@@ -104,7 +104,10 @@ pub fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// The one that called.
-    Parent,
+    Parent {
+        /// The new one.
+        child: Pid,
+    },
     /// The new one. It must end with [`leave`].
     Child,
 }
@@ -121,8 +124,8 @@ pub fn fork() -> io::Result<Side> {
     // SAFETY: this process has one thread, so the child is a whole and consistent copy of it.
     match unsafe { libc::fork() } {
         0 => Ok(Side::Child),
-        1.. => Ok(Side::Parent),
-        _ => Err(io::Error::last_os_error()),
+        -1 => Err(io::Error::last_os_error()),
+        pid => Pid::from_raw(pid).map(|child| Side::Parent { child }).ok_or_else(io::Error::last_os_error),
     }
 }
 

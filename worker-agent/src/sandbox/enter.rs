@@ -15,7 +15,7 @@ use trackyard_protocol::name::WorkerName;
 use super::cgroup::tree::Tree;
 use super::error::Error;
 use super::guard::Guard;
-use super::ids;
+use super::lock::Lock;
 use super::mounts::{Mounts, Size};
 use crate::sys;
 
@@ -48,15 +48,6 @@ pub struct Entered {
     pub(crate) bench: PathBuf,
     _guard: Guard,
     _bench: Mounts,
-    _lock: fs::File,
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        if let Err(error) = self.tree.sweep() {
-            tracing::error!(%error, "control groups are left behind");
-        }
-    }
 }
 
 /// Makes this process one that can run containers, and removes what an earlier worker of the same name and folder
@@ -79,8 +70,8 @@ pub fn enter(config: SandboxConfig) -> Result<Entered, Error> {
     let tree = Tree::find(&name)?;
     tree.enter()?;
     tree.sweep()?;
-    let guard = Guard::start(&tree)?;
-    Ok(Entered { config, tree: Arc::new(tree), bench, _guard: guard, _bench: mounts, _lock: lock })
+    let guard = Guard::start(&tree, lock)?;
+    Ok(Entered { config, tree: Arc::new(tree), bench, _guard: guard, _bench: mounts })
 }
 
 /// One per worker name and folder on the machine.
@@ -93,12 +84,12 @@ fn group_name(config: &SandboxConfig) -> Result<String, Error> {
 }
 
 /// Held by the guard too, so that a new worker does not start over an earlier one's jobs.
-fn lock(run_dir: &Path, name: &str) -> Result<fs::File, Error> {
+fn lock(run_dir: &Path, name: &str) -> Result<Lock, Error> {
     let fault = || Error::launch(format!("lock {name} in {}", run_dir.display()));
     make_folder(run_dir).and_then(|()| make_folder(&run_dir.join("workers"))).map_err(fault())?;
     let deadline = Instant::now() + EARLIER_DEADLINE;
     loop {
-        match ids::lock(&run_dir.join("workers").join(name)).map_err(fault())? {
+        match Lock::take(&run_dir.join("workers").join(name)).map_err(fault())? {
             Some(lock) => return Ok(lock),
             None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
             None => {

@@ -1,25 +1,24 @@
 //! Ranges of user ids, one for each slot on the machine, whichever worker it belongs to.
 
-use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::fs;
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock};
-
 use super::error::Error;
+use super::lock::Lock;
 
 /// Ids in a range: as many as an image may use.
 pub(crate) const COUNT: u32 = 65_536;
 /// The first id: above those that systemd gives to its containers.
 const FIRST: u32 = 0x7000_0000;
 const RANGES: u32 = 4096;
+const _: () = assert!(FIRST + RANGES * COUNT <= 1 << 31, "some programs take ids for signed numbers");
 
 /// A range that no other slot of this machine has, as long as this lives.
 #[derive(Debug)]
 pub(crate) struct IdRange {
     /// The id of the container's root.
     pub(crate) base: u32,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl IdRange {
@@ -28,7 +27,7 @@ impl IdRange {
         let fault = |error| Error::launch(format!("lock a range of user ids in {}", folder.display()))(error);
         fs::create_dir_all(folder).map_err(fault)?;
         for number in 0..RANGES {
-            if let Some(lock) = lock(&folder.join(number.to_string())).map_err(fault)? {
+            if let Some(lock) = Lock::take(&folder.join(number.to_string())).map_err(fault)? {
                 return Ok(Self { base: FIRST + number * COUNT, _lock: lock });
             }
         }
@@ -36,15 +35,6 @@ impl IdRange {
             format!("all {RANGES} ranges of user ids are taken"),
             "run fewer slots on this machine",
         ))
-    }
-}
-
-pub(super) fn lock(path: &Path) -> io::Result<Option<File>> {
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(file)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -61,10 +51,7 @@ mod tests {
         let base = first.base;
         drop(first);
         assert_eq!(IdRange::claim(folder.path()).unwrap().base, base);
-    }
-
-    #[test]
-    fn the_last_range_ends_below_the_sign() {
-        assert!(FIRST + RANGES * COUNT <= 1 << 31);
+        drop(second);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no lock is left");
     }
 }

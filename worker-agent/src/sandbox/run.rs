@@ -80,6 +80,7 @@ pub(super) async fn run(
             seen.exec_fault = Some(fault);
             seen.end = End::Exit(fault.code());
         }
+        Err(NotStarted::Memory) => seen.cause = Cause::Memory,
         Err(NotStarted::Fault(error)) => seen.fault = Some(error),
     }
     let remains = remains(prepared.workspace, run, &limits).await;
@@ -171,8 +172,9 @@ fn conclude(job: Job<'_>, seen: Seen, remains: Remains, stdout: Captured, stderr
     let usage = usage(&job, &seen, &counters, &stdout, &stderr);
     let fault = seen.fault.or(remains.fault);
     if let Some(error) = fault.filter(|_| counters.oom_kills == 0) {
+        // What runc wrote to the container's streams may name paths of this machine.
         tracing::error!(%error, "a job's container failed");
-        return Outcome { stdout, stderr, ..Outcome::failed(&error, usage) };
+        return Outcome::failed(&error, usage);
     }
     let exec_fault =
         seen.exec_fault.or_else(|| runc::exec_fault(job.run.entry.script(), seen.end, &stderr.bytes));

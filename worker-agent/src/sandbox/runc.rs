@@ -41,6 +41,8 @@ pub(crate) struct Runtime {
 pub(crate) enum NotStarted {
     /// The image is at fault.
     Entry(ExecFault),
+    /// The memory limit is too small for it.
+    Memory,
     /// The machine is.
     Fault(Error),
 }
@@ -143,11 +145,14 @@ fn classify(log: &str) -> NotStarted {
         level: String,
         msg: String,
     }
-    let lines = log.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
-    let message = lines.filter(|line| line.level == "error").last().map_or_else(String::new, |line| line.msg);
+    let mut lines = log.lines().rev().filter_map(|line| serde_json::from_str::<Line>(line).ok());
+    let message = lines.find(|line| line.level == "error").map_or_else(String::new, |line| line.msg);
     if message.contains("exec: \"bin/") || message.contains("chdir to cwd") {
         let is_denied = message.contains("permission denied");
         return NotStarted::Entry(if is_denied { ExecFault::NotExecutable } else { ExecFault::NotFound });
+    }
+    if message.contains("OOM-killed") {
+        return NotStarted::Memory;
     }
     let message = if message.is_empty() { "it said nothing".to_owned() } else { message };
     NotStarted::Fault(Error::launch("start the container")(io::Error::other(message)))
@@ -211,15 +216,34 @@ pub(crate) fn version(runc: &Path) -> Result<String, Error> {
     })?;
     let text = String::from_utf8_lossy(&output.stdout);
     let version = text.lines().next().and_then(|line| line.strip_prefix("runc version "));
-    version.map(ToOwned::to_owned).ok_or_else(|| {
-        Error::host(format!("{} is not runc", runc.display()), "give the path of runc, 1.1 or newer")
-    })
+    let remedy = "give the path of runc 1.1 or newer";
+    match version {
+        Some(version) if is_supported(version) => Ok(version.to_owned()),
+        Some(version) => Err(Error::host(format!("runc {version} is too old"), remedy)),
+        None => Err(Error::host(format!("{} is not runc", runc.display()), remedy)),
+    }
+}
+
+/// From 1.1 on: it sends mount sources into user namespaces, and joins control groups of both versions.
+fn is_supported(version: &str) -> bool {
+    let mut numbers = version.split(['.', '-', '+']).map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (1, 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use rstest::rstest;
+
+    #[rstest]
+    #[case("1.1.5+ds1", true)]
+    #[case("1.3.0-rc.1", true)]
+    #[case("2.0.0", true)]
+    #[case("1.0.0-rc93", false)]
+    #[case("unknown", false)]
+    fn old_versions_are_refused(#[case] version: &str, #[case] expected: bool) {
+        assert_eq!(is_supported(version), expected);
+    }
 
     #[rstest]
     #[case("exec: \\\"bin/run.sh\\\": permission denied", Some(ExecFault::NotExecutable))]
@@ -231,9 +255,16 @@ mod tests {
         );
         let fault = match classify(&log) {
             NotStarted::Entry(fault) => Some(fault),
-            NotStarted::Fault(_) => None,
+            NotStarted::Fault(_) | NotStarted::Memory => None,
         };
         assert_eq!(fault, expected);
+    }
+
+    #[test]
+    fn without_runc_the_remedy_is_told() {
+        let text = |path: &str| version(Path::new(path)).unwrap_err().to_string();
+        assert!(text("/nowhere/runc").contains("install runc"));
+        assert!(text("/bin/true").contains("/bin/true is not runc"));
     }
 
     #[test]

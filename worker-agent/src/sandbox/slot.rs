@@ -84,14 +84,22 @@ impl Slot {
     }
 }
 
-/// What a job has of its own. Dropped in this order: processes first.
+/// What a job has of its own. Its end, in this order: processes, open folder, mounts, control group, `runc`'s state.
 #[derive(Debug)]
 pub(super) struct Workspace {
-    pub(super) group: JobGroup,
-    pub(super) runtime: Runtime,
     pub(super) job_folder: OwnedFd,
     _mounts: Mounts,
+    pub(super) group: JobGroup,
+    pub(super) runtime: Runtime,
     _busy: OwnedMutexGuard<()>,
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        if let Err(error) = self.group.kill() {
+            tracing::error!(%error, "a job's processes are left behind");
+        }
+    }
 }
 
 impl Workspace {
@@ -108,7 +116,7 @@ impl Workspace {
         let user_namespace = place.host.maps_layers.then(|| place.user_namespace.as_fd());
         mounts.overlay(&place.rootfs(), layers, &place.folder.join("skeleton"), user_namespace)?;
         let job_folder = open_folder(&place.job_folder())?;
-        Ok(Self { group, runtime: place.runtime(), job_folder, _mounts: mounts, _busy: busy })
+        Ok(Self { job_folder, _mounts: mounts, group, runtime: place.runtime(), _busy: busy })
     }
 }
 
@@ -163,5 +171,17 @@ impl Prepared<'_> {
     pub async fn run(self, run: &Run, cancel: CancellationToken) -> Outcome {
         let place = Arc::clone(&self.slot.0);
         run::run(self, &place, run, &cancel).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Compiles only if a job can be a task of its own.
+    fn _runs_as_a_task(slot: &mut Slot, prepared: Prepared<'_>, rootfs: &Rootfs, run: &Run) {
+        fn is_send(_: impl Send) {}
+        is_send(slot.prepare(rootfs, &Limits::default()));
+        is_send(prepared.run(run, CancellationToken::new()));
     }
 }

@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(
             text(|f| {
                 f.end = End::Exit(2);
-                f.pids_denied = 4
+                f.pids_denied = 4;
             }),
             "exit code 2; 4 processes were denied; limit 512"
         );

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
 
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::quantity::Bytes;
@@ -15,6 +16,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ("limits_hold_in_the_kernel", limits_hold_in_the_kernel),
     ("only_loopback", only_loopback),
     ("root_is_read_only_and_without_rights", root_is_read_only_and_without_rights),
+    ("system_calls", system_calls),
     ("job_folder_is_bounded", job_folder_is_bounded),
     ("no_file_is_left_for_the_next_job", no_file_is_left_for_the_next_job),
     ("images_own_folders_and_links_are_hidden", images_own_folders_and_links_are_hidden),
@@ -22,6 +24,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ("environment", environment),
     ("entry_is_found_once", entry_is_found_once),
     ("many_layers", many_layers),
+    ("two_at_once_are_apart", two_at_once_are_apart),
     ("usage_of_a_known_load", usage_of_a_known_load),
 ];
 
@@ -95,7 +98,7 @@ fn root_is_read_only_and_without_rights(machine: &Machine) {
         denied nice -n -20 true
         kill -9 1
         cat /proc/kcore /proc/keys /proc/timer_list
-        grep Cap /proc/self/status
+        grep -E '^(Cap|Seccomp:|NoNewPrivs:)' /proc/self/status
         grep -c . /proc/self/mountinfo > /dev/null
         cat /proc/self/cgroup | grep -c trackyard
         ls /proc/self/fd | wc -l";
@@ -106,8 +109,29 @@ fn root_is_read_only_and_without_rights(machine: &Machine) {
         capabilities.clone().count() == 5
             && capabilities.clone().all(|line| line.ends_with("\t0000000000000000"))
     );
+    assert!(text.contains("Seccomp:\t2\n") && text.contains("NoNewPrivs:\t1\n"), "{text}");
     // No group of the machine's is named inside; and `ls` has 0, 1, 2 and the folder it lists.
     assert_eq!(text.lines().rev().take(2).collect::<Vec<_>>(), ["4", "0"], "{text}");
+}
+
+/// By a program of its own, since no tool of busybox makes these calls.
+fn system_calls(machine: &Machine) {
+    let layer = machine.layer("probe");
+    fs::create_dir_all(layer.join("bin")).unwrap();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sandbox_jobs/probe.c");
+    let cc =
+        Command::new("cc").args(["-static", "-o"]).arg(layer.join("bin/probe")).arg(source).status().unwrap();
+    assert!(cc.success(), "cc cannot link a static program: apt-get install gcc libc6-dev");
+    let text = stdout(machine, &Job { layer: Some(layer), ..Job::new("probe") });
+    let (allowed, denied): (Vec<&str>, Vec<&str>) =
+        text.lines().partition(|line| line.ends_with(": allowed"));
+    assert_eq!(allowed.len(), 5, "{text}");
+    let got = |word: &str| denied.iter().filter(|line| line.ends_with(word)).count();
+    assert_eq!(
+        (got(": EAFNOSUPPORT"), got(": ENOSYS"), got(": EPERM"), denied.len()),
+        (3, 2, 14, 19),
+        "{text}"
+    );
 }
 
 fn job_folder_is_bounded(machine: &Machine) {
@@ -159,8 +183,9 @@ fn environment(machine: &Machine) {
 }
 
 fn entry_is_found_once(machine: &Machine) {
-    let find =
-        |layer, channel| machine.host.find_entry(&[layer], channel).unwrap().map(|entry| entry.script());
+    let find = |layer, channel| {
+        machine.host.find_entry(&[layer], channel).unwrap().map(trackyard_worker::sandbox::Entry::script)
+    };
     let older = machine.layer("older");
     write_program(&older.join("opt/analyzer/bin/analyze.sh"), "#!/bin/sh\n");
     // Found as the container would: through the image's own links, never the machine's.
@@ -190,4 +215,16 @@ fn usage_of_a_known_load(machine: &Machine) {
     assert!((700..1300).contains(&cpu), "{usage:?}");
     assert!((1000..2500).contains(&usage.wall_ms), "{usage:?}");
     assert!(usage.memory_peak_bytes.is_none_or(|peak| (50_000_000..80_000_000).contains(&peak)), "{usage:?}");
+}
+
+fn two_at_once_are_apart(machine: &Machine) {
+    let script = "echo $$ > /dev/shm/x; echo '{}' > $2/results.json; sleep 5 & sleep 0.5; \
+                  grep -l sleep /proc/[0-9]*/comm | wc -l; ls /dev/shm; kill -9 -1; true";
+    let job = Job::new(script);
+    let before = std::time::Instant::now();
+    for outcome in machine.run_two(&job) {
+        assert_eq!(outcome.stdout.bytes, b"1\nx\n", "{outcome:?}");
+        assert_eq!(outcome.reason.word(), "ok", "{outcome:?}");
+    }
+    assert!(before.elapsed().as_millis() < 1000, "one after the other");
 }

@@ -12,16 +12,16 @@ use tokio_util::sync::CancellationToken;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::name::{ExerciseSlug, WorkerName};
-use trackyard_worker::sandbox::{self, Entry, Host, Outcome, Rootfs, Run, SandboxConfig, Slot};
+use trackyard_worker::sandbox::{self, Entry, Error, Host, Outcome, Rootfs, Run, SandboxConfig, Slot};
 
 /// The entry script of every image here: it runs what the submission says.
 const RUN_SCRIPT: &str = "#!/bin/sh\nexec sh \"$2/job.sh\" \"$@\"\n";
 
-/// A machine that can run jobs, with one slot.
+/// A machine that can run jobs, two at once.
 pub(crate) struct Machine {
     runtime: Runtime,
     pub(crate) host: Host,
-    slot: RefCell<Slot>,
+    slots: RefCell<Vec<Slot>>,
     base: PathBuf,
     work: PathBuf,
 }
@@ -69,7 +69,7 @@ impl Machine {
         let config = SandboxConfig {
             workdir: work.to_owned(),
             worker: WorkerName::new("sandbox-test").unwrap(),
-            slots: 1,
+            slots: 2,
             runc: "/usr/sbin/runc".into(),
             allow_unmapped_layers: false,
             run_dir: "/run/trackyard".into(),
@@ -78,13 +78,13 @@ impl Machine {
             sandbox::enter(config).unwrap_or_else(|error| panic!("cannot enter the sandbox: {error}"));
         let host =
             Host::detect(entered).unwrap_or_else(|error| panic!("this machine cannot run jobs: {error}"));
-        let slot = RefCell::new(host.slots().unwrap().remove(0));
+        let slots = RefCell::new(host.slots().unwrap());
         let base = work.join("base");
         if !base.exists() {
             make_base(&base);
         }
         let runtime = Runtime::new().unwrap();
-        Self { runtime, host, slot, base, work: work.to_owned() }
+        Self { runtime, host, slots, base, work: work.to_owned() }
     }
 
     /// Runs a job whose submission is its script.
@@ -98,22 +98,40 @@ impl Machine {
         job: &Job,
         beside: impl FnOnce() -> F,
     ) -> Option<Outcome> {
-        let entry = Entry::candidates(job.channel).next().unwrap();
+        let mut slots = self.slots.borrow_mut();
+        self.runtime.block_on(async { tokio::join!(self.run_in(&mut slots[0], job), beside()).0 })
+    }
+
+    /// Runs a job twice, at the same time.
+    pub(crate) fn run_two(&self, job: &Job) -> Vec<Outcome> {
+        let mut slots = self.slots.borrow_mut();
+        let [first, second] = &mut slots[..] else { panic!("there are two slots") };
+        let both = async { tokio::join!(self.run_in(first, job), self.run_in(second, job)) };
+        let (first, second) = self.runtime.block_on(both);
+        [first, second].into_iter().flatten().collect()
+    }
+
+    async fn run_in(&self, slot: &mut Slot, job: &Job) -> Option<Outcome> {
+        let run = Run {
+            entry: Entry::candidates(job.channel).next().unwrap(),
+            exercise: ExerciseSlug::new("two-fer").unwrap(),
+            cpu_time: job.cpu_time.unwrap_or_else(|| job.limits.cpu_time()),
+        };
+        let prepared = slot.prepare(&self.rootfs(job), &job.limits).await.unwrap();
+        fs::write(prepared.job_folder_path().join("job.sh"), &job.script).unwrap();
+        let running = prepared.run(&run, job.cancel.clone());
+        tokio::time::timeout(job.caller_leaves_after, running).await.ok()
+    }
+
+    fn rootfs(&self, job: &Job) -> Rootfs {
         let layers = std::iter::once(self.base.clone()).chain(job.layer.clone()).collect();
-        let rootfs = Rootfs { layers, env: job.env.clone() };
-        let exercise = ExerciseSlug::new("two-fer").unwrap();
-        let cpu_time = job.cpu_time.unwrap_or_else(|| job.limits.cpu_time());
-        let run = Run { entry, exercise, cpu_time };
-        let mut slot = self.slot.borrow_mut();
-        self.runtime.block_on(async {
-            let prepared = slot.prepare(&rootfs, &job.limits).await.unwrap();
-            fs::write(prepared.job_folder_path().join("job.sh"), &job.script).unwrap();
-            let run = async {
-                let running = prepared.run(&run, job.cancel.clone());
-                tokio::time::timeout(job.caller_leaves_after, running).await
-            };
-            tokio::join!(run, beside()).0.ok()
-        })
+        Rootfs { layers, env: job.env.clone() }
+    }
+
+    /// Why a job cannot be prepared.
+    pub(crate) fn prepare_error(&self, job: &Job) -> Error {
+        let mut slots = self.slots.borrow_mut();
+        self.runtime.block_on(slots[0].prepare(&self.rootfs(job), &job.limits)).unwrap_err()
     }
 
     /// A fresh folder for a layer.

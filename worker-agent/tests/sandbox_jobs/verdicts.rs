@@ -30,6 +30,8 @@ pub(crate) const ALL: &[Scenario] = &[
     ("exit_code_126_without_permission", exit_code_126_without_permission),
     ("signal", signal),
     ("cancelled", cancelled),
+    ("memory_too_small_to_start", memory_too_small_to_start),
+    ("a_missing_layer_is_a_mount_error", a_missing_layer_is_a_mount_error),
 ];
 
 fn expect(outcome: &Outcome, code: u16, word: &str) {
@@ -38,8 +40,8 @@ fn expect(outcome: &Outcome, code: u16, word: &str) {
 }
 
 fn ok(machine: &Machine) {
-    let outcome =
-        machine.run(&Job::new("echo \"$@\"; pwd; echo $HOME; id -u >&2; echo '[1]' > $2/results.json"));
+    let outcome = machine
+        .run(&Job::new("echo \"$@\"; pwd; echo $HOME; id -u > /dev/stderr; echo '[1]' > $2/results.json"));
     expect(&outcome, 200, "ok");
     let folder = "/mnt/exercism-iteration/";
     let stdout = format!("two-fer {folder} {folder}\n/opt/test-runner\n/tmp\n");
@@ -171,4 +173,15 @@ fn cancelled(machine: &Machine) {
     let outcome = outcome.unwrap();
     expect(&outcome, 504, "deadline");
     assert!(outcome.usage.wall_ms < 4000);
+}
+
+fn memory_too_small_to_start(machine: &Machine) {
+    let outcome = machine.run(&Job::new("true").limits(|limits| limits.memory = Bytes(256 << 10)));
+    expect(&outcome, 403, "oom_killed");
+}
+
+fn a_missing_layer_is_a_mount_error(machine: &Machine) {
+    let error = machine.prepare_error(&Job { layer: Some("/nowhere".into()), ..Job::new("true") });
+    assert_eq!((error.reason().code(), error.reason().word()), (512, "mount"));
+    assert!(!error.public().contains("nowhere"));
 }

@@ -127,3 +127,53 @@ pub(crate) fn missing(controller: &str) -> Error {
         "enable it (on version 2: Delegate=yes in the worker's unit; cgroup_enable=memory for the kernel)",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::cgroup::layout::Layout;
+
+    fn tree(own: &str, mounts: &str) -> Arc<Tree> {
+        Arc::new(Tree { layout: Layout::parse(own, mounts).unwrap(), name: "trackyard-w".to_owned() })
+    }
+
+    /// A plain folder instead of the kernel's: what is written stays to be read.
+    #[test]
+    fn version_2_delegates_down_to_the_job_and_limits_it() {
+        let root = tempfile::tempdir().unwrap();
+        let mounts = format!("34 33 0:30 / {} rw - cgroup2 cgroup2 rw", root.path().display());
+        let tree = tree("0::/agent", &mounts);
+        fs::create_dir(root.path().join("jobs")).unwrap();
+        let group = JobGroup::create(tree, 0, &Limits { pids: 7, ..Limits::default() }).unwrap();
+        let read = |file: &str| fs::read_to_string(root.path().join("jobs/trackyard-w").join(file)).unwrap();
+        assert_eq!(read("cgroup.subtree_control"), "+memory +pids +cpu");
+        assert_eq!(read("slot-0/cgroup.subtree_control"), "+memory +pids +cpu");
+        assert_eq!(read("slot-0/job/pids.max"), "7");
+        assert_eq!(read("slot-0/job/cpu.max"), "100000 100000");
+        fs::write(root.path().join("jobs/trackyard-w/slot-0/job/memory.events"), "oom_kill 1\n").unwrap();
+        assert_eq!(group.counters().oom_kills, 1);
+        group.kill().unwrap();
+        assert_eq!(read("slot-0/job/cgroup.kill"), "1");
+    }
+
+    #[test]
+    fn a_machine_without_a_controller_is_refused_with_the_remedy() {
+        let root = tempfile::tempdir().unwrap();
+        let mounts = format!("34 33 0:30 / {} rw - cgroup cgroup rw,memory", root.path().display());
+        let error = JobGroup::create(tree("4:memory:/", &mounts), 0, &Limits::default()).unwrap_err();
+        assert!(error.to_string().starts_with("the control group controller pids is not there; enable it"));
+    }
+
+    #[test]
+    fn a_limit_that_does_not_stand_is_an_error() {
+        let root = tempfile::tempdir().unwrap();
+        let mounts = format!("34 33 0:30 / {} rw - cgroup2 cgroup2 rw", root.path().display());
+        fs::create_dir_all(root.path().join("jobs/trackyard-w/slot-0/job")).unwrap();
+        let swap = root.path().join("jobs/trackyard-w/slot-0/job/pids.max");
+        std::os::unix::fs::symlink("/dev/null", swap).unwrap();
+        let group = JobGroup { tree: tree("0::/", &mounts), slot: 0 };
+        let write = Write { controller: "pids", file: "pids.max", value: "7".to_owned(), optional: false };
+        let error = group.apply(&write).unwrap_err();
+        assert!(error.to_string().contains("pids.max holds  after 7 was written"), "{error}");
+    }
+}

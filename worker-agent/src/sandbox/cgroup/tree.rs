@@ -20,7 +20,7 @@ const V2_CONTROLLERS: &str = "+memory +pids +cpu";
 #[derive(Debug, Clone)]
 pub(crate) struct Tree {
     pub(crate) layout: Layout,
-    name: String,
+    pub(super) name: String,
 }
 
 impl Tree {
