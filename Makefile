@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint fmt bench deny
+.PHONY: help setup build images demo test lint deny fmt docs bench
 
 CACHE ?= $(or $(TRACKYARD_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/trackyard)
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
@@ -27,14 +27,14 @@ build: setup ## Compile everything
 	$(BUILD)
 
 images: setup
-	@examples/build.sh $(IMAGES) $(CACHE)
+	@examples/build.sh --also-next python $(IMAGES) $(CACHE)
 
 demo: build images ## Run real Ruby and Python submissions through router, workers and runc
 	$(SUDO) $(CARGO_TARGET_DIR)/debug/trackyard local demo --examples examples --images $(IMAGES)
 
 test: lint build images ## Run every test: unit, property, simulation, integration with the real parts
 	TRACKYARD_TEST_IMAGES=$(IMAGES) cargo test --workspace --all-features --locked
-	examples/check.sh
+	examples/check.py
 
 lint: setup deny ## Check format, lints, shell scripts and dependencies
 	cargo fmt --all --check
@@ -46,6 +46,9 @@ deny:
 
 fmt: ## Format the code
 	cargo fmt --all
+
+docs: ## Write the generated parts of the docs anew
+	TRACKYARD_WRITE_DOCS=1 cargo test -p trackyard-protocol --all-features --locked --test reference
 
 bench: setup ## Measure against zmq_proxy, runc and tar; writes docs/benchmarks.md
 	cargo build --release --workspace --locked

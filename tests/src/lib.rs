@@ -1,1 +1,21 @@
-//! placeholder
+//! What the scenarios are made with: the real binaries as processes, real S3 and registry servers, tiny tooling images
+//! and a worker that speaks the words but runs nothing. Everything started here ends when its value is dropped, also
+//! when a test panics.
+
+pub mod binaries;
+pub mod config;
+pub mod fake_worker;
+pub mod http;
+pub mod image;
+pub mod layout;
+pub mod leftovers;
+pub mod ports;
+pub mod process;
+pub mod registry;
+pub mod request;
+pub mod router;
+pub mod s3;
+pub mod serial;
+pub mod stage;
+pub mod wait;
+pub mod worker;

@@ -1,0 +1,224 @@
+#!/usr/bin/env bash
+# Builds the example tooling images without Docker, from Debian's packages.
+#
+# Usage: build.sh [--also-next <track>]... <layout-dir> [<cache-dir>]
+#
+# Writes one OCI image layout per repository, <layout-dir>/<repository>, and
+# prints one line per image: <repository> <tag> <manifest digest>.
+#
+#   --also-next <track>   a second version of that track's test runner, which
+#                         shares all layers but the last: something to deploy
+#
+# The base of each track is made once and kept in <cache-dir>, by default
+# ${TRACKYARD_CACHE:-${XDG_CACHE_HOME:-~/.cache}/trackyard}; remove that folder
+# to get newer packages. Everything after the base depends on the tooling's
+# files alone: the same files give the same tag and the same digest.
+set -euo pipefail
+shopt -s inherit_errexit # a failure inside $(...) ends the script too
+
+examples=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+# repository, its folder here, where it lives in the image
+images=(
+  "python-test-runner python/test-runner /opt/test-runner"
+  "python-analyzer python/analyzer /opt/analyzer"
+  "python-representer python/representer /opt/representer"
+  "ruby-test-runner ruby/test-runner /opt/test-runner"
+)
+
+# What tooling scripts expect of a small Debian, then each track's own.
+common_packages="base-files bash coreutils dash findutils grep mawk sed"
+declare -A track_packages=(
+  [python]="python3"
+  [ruby]="ruby ruby-minitest"
+)
+
+# Every timestamp in the images; with it they are the same on each build.
+epoch=2000-01-01T00:00:00Z
+
+say() { printf 'examples: %s\n' "$*" >&2; }
+
+die() {
+  say "$*"
+  exit 1
+}
+
+usage() {
+  sed -n '4p' "${BASH_SOURCE[0]}" | cut -c3- >&2
+  exit 2
+}
+
+# -- the base of a track ------------------------------------------------------
+
+# Files with this machine's own Debian or Ubuntu package sources, one a line.
+# Sources of other origin are left out: the base needs nothing from them.
+package_sources() {
+  local sources
+  # shellcheck disable=SC2016  # apt's placeholders, not ours
+  sources=$(apt-get indextargets --format '$(ORIGIN) $(SOURCESENTRY)' 'Created-By: Packages' |
+    sed -nE 's/^(Debian|Ubuntu) (.*):[0-9]+$/\2/p' | sort -u)
+  if [[ -z $sources ]]; then
+    # The lists were never fetched, so apt cannot name their origin.
+    sources=$(find /etc/apt/sources.list /etc/apt/sources.list.d/{debian,ubuntu}.sources \
+      -type f -size +0 2>/dev/null || true)
+  fi
+  [[ -n $sources ]] || die "no package sources below /etc/apt; a base is made on Debian or Ubuntu"
+  printf '%s\n' "$sources"
+}
+
+# make_root <track> <tar>: a root filesystem with the track's packages.
+make_root() {
+  local track=$1 tar=$2 sources
+  sources=$(package_sources)
+  mapfile -t sources <<<"$sources"
+  # Directories that are links into /usr in every current Debian.
+  # shellcheck disable=SC2016  # mmdebstrap's shell expands $1, not ours
+  local merged_usr='for d in bin sbin lib lib64; do
+    mkdir -p "$1/usr/$d"; ln -s "usr/$d" "$1/$d"; done'
+
+  SOURCE_DATE_EPOCH=$(date --date="$epoch" +%s) mmdebstrap \
+    --quiet --variant=extract --format=tar --skip=output/dev \
+    --include="$common_packages,${track_packages[$track]}" \
+    --aptopt='Acquire::Languages "none"' \
+    --setup-hook="$merged_usr" \
+    --extract-hook="$examples/base/finish-root.sh" \
+    "$codename" "$tar" "${sources[@]}" ||
+    die "mmdebstrap could not make the base of $track (see above)"
+  # The package manager is not in the base; nor is what it leaves behind.
+  tar --delete --file="$tar" ./etc/apt ./etc/dpkg ./var/cache/apt ./var/lib/apt ./var/lib/dpkg ./var/log/apt
+}
+
+# What the base of a track is made from, as one hash.
+base_key() {
+  local track=$1 source
+  {
+    printf '%s\n' "$track" "$codename" "$(dpkg --print-architecture)" \
+      "$common_packages" "${track_packages[$track]}"
+    declare -f make_root make_base
+    cat "$examples/base/finish-root.sh"
+    package_sources | while read -r source; do cat "$source"; done
+  } | sha1sum | cut -c1-16
+}
+
+# make_base <track> <layout>: an image layout with the one tag "base".
+make_base() {
+  local track=$1 layout=$2
+  make_root "$track" "$layout.tar"
+  umoci init --layout "$layout"
+  umoci new --image "$layout:base"
+  umoci raw add-layer --image "$layout:base" \
+    --history.created="$epoch" --history.created_by="${track_packages[$track]}" "$layout.tar"
+  umoci config --image "$layout:base" --no-history --created="$epoch" \
+    --config.env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    --config.env LANG=C.UTF-8
+  umoci gc --layout "$layout"
+}
+
+# Prints the folder of the track's base, making it when the cache has none.
+base_of() {
+  local track=$1 base
+  base=$cache/example-base-$track-$(base_key "$track")
+  if [[ -d $base ]]; then
+    say "$track base: in the cache"
+  else
+    say "$track base: from Debian packages, some ten seconds ..."
+    make_base "$track" "$work/base-$track" >&2
+    # Whoever comes first wins; the other's is as good.
+    mv -T "$work/base-$track" "$base" 2>/dev/null || [[ -d $base ]]
+    say "$track base: made, $(du -sh "$base" | cut -f1) compressed"
+  fi
+  printf '%s\n' "$base"
+}
+
+# -- the images on top --------------------------------------------------------
+
+# A tar of what is below a folder that depends on names, contents and the
+# executable bit only.
+plain_tar() {
+  tar --create --format=gnu --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner \
+    --mode='u=rwX,go=rX' --exclude=__pycache__ --directory="$1" "${@:2}"
+}
+
+# add_image <layout> <folder> <home>: adds the tooling of <folder>, as the
+# Dockerfile beside it does, on top of the tag "base", and prints its tag.
+add_image() {
+  local layout=$1 folder=$2 home=$3 tag stage
+  tag=git-$(plain_tar "$folder" . | sha1sum | cut -d' ' -f1)
+  stage=$(mktemp -d "$work/stage.XXXXXX")
+  mkdir -p "$stage$home"
+  find "$folder" -mindepth 1 -maxdepth 1 ! -name Dockerfile -exec cp -R {} "$stage$home" \;
+  plain_tar "$stage" opt >"$stage.tar"
+  umoci raw add-layer --image "$layout:base" --tag "$tag" \
+    --history.created="$epoch" --history.created_by="COPY . $home" "$stage.tar" >&2
+  umoci config --image "$layout:$tag" --no-history --created="$epoch" \
+    --config.env PYTHONDONTWRITEBYTECODE=1 \
+    --config.workingdir "$home" --config.entrypoint "$home/bin/run.sh" >&2
+  printf '%s\n' "$tag"
+}
+
+digest_of() {
+  python3 -c '
+import json, sys
+index = json.load(open(sys.argv[1] + "/index.json"))
+for manifest in index["manifests"]:
+    if manifest["annotations"]["org.opencontainers.image.ref.name"] == sys.argv[2]:
+        print(manifest["digest"])
+' "$1" "$2"
+}
+
+# build_repository <repository> <folder> <home> <base>
+build_repository() {
+  local repository=$1 folder=$2 home=$3 base=$4 track=${1%%-*} layout tag tags next
+  layout=$work/$repository
+  cp -R --reflink=auto "$base" "$layout"
+  tag=$(add_image "$layout" "$examples/$folder" "$home")
+  tags=("$tag")
+  if [[ $repository == *-test-runner && " ${also_next[*]} " == *" $track "* ]]; then
+    next=$work/next-$track
+    cp -R "$examples/$folder" "$next"
+    echo "The same tooling under another version, to show a deploy." >"$next/NEXT"
+    tag=$(add_image "$layout" "$next" "$home")
+    tags+=("$tag")
+  fi
+  umoci rm --image "$layout:base"
+  umoci gc --layout "$layout" >&2
+  rm -rf "${layouts:?}/$repository"
+  mv -T "$layout" "$layouts/$repository"
+  for tag in "${tags[@]}"; do
+    say "$repository: $tag"
+    printf '%s %s %s\n' "$repository" "$tag" "$(digest_of "$layouts/$repository" "$tag")"
+  done
+}
+
+# -- main ---------------------------------------------------------------------
+
+also_next=()
+while [[ ${1:-} == --* ]]; do
+  [[ $1 == --also-next && -n ${track_packages[${2:-none}]:-} ]] || usage
+  also_next+=("$2")
+  shift 2
+done
+(($# == 1 || $# == 2)) || usage
+
+for tool in mmdebstrap umoci apt-get python3; do
+  command -v "$tool" >/dev/null || die "$tool is missing; on Debian: apt-get install $tool"
+done
+# shellcheck source=/dev/null
+codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:?}")
+
+layouts=$1
+cache=${2:-${TRACKYARD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/trackyard}}
+mkdir -p "$layouts" "$cache"
+layouts=$(cd "$layouts" && pwd)
+cache=$(cd "$cache" && pwd)
+# In the cache's own file system, so that a finished base is renamed into it.
+work=$(mktemp -d "$cache/.build.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+declare -A bases=()
+for image in "${images[@]}"; do
+  read -r repository folder home <<<"$image"
+  track=${repository%%-*}
+  [[ -n ${bases[$track]:-} ]] || bases[$track]=$(base_of "$track")
+  build_repository "$repository" "$folder" "$home" "${bases[$track]}"
+done

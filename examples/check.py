@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""Checks the example tooling on this machine, without a container.
+
+Usage: check.py [unittest options]
+
+Needs bash, Python 3.10 or newer, and Ruby with minitest (on Debian:
+apt-get install ruby ruby-minitest). Submissions that a sandbox must stop are
+not run here.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+from collections import Counter
+from pathlib import Path
+
+EXAMPLES = Path(__file__).resolve().parent
+EXPECTED = json.loads((EXAMPLES / "expected.json").read_text())
+TOOLING = {"test_runners": "test-runner", "static_analyzers": "analyzer", "representers": "representer"}
+EXTENSION = {"python": "py", "ruby": "rb"}
+
+# Each assertion that the tests use, and its opposite.
+OPPOSITE = {
+    "self.assertEqual(": "self.assertNotEqual(",
+    "self.assertIs(": "self.assertIsNot(",
+    "assert_equal ": "refute_equal ",
+    "assert ": "refute ",
+    "refute ": "assert ",
+}
+ASSERTION = re.compile("(?<= )(" + "|".join(re.escape(word) for word in OPPOSITE) + ")")
+
+
+def run(case, folder):
+    """Runs a case's tooling over a copy of its submission, as a worker does."""
+    tooling = EXAMPLES / case["track"] / TOOLING[case["channel"]]
+    place = f"{folder}/"
+    return subprocess.run(
+        ["bin/run.sh", case["exercise"], place, place],
+        cwd=tooling,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "HOME": "/tmp", "LANG": "C.UTF-8"},
+    )
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+class Case(unittest.TestCase):
+    def submission(self, case):
+        """A fresh copy of a case's submission, gone after the test."""
+        home = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, home)
+        return Path(shutil.copytree(EXAMPLES / case["folder"], home / "submission"))
+
+    def cases(self, channel, **fields):
+        """The cases of a channel that end by themselves."""
+        cases = [
+            case
+            for case in EXPECTED
+            if case["channel"] == channel
+            and case["status_code"] in (200, 513)
+            and all(case[name] == value for name, value in fields.items())
+        ]
+        self.assertNotEqual(cases, [])
+        return cases
+
+    def ran(self, case, folder):
+        ended = run(case, folder)
+        self.assertEqual(ended.returncode == 0, case["status_code"] == 200, f"{case['folder']}: {ended.stderr}")
+        return ended
+
+
+class TestRunners(Case):
+    def test_results_are_as_expected(self):
+        for case in self.cases("test_runners"):
+            folder = self.submission(case)
+            self.ran(case, folder)
+            report = read(folder / "results.json")
+            self.assertEqual(report["version"], 2)
+            self.assertEqual(report["status"], case["result"], report)
+            count = Counter(test["status"] for test in report["tests"])
+            self.assertEqual({status: count[status] for status in ("pass", "fail", "error")}, case["tests"], report)
+            self.assertEqual(bool(report["message"]), report["status"] == "error")
+            self.assertNotIn(str(folder), json.dumps(report))
+
+    def test_one_entry_per_test_in_the_order_of_the_file(self):
+        for case in self.cases("test_runners", result="pass"):
+            folder = self.submission(case)
+            self.ran(case, folder)
+            tests = read(folder / "results.json")["tests"]
+            stem = case["exercise"].replace("-", "_")
+            source = (folder / f"{stem}_test.{EXTENSION[case['track']]}").read_text()
+            names = re.findall(r"def test_(\w+)", source)
+            self.assertEqual([test["name"].split(" > ")[1] for test in tests], [n.replace("_", " ") for n in names])
+            for test in tests:
+                self.assertIn(test["test_code"], source)
+
+    def test_a_broken_assertion_flips_its_entry_and_no_other(self):
+        for case in self.cases("test_runners", result="pass"):
+            folder = self.submission(case)
+            stem = case["exercise"].replace("-", "_")
+            test_file = folder / f"{stem}_test.{EXTENSION[case['track']]}"
+            source = test_file.read_text()
+            assertions = list(ASSERTION.finditer(source))
+            self.assertEqual(len(assertions), sum(case["tests"].values()))
+            for number, found in enumerate(assertions):
+                test_file.write_text(source[: found.start()] + OPPOSITE[found[0]] + source[found.end() :])
+                self.ran(case, folder)
+                report = read(folder / "results.json")
+                self.assertEqual(report["status"], "fail")
+                flipped = [i for i, test in enumerate(report["tests"]) if test["status"] != "pass"]
+                self.assertEqual(flipped, [number], report)
+
+    def test_output_of_a_test_is_kept_and_cut(self):
+        for case in self.cases("test_runners", exercise="hello-world", tests={"pass": 1, "fail": 1, "error": 0}):
+            folder = self.submission(case)
+            self.ran(case, folder)
+            output = read(folder / "results.json")["tests"][0]["output"]
+            self.assertEqual(output, "I am about to greet the world\n")
+
+            solution = folder / f"hello_world.{EXTENSION[case['track']]}"
+            solution.write_text(re.sub(r"(print|puts)\b.*", r"\1('long ' * 1000000)", solution.read_text()))
+            ended = self.ran(case, folder)
+            output = read(folder / "results.json")["tests"][0]["output"]
+            self.assertEqual(len(output), 500)
+            self.assertIn("truncated", output)
+            self.assertEqual(ended.stdout, "")
+
+    def test_what_passes_by_the_library_reaches_the_container(self):
+        for case in EXPECTED:
+            if case["reason"] == ["stdout_limit"]:
+                self.assertGreater(len(run(case, self.submission(case)).stdout), 1 << 20)
+
+    def test_without_a_test_file_there_is_still_a_report(self):
+        for track in EXTENSION:
+            with tempfile.TemporaryDirectory() as folder:
+                case = {"folder": folder, "track": track, "channel": "test_runners", "exercise": "leap"}
+                self.ran({**case, "status_code": 200}, folder)
+                self.assertEqual(read(Path(folder) / "results.json")["status"], "error")
+
+    def test_a_link_in_place_of_the_report_is_replaced(self):
+        for case in self.cases("test_runners", result="pass", exercise="leap"):
+            folder = self.submission(case)
+            other = folder / "other"
+            other.write_text("untouched")
+            (folder / "results.json").symlink_to(other)
+            self.ran(case, folder)
+            self.assertEqual(other.read_text(), "untouched")
+            self.assertFalse((folder / "results.json").is_symlink())
+
+
+class Analyzers(Case):
+    def test_comments_are_as_expected(self):
+        for case in self.cases("static_analyzers"):
+            folder = self.submission(case)
+            self.ran(case, folder)
+            analysis = read(folder / "analysis.json")
+            self.assertEqual(analysis["summary"], case["summary"])
+            self.assertEqual([comment["comment"] for comment in analysis["comments"]], case["comments"])
+            kinds = {comment["type"] for comment in analysis["comments"]}
+            self.assertLessEqual(kinds, {"essential", "actionable", "informative", "celebratory"})
+            self.assertIsInstance(read(folder / "tags.json")["tags"], list)
+
+
+class Representers(Case):
+    def test_representations_are_as_expected(self):
+        for case in self.cases("representers"):
+            folder = self.submission(case)
+            self.ran(case, folder)
+            if case["status_code"] != 200:
+                self.assertFalse((folder / "representation.txt").exists())
+                continue
+            text, mapping = (folder / "representation.txt").read_text(), read(folder / "mapping.json")
+            self.assertEqual(read(folder / "representation.json"), {"version": 1})
+            self.assertEqual(mapping["PLACEHOLDER_1"], "convert")
+            self.assertNotIn("convert", text)
+            if "same_as" in case:
+                other = self.submission({"folder": case["same_as"]})
+                self.ran(case, other)
+                self.assertEqual(text, (other / "representation.txt").read_text())
+
+
+class Submissions(unittest.TestCase):
+    def test_each_one_is_expected_to_do_something(self):
+        there = {str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*/submissions/*/*")}
+        self.assertEqual({case["folder"] for case in EXPECTED}, there)
+
+    def test_variants_of_an_exercise_have_the_same_tests(self):
+        for exercise in EXAMPLES.glob("*/submissions/*"):
+            self.assertEqual(len({path.read_text() for path in exercise.glob("*/*_test.*")}), 1, exercise)
+
+
+if __name__ == "__main__":
+    for tool in ("bash", "ruby"):
+        if not shutil.which(tool):
+            raise SystemExit(f"{tool} is missing; on Debian: apt-get install {tool}")
+    unittest.main()

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Normalises a submission and writes representation.txt and mapping.json.
+#
+# Usage: bin/run.sh <exercise-slug> <input-dir> <output-dir>
+set -euo pipefail
+
+if (($# != 3)); then
+  echo "usage: bin/run.sh <exercise-slug> <input-dir> <output-dir>" >&2
+  exit 64
+fi
+# Started from anywhere: the image's working folder, or a checkout.
+home=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+exec python3 -B "$home/lib/represent.py" "$@"

@@ -1,0 +1,3 @@
+def hello():
+    """The traditional greeting."""
+    return "Hello, World!"

@@ -1,0 +1,6 @@
+SOUNDS = {3: "Pling", 5: "Plang", 7: "Plong"}
+
+
+def convert(number):
+    """The sounds of a number's factors, or else nothing."""
+    return "".join(sound for factor, sound in SOUNDS.items() if number % factor == 0)

@@ -1,0 +1,8 @@
+# frozen_string_literal: true
+
+# The traditional greeting.
+module HelloWorld
+  def self.hello
+    "Hello, World!"
+  end
+end

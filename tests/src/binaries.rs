@@ -1,0 +1,54 @@
+//! Where the project's binaries are: beside the tests' own, or in the folder that `TRACKYARD_BINARIES` names.
+
+use std::path::PathBuf;
+
+/// The path of a binary of this workspace.
+///
+/// # Panics
+/// When it was not built.
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
+    let path = folder().join(name);
+    assert!(
+        path.is_file(),
+        "there is no {}; build it with `cargo build --workspace --all-targets --all-features`",
+        path.display()
+    );
+    path
+}
+
+fn folder() -> PathBuf {
+    if let Some(folder) = std::env::var_os("TRACKYARD_BINARIES") {
+        return folder.into();
+    }
+    let own = std::env::current_exe().expect("the path of this executable");
+    let folder = own.parent().expect("the folder of this executable");
+    // Tests are one folder below the binaries, in `deps`.
+    if folder.ends_with("deps") { folder.join("..") } else { folder.to_owned() }
+}
+
+/// Finds a program of the system.
+///
+/// # Panics
+/// When it is missing, with the remedy.
+#[must_use]
+pub fn system(name: &str, package: &str) -> PathBuf {
+    ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"]
+        .iter()
+        .map(|folder| PathBuf::from(folder).join(name))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| {
+            unreachable!("{name} is missing; install Debian's package {package}, or run `make setup`")
+        })
+}
+
+/// Fails where the tests can't run jobs.
+///
+/// # Panics
+/// Without root.
+pub fn require_root() {
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "this test runs containers, which needs root; run `make test`, which uses sudo for it"
+    );
+}

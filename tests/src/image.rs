@@ -1,0 +1,164 @@
+//! Tiny tooling images: Debian's static busybox and a script.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tar::{Builder, EntryType, Header};
+
+use crate::binaries::system;
+
+/// The folder inside an image in which a channel's script lies.
+#[must_use]
+pub fn home(channel: &str) -> &'static str {
+    match channel {
+        "static_analyzers" => "opt/analyzer",
+        "representers" => "opt/representer",
+        _ => "opt/test-runner",
+    }
+}
+
+/// `sha256:<64 hex>` of some bytes.
+#[must_use]
+pub fn digest(bytes: &[u8]) -> String {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+/// A file of a layer: path, mode, content.
+pub type File<'a> = (&'a str, u32, &'a [u8]);
+
+/// One layer, packed.
+pub struct Layer {
+    /// The gzipped tar.
+    pub blob: Vec<u8>,
+    /// The digest of the plain tar.
+    pub diff_id: String,
+}
+
+impl Layer {
+    /// A layer of some files; their folders are made.
+    #[must_use]
+    pub fn of(files: &[File<'_>]) -> Arc<Self> {
+        let mut tar = Builder::new(Vec::new());
+        let mut folders = BTreeSet::new();
+        for (path, mode, content) in files {
+            add_folders(&mut tar, &mut folders, path);
+            let mut header = header(EntryType::Regular, *mode, content.len());
+            tar.append_data(&mut header, path, *content).expect("a file in a tar");
+        }
+        Self::pack(tar)
+    }
+
+    fn pack(tar: Builder<Vec<u8>>) -> Arc<Self> {
+        let tar = tar.into_inner().expect("the end of a tar");
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(&tar).expect("gzip in memory");
+        Arc::new(Self { blob: gzip.finish().expect("gzip in memory"), diff_id: digest(&tar) })
+    }
+}
+
+fn header(kind: EntryType, mode: u32, size: usize) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_size(size.try_into().expect("a size"));
+    header.set_mtime(0);
+    header
+}
+
+fn add_folders(tar: &mut Builder<Vec<u8>>, made: &mut BTreeSet<String>, path: &str) {
+    for (end, _) in path.match_indices('/') {
+        let folder = path.get(..end).unwrap_or_default().to_owned();
+        if made.insert(folder.clone()) {
+            let mut header = header(EntryType::Directory, 0o755, 0);
+            tar.append_data(&mut header, format!("{folder}/"), std::io::empty()).expect("a folder in a tar");
+        }
+    }
+}
+
+fn busybox() -> Arc<Layer> {
+    static BASE: OnceLock<Arc<Layer>> = OnceLock::new();
+    Arc::clone(BASE.get_or_init(|| {
+        let program = system("busybox", "busybox-static");
+        let bytes = fs::read(&program).expect("read busybox");
+        let list = Command::new(&program).arg("--list").output().expect("busybox's programs").stdout;
+        let mut tar = Builder::new(Vec::new());
+        let mut folders = BTreeSet::new();
+        add_folders(&mut tar, &mut folders, "bin/busybox");
+        let mut file = header(EntryType::Regular, 0o755, bytes.len());
+        tar.append_data(&mut file, "bin/busybox", bytes.as_slice()).expect("busybox in a tar");
+        for name in String::from_utf8_lossy(&list).lines().filter(|name| *name != "busybox") {
+            let mut link = header(EntryType::Symlink, 0o777, 0);
+            tar.append_link(&mut link, format!("bin/{name}"), "busybox").expect("a link in a tar");
+        }
+        Layer::pack(tar)
+    }))
+}
+
+/// An image: layers, and what its configuration says.
+#[derive(Clone)]
+pub struct Image {
+    layers: Vec<Arc<Layer>>,
+    environment: Vec<String>,
+}
+
+impl Image {
+    /// Busybox alone: no entry script.
+    #[must_use]
+    pub fn bare() -> Self {
+        Self { layers: vec![busybox()], environment: vec!["PATH=/bin".to_owned()] }
+    }
+
+    /// Busybox and the channel's `bin/run.sh`; `script` is its text without the first line.
+    #[must_use]
+    pub fn tooling(channel: &str, script: &str) -> Self {
+        let path = format!("{}/bin/run.sh", home(channel));
+        Self::bare().layer(Layer::of(&[(&path, 0o755, format!("#!/bin/sh\n{script}\n").as_bytes())]))
+    }
+
+    /// One more layer on top.
+    #[must_use]
+    pub fn layer(mut self, layer: Arc<Layer>) -> Self {
+        self.layers.push(layer);
+        self
+    }
+
+    /// One more variable, `NAME=value`.
+    #[must_use]
+    pub fn variable(mut self, variable: &str) -> Self {
+        self.environment.push(variable.to_owned());
+        self
+    }
+
+    /// The layers, the lowest first.
+    #[must_use]
+    pub fn layers(&self) -> &[Arc<Layer>] {
+        &self.layers
+    }
+
+    /// The configuration's JSON.
+    ///
+    /// # Panics
+    /// On a machine whose architecture has no OCI name here.
+    #[must_use]
+    pub fn config(&self) -> Value {
+        let architecture = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => unreachable!("no OCI name for the architecture {other}"),
+        };
+        let diff_ids: Vec<&str> = self.layers.iter().map(|layer| layer.diff_id.as_str()).collect();
+        json!({
+            "architecture": architecture, "os": "linux",
+            "config": {"Env": self.environment},
+            "rootfs": {"type": "layers", "diff_ids": diff_ids},
+        })
+    }
+}

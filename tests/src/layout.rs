@@ -1,0 +1,80 @@
+//! A folder of OCI image layouts, as the embedded default has it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::image::{Image, digest};
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+/// A folder with one layout per repository.
+pub struct Layout {
+    folder: PathBuf,
+}
+
+impl Layout {
+    /// Layouts below `folder`.
+    #[must_use]
+    pub fn at(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Adds an image under a tag; gives the manifest's digest.
+    ///
+    /// # Panics
+    /// When the folder can't be written.
+    pub fn add(&self, repository: &str, tag: &str, image: &Image) -> String {
+        let config = image.config().to_string().into_bytes();
+        let layers: Vec<Value> =
+            image.layers().iter().map(|layer| self.put(repository, &layer.blob, LAYER)).collect();
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": MANIFEST,
+            "config": self.put(repository, &config, CONFIG), "layers": layers,
+        });
+        let mut entry = self.put(repository, manifest.to_string().as_bytes(), MANIFEST);
+        let name = entry.get("digest").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if let Some(entry) = entry.as_object_mut() {
+            entry.insert("annotations".to_owned(), json!({"org.opencontainers.image.ref.name": tag}));
+        }
+        self.list(repository, entry);
+        name
+    }
+
+    /// The file of a blob, for tests that damage it.
+    #[must_use]
+    pub fn blob(&self, repository: &str, digest: &str) -> PathBuf {
+        self.folder.join(repository).join("blobs/sha256").join(digest.trim_start_matches("sha256:"))
+    }
+
+    fn put(&self, repository: &str, bytes: &[u8], media_type: &str) -> Value {
+        let digest = digest(bytes);
+        let file = self.blob(repository, &digest);
+        fs::create_dir_all(file.parent().unwrap_or(&file)).expect("the blobs' folder");
+        fs::write(file, bytes).expect("write a blob");
+        json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
+    }
+
+    fn list(&self, repository: &str, entry: Value) {
+        let folder = self.folder.join(repository);
+        fs::write(folder.join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#).expect("write oci-layout");
+        let file = folder.join("index.json");
+        let mut manifests: Vec<Value> = fs::read(&file)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
+            .and_then(|index| index.get("manifests").and_then(Value::as_array).cloned())
+            .unwrap_or_default();
+        manifests.push(entry);
+        let index = json!({"schemaVersion": 2, "manifests": manifests});
+        fs::write(file, index.to_string()).expect("write index.json");
+    }
+}

@@ -1,0 +1,89 @@
+//! Debian's docker-registry as a process, open or with a password.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::binaries::system;
+use crate::http;
+use crate::ports::free_port;
+use crate::process::Process;
+use crate::wait::{seconds, wait_until};
+
+/// The user of a registry with a password.
+pub const USER: &str = "yard";
+/// Its password.
+pub const PASSWORD: &str = "correct-horse";
+
+/// A running registry.
+pub struct Registry {
+    _process: Process,
+    _folder: TempDir,
+    port: u16,
+}
+
+impl Registry {
+    /// Starts one; with `auth` it asks for [`USER`] and [`PASSWORD`].
+    ///
+    /// # Panics
+    /// When it does not answer within 10 seconds.
+    #[must_use]
+    pub fn start(auth: bool) -> Self {
+        let folder = TempDir::new().expect("a folder for the registry");
+        let port = free_port();
+        let config = folder.path().join("registry.yml");
+        fs::write(&config, configuration(folder.path(), port, auth))
+            .expect("write the registry's configuration");
+        let mut command = Command::new(system("docker-registry", "docker-registry"));
+        command.arg("serve").arg(&config);
+        let process = Process::spawn("docker-registry", &mut command, &folder.path().join("log"));
+        wait_until(seconds(10), "the registry answers", || http::get(port, "/v2/").is_some());
+        Self { _process: process, _folder: folder, port }
+    }
+
+    /// `127.0.0.1:<port>`.
+    #[must_use]
+    pub fn location(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Copies an image of a layout to `repository:tag`.
+    ///
+    /// # Panics
+    /// When skopeo is missing or fails.
+    pub fn push(&self, layout: &Path, tag: &str, repository: &str) {
+        let output = Command::new(system("skopeo", "skopeo"))
+            .args([
+                "copy",
+                "--quiet",
+                "--dest-tls-verify=false",
+                "--dest-creds",
+                &format!("{USER}:{PASSWORD}"),
+            ])
+            .arg(format!("oci:{}:{tag}", layout.display()))
+            .arg(format!("docker://{}/{repository}:{tag}", self.location()))
+            .output()
+            .expect("run skopeo");
+        assert!(output.status.success(), "skopeo: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+fn configuration(folder: &Path, port: u16, auth: bool) -> String {
+    let mut text = format!(
+        "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}/data}}}}\n\
+         http: {{addr: \"127.0.0.1:{port}\"}}\n",
+        folder.display()
+    );
+    if auth {
+        let output = Command::new(system("htpasswd", "apache2-utils"))
+            .args(["-Bbn", USER, PASSWORD])
+            .output()
+            .expect("run htpasswd");
+        let file = folder.join("htpasswd");
+        fs::write(&file, output.stdout).expect("write the passwords");
+        text += &format!("auth: {{htpasswd: {{realm: tests, path: {}}}}}\n", file.display());
+    }
+    text
+}

@@ -1,0 +1,169 @@
+//! The real router as a process.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+use trackyard_protocol::answer::Answer;
+use trackyard_protocol::client::Client;
+
+use crate::binaries::binary;
+use crate::config::Config;
+use crate::http;
+use crate::ports::free_port;
+use crate::process::Process;
+use crate::wait::{seconds, wait_until};
+
+/// A router on free loopback ports, with a configuration folder of its own.
+pub struct Router {
+    process: Process,
+    folder: TempDir,
+    clients: u16,
+    workers: u16,
+    admin: u16,
+}
+
+impl Router {
+    /// Starts a router and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    #[must_use]
+    pub fn start(config: &Config) -> Self {
+        let mut router = Self::launch(&config.yaml(), &[]);
+        router.wait_ready();
+        router
+    }
+
+    /// Starts a router on a configuration's text without waiting for it.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    #[must_use]
+    pub fn launch(config: &str, flags: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a folder for the router");
+        fs::write(folder.path().join("config.yml"), config).expect("write the configuration");
+        let (clients, workers, admin) = (free_port(), free_port(), free_port());
+        let process = spawn(&folder, clients, workers, admin, flags);
+        Self { process, folder, clients, workers, admin }
+    }
+
+    /// Waits until `/readyz` says yes.
+    ///
+    /// # Panics
+    /// When it does not, or the process has ended.
+    pub fn wait_ready(&mut self) {
+        wait_until(seconds(20), "the router is ready", || {
+            assert!(self.process.is_running(), "the router has ended: {}", self.process.log());
+            http::is_ready(self.admin)
+        });
+    }
+
+    /// Starts it again on the same ports and configuration, after [`kill`](Self::kill) or [`stop`](Self::stop).
+    pub fn restart(&mut self, flags: &[&str]) {
+        self.process = spawn(&self.folder, self.clients, self.workers, self.admin, flags);
+    }
+
+    /// Ends it without a chance to tidy up.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Asks it to end, and waits.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.process.signal(Signal::TERM);
+        self.process.wait_for_exit(seconds(60))
+    }
+
+    /// The process, for signals and logs.
+    #[must_use]
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// The configuration file.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.folder.path().join("config.yml")
+    }
+
+    /// The configuration as it is now.
+    ///
+    /// # Panics
+    /// When it can't be read or is not YAML.
+    #[must_use]
+    pub fn config_now(&self) -> Value {
+        let text = fs::read_to_string(self.config_file()).expect("read the configuration");
+        serde_yaml::from_str(&text)
+            .unwrap_or_else(|error| unreachable!("the configuration is torn: {error}\n{text}"))
+    }
+
+    /// The clients' address.
+    #[must_use]
+    pub fn clients(&self) -> String {
+        format!("tcp://127.0.0.1:{}", self.clients)
+    }
+
+    /// The workers' address.
+    #[must_use]
+    pub fn workers(&self) -> String {
+        format!("tcp://127.0.0.1:{}", self.workers)
+    }
+
+    /// The admin port.
+    #[must_use]
+    pub fn admin(&self) -> u16 {
+        self.admin
+    }
+
+    /// A new connection of a client.
+    ///
+    /// # Panics
+    /// When the address is refused.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::connect(&self.clients()).expect("a client")
+    }
+
+    /// One request on a connection of its own.
+    ///
+    /// # Panics
+    /// When there is no answer within 90 seconds.
+    #[must_use]
+    pub fn ask(&self, request: &Value) -> Answer {
+        self.client().request(request, seconds(90)).expect("an answer")
+    }
+
+    /// `/status.json`.
+    ///
+    /// # Panics
+    /// When it is not JSON.
+    #[must_use]
+    pub fn status(&self) -> Value {
+        let page = http::get(self.admin, "/status.json").expect("the status page");
+        serde_json::from_str(&page.body).expect("JSON")
+    }
+
+    /// `/metrics`.
+    ///
+    /// # Panics
+    /// When the router does not answer.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        http::get(self.admin, "/metrics").expect("the metrics page").body
+    }
+}
+
+fn spawn(folder: &TempDir, clients: u16, workers: u16, admin: u16, flags: &[&str]) -> Process {
+    let loopback = |port: u16| format!("tcp://127.0.0.1:{port}");
+    let mut command = Command::new(binary("trackyard-router"));
+    command
+        .arg(folder.path().join("config.yml"))
+        .args(["--clients", &loopback(clients), "--workers", &loopback(workers)])
+        .args(["--admin", &format!("127.0.0.1:{admin}")])
+        .args(flags);
+    Process::spawn("trackyard-router", &mut command, &folder.path().join("router.log"))
+}

@@ -1,0 +1,64 @@
+//! S3 servers: s3s-fs for real storage, and one whose keys are what no honest server would list.
+
+mod hostile;
+mod serve;
+
+use std::fs;
+use std::path::PathBuf;
+
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
+use s3s_fs::FileSystem;
+use tempfile::TempDir;
+
+pub use hostile::{Hostile, HostileBucket};
+use serve::Serving;
+
+const KEY: &str = "trackyard-tests";
+const SECRET: &str = "not-a-secret";
+
+/// The environment with which a worker may read from the servers of this module.
+pub const CREDENTIALS: [(&str, &str); 3] =
+    [("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET), ("AWS_REGION", "eu-west-1")];
+
+/// A running S3 server with a folder of its own.
+pub struct S3 {
+    serving: Serving,
+    folder: TempDir,
+}
+
+impl S3 {
+    /// Starts one with an empty bucket.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    #[must_use]
+    pub fn start(bucket: &str) -> Self {
+        let folder = TempDir::new().expect("a folder for S3");
+        fs::create_dir(folder.path().join(bucket)).expect("a bucket");
+        let storage = FileSystem::new(folder.path()).expect("storage in a folder");
+        Self { serving: Serving::start(authenticated(storage)), folder }
+    }
+
+    /// The endpoint, `http://127.0.0.1:<port>`.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        self.serving.endpoint()
+    }
+
+    /// Stores an object.
+    ///
+    /// # Panics
+    /// When the key can't be a file's path.
+    pub fn put(&self, bucket: &str, key: &str, bytes: &[u8]) {
+        let file: PathBuf = self.folder.path().join(bucket).join(key);
+        fs::create_dir_all(file.parent().unwrap_or(&file)).expect("the folders of a key");
+        fs::write(file, bytes).expect("write an object");
+    }
+}
+
+fn authenticated(storage: impl s3s::S3) -> s3s::service::S3Service {
+    let mut builder = S3ServiceBuilder::new(storage);
+    builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
+    builder.build()
+}

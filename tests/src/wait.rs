@@ -1,0 +1,51 @@
+//! Waiting for what must become true, with a deadline; never for a guessed time.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How often a condition is looked at.
+const STEP: Duration = Duration::from_millis(10);
+
+/// Looks until `look` gives a value; fails the test, naming `what`, when `within` has passed.
+pub fn wait_for<T>(within: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + within;
+    loop {
+        if let Some(value) = look() {
+            return value;
+        }
+        assert!(Instant::now() < until, "not within {within:?}: {what}");
+        sleep(STEP);
+    }
+}
+
+/// Looks until `holds` is true; fails the test, naming `what`, when `within` has passed.
+pub fn wait_until(within: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    wait_for(within, what, || holds().then_some(()));
+}
+
+/// Seconds, short.
+#[must_use]
+pub const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_that_becomes_true_ends_the_wait() {
+        let mut looks = 0;
+        wait_until(seconds(5), "the third look", || {
+            looks += 1;
+            looks == 3
+        });
+        assert_eq!(looks, 3);
+    }
+
+    #[test]
+    #[should_panic(expected = "a dead cat")]
+    fn one_that_does_not_fails_by_name() {
+        wait_until(Duration::ZERO, "a dead cat", || false);
+    }
+}

@@ -1,0 +1,170 @@
+//! The real worker as a process.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::binaries::{binary, require_root};
+use crate::http;
+use crate::ports::free_port;
+use crate::process::Process;
+use crate::router::Router;
+use crate::wait::{seconds, wait_until};
+
+/// What a worker is started with.
+pub struct Options {
+    name: String,
+    channel: String,
+    topics: Vec<String>,
+    slots: u32,
+    flags: Vec<String>,
+    environment: Vec<(String, String)>,
+    folder: Option<PathBuf>,
+}
+
+impl Options {
+    /// A generic worker of the test runners' channel with one slot.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            channel: "test_runners".to_owned(),
+            topics: Vec::new(),
+            slots: 1,
+            flags: Vec::new(),
+            environment: Vec::new(),
+            folder: None,
+        }
+    }
+
+    /// Another channel.
+    #[must_use]
+    pub fn channel(mut self, channel: &str) -> Self {
+        channel.clone_into(&mut self.channel);
+        self
+    }
+
+    /// Scoped to one more track.
+    #[must_use]
+    pub fn topic(mut self, track: &str) -> Self {
+        self.topics.push(track.to_owned());
+        self
+    }
+
+    /// More slots.
+    #[must_use]
+    pub fn slots(mut self, slots: u32) -> Self {
+        self.slots = slots;
+        self
+    }
+
+    /// More of the command line.
+    #[must_use]
+    pub fn flags(mut self, flags: &[&str]) -> Self {
+        self.flags.extend(flags.iter().map(|&flag| flag.to_owned()));
+        self
+    }
+
+    /// More of the environment, as [`S3::credentials`](crate::s3::S3::credentials) gives it.
+    #[must_use]
+    pub fn environment(mut self, variables: &[(&str, &str)]) -> Self {
+        self.environment.extend(variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
+        self
+    }
+
+    /// A work folder that outlives the worker.
+    #[must_use]
+    pub fn folder(mut self, folder: &Path) -> Self {
+        self.folder = Some(folder.to_owned());
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    #[must_use]
+    pub fn start(self, router: &Router) -> Worker {
+        let mut worker = self.launch(router);
+        worker.wait_ready();
+        worker
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    #[must_use]
+    pub fn launch(self, router: &Router) -> Worker {
+        require_root();
+        let own = TempDir::new().expect("a folder for the worker");
+        let folder = self.folder.clone().unwrap_or_else(|| own.path().join("work"));
+        let admin = free_port();
+        let mut command = Command::new(binary("trackyard-worker"));
+        command
+            .args(["listen", &self.name, &self.url(router)])
+            .arg(&folder)
+            .args(["--slots", &self.slots.to_string(), "--admin", &format!("127.0.0.1:{admin}")])
+            .args(&self.flags)
+            .envs(self.environment);
+        let process = Process::spawn(&self.name, &mut command, &own.path().join("worker.log"));
+        Worker { process, admin, folder, _own: own }
+    }
+
+    fn url(&self, router: &Router) -> String {
+        let scope: Vec<String> = self.topics.iter().map(|topic| format!("topic={topic}")).collect();
+        let query = if scope.is_empty() { String::new() } else { format!("?{}", scope.join("&")) };
+        format!("{}/{}{query}", router.clients(), self.channel)
+    }
+}
+
+/// A running worker. Its folder goes after its process, for the fields are dropped in order.
+pub struct Worker {
+    process: Process,
+    admin: u16,
+    folder: PathBuf,
+    _own: TempDir,
+}
+
+impl Worker {
+    /// Waits until `/readyz` says yes.
+    ///
+    /// # Panics
+    /// When it does not, or the process has ended.
+    pub fn wait_ready(&mut self) {
+        wait_until(seconds(40), "the worker is ready", || {
+            assert!(self.process.is_running(), "the worker has ended: {}", self.process.log());
+            http::is_ready(self.admin)
+        });
+    }
+
+    /// The process, for signals and logs.
+    #[must_use]
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// The work folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The admin port.
+    #[must_use]
+    pub fn admin(&self) -> u16 {
+        self.admin
+    }
+
+    /// `/status.json`.
+    ///
+    /// # Panics
+    /// When it is not JSON.
+    #[must_use]
+    pub fn status(&self) -> Value {
+        let page = http::get(self.admin, "/status.json").expect("the status page");
+        serde_json::from_str(&page.body).expect("JSON")
+    }
+}
