@@ -1,0 +1,136 @@
+//! The admin port: `/livez`, `/readyz`, `/metrics` and `/status.json`. Reading only; it changes nothing.
+
+use std::fmt::Write;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::{MEDIA_TYPE, Metrics};
+use crate::pulse::Pulse;
+use crate::readiness::Readiness;
+
+/// Why the admin port does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address cannot be bound.
+    #[error("cannot bind the admin port {address}: {source}; choose another with --admin")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Serving ended by itself.
+    #[error("the admin port failed: {0}")]
+    Serve(io::Error),
+}
+
+type Status = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = serde_json::Value> + Send>> + Send + Sync>;
+
+/// What the admin port shows.
+#[derive(Clone)]
+pub struct Admin {
+    readiness: Readiness,
+    metrics: Metrics,
+    pulse: Option<Pulse>,
+    status: Status,
+}
+
+impl Admin {
+    /// An admin port that shows readiness and metrics.
+    #[must_use]
+    pub fn new(readiness: Readiness, metrics: Metrics) -> Self {
+        let status: Status = Arc::new(|| Box::pin(async { serde_json::json!({}) }));
+        Self { readiness, metrics, pulse: None, status }
+    }
+
+    /// Shows what `status` gives at `/status.json`.
+    #[must_use]
+    pub fn with_status<F, S>(mut self, status: F) -> Self
+    where
+        F: Fn() -> S + Send + Sync + 'static,
+        S: Future<Output = serde_json::Value> + Send + 'static,
+    {
+        self.status = Arc::new(move || Box::pin(status()));
+        self
+    }
+
+    /// Makes `/livez` fail once `pulse` is stuck.
+    #[must_use]
+    pub fn with_pulse(mut self, pulse: Pulse) -> Self {
+        self.pulse = Some(pulse);
+        self
+    }
+
+    /// Binds `address`; apart from serving, so that a port in use is known at start.
+    ///
+    /// # Errors
+    /// If the address cannot be bound.
+    pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
+        TcpListener::bind(address).await.map_err(|source| Error::Bind { address, source })
+    }
+
+    /// Serves until `stop` is cancelled.
+    ///
+    /// # Errors
+    /// If the listener fails.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), Error> {
+        let server = axum::serve(listener, self.routes()).into_future();
+        // Not gracefully: a reader that keeps its connection open must not keep the process.
+        tokio::select! {
+            ended = server => ended.map_err(Error::Serve),
+            () = stop.cancelled() => Ok(()),
+        }
+    }
+
+    fn routes(self) -> Router {
+        Router::new()
+            .route("/livez", get(live))
+            .route("/readyz", get(ready))
+            .route("/metrics", get(metrics))
+            .route("/status.json", get(status))
+            .with_state(self)
+    }
+}
+
+async fn live(State(admin): State<Admin>) -> Response {
+    match admin.pulse.and_then(|pulse| pulse.stuck_for()) {
+        Some(since) => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("stuck for {} s\n", since.as_secs())).into_response()
+        }
+        None => "ok\n".into_response(),
+    }
+}
+
+async fn ready(State(admin): State<Admin>) -> Response {
+    let missing = admin.readiness.missing();
+    if missing.is_empty() {
+        return "ready\n".into_response();
+    }
+    let mut text = String::from("not ready\n");
+    for gate in missing {
+        let _ = writeln!(text, "{}: {}", gate.gate, gate.why);
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    match admin.metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, MEDIA_TYPE)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn status(State(admin): State<Admin>) -> Json<serde_json::Value> {
+    Json((admin.status)().await)
+}

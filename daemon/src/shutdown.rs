@@ -1,0 +1,45 @@
+//! SIGTERM and SIGINT ask for an orderly end; a second one asks for a quick end.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+pub use tokio_util::sync::CancellationToken;
+
+/// Why signals cannot be heard.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen for SIGTERM and SIGINT: {0}")]
+pub struct Error(#[from] io::Error);
+
+/// The end of the process, as it is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown {
+    /// Cancelled by the first signal: finish what is in hand.
+    pub requested: CancellationToken,
+    /// Cancelled by the second signal: leave now.
+    pub hurried: CancellationToken,
+}
+
+impl Shutdown {
+    /// Listens for the signals in a task of the current runtime.
+    ///
+    /// # Errors
+    /// If the handlers cannot be installed.
+    pub fn on_signals() -> Result<Self, Error> {
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        let shutdown = Self::default();
+        tokio::spawn(listen(shutdown.clone(), terminate, interrupt));
+        Ok(shutdown)
+    }
+}
+
+async fn listen(shutdown: Shutdown, mut terminate: Signal, mut interrupt: Signal) {
+    for token in [shutdown.requested, shutdown.hurried] {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal = name, "asked to stop");
+        token.cancel();
+    }
+}

@@ -1,0 +1,158 @@
+//! Images in a layout folder: the whole way through [`Images`], and folders that lie.
+
+#![cfg(test)]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use rstest::rstest;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use trackyard_images::{Compression, Error, Images, Options};
+use trackyard_protocol::source::{ImageSource, ImageSourceKind, default_repositories};
+use trackyard_protocol::version::{ContainerVersion, Digest};
+
+const OCI: &str = "application/vnd.oci.image";
+const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
+const LAYER: &[u8] = b"the bytes of a layer";
+
+fn digest(bytes: &[u8]) -> Digest {
+    Digest::from_sha256(&Sha256::digest(bytes).into())
+}
+
+/// Writes a blob and returns its descriptor.
+fn put(repository: &Path, media_type: &str, bytes: &[u8]) -> Value {
+    let folder = repository.join("blobs/sha256");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(digest(bytes).hex()), bytes).unwrap();
+    json!({"mediaType": media_type, "digest": digest(bytes), "size": bytes.len()})
+}
+
+fn architecture() -> &'static str {
+    if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }
+}
+
+/// An image of one layer, under an index of its own.
+fn image(repository: &Path) -> (Value, Value) {
+    let layer = put(repository, &format!("{OCI}.layer.v1.tar"), LAYER);
+    let config = json!({"os": "linux", "architecture": architecture(), "config": {"Env": ["LANG=C"]},
+        "rootfs": {"type": "layers", "diff_ids": [digest(LAYER)]}});
+    let config = put(repository, &format!("{OCI}.config.v1+json"), config.to_string().as_bytes());
+    let manifest = json!({"schemaVersion": 2, "config": config, "layers": [layer]}).to_string();
+    let mut manifest = put(repository, &format!("{OCI}.manifest.v1+json"), manifest.as_bytes());
+    manifest["platform"] = json!({"os": "linux", "architecture": architecture()});
+    let index = json!({"schemaVersion": 2, "manifests": [manifest]}).to_string();
+    (put(repository, &format!("{OCI}.index.v1+json"), index.as_bytes()), manifest)
+}
+
+fn name(repository: &Path, descriptors: &[(&str, &Value)]) {
+    let named = |(name, descriptor): &(&str, &Value)| {
+        let mut descriptor = (*descriptor).clone();
+        descriptor["annotations"] = json!({"org.opencontainers.image.ref.name": name});
+        descriptor
+    };
+    let manifests: Vec<Value> = descriptors.iter().map(named).collect();
+    let index = json!({"schemaVersion": 2, "manifests": manifests});
+    fs::write(repository.join("index.json"), index.to_string()).unwrap();
+}
+
+async fn connect(folder: &Path) -> Images {
+    let source = ImageSource {
+        kind: ImageSourceKind::Layout,
+        location: folder.to_str().unwrap().to_owned(),
+        repositories: default_repositories(),
+    };
+    let options = Options { first_backoff: Duration::from_millis(1), attempts: 2, ..Options::default() };
+    Images::connect(&source, &options).await.unwrap()
+}
+
+fn version() -> ContainerVersion {
+    format!("git-{SHA}").parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_version_is_resolved_through_its_index_listed_and_pulled() {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = folder.path().join("ruby-test-runner");
+    let (index, manifest) = image(&repository);
+    let tag = version().to_string();
+    name(&repository, &[(&tag, &index), ("latest", &index)]);
+    let images = connect(folder.path()).await;
+
+    let resolved = images.resolve("ruby-test-runner", &version()).await.unwrap();
+    assert_eq!(json!(resolved), manifest["digest"]);
+    let list = images.list("ruby-test-runner").await.unwrap();
+    assert_eq!(json!(list), json!({index["digest"].as_str().unwrap(): [tag, "latest"]}));
+    let image = images.manifest("ruby-test-runner", &resolved).await.unwrap();
+    assert_eq!((image.env, image.total_size), (vec!["LANG=C".to_owned()], LAYER.len() as u64));
+    assert_eq!(image.layers[0].compression, Compression::None);
+    let bytes: Vec<_> =
+        images.blob("ruby-test-runner", &image.layers[0]).unwrap().try_collect().await.unwrap();
+    assert_eq!(bytes.concat(), LAYER);
+}
+
+#[tokio::test]
+async fn an_index_is_no_image_and_an_ambiguous_name_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = folder.path().join("r");
+    let (index, manifest) = image(&repository);
+    let tag = version().to_string();
+    name(&repository, &[(&tag, &index), (&tag, &manifest)]);
+    let images = connect(folder.path()).await;
+    let index: Digest = serde_json::from_value(index["digest"].clone()).unwrap();
+    assert_eq!(images.manifest("r", &index).await.unwrap_err().word(), "media_type");
+    assert_eq!(images.resolve("r", &version()).await.unwrap_err().word(), "malformed");
+    assert_eq!(images.list("missing").await.unwrap_err().word(), "not_found");
+    assert_eq!(images.list("../r").await.unwrap_err().word(), "configuration");
+}
+
+async fn pull(folder: &Path, manifest: &Value) -> Result<(), Error> {
+    let images = connect(folder).await;
+    let digest = serde_json::from_value(manifest["digest"].clone()).unwrap();
+    let image = images.manifest("r", &digest).await?;
+    images.blob("r", &image.layers[0])?.try_for_each(|_| async { Ok(()) }).await
+}
+
+#[rstest]
+#[case::manifest("manifest", "digest_mismatch")]
+#[case::layer("layer", "digest_mismatch")]
+#[tokio::test]
+async fn changed_bytes_are_never_taken(#[case] which: &str, #[case] word: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = folder.path().join("r");
+    let (_, manifest) = image(&repository);
+    let hex = manifest["digest"].as_str().unwrap().trim_start_matches("sha256:").to_owned();
+    let hex = if which == "layer" { digest(LAYER).hex().to_owned() } else { hex };
+    let path = repository.join("blobs/sha256").join(hex);
+    let mut bytes = fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&path, bytes).unwrap();
+    assert_eq!(pull(folder.path(), &manifest).await.unwrap_err().word(), word);
+}
+
+#[rstest]
+#[case::shorter(&LAYER[..5], "truncated")]
+#[case::longer(b"the bytes of a layer and more", "too_large")]
+#[tokio::test]
+async fn a_layer_of_another_size_is_never_taken(#[case] bytes: &[u8], #[case] word: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = folder.path().join("r");
+    let (_, manifest) = image(&repository);
+    fs::write(repository.join("blobs/sha256").join(digest(LAYER).hex()), bytes).unwrap();
+    assert_eq!(pull(folder.path(), &manifest).await.unwrap_err().word(), word);
+}
+
+#[tokio::test]
+async fn no_symlink_leads_out_and_only_files_are_read() {
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("index.json"), r#"{"schemaVersion": 2, "manifests": []}"#).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    symlink(outside.path(), folder.path().join("r")).unwrap();
+    fs::create_dir_all(folder.path().join("pipe/index.json")).unwrap();
+    let images = connect(folder.path()).await;
+    assert_eq!(images.list("r").await.unwrap_err().word(), "malformed");
+    assert_eq!(images.list("pipe").await.unwrap_err().word(), "malformed");
+}

@@ -1,0 +1,112 @@
+//! The configuration's file: made from a seed, read whole, replaced atomically.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::error::Refusal;
+use super::{Config, Error, Read, read};
+
+const MAX_BYTES: u64 = 16 << 20;
+const HEADER: &str = "\
+# The configuration of trackyard-router. It may be edited while the router runs: a change is read within seconds.
+# A deploy, unload or update by a client writes this file anew: comments are not kept then.
+";
+
+/// The configuration's file.
+#[derive(Debug, Clone)]
+pub struct ConfigFile {
+    path: PathBuf,
+}
+
+/// What changes when a file's content does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stamp {
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl ConfigFile {
+    /// The file at `path`; made from `seed` when it is missing.
+    ///
+    /// # Errors
+    /// If it is missing and there is no seed, or the seed is no configuration, or cannot be copied.
+    pub fn open(path: &Path, seed: Option<&Path>) -> Result<Self, Error> {
+        let file = Self { path: path.to_owned() };
+        if path.exists() {
+            return Ok(file);
+        }
+        let seed = seed.ok_or_else(|| Error::Missing(path.to_owned()))?;
+        let text = text(seed)?;
+        read(&text).map_err(|refusal| refused(seed, refusal))?;
+        file.replace(text.as_bytes())?;
+        tracing::info!(config = %path.display(), seed = %seed.display(), "made the configuration from its seed");
+        Ok(file)
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no configuration.
+    pub fn load(&self) -> Result<Read, Error> {
+        read(&text(&self.path)?).map_err(|refusal| refused(&self.path, refusal))
+    }
+
+    /// Replaces the file: whoever reads it gets the old or the new one, also after a crash.
+    ///
+    /// # Errors
+    /// If it cannot be written; the old file stays.
+    pub fn save(&self, config: &Config) -> Result<(), Error> {
+        let body = serde_yaml::to_string(config).map_err(|error| refused(&self.path, error.into()))?;
+        self.replace(format!("{HEADER}{body}").as_bytes())
+    }
+
+    /// What to compare to learn whether the file changed; `None` if it cannot be seen.
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        let meta = fs::metadata(&self.path).ok()?;
+        Some(Stamp {
+            inode: meta.ino(),
+            size: meta.len(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        })
+    }
+
+    fn replace(&self, bytes: &[u8]) -> Result<(), Error> {
+        // Through a symbolic link its target is replaced, not the link.
+        let target = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        write_aside(&target, bytes).map_err(|source| Error::Io { doing: "write", path: target, source })
+    }
+}
+
+fn write_aside(target: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    // One name, so that what a crash leaves is overwritten by the next save.
+    let aside = folder.join(format!(".{name}.new"));
+    let mode = fs::metadata(target).map_or(0o644, |meta| meta.permissions().mode() & 0o777);
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&aside)?;
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&aside, target)?;
+    File::open(folder)?.sync_all()
+}
+
+fn text(path: &Path) -> Result<String, Error> {
+    let failed = |source| Error::Io { doing: "read", path: path.to_owned(), source };
+    let mut text = String::new();
+    File::open(path).map_err(failed)?.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
+    if u64::try_from(text.len()).is_ok_and(|length| length <= MAX_BYTES) {
+        Ok(text)
+    } else {
+        Err(refused(path, Refusal::new(format!("more than {} MiB", MAX_BYTES >> 20))))
+    }
+}
+
+fn refused(path: &Path, refusal: Refusal) -> Error {
+    Error::Refused { path: path.to_owned(), refusal }
+}

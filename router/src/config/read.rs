@@ -1,0 +1,71 @@
+//! From text to a checked configuration.
+
+use super::error::Refusal;
+use super::unique::Unique;
+use super::{Config, original};
+use trackyard_protocol::channel::Channel;
+
+/// A configuration that was read, and what its reader should be told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Read {
+    /// The configuration.
+    pub config: Config,
+    /// Remarks that are no errors.
+    pub notes: Vec<String>,
+}
+
+/// Reads a configuration's text.
+///
+/// # Errors
+/// For what is not YAML, names a key twice, has an unknown field or a value that is not valid, with its place. An
+/// empty text too: a file that an editor has just cut short must not undeploy everything.
+pub fn read(text: &str) -> Result<Read, Refusal> {
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Err(Refusal::new("the file is empty; write {} for a configuration of defaults only"));
+    }
+    let _: Unique = serde_yaml::from_str(text)?;
+    let mut config: Config = serde_yaml::from_str(text)?;
+    let mut notes = Vec::new();
+    if let Some(workers) = config.workers.take() {
+        if !config.container_versions.is_empty() {
+            return Err(Refusal::new(
+                "workers (the original's form) and container_versions exclude each other",
+            ));
+        }
+        adopt(&mut config, workers);
+        notes.push("read in the original's form: its ports are ignored, its versions kept".to_owned());
+    }
+    check(&config)?;
+    Ok(Read { config, notes })
+}
+
+fn adopt(config: &mut Config, workers: original::Workers) {
+    for (channel, tracks) in workers {
+        for (track, workers) in tracks.0 {
+            config.container_versions.add_track(channel, track, workers.worker_versions.unwrap_or_default());
+        }
+    }
+}
+
+fn check(config: &Config) -> Result<(), Refusal> {
+    config.limits.check()?;
+    for (place, versions) in config.container_versions.iter() {
+        if place.channel == Channel::Builders {
+            return Err(Refusal::new("container_versions.builders: builders have no container versions"));
+        }
+        let mut tags: Vec<_> = versions.iter().map(|pinned| &pinned.version).collect();
+        tags.sort();
+        if let Some([twice, _]) = tags.windows(2).find(|pair| matches!(pair, [a, b] if a == b)) {
+            let (channel, track) = (place.channel, place.track);
+            return Err(Refusal::new(format!(
+                "container_versions.{channel}.{track}: {twice} is listed twice"
+            )));
+        }
+    }
+    match config.images.repositories.iter().find(|(_, template)| !template.contains("{track}")) {
+        Some((channel, _)) => {
+            Err(Refusal::new(format!("images.repositories.{channel}: {{track}} is missing in the name")))
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,231 @@
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rstest::rstest;
+use trackyard_protocol::channel::Channel;
+use trackyard_protocol::name::TrackSlug;
+use trackyard_protocol::quantity::Bytes;
+
+use super::*;
+
+const DESIGN: &str = r#"
+images:
+  kind: registry
+  location: 127.0.0.1:5000
+  repositories: {test_runners: "{track}-test-runner"}
+source: {url: "https://git.example/{repository}"}
+inputs: {buckets: [submissions], endpoint: "http://127.0.0.1:9000", path_style: true, allowed_folders: [/srv/in]}
+container_versions:
+  test_runners:
+    ruby: [git-0123456789abcdef0123456789abcdef01234567]
+    nim: []
+    csharp: [0123456789012345678901234567890123456789, 1234567890e34567890123456789012345678901]
+limits: {default: {pids: 100}, test_runners: {default: {wall: 10s}, ruby: {memory: 1Gi, wall: 20s}}}
+queue: {max_wait: 10s, max_jobs: 10000, max_bytes: 256Mi}
+expected: {test_runners: [ruby]}
+"#;
+
+fn track(name: &str) -> TrackSlug {
+    TrackSlug::new(name).unwrap()
+}
+
+#[test]
+fn the_example_of_the_reference_is_read_and_written_back_the_same() {
+    let config = read(DESIGN).unwrap().config;
+    assert_eq!(config.images.location, "127.0.0.1:5000");
+    assert_eq!(config.container_versions.iter().count(), 3);
+    let again = read(&serde_yaml::to_string(&config).unwrap()).unwrap().config;
+    assert_eq!(again, config);
+}
+
+#[test]
+fn limits_are_laid_over_each_other_by_channel_and_track() {
+    let limits = read(DESIGN).unwrap().config.limits;
+    let of = |channel, name| {
+        let limits = limits.of(channel, &track(name));
+        (limits.pids, limits.wall.to_string(), limits.memory)
+    };
+    assert_eq!(of(Channel::TestRunners, "ruby"), (100, "20s".to_owned(), Bytes(1 << 30)));
+    assert_eq!(of(Channel::TestRunners, "nim"), (100, "10s".to_owned(), Bytes(3 << 30)));
+    assert_eq!(of(Channel::Representers, "ruby"), (100, "20s".to_owned(), Bytes(3 << 30)));
+}
+
+#[rstest]
+#[case::unknown_field("quue: {}\n", Some((1, 1)), "quue")]
+#[case::unknown_limit("limits:\n  default: {memroy: 1Gi}\n", Some((2, 13)), "memroy")]
+#[case::wrong_type("queue:\n  max_jobs: many\n", Some((2, 13)), "queue.max_jobs")]
+#[case::bare_seconds("queue:\n  max_wait: 5\n", Some((2, 3)), "such as 20s")]
+#[case::bad_version("container_versions:\n  test_runners:\n    ruby: [latest]\n", Some((3, 11)), "latest")]
+#[case::bad_track("container_versions:\n  test_runners:\n    Ruby: []\n", Some((3, 5)), "Ruby")]
+#[case::bad_channel("container_versions:\n  testers: {}\n", Some((2, 3)), "testers")]
+#[case::builders("container_versions:\n  builders: {ruby: []}\n", None, "builders")]
+#[case::not_yaml("queue: [1,\nb: 2", Some((3, 1)), "expected")]
+#[case::tab("queue:\n\t max_jobs: 1", Some((2, 1)), "token")]
+#[case::twice("container_versions:\n  test_runners:\n    ruby: []\n    nim: []\n    ruby: []\n", Some((5, 5)), "twice")]
+#[case::twice_above("queue: {}\nlimits: {}\nqueue: {}\n", Some((3, 1)), "queue")]
+#[case::list("[1]\n", Some((1, 1)), "sequence")]
+#[case::two_documents("queue: {}\n---\nqueue: {}\n", None, "more than one document")]
+#[case::empty("", None, "empty")]
+#[case::comments_only("# nothing\n\n", None, "empty")]
+#[case::impossible(
+    "limits: {test_runners: {ruby: {wall: 2m}}}\n",
+    None,
+    "limits.test_runners.ruby: wall is above"
+)]
+#[case::no_place(
+    "images: {kind: layout, location: /x, repositories: {test_runners: same}}\n",
+    None,
+    "{track}"
+)]
+#[case::both_forms(
+    "workers: {test_runners: {}}\ncontainer_versions: {test_runners: {ruby: []}}\n",
+    None,
+    "exclude"
+)]
+fn a_broken_text_is_refused_with_its_place(
+    #[case] text: &str,
+    #[case] at: Option<(usize, usize)>,
+    #[case] names: &str,
+) {
+    let refusal = read(text).unwrap_err();
+    assert_eq!(refusal.position.map(|at| (at.line, at.column)), at, "{refusal}");
+    assert!(refusal.message.contains(names), "{refusal}");
+}
+
+#[test]
+fn a_version_listed_twice_is_refused() {
+    let sha = "0123456789abcdef0123456789abcdef01234567";
+    let text = format!("container_versions: {{test_runners: {{ruby: [git-{sha}, git-{sha}]}}}}");
+    assert!(read(&text).unwrap_err().message.contains("listed twice"));
+}
+
+#[test]
+fn the_originals_form_keeps_its_versions() {
+    let text = "
+workers:
+  static_analyzers:
+    shared_queue: 5560
+    ruby:
+      queue: 5561
+      worker_versions:
+        - 0123456789abcdef0123456789abcdef01234567
+        - git-0123456789abcdef0123456789abcdef01234567
+  test_runners:
+    shared_queue: 5570
+    csharp: {queue: 5571, worker_versions: }
+";
+    let original = read(text).unwrap();
+    assert_eq!(original.notes.len(), 1);
+    let of = |channel, name| {
+        let place = trackyard_protocol::request::Place { channel, track: track(name) };
+        original.config.container_versions.of(&place).map(<[_]>::len)
+    };
+    assert_eq!(of(Channel::StaticAnalyzers, "ruby"), Some(2));
+    assert_eq!(of(Channel::TestRunners, "csharp"), Some(0));
+    let written = serde_yaml::to_string(&original.config).unwrap();
+    assert!(!written.contains("workers:") && read(&written).unwrap().notes.is_empty(), "{written}");
+}
+
+fn folder() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("router.yml");
+    (folder, path)
+}
+
+#[test]
+fn a_missing_file_is_made_from_the_seed_or_named() {
+    let (folder, path) = folder();
+    let error = ConfigFile::open(&path, None).unwrap_err();
+    assert!(error.to_string().contains("router.yml") && error.to_string().contains("--seed"), "{error}");
+
+    let seed = folder.path().join("seed.yml");
+    fs::write(&seed, "queue: {max_jobs: oops}").unwrap();
+    assert!(ConfigFile::open(&path, Some(&seed)).unwrap_err().to_string().contains("seed.yml"));
+    assert!(!path.exists());
+
+    fs::write(&seed, "# mine\nqueue: {max_jobs: 7}").unwrap();
+    let config = ConfigFile::open(&path, Some(&seed)).unwrap().load().unwrap().config;
+    assert_eq!(config.queue.max_jobs, 7);
+    assert!(fs::read_to_string(&path).unwrap().starts_with("# mine"));
+
+    fs::write(&seed, "{}").unwrap();
+    let config = ConfigFile::open(&path, Some(&seed)).unwrap().load().unwrap().config;
+    assert_eq!(config.queue.max_jobs, 7, "a file that exists is not made anew");
+}
+
+#[test]
+fn a_save_replaces_the_target_of_a_link_whole_and_leaves_nothing_beside() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, path) = folder();
+    let target = folder.path().join("real.yml");
+    fs::write(&target, "{}").unwrap();
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
+    fs::write(folder.path().join(".real.yml.new"), "what a crash left").unwrap();
+    std::os::unix::fs::symlink(&target, &path).unwrap();
+
+    let file = ConfigFile::open(&path, None).unwrap();
+    file.save(&read(DESIGN).unwrap().config).unwrap();
+    assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+    assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o640);
+    let text = fs::read_to_string(&target).unwrap();
+    assert!(text.starts_with("# ") && text.contains("comments are not kept"), "{text}");
+    assert_eq!(file.load().unwrap().config, read(DESIGN).unwrap().config);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+fn live(text: &str) -> (tempfile::TempDir, PathBuf, LiveConfig) {
+    let (folder, path) = folder();
+    fs::write(&path, text).unwrap();
+    let live = LiveConfig::start(ConfigFile::open(&path, None).unwrap()).unwrap();
+    (folder, path, live)
+}
+
+/// Looks until a change has settled.
+fn settle(live: &LiveConfig) -> Look {
+    match live.look() {
+        Look::Same => live.look(),
+        other => other,
+    }
+}
+
+#[test]
+fn a_good_edit_comes_into_force_and_a_broken_one_does_not() {
+    let (_folder, path, live) = live("queue: {max_jobs: 1}");
+    assert_eq!(settle(&live), Look::Same);
+
+    fs::write(&path, "queue: {max_jobs: 22}").unwrap();
+    assert_eq!(live.look(), Look::Same, "an edit settles first");
+    assert_eq!(live.look(), Look::Applied);
+    assert_eq!(live.current().queue.max_jobs, 22);
+
+    fs::write(&path, "queue: {max_jobs: oops}").unwrap();
+    assert_eq!(settle(&live), Look::Refused);
+    assert_eq!(settle(&live), Look::Same, "told once");
+    assert_eq!(live.current().queue.max_jobs, 22);
+    assert!(live.trouble().unwrap().contains("line 1, column 19"), "{:?}", live.trouble());
+
+    fs::remove_file(&path).unwrap();
+    assert_eq!(settle(&live), Look::Refused);
+    fs::write(&path, "queue: {max_jobs: 333}").unwrap();
+    assert_eq!(settle(&live), Look::Applied);
+    assert_eq!((live.current().queue.max_jobs, live.trouble()), (333, None));
+}
+
+#[test]
+fn a_change_keeps_an_edit_by_hand_and_refuses_a_broken_file() {
+    let (_folder, path, live) = live("queue: {max_jobs: 1}");
+    let raise = |config: &mut Config| {
+        config.queue.max_wait = Span(Duration::from_secs(1));
+        Ok::<_, Error>(())
+    };
+    fs::write(&path, "queue: {max_jobs: 22}").unwrap();
+    let (_, changed) = live.change(raise).unwrap();
+    assert_eq!((changed.queue.max_jobs, changed.queue.max_wait.to_string()), (22, "1s".to_owned()));
+    assert_eq!(settle(&live), Look::Same, "its own change is no edit");
+
+    fs::write(&path, "queue: [").unwrap();
+    assert!(live.change(raise).unwrap_err().to_string().contains("line "));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "queue: [");
+    assert_eq!(live.current().queue.max_jobs, 22);
+}

@@ -1,0 +1,160 @@
+//! The router's decisions, as a state machine without sockets or a clock: [`Dispatch::on`] takes an [`Event`] and
+//! the time, and gives [`Action`]s.
+//!
+//! A job's way: `arrival` (joined, replayed, refused or taken in) → `assign` (a worker is chosen, or it waits in
+//! its `lane`) → `words` (what workers say) → `closing` (a result ends it) or `loss` (it runs elsewhere). `hello`
+//! and `adoption` take up workers and what they hold; `clock` does what is due; `deploy` is what an administrator
+//! asks for. What is held: `job`, `attempt`, `worker` and its `pool`s, `lane`, `answers`, `poison`.
+
+mod action;
+mod adoption;
+mod answers;
+mod arrival;
+mod assign;
+mod attempt;
+mod clock;
+mod closing;
+mod deploy;
+mod event;
+mod hello;
+mod job;
+mod lane;
+mod loss;
+mod number;
+mod poison;
+mod pool;
+mod sabotage;
+mod settings;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod turn;
+mod words;
+mod worker;
+
+use std::collections::BTreeMap;
+
+use trackyard_protocol::request::Place;
+use trackyard_protocol::token::Epoch;
+use trackyard_protocol::version::PinnedVersion;
+
+pub use action::{Action, Counter, Ending, Output};
+pub use event::{Deployment, Event, NewJob, Peer, Time, Waiter};
+#[doc(hidden)]
+pub use sabotage::Sabotage;
+pub use settings::Settings;
+pub use snapshot::{FailedView, JobView, QueueView, Snapshot, Totals, WorkerView};
+
+use answers::Answers;
+use attempt::Attempts;
+use job::Jobs;
+use lane::Lanes;
+use loss::Returning;
+use poison::Poison;
+use sabotage::Saboteur;
+use turn::Turn;
+use worker::Workers;
+
+/// The dispatcher: all that the router knows of jobs and workers.
+#[derive(Debug)]
+pub struct Dispatch {
+    epoch: Epoch,
+    settings: Settings,
+    now: Time,
+    recovering: bool,
+    recover_until: Time,
+    draining: bool,
+    jobs: Jobs,
+    attempts: Attempts,
+    workers: Workers,
+    lanes: Lanes,
+    answers: Answers,
+    poison: Poison,
+    /// Absent until the deployed versions are known for the first time.
+    deployed: Option<BTreeMap<Place, Vec<PinnedVersion>>>,
+    returning: Vec<Returning>,
+    next_beat: Time,
+    next_silence: Time,
+    saboteur: Saboteur,
+}
+
+impl Dispatch {
+    /// A dispatcher that has just started. `epoch` is random: it tells this start from every other.
+    #[must_use]
+    pub fn new(epoch: Epoch, settings: Settings, now: Time) -> Self {
+        Self::with(epoch, settings, now, Saboteur::default())
+    }
+
+    /// A dispatcher with a fault, to see that tests find it.
+    #[cfg(feature = "sabotage")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn sabotaged(epoch: Epoch, settings: Settings, now: Time, fault: Sabotage) -> Self {
+        Self::with(epoch, settings, now, Saboteur::new(fault))
+    }
+
+    fn with(epoch: Epoch, settings: Settings, now: Time, saboteur: Saboteur) -> Self {
+        Self {
+            epoch,
+            now,
+            recovering: true,
+            recover_until: now + settings.recovery,
+            draining: false,
+            jobs: Jobs::default(),
+            attempts: Attempts::new(epoch, saboteur),
+            workers: Workers::default(),
+            lanes: Lanes::default(),
+            answers: Answers::default(),
+            poison: Poison::default(),
+            deployed: None,
+            returning: Vec::new(),
+            next_beat: now + settings.heartbeat,
+            next_silence: now + settings.silence,
+            settings,
+            saboteur,
+        }
+    }
+
+    /// Takes one event; what is to be done is appended to `actions`. Time never goes back. What is due is done on
+    /// [`Event::Tick`] alone, so that after a pause the edge can hand over first what came meanwhile.
+    pub fn on(&mut self, event: Event, now: Time, actions: &mut Vec<Action>) {
+        self.now = self.now.max(now);
+        let turn = &mut Turn::new(self.now, actions);
+        match event {
+            Event::Job { waiter, job } => self.arrive(waiter, job, turn),
+            Event::Worker { peer, message } => self.hear(peer, message, turn),
+            Event::Gone { peer } => self.gone(peer, turn),
+            Event::Suspect => self.beat(turn),
+            Event::Deployed(deployment) => self.deploy(deployment, turn),
+            Event::Settings(settings) => self.set(*settings, turn),
+            Event::Stalled { by } => self.forgive(by, turn),
+            Event::RestartWorkers => self.restart_workers(turn),
+            Event::Drain => self.drain(turn),
+            Event::Tick => self.tick(turn),
+        }
+    }
+
+    /// When [`Event::Tick`] is due at the latest.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Time> {
+        Some(self.wake())
+    }
+
+    /// True for the first seconds, in which workers report what they hold and nothing is dispatched.
+    #[must_use]
+    pub fn is_recovering(&self) -> bool {
+        self.recovering
+    }
+
+    /// True when no request waits for an answer: a draining router may close.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.jobs.waiters() == 0
+    }
+
+    /// What the dispatcher holds.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.view()
+    }
+}

@@ -1,0 +1,113 @@
+//! What the dispatcher wants done.
+
+use std::sync::Arc;
+
+use trackyard_protocol::name::WorkerName;
+use trackyard_protocol::reason::Reason;
+use trackyard_protocol::worker::{FromRouter, Usage};
+
+use super::{Peer, Waiter};
+
+/// Something to do.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Answer a client. Each waiter gets exactly one.
+    Answer {
+        /// Whom.
+        waiter: Waiter,
+        /// How the job ended.
+        ending: Ending,
+    },
+    /// Say something to a worker. If its connection is dead or takes nothing more, the edge reports
+    /// [`Event::Gone`](super::Event::Gone).
+    Send {
+        /// By which connection.
+        peer: Peer,
+        /// What.
+        message: FromRouter,
+    },
+    /// Count something.
+    Count(Counter),
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ending {
+    /// The verdict.
+    pub reason: Reason,
+    /// What happened, for people; empty when the reason's own line says it all.
+    pub message: String,
+    /// What the job used, `queue_ms` filled in; absent if no worker answered.
+    pub usage: Option<Usage>,
+    /// What the container wrote; shared, so that a replay copies nothing.
+    pub output: Option<Arc<Output>>,
+    /// The worker that ran it.
+    pub worker: Option<WorkerName>,
+    /// Which attempt gave the answer, from 1.
+    pub attempt: Option<u32>,
+    /// True if the answer is a stored one.
+    pub replayed: bool,
+    /// More on an error.
+    pub error_detail: Option<String>,
+}
+
+impl Ending {
+    /// An ending that no worker gave.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            usage: None,
+            output: None,
+            worker: None,
+            attempt: None,
+            replayed: false,
+            error_detail: None,
+        }
+    }
+}
+
+/// What a worker sent with a result; it passes through as bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// One JSON value, or empty if there is none.
+    pub response: Vec<u8>,
+    /// One JSON object.
+    pub context: Vec<u8>,
+}
+
+/// What is counted for the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::EnumIter, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Counter {
+    /// A job was sent to a worker.
+    Dispatched,
+    /// A job was sent again, because the attempt before was lost.
+    Redelivered,
+    /// A job came back from a worker that did not run it to its end.
+    Returned,
+    /// A request joined a job in flight.
+    Joined,
+    /// A request got a stored answer.
+    Replayed,
+    /// A worker still held a job of an earlier start of the router.
+    Adopted,
+    /// A result came after its job had ended.
+    LateResult,
+    /// A worker named a token that it was never given.
+    UnknownToken,
+    /// A worker fell silent or its connection died.
+    WorkerLost,
+    /// A worker that was lost came back with its jobs.
+    WorkerReturned,
+    /// A second worker took the name of one that was still connected.
+    NameTaken,
+    /// Someone who is not known was asked to say hello.
+    SaidHelloPlease,
+    /// A `Hello` was too long or one too many, and a part or all of it was ignored.
+    HelloCut,
+    /// A job lost so many workers that it runs no more.
+    Poisoned,
+    /// A stored answer was forgotten before its time, to make room.
+    AnswerEvicted,
+}

@@ -1,0 +1,139 @@
+//! What a worker says that it holds, against what the router knows: attempts are kept, dropped, or taken over from
+//! an earlier start of the router.
+
+use std::collections::BTreeSet;
+
+use trackyard_protocol::token::Token;
+use trackyard_protocol::worker::{Cancel, FromRouter, HeldJob, HeldState, Hello};
+
+use super::attempt::{Attempt, State};
+use super::hello::MOST_HELD;
+use super::job::Job;
+use super::number::{JobNo, WorkerId};
+use super::turn::Turn;
+use super::{Counter, Dispatch};
+
+/// Jobs in flight beyond which no more are adopted.
+const MOST_JOBS: usize = 200_000;
+
+impl Dispatch {
+    /// `same_connection`: nothing can have been lost on the way, a job that was sent will still arrive.
+    pub(crate) fn reconcile(
+        &mut self,
+        id: WorkerId,
+        hello: &Hello,
+        same_connection: bool,
+        turn: &mut Turn<'_>,
+    ) {
+        let held: BTreeSet<Token> = hello.jobs.iter().map(|held| held.token).collect();
+        let hand = self.workers.get(id).map(|worker| worker.hand.clone()).unwrap_or_default();
+        let mut returned = false;
+        for job in &hello.jobs {
+            match self.attempts.get(job.token).map(|attempt| attempt.worker) {
+                Some(owner) if owner == id => returned |= self.keep(id, job.token, Some(job.state)),
+                Some(_) => turn.count(Counter::UnknownToken),
+                None => self.adopt(id, job, turn),
+            }
+        }
+        for token in hand.into_iter().filter(|token| !held.contains(token)) {
+            self.settle_absent(id, token, same_connection);
+        }
+        if returned {
+            turn.count(Counter::WorkerReturned);
+        }
+    }
+
+    /// An attempt that the worker does not hold: on its way, or lost.
+    fn settle_absent(&mut self, id: WorkerId, token: Token, same_connection: bool) {
+        let sent = self.attempts.get(token).is_some_and(|attempt| attempt.state == State::Sent);
+        if sent && same_connection {
+            self.keep(id, token, None);
+            return;
+        }
+        self.close(id, token);
+    }
+
+    /// A stranded attempt is back in the worker's hand. True if its job had counted it as lost.
+    fn keep(&mut self, id: WorkerId, token: Token, state: Option<HeldState>) -> bool {
+        let Some(attempt) = self.attempts.get_mut(token) else { return false };
+        let before = attempt.state;
+        attempt.state = match state {
+            Some(HeldState::Running) => State::Accepted,
+            Some(HeldState::Finished) => State::Finished,
+            None => before,
+        };
+        let after = attempt.state;
+        let blamed = std::mem::take(&mut attempt.blamed);
+        let job = attempt.job.filter(|_| std::mem::take(&mut attempt.stranded));
+        self.count_slot(id, before, after);
+        if let Some(no) = job {
+            self.dequeue(no);
+            if let Some(job) = self.jobs.get_mut(no) {
+                job.live += 1;
+                job.lost = job.lost.saturating_sub(u32::from(blamed));
+            }
+            self.jobs.arm(no, self.settings.min_start);
+        }
+        blamed
+    }
+
+    fn count_slot(&mut self, id: WorkerId, before: State, after: State) {
+        if let Some(worker) = self.workers.get_mut(id) {
+            worker.busy = worker.busy.saturating_sub(u32::from(before != State::Finished));
+            worker.busy += u32::from(after != State::Finished);
+        }
+    }
+
+    /// A job that this worker was not given in this start of the router, or that is over.
+    fn adopt(&mut self, id: WorkerId, held: &HeldJob, turn: &mut Turn<'_>) {
+        let foreign = self.attempts.is_foreign(held.token);
+        let job = if foreign { self.adopting_job(held, turn) } else { None };
+        match (job, held.state) {
+            (Some(no), state) => self.take_over(id, held.token, state, no, turn),
+            (None, HeldState::Running) => self.disown(id, held.token, turn),
+            (None, HeldState::Finished) => {}
+        }
+    }
+
+    fn take_over(&mut self, id: WorkerId, token: Token, state: HeldState, no: JobNo, turn: &mut Turn<'_>) {
+        turn.count(Counter::Adopted);
+        self.dequeue(no);
+        let until = turn.now + self.adopted_life(Some(no));
+        let state = match state {
+            HeldState::Running => State::Accepted,
+            HeldState::Finished => State::Finished,
+        };
+        self.open(Attempt::held(token, Some(no), id, state, turn.now), until);
+    }
+
+    /// The worker runs what nobody waits for: it is told so, and its slot is filled until it says that it is not.
+    pub(crate) fn disown(&mut self, id: WorkerId, token: Token, turn: &mut Turn<'_>) {
+        let Some(worker) = self.workers.get(id).filter(|worker| worker.hand.len() < MOST_HELD) else {
+            return;
+        };
+        let Some(peer) = worker.peer else { return };
+        if self.attempts.get(token).is_none() {
+            turn.send(peer, FromRouter::Cancel(Cancel { token }));
+            self.open(Attempt::held(token, None, id, State::Accepted, turn.now), turn.now);
+        }
+    }
+
+    /// The job with the same key, waiting, running or made now; none if its answer is known already.
+    fn adopting_job(&mut self, held: &HeldJob, turn: &Turn<'_>) -> Option<JobNo> {
+        if let Some(no) = self.jobs.by_key(held.key) {
+            return Some(no);
+        }
+        if self.answers.has(held.key) || self.jobs.len() >= MOST_JOBS {
+            return None;
+        }
+        let until = turn.now + self.adopted_life(None);
+        Some(self.jobs.insert(Job::new(held.key, turn.now, until)))
+    }
+
+    /// How long an adopted attempt may still take: what its job's limits say if they are known.
+    fn adopted_life(&self, job: Option<JobNo>) -> std::time::Duration {
+        let work = job.and_then(|no| self.jobs.get(no)).and_then(|job| job.work.as_ref());
+        let unknown = trackyard_protocol::limits::Limits::default().wall_max.0;
+        work.map_or(self.settings.setup + unknown + self.settings.grace, |work| self.attempt_total(&work.new))
+    }
+}

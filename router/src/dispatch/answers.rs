@@ -1,0 +1,154 @@
+//! Answers kept for repeated requests, bounded in time and bytes.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use trackyard_protocol::token::JobKey;
+
+use super::{Ending, Time};
+
+/// What an answer takes besides its texts.
+const OVERHEAD: usize = 512;
+
+/// The stored answers.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    stored: HashMap<JobKey, Stored>,
+    /// In order of storing; an entry whose number is no longer the stored one is left over and skipped.
+    order: VecDeque<(Time, JobKey, u64)>,
+    bytes: usize,
+    number: u64,
+}
+
+#[derive(Debug)]
+struct Stored {
+    ending: Ending,
+    bytes: usize,
+    number: u64,
+    /// No client had it yet: its job outlived the router that took the request.
+    unclaimed: bool,
+}
+
+impl Answers {
+    /// Stores an answer in place of an earlier one with the same key. Returns how many others had to go.
+    pub(crate) fn store(
+        &mut self,
+        key: JobKey,
+        ending: Ending,
+        unclaimed: bool,
+        max_bytes: usize,
+        now: Time,
+    ) -> usize {
+        self.forget(key);
+        let bytes = size(&ending);
+        if bytes > max_bytes {
+            return 0;
+        }
+        self.number += 1;
+        self.bytes += bytes;
+        self.order.push_back((now, key, self.number));
+        self.stored.insert(key, Stored { ending, bytes, number: self.number, unclaimed });
+        let mut evicted = 0;
+        while self.bytes > max_bytes && self.pop() {
+            evicted += 1;
+        }
+        evicted
+    }
+
+    /// The answer to a repeated request. A `fresh` one gets only what no client had yet; what must not be replayed
+    /// is given once.
+    pub(crate) fn claim(&mut self, key: JobKey, fresh: bool) -> Option<Ending> {
+        let stored = self.stored.get_mut(&key)?;
+        if stored.unclaimed {
+            stored.unclaimed = false;
+            let ending = stored.ending.clone();
+            if !ending.reason.is_storable() {
+                self.forget(key);
+            }
+            return Some(ending);
+        }
+        (!fresh).then(|| Ending { replayed: true, ..stored.ending.clone() })
+    }
+
+    pub(crate) fn has(&self, key: JobKey) -> bool {
+        self.stored.contains_key(&key)
+    }
+
+    /// Forgets what is older than `ttl`.
+    pub(crate) fn expire(&mut self, ttl: Duration, now: Time) {
+        while self.order.front().is_some_and(|(at, ..)| *at + ttl <= now) {
+            self.pop();
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.stored.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn forget(&mut self, key: JobKey) {
+        if let Some(stored) = self.stored.remove(&key) {
+            self.bytes -= stored.bytes;
+        }
+    }
+
+    /// Forgets the oldest; false if there is none.
+    fn pop(&mut self) -> bool {
+        let Some((_, key, number)) = self.order.pop_front() else { return false };
+        if self.stored.get(&key).is_some_and(|stored| stored.number == number) {
+            self.forget(key);
+        }
+        true
+    }
+}
+
+fn size(ending: &Ending) -> usize {
+    let output = ending.output.as_ref().map_or(0, |output| output.response.len() + output.context.len());
+    OVERHEAD + output + ending.message.len() + ending.error_detail.as_ref().map_or(0, String::len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trackyard_protocol::reason::Reason;
+
+    const SECOND: Time = Duration::from_secs(1);
+
+    fn ending(reason: Reason) -> Ending {
+        Ending::new(reason, "")
+    }
+
+    #[test]
+    fn an_answer_is_replayed_until_it_expires() {
+        let mut answers = Answers::default();
+        answers.store(JobKey(1), ending(Reason::Ok), false, 10_000, SECOND);
+        assert!(answers.claim(JobKey(1), false).unwrap().replayed);
+        assert_eq!(answers.claim(JobKey(1), true), None);
+        answers.expire(SECOND, SECOND * 2);
+        assert_eq!((answers.len(), answers.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn what_no_client_had_is_given_even_to_a_fresh_request_and_a_passing_failure_only_once() {
+        let mut answers = Answers::default();
+        answers.store(JobKey(1), ending(Reason::Download), true, 10_000, SECOND);
+        assert!(!answers.claim(JobKey(1), true).unwrap().replayed);
+        assert_eq!(answers.claim(JobKey(1), false), None);
+    }
+
+    #[test]
+    fn the_oldest_make_room_and_a_replaced_answer_leaves_nothing() {
+        let mut answers = Answers::default();
+        for round in 0..3 {
+            for key in 0..4 {
+                answers.store(JobKey(key), ending(Reason::Ok), false, 2 * OVERHEAD, SECOND * round);
+            }
+        }
+        assert_eq!((answers.len(), answers.bytes()), (2, 2 * OVERHEAD));
+        assert!(answers.has(JobKey(3)) && answers.has(JobKey(2)));
+        assert!(answers.order.len() <= 12);
+    }
+}

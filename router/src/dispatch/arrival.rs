@@ -1,0 +1,138 @@
+//! A job arrives: joined to one in flight, answered from the store, refused, sent to a worker, or let wait.
+
+use trackyard_protocol::reason::Reason;
+use trackyard_protocol::request::Place;
+
+use super::job::{Job, Waiting, Work};
+use super::number::{JobNo, TrackId};
+use super::turn::Turn;
+use super::{Counter, Dispatch, Ending, NewJob, Waiter};
+
+impl Dispatch {
+    pub(crate) fn arrive(&mut self, waiter: Waiter, new: Box<NewJob>, turn: &mut Turn<'_>) {
+        if let Some(no) = self.jobs.by_key(new.key) {
+            return self.join(no, waiter, new, turn);
+        }
+        if let Some(ending) = self.answers.claim(new.key, new.request.fresh) {
+            if ending.replayed {
+                turn.count(Counter::Replayed);
+            }
+            return turn.answer(waiter, ending);
+        }
+        if let Some(ending) = self.refusal(&new, turn) {
+            return turn.answer(waiter, ending);
+        }
+        self.take_in(waiter, new, turn);
+    }
+
+    /// Why a job cannot be taken, if so.
+    fn refusal(&mut self, new: &NewJob, turn: &mut Turn<'_>) -> Option<Ending> {
+        let place = &new.request.place;
+        if self.draining {
+            return Some(Ending::new(Reason::RouterDraining, ""));
+        }
+        if self.poison.has(new.key) {
+            return Some(Ending::new(Reason::Poison, ""));
+        }
+        if new.request.deadline.is_some_and(|deadline| deadline < self.settings.min_start) {
+            return Some(Ending::new(Reason::Deadline, "deadline_ms is too short to start the job"));
+        }
+        if !self.recovering && !self.is_servable(place) {
+            return Some(no_worker(place));
+        }
+        let lane = self.lanes.find(place, &new.version);
+        if let Some(failure) = lane.and_then(|lane| self.failure_everywhere(lane)) {
+            return Some(failure);
+        }
+        let room = self.make_room(new, turn);
+        (!room).then(|| Ending::new(Reason::QueueFull, ""))
+    }
+
+    /// A job that must wait may push out another, or be refused itself: the newest of the longest track.
+    fn make_room(&mut self, new: &NewJob, turn: &mut Turn<'_>) -> bool {
+        let (max_jobs, max_bytes) = (self.settings.queue_max_jobs, self.settings.queue_max_bytes);
+        loop {
+            let over_bytes = self.lanes.bytes() + new.bytes > max_bytes;
+            if self.lanes.waiting() < max_jobs && !over_bytes || self.would_run_now(new) {
+                return true;
+            }
+            let own = self.lanes.track_id(&new.request.place);
+            let added = if over_bytes { new.bytes } else { 1 };
+            let longest = self.longest_track(own, added, over_bytes);
+            let Some(victim) = longest.and_then(|track| self.lanes.newest(track)) else { return false };
+            self.finish(victim, Ending::new(Reason::QueueFull, ""), turn);
+        }
+    }
+
+    /// A full queue does not matter to a job for which a slot is free.
+    fn would_run_now(&self, new: &NewJob) -> bool {
+        let lane = self.lanes.find(&new.request.place, &new.version);
+        lane.is_some_and(|lane| self.choose(lane).is_some())
+    }
+
+    /// The longest track, unless with this job `own` is as long.
+    fn longest_track(&self, own: Option<TrackId>, added: usize, by_bytes: bool) -> Option<TrackId> {
+        let length = |id: TrackId| {
+            let track = self.lanes.track(id)?;
+            Some(if by_bytes { track.bytes } else { track.waiting })
+        };
+        let own_length = own.and_then(length).unwrap_or(0) + added;
+        let tracks = self.lanes.waiting_tracks().filter_map(|(id, _)| Some((length(id)?, id)));
+        tracks.max().filter(|(longest, _)| *longest > own_length).map(|(_, id)| id)
+    }
+
+    fn take_in(&mut self, waiter: Waiter, new: Box<NewJob>, turn: &mut Turn<'_>) {
+        let lane = self.lanes.enter(&new.request.place, &new.version);
+        if let Some(lane) = self.lanes.lane_mut(lane) {
+            lane.jobs += 1;
+        }
+        let whole = self.whole(&new);
+        let mut job = Job::new(new.key, turn.now, turn.now + whole);
+        job.queue_until = turn.now + self.settings.queue_max_wait;
+        job.waiters.push(waiting(waiter, &new, turn));
+        job.work = Some(Work { new, lane });
+        let no = self.jobs.insert(job);
+        self.place_job(no, turn);
+    }
+
+    fn join(&mut self, no: JobNo, waiter: Waiter, new: Box<NewJob>, turn: &mut Turn<'_>) {
+        if self.jobs.waiters() >= self.jobs.len() + self.settings.queue_max_jobs {
+            return turn
+                .answer(waiter, Ending::new(Reason::QueueFull, "too many requests wait for the same jobs"));
+        }
+        turn.count(Counter::Joined);
+        self.jobs.join(no, waiting(waiter, &new, turn));
+        self.claim_adopted(no, new, turn);
+        self.jobs.arm(no, self.settings.min_start);
+    }
+
+    /// An adopted job gets its request from the first client that asks again; from then on it can run elsewhere.
+    fn claim_adopted(&mut self, no: JobNo, new: Box<NewJob>, turn: &Turn<'_>) {
+        let whole = self.whole(&new);
+        let attempt = self.attempt_total(&new);
+        let Some(job) = self.jobs.get_mut(no).filter(|job| job.work.is_none()) else { return };
+        let lane = self.lanes.enter(&new.request.place, &new.version);
+        if let Some(lane) = self.lanes.lane_mut(lane) {
+            lane.jobs += 1;
+        }
+        job.received = turn.now;
+        job.whole_until = turn.now + whole;
+        job.attempt_until = turn.now + attempt;
+        job.work = Some(Work { new, lane });
+    }
+
+    /// True if a job of the track may wait: a connected worker covers it, or one is expected.
+    pub(crate) fn is_servable(&self, place: &Place) -> bool {
+        self.workers.pools.is_served(place.channel, self.lanes.track_id(place))
+            || self.settings.expected.contains(place)
+            || self.returning.iter().any(|r| r.channel == place.channel && r.topics.covers(&place.track))
+    }
+}
+
+pub(crate) fn no_worker(place: &Place) -> Ending {
+    Ending::new(Reason::NoWorker, format!("no connected worker serves {} of {}", place.track, place.channel))
+}
+
+fn waiting(waiter: Waiter, new: &NewJob, turn: &Turn<'_>) -> Waiting {
+    Waiting { waiter, until: new.request.deadline.map(|deadline| turn.now + deadline) }
+}

@@ -1,0 +1,195 @@
+//! Which worker gets a job, and which job a free slot.
+
+use std::time::Duration;
+
+use trackyard_protocol::channel::Channel;
+use trackyard_protocol::worker::{FromRouter, Job as JobMessage};
+
+use super::attempt::{Attempt, State};
+use super::job::{Job, Work};
+use super::number::{JobNo, LaneId, TrackId, WorkerId};
+use super::turn::Turn;
+use super::worker::Worker;
+use super::{Counter, Dispatch, NewJob, Time};
+
+/// Up to so many workers that have a version ready are compared one by one; beyond, the pools are walked, where
+/// one of many is soon found.
+const FEW: usize = 16;
+
+impl Dispatch {
+    /// Sends a job to a worker, or lets it wait.
+    pub(crate) fn place_job(&mut self, no: JobNo, turn: &mut Turn<'_>) {
+        let Some(lane) = self.jobs.get(no).and_then(Job::lane) else { return };
+        match self.choose(lane) {
+            Some(worker) => self.send_job(no, worker, turn),
+            None => self.enqueue(no, lane, turn),
+        }
+    }
+
+    /// The worker for a lane's next job: scoped before generic, most free slots, least recently used.
+    pub(crate) fn choose(&self, lane: LaneId) -> Option<WorkerId> {
+        let lane_of = self.lanes.lane(lane).filter(|_| !self.recovering)?;
+        let track = lane_of.track;
+        let channel = self.lanes.track(track)?.place.channel;
+        if lane_of.ready.len() > FEW {
+            let mut free = self.workers.pools.free(channel, track).map(|free| free.worker);
+            return free.find(|worker| lane_of.ready.contains(worker));
+        }
+        let ready = lane_of.ready.iter().filter_map(|id| Some((*id, self.workers.get(*id)?)));
+        let free = ready.filter_map(|(id, worker)| Some((!worker.is_scoped_to(track), worker.fit()?, id)));
+        free.min().map(|(_, _, id)| id)
+    }
+
+    fn enqueue(&mut self, no: JobNo, lane: LaneId, turn: &mut Turn<'_>) {
+        let Some(job) = self.jobs.get_mut(no) else { return };
+        job.queued = true;
+        self.lanes.push(lane, no, job.bytes());
+        self.jobs.arm(no, self.settings.min_start);
+        self.urge(lane, turn);
+    }
+
+    /// Takes a job out of its queue.
+    pub(crate) fn dequeue(&mut self, no: JobNo) {
+        let Some(job) = self.jobs.get_mut(no).filter(|job| job.queued) else { return };
+        job.queued = false;
+        if let Some(lane) = job.lane() {
+            self.lanes.take(lane, no, job.bytes());
+        }
+    }
+
+    /// Fills a worker's free slots: the next track in turn that it serves and has ready, that track's oldest job.
+    pub(crate) fn fill(&mut self, id: WorkerId, turn: &mut Turn<'_>) {
+        while let Some((track, no)) = self.next_for(id) {
+            if self.expire_if_due(no, turn) {
+                continue;
+            }
+            self.dequeue(no);
+            self.lanes.pass_turn(track);
+            self.send_job(no, id, turn);
+        }
+    }
+
+    fn next_for(&self, id: WorkerId) -> Option<(TrackId, JobNo)> {
+        let worker = self.workers.get(id).filter(|worker| !self.recovering && worker.fit().is_some())?;
+        let mut turns = self.lanes.turns(worker.about.channel);
+        turns.find_map(|track| Some((track, self.oldest_for(worker, track)?)))
+    }
+
+    fn oldest_for(&self, worker: &Worker, track: TrackId) -> Option<JobNo> {
+        if !worker.serves(worker.about.channel, track) {
+            return None;
+        }
+        self.lanes.oldest(track, |lane| worker.ready.contains(&lane)).map(|(_, no)| no)
+    }
+
+    /// Gives all waiting jobs of a channel their workers, as far as slots go: used when many became free at once.
+    pub(crate) fn pump(&mut self, channel: Channel, turn: &mut Turn<'_>) {
+        let mut sent = true;
+        while sent {
+            sent = false;
+            let tracks: Vec<TrackId> = self.lanes.turns(channel).collect();
+            for track in tracks {
+                sent |= self.send_oldest(track, turn);
+            }
+        }
+    }
+
+    fn send_oldest(&mut self, track: TrackId, turn: &mut Turn<'_>) -> bool {
+        let Some((lane, no)) = self.lanes.oldest(track, |lane| self.choose(lane).is_some()) else {
+            return false;
+        };
+        let Some(worker) = self.choose(lane) else { return false };
+        if !self.expire_if_due(no, turn) {
+            self.dequeue(no);
+            self.lanes.pass_turn(track);
+            self.send_job(no, worker, turn);
+        }
+        true
+    }
+
+    fn send_job(&mut self, no: JobNo, id: WorkerId, turn: &mut Turn<'_>) {
+        let token = self.attempts.next_token();
+        let Some(job) = self.jobs.get(no) else { return };
+        let Some(work) = &job.work else { return };
+        let Some(peer) = self.workers.get(id).and_then(|worker| worker.peer) else { return };
+        let number = job.lost + 1;
+        let until = (turn.now + self.attempt_total(&work.new)).min(job.patience());
+        let total = until.saturating_sub(turn.now);
+        let message = message(work, token, number, self.settings.setup, total);
+        turn.send(peer, FromRouter::Job(Box::new(message)));
+        turn.count(if job.lost > 0 { Counter::Redelivered } else { Counter::Dispatched });
+        let attempt = Attempt {
+            token,
+            job: Some(no),
+            worker: id,
+            state: State::Sent,
+            number,
+            sent: turn.now,
+            stranded: false,
+            blamed: false,
+        };
+        self.open(attempt, turn.now + self.attempt_total_of(no));
+        self.workers.use_now(id);
+        self.workers.refit(id);
+    }
+
+    /// Puts an attempt into a worker's hand.
+    pub(crate) fn open(&mut self, attempt: Attempt, until: Time) {
+        if let Some(worker) = self.workers.get_mut(attempt.worker) {
+            worker.hand.insert(attempt.token);
+            worker.busy += u32::from(attempt.state != State::Finished);
+        }
+        if let Some(no) = attempt.job
+            && let Some(job) = self.jobs.get_mut(no)
+        {
+            job.live += 1;
+            job.attempts.push(attempt.token);
+            job.attempt_until = if job.live > 1 { job.attempt_until.max(until) } else { until };
+            self.jobs.arm(no, self.settings.min_start);
+        }
+        self.attempts.insert(attempt);
+    }
+
+    /// The longest that one attempt may take.
+    pub(crate) fn attempt_total(&self, new: &NewJob) -> Duration {
+        self.settings.setup + new.limits.wall.0 + self.settings.grace
+    }
+
+    fn attempt_total_of(&self, no: JobNo) -> Duration {
+        let work = self.jobs.get(no).and_then(|job| job.work.as_ref());
+        work.map_or(Duration::ZERO, |work| self.attempt_total(&work.new))
+    }
+
+    /// The longest that a job may take.
+    pub(crate) fn whole(&self, new: &NewJob) -> Duration {
+        self.settings.queue_max_wait + self.attempt_total(new) * self.settings.max_attempts
+    }
+}
+
+fn message(
+    work: &Work,
+    token: trackyard_protocol::token::Token,
+    attempt: u32,
+    setup: Duration,
+    total: Duration,
+) -> JobMessage {
+    let NewJob { request, version, limits, key, .. } = &*work.new;
+    JobMessage {
+        token,
+        key: *key,
+        attempt,
+        id: request.id.clone(),
+        channel: request.place.channel,
+        track: request.place.track.clone(),
+        exercise: request.exercise.clone(),
+        version: version.clone(),
+        input: request.input.clone(),
+        limits: limits.clone(),
+        setup_ms: millis(setup.min(total)),
+        total_ms: millis(total),
+    }
+}
+
+pub(crate) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,85 @@
+//! What happens to the dispatcher.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use trackyard_protocol::limits::Limits;
+use trackyard_protocol::request::{JobRequest, Place};
+use trackyard_protocol::token::JobKey;
+use trackyard_protocol::version::PinnedVersion;
+use trackyard_protocol::worker::FromWorker;
+
+use super::Settings;
+
+/// Time since the router's process began; the dispatcher has no clock.
+pub type Time = Duration;
+
+/// A client's way back. The edge gives each request a new one and gets it back with exactly one answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Waiter(pub u64);
+
+/// A worker's connection: one per routing id, never used for another connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Peer(pub u64);
+
+/// Something happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A client sent a job; the checks of 502, 506, 400 and 505 are done.
+    Job {
+        /// The client's way back.
+        waiter: Waiter,
+        /// The job.
+        job: Box<NewJob>,
+    },
+    /// A worker said something.
+    Worker {
+        /// The connection that it came by.
+        peer: Peer,
+        /// What it said.
+        message: FromWorker,
+    },
+    /// A connection is dead, or takes nothing more.
+    Gone {
+        /// Which.
+        peer: Peer,
+    },
+    /// Some connection on the workers' port closed, nobody knows which: every worker gets a heartbeat now, so that
+    /// sending names the dead one.
+    Suspect,
+    /// The deployed versions, all of them.
+    Deployed(Deployment),
+    /// The configuration changed.
+    Settings(Box<Settings>),
+    /// The process did not run for so long: the silence of workers in that time says nothing. The edge empties its
+    /// sockets first.
+    Stalled {
+        /// How long.
+        by: Duration,
+    },
+    /// Every worker shall finish its jobs in hand and bootstrap again.
+    RestartWorkers,
+    /// The router shuts down: waiting jobs are answered 503, running ones finish.
+    Drain,
+    /// Time passed; due at [`Dispatch::next_wake`](super::Dispatch::next_wake) at the latest.
+    Tick,
+}
+
+/// A checked job.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// The client's request.
+    pub request: JobRequest,
+    /// The deployed version that it names.
+    pub version: PinnedVersion,
+    /// The limits to apply, `execution_timeout` already in `wall`.
+    pub limits: Limits,
+    /// What it has in common with a repeated request.
+    pub key: JobKey,
+    /// Bytes of the client's message, for the queue's bound.
+    pub bytes: usize,
+}
+
+/// The deployed versions of each channel and track.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deployment(pub BTreeMap<Place, Vec<PinnedVersion>>);

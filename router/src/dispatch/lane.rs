@@ -1,0 +1,263 @@
+//! Lanes (one per channel, track and version) with the jobs that wait in them, and the tracks' turns.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use trackyard_protocol::channel::Channel;
+use trackyard_protocol::request::Place;
+use trackyard_protocol::version::PinnedVersion;
+
+use super::number::{JobNo, LaneId, Map, Numbers, TrackId, WorkerId};
+
+/// A version of a channel's track.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) track: TrackId,
+    pub(crate) version: PinnedVersion,
+    pub(crate) deployed: bool,
+    /// Jobs in flight, waiting or running.
+    pub(crate) jobs: usize,
+    /// In order of receipt, so that a job that comes back is ahead of those received after it.
+    pub(crate) waiting: BTreeSet<JobNo>,
+    /// Connected workers that have it ready.
+    pub(crate) ready: BTreeSet<WorkerId>,
+    /// Connected workers that could not make it ready.
+    pub(crate) failed: BTreeSet<WorkerId>,
+    /// True once workers were told that jobs wait for it.
+    pub(crate) urged: bool,
+}
+
+/// A channel's track.
+#[derive(Debug)]
+pub(crate) struct Track {
+    pub(crate) place: Place,
+    pub(crate) lanes: BTreeMap<PinnedVersion, LaneId>,
+    /// The lanes in which jobs wait.
+    pub(crate) waiting_lanes: BTreeSet<LaneId>,
+    pub(crate) waiting: usize,
+    pub(crate) bytes: usize,
+    turn: u64,
+    /// Workers scoped to it.
+    scoped: usize,
+}
+
+/// All lanes and tracks.
+#[derive(Debug, Default)]
+pub(crate) struct Lanes {
+    ids: HashMap<Place, TrackId>,
+    tracks: Map<TrackId, Track>,
+    lanes: Map<LaneId, Lane>,
+    /// Tracks with waiting jobs; the smallest number is next.
+    turns: BTreeMap<(Channel, u64), TrackId>,
+    numbers: Numbers,
+    waiting: usize,
+    bytes: usize,
+}
+
+impl Lanes {
+    pub(crate) fn track_id(&self, place: &Place) -> Option<TrackId> {
+        self.ids.get(place).copied()
+    }
+
+    pub(crate) fn track(&self, id: TrackId) -> Option<&Track> {
+        self.tracks.get(&id)
+    }
+
+    pub(crate) fn lane(&self, id: LaneId) -> Option<&Lane> {
+        self.lanes.get(&id)
+    }
+
+    pub(crate) fn lane_mut(&mut self, id: LaneId) -> Option<&mut Lane> {
+        self.lanes.get_mut(&id)
+    }
+
+    pub(crate) fn find(&self, place: &Place, version: &PinnedVersion) -> Option<LaneId> {
+        self.track(self.track_id(place)?)?.lanes.get(version).copied()
+    }
+
+    pub(crate) fn place(&self, lane: LaneId) -> Option<&Place> {
+        self.track(self.lane(lane)?.track).map(|track| &track.place)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lanes.len()
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The lane, made if it is new. The caller puts something into it, or calls [`release`](Self::release).
+    pub(crate) fn enter(&mut self, place: &Place, version: &PinnedVersion) -> LaneId {
+        if let Some(lane) = self.find(place, version) {
+            return lane;
+        }
+        let track = self.enter_track(place);
+        let id = LaneId(self.numbers.next());
+        if let Some(entry) = self.tracks.get_mut(&track) {
+            entry.lanes.insert(version.clone(), id);
+        }
+        self.lanes.insert(id, Lane::new(track, version.clone()));
+        id
+    }
+
+    /// Forgets a lane that nothing needs, and its track with the last of them.
+    pub(crate) fn release(&mut self, id: LaneId) {
+        if self.lanes.get(&id).is_none_or(Lane::is_needed) {
+            return;
+        }
+        let Some(lane) = self.lanes.remove(&id) else { return };
+        if let Some(track) = self.tracks.get_mut(&lane.track) {
+            track.lanes.remove(&lane.version);
+        }
+        self.release_track(lane.track);
+    }
+
+    /// A worker is scoped to the track from now on.
+    pub(crate) fn scope(&mut self, place: &Place) -> TrackId {
+        let id = self.enter_track(place);
+        if let Some(track) = self.tracks.get_mut(&id) {
+            track.scoped += 1;
+        }
+        id
+    }
+
+    /// A worker is no longer scoped to the track.
+    pub(crate) fn unscope(&mut self, id: TrackId) {
+        if let Some(track) = self.tracks.get_mut(&id) {
+            track.scoped -= 1;
+        }
+        self.release_track(id);
+    }
+
+    /// Lets a job wait.
+    pub(crate) fn push(&mut self, lane: LaneId, job: JobNo, bytes: usize) {
+        let Some((id, track)) = entry(&mut self.lanes, &mut self.tracks, lane) else { return };
+        if !id.waiting.insert(job) {
+            return;
+        }
+        track.waiting_lanes.insert(lane);
+        if track.waiting == 0 {
+            track.turn = self.numbers.next();
+            self.turns.insert((track.place.channel, track.turn), id.track);
+        }
+        track.waiting += 1;
+        track.bytes += bytes;
+        self.waiting += 1;
+        self.bytes += bytes;
+    }
+
+    /// Takes a waiting job out.
+    pub(crate) fn take(&mut self, lane: LaneId, job: JobNo, bytes: usize) {
+        let Some((id, track)) = entry(&mut self.lanes, &mut self.tracks, lane) else { return };
+        if !id.waiting.remove(&job) {
+            return;
+        }
+        if id.waiting.is_empty() {
+            track.waiting_lanes.remove(&lane);
+            id.urged = false;
+        }
+        track.waiting -= 1;
+        track.bytes -= bytes;
+        self.waiting -= 1;
+        self.bytes -= bytes;
+        if track.waiting == 0 {
+            self.turns.remove(&(track.place.channel, track.turn));
+        }
+    }
+
+    /// The track had its turn: it goes behind the others.
+    pub(crate) fn pass_turn(&mut self, id: TrackId) {
+        let Some(track) = self.tracks.get_mut(&id).filter(|track| track.waiting > 0) else { return };
+        self.turns.remove(&(track.place.channel, track.turn));
+        track.turn = self.numbers.next();
+        self.turns.insert((track.place.channel, track.turn), id);
+    }
+
+    /// The channel's tracks with waiting jobs, in turn.
+    pub(crate) fn turns(&self, channel: Channel) -> impl Iterator<Item = TrackId> + '_ {
+        self.turns.range((channel, 0)..=(channel, u64::MAX)).map(|(_, id)| *id)
+    }
+
+    /// All tracks with waiting jobs.
+    pub(crate) fn waiting_tracks(&self) -> impl Iterator<Item = (TrackId, &Track)> + '_ {
+        self.turns.values().filter_map(|id| Some((*id, self.tracks.get(id)?)))
+    }
+
+    /// The job of a track that waits longest among the lanes that `usable` accepts.
+    pub(crate) fn oldest(&self, track: TrackId, usable: impl Fn(LaneId) -> bool) -> Option<(LaneId, JobNo)> {
+        let lanes = self.track(track)?.waiting_lanes.iter().filter(|lane| usable(**lane));
+        let first = |lane: &LaneId| Some((*lane, *self.lane(*lane)?.waiting.first()?));
+        lanes.filter_map(first).min_by_key(|(_, job)| *job)
+    }
+
+    /// The job of a track that was received last.
+    pub(crate) fn newest(&self, track: TrackId) -> Option<JobNo> {
+        let lanes = self.track(track)?.waiting_lanes.iter();
+        lanes.filter_map(|lane| self.lane(*lane)?.waiting.last().copied()).max()
+    }
+
+    fn enter_track(&mut self, place: &Place) -> TrackId {
+        if let Some(id) = self.track_id(place) {
+            return id;
+        }
+        let id = TrackId(self.numbers.next());
+        self.ids.insert(place.clone(), id);
+        self.tracks.insert(id, Track::new(place.clone()));
+        id
+    }
+
+    fn release_track(&mut self, id: TrackId) {
+        if self.tracks.get(&id).is_some_and(|track| track.lanes.is_empty() && track.scoped == 0)
+            && let Some(track) = self.tracks.remove(&id)
+        {
+            self.ids.remove(&track.place);
+        }
+    }
+}
+
+fn entry<'a>(
+    lanes: &'a mut Map<LaneId, Lane>,
+    tracks: &'a mut Map<TrackId, Track>,
+    id: LaneId,
+) -> Option<(&'a mut Lane, &'a mut Track)> {
+    let lane = lanes.get_mut(&id)?;
+    let track = tracks.get_mut(&lane.track)?;
+    Some((lane, track))
+}
+
+impl Lane {
+    fn new(track: TrackId, version: PinnedVersion) -> Self {
+        Self {
+            track,
+            version,
+            deployed: false,
+            jobs: 0,
+            waiting: BTreeSet::new(),
+            ready: BTreeSet::new(),
+            failed: BTreeSet::new(),
+            urged: false,
+        }
+    }
+
+    fn is_needed(&self) -> bool {
+        self.deployed || self.jobs > 0 || !self.ready.is_empty() || !self.failed.is_empty()
+    }
+}
+
+impl Track {
+    fn new(place: Place) -> Self {
+        Self {
+            place,
+            lanes: BTreeMap::new(),
+            waiting_lanes: BTreeSet::new(),
+            waiting: 0,
+            bytes: 0,
+            turn: 0,
+            scoped: 0,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The dispatcher's own numbers for what it holds, and maps keyed by them.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+macro_rules! number {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+            pub(crate) struct $name(pub(crate) u64);
+        )*
+    };
+}
+
+number! {
+    /// A job in flight; a smaller number was received earlier.
+    JobNo,
+    /// A channel's track.
+    TrackId,
+    /// A version of a channel's track: what jobs wait for and workers have ready.
+    LaneId,
+    /// A worker's start.
+    WorkerId,
+}
+
+/// Counts up; no number is given twice.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers(u64);
+
+impl Numbers {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 += 1;
+        self.0
+    }
+}
+
+/// A map whose keys are numbers that this process gave out itself, so that a quick hash is safe.
+pub(crate) type Map<K, V> = HashMap<K, V, BuildHasherDefault<NumberHasher>>;
+
+/// Mixes whole numbers; not for keys that a stranger chooses.
+#[derive(Debug, Default)]
+pub(crate) struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}

@@ -1,0 +1,72 @@
+//! What can be set; a change applies to what happens after it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use trackyard_protocol::request::Place;
+use trackyard_protocol::source::{ImageSource, InputPolicy};
+
+/// The dispatcher's settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long after its start the router only listens to what workers hold.
+    pub recovery: Duration,
+    /// Between heartbeats.
+    pub heartbeat: Duration,
+    /// A worker that says nothing for so long is lost.
+    pub silence: Duration,
+    /// How long a job waits for a worker at most.
+    pub queue_max_wait: Duration,
+    /// How many jobs wait at most.
+    pub queue_max_jobs: usize,
+    /// How many bytes of requests wait at most.
+    pub queue_max_bytes: usize,
+    /// What an attempt may take before its container starts.
+    pub setup: Duration,
+    /// What an attempt may take over set-up and wall time, so that the worker's own verdict comes first.
+    pub grace: Duration,
+    /// A job whose `deadline_ms` leaves less than this is not started.
+    pub min_start: Duration,
+    /// Attempts of a job, lost ones included.
+    pub max_attempts: u32,
+    /// How long an answer is kept for a repeated request.
+    pub store_ttl: Duration,
+    /// How many bytes of answers are kept.
+    pub store_bytes: usize,
+    /// How long a job that lost its workers is refused.
+    pub poison_ttl: Duration,
+    /// Tracks whose jobs wait even while no worker is connected.
+    pub expected: BTreeSet<Place>,
+    /// Where images are; passed on to workers.
+    pub images: ImageSource,
+    /// Where submissions may come from; passed on to workers.
+    pub inputs: InputPolicy,
+    /// Workers that were configured by an earlier start of the router bootstrap again.
+    pub force_worker_restart: bool,
+}
+
+impl Settings {
+    /// The defaults.
+    #[must_use]
+    pub fn new(images: ImageSource, inputs: InputPolicy) -> Self {
+        Self {
+            recovery: Duration::from_secs(2),
+            heartbeat: Duration::from_secs(1),
+            silence: Duration::from_secs(3),
+            queue_max_wait: Duration::from_secs(10),
+            queue_max_jobs: 10_000,
+            queue_max_bytes: 256 << 20,
+            setup: Duration::from_secs(15),
+            grace: Duration::from_secs(5),
+            min_start: Duration::from_millis(50),
+            max_attempts: 2,
+            store_ttl: Duration::from_secs(600),
+            store_bytes: 256 << 20,
+            poison_ttl: Duration::from_secs(600),
+            expected: BTreeSet::new(),
+            images,
+            inputs,
+            force_worker_restart: false,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What stands behind and beside the router under load: echo workers that speak the worker protocol, and, to compare,
+//! libzmq's own proxy with workers that send back what they get. Each runs as a process of its own.
+
+use trackyard_protocol::channel::{Channel, Topics};
+use trackyard_protocol::reason::Reason;
+use trackyard_protocol::token::Incarnation;
+use trackyard_protocol::worker::{
+    Accepted, FromRouter, FromWorker, Hello, Job, JobResult, Load, PROTOCOL, TrackVersion, Usage, Verdict,
+};
+
+use crate::job::{DIGEST, RESPONSE, VERSION};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+/// libzmq's proxy between two ports, until killed.
+pub(crate) fn proxy(clients: &str, workers: &str) -> Outcome {
+    let context = zmq::Context::new();
+    let front = context.socket(zmq::ROUTER)?;
+    let back = context.socket(zmq::DEALER)?;
+    for socket in [&front, &back] {
+        socket.set_sndhwm(0)?;
+        socket.set_rcvhwm(0)?;
+    }
+    front.bind(clients)?;
+    back.bind(workers)?;
+    zmq::proxy(&front, &back)?;
+    Ok(())
+}
+
+/// `count` workers that send back what they get, until killed.
+pub(crate) fn mirrors(address: &str, count: usize) -> Outcome {
+    let sockets = connect(address, count)?;
+    let mut items: Vec<_> = sockets.iter().map(|s| s.as_poll_item(zmq::POLLIN)).collect();
+    loop {
+        zmq::poll(&mut items, -1)?;
+        for (item, socket) in items.iter().zip(&sockets) {
+            while item.is_readable() {
+                let Ok(frames) = socket.recv_multipart(zmq::DONTWAIT) else { break };
+                socket.send_multipart(frames, 0)?;
+            }
+        }
+    }
+}
+
+/// `count` workers with `slots` each, whose jobs take no time, until killed.
+pub(crate) fn echo(address: &str, count: usize, slots: u32) -> Outcome {
+    let sockets = connect(address, count)?;
+    for (index, socket) in sockets.iter().enumerate() {
+        socket.send_multipart(hello(index, slots)?.encode(), 0)?;
+    }
+    let mut items: Vec<_> = sockets.iter().map(|s| s.as_poll_item(zmq::POLLIN)).collect();
+    loop {
+        zmq::poll(&mut items, 500)?;
+        for (index, (item, socket)) in items.iter().zip(&sockets).enumerate() {
+            if !item.is_readable() {
+                continue;
+            }
+            while let Ok(frames) = socket.recv_multipart(zmq::DONTWAIT) {
+                answer(socket, &FromRouter::decode(&frames)?, index, slots)?;
+            }
+        }
+    }
+}
+
+fn connect(address: &str, count: usize) -> Result<Vec<zmq::Socket>, zmq::Error> {
+    let context = zmq::Context::new();
+    (0..count)
+        .map(|_| {
+            let socket = context.socket(zmq::DEALER)?;
+            socket.set_sndhwm(0)?;
+            socket.set_rcvhwm(0)?;
+            socket.connect(address)?;
+            Ok(socket)
+        })
+        .collect()
+}
+
+fn hello(index: usize, slots: u32) -> Result<FromWorker, Box<dyn std::error::Error>> {
+    let version = TrackVersion { track: "ruby".parse()?, version: format!("{VERSION}@{DIGEST}").parse()? };
+    Ok(FromWorker::Hello(Box::new(Hello {
+        protocol: PROTOCOL,
+        name: format!("echo-{index}").parse()?,
+        incarnation: Incarnation(index as u64),
+        pool: None,
+        channel: Channel::TestRunners,
+        topics: Topics::any(),
+        slots,
+        versions: vec![version],
+        jobs: Vec::new(),
+        bootstrap: None,
+        draining: false,
+        release: String::new(),
+    })))
+}
+
+fn answer(socket: &zmq::Socket, message: &FromRouter, index: usize, slots: u32) -> Outcome {
+    match message {
+        FromRouter::Job(job) => {
+            socket.send_multipart(FromWorker::Accepted(Accepted { token: job.token }).encode(), 0)?;
+            socket.send_multipart(result(job).encode(), 0)?;
+        }
+        FromRouter::Heartbeat => {
+            socket.send_multipart(FromWorker::Heartbeat(Load::default()).encode(), 0)?;
+        }
+        FromRouter::SayHello => socket.send_multipart(hello(index, slots)?.encode(), 0)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+fn result(job: &Job) -> FromWorker {
+    FromWorker::Result(Box::new(JobResult {
+        token: job.token,
+        key: job.key,
+        verdict: Verdict::new(Reason::Ok, ""),
+        usage: Usage::default(),
+        response: RESPONSE.as_bytes().to_vec(),
+        context: br#"{"exit_status":0}"#.to_vec(),
+    }))
+}

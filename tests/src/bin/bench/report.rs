@@ -1,0 +1,53 @@
+//! The report: what machine, and every ratio.
+
+use std::io;
+
+use crate::{jobs, pull, throughput};
+
+/// Measures everything and prints the report.
+pub(crate) fn write() -> io::Result<()> {
+    eprintln!("bench: the router against zmq_proxy");
+    let lines = throughput::measure()?;
+    eprintln!("bench: a whole job against runc");
+    let job = jobs::measure()?;
+    eprintln!("bench: pull and unpack against tar");
+    let pulled = pull::measure()?;
+    println!("# Benchmarks\n");
+    println!(
+        "Written by `make bench`. Ratios of what was measured in turn in one run: median [least to largest].\n"
+    );
+    println!("Machine: {}.\n", machine());
+    println!("## The router against libzmq's own proxy\n");
+    println!(
+        "Requests and answers of some 600 bytes, 4 workers with 64 slots in one process, 7 rounds of 2 s.\n"
+    );
+    println!("| load | answers a second | median time | processor time in the middle for each request |");
+    println!("| --- | --- | --- | --- |");
+    for line in lines {
+        println!("| {} | {} | {} | {} |", line.load, line.rate, line.p50, line.cpu);
+    }
+    println!("\n## A whole job against `runc run`\n");
+    println!(
+        "A container that writes one line, from request to answer, against a bare `runc run` of the same files with"
+    );
+    println!("runc's own default settings, which have no user namespace, no seccomp and no limits: {job}.\n");
+    println!("## Getting a version ready\n");
+    println!("`trackyard-worker configure` on a tmpfs: process, bootstrap, pull, both digests, unpack.\n");
+    println!("| what | figure |");
+    println!("| --- | --- |");
+    println!(
+        "| an image of 200 MiB in 4 gzipped layers, against `tar x` of the plain layers | {} |",
+        pulled.unpack
+    );
+    println!("| most resident memory meanwhile | {} MiB |", pulled.memory >> 20);
+    println!("| a next version with one new layer, slowest round | {:.2} s |", pulled.next.as_secs_f64());
+    Ok(())
+}
+
+fn machine() -> String {
+    let cpus = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|l| l.strip_prefix("model name")).unwrap_or(" : unknown");
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!("{cpus} × {}, Linux {}", model.trim_start_matches(['\t', ' ', ':']), kernel.trim())
+}
