@@ -16,6 +16,9 @@ pub use wake::Waker;
 
 use std::time::Duration;
 
+/// libzmq's own threads; ends when everything made from it has ended.
+pub type Context = zmq::Context;
+
 /// Both sockets and the waker, of one thread.
 pub struct Ports {
     /// Where clients connect.
