@@ -13,6 +13,7 @@ pub mod ports;
 pub mod process;
 pub mod registry;
 pub mod request;
+pub mod rig;
 pub mod router;
 pub mod s3;
 pub mod serial;

@@ -54,7 +54,7 @@ pub struct Place {
     /// The router's workers' port, such as tcp://127.0.0.1:5556, instead of asking the client port for it
     #[arg(long, env = "TRACKYARD_ROUTER_WORKERS", value_name = "ADDR")]
     pub router_workers: Option<String>,
-    /// A file with this worker's CURVE secret key (Z85), for a router that names its server key; a fresh key if absent
+    /// A file with this worker's CURVE keys, the public one first, for a router that has one; fresh keys if absent
     #[arg(long, env = "TRACKYARD_CURVE_KEY", value_name = "FILE")]
     pub curve_key: Option<PathBuf>,
     /// What the worker reads and where it gets images.

@@ -4,8 +4,11 @@
 //! A job's way: `socket → connection → agent → job → input → sandbox → job → connection → socket`.
 
 pub mod args;
+pub mod bootstrap;
 pub mod connection;
+pub mod input;
 pub mod sandbox;
+pub mod socket;
 pub mod store;
 pub mod sys;
 pub mod trust;

@@ -10,6 +10,9 @@ use trackyard_protocol::worker::{
 use super::event::Action;
 use super::{Connection, Phase};
 
+const NO_FREE_SLOT: &str = "no_free_slot";
+const NOT_ACKNOWLEDGED: &str = "results_not_acknowledged";
+
 impl Connection {
     pub(super) fn heard(&mut self, message: FromRouter, now: Instant, out: &mut Vec<Action>) {
         if matches!(self.phase, Phase::Closed { .. }) {
@@ -49,6 +52,10 @@ impl Connection {
             None => {}
         }
         if let Some(why) = self.refusal(&job) {
+            if [NO_FREE_SLOT, NOT_ACKNOWLEDGED].contains(&why) {
+                // A router takes whatever is not a drain for "not ready", and this is not for long.
+                self.standings.tell_again(&version(&job));
+            }
             let returned = Returned { token, why: why.to_owned() };
             return out.push(Action::Send(FromWorker::Returned(returned)));
         }
@@ -67,9 +74,9 @@ impl Connection {
         } else if !self.standings.is_ready(&version(job)) {
             Some("not_unpacked")
         } else if self.held.running() >= slots {
-            Some("no_free_slot")
+            Some(NO_FREE_SLOT)
         } else if self.held.is_full() {
-            Some("results_not_acknowledged")
+            Some(NOT_ACKNOWLEDGED)
         } else {
             None
         }

@@ -175,7 +175,7 @@ fn jobs_that_cannot_be_taken_go_back_with_the_reason() {
     let foreign = Job { channel: Channel::Representers, ..job(1) };
     assert_eq!(words(&talk.hear(FromRouter::Job(Box::new(foreign)))), ["Returned not_served"]);
     talk.job(2);
-    assert_eq!(talk.job(3), ["Returned no_free_slot"]);
+    assert_eq!(talk.job(3), ["Returned no_free_slot", "Ready"]);
     talk.on(Event::VersionGone(version('a')));
     talk.on(ended(2));
     assert_eq!(talk.job(4), ["Returned not_unpacked"]);

@@ -33,6 +33,11 @@ impl Standings {
         self.ready.contains(version)
     }
 
+    /// A router may have forgotten that this version is ready.
+    pub(super) fn tell_again(&mut self, version: &TrackVersion) {
+        self.told_ready.remove(version);
+    }
+
     /// For a `Hello`: the ready versions. Failures are told again after it.
     pub(super) fn tell_anew(&mut self) -> Vec<TrackVersion> {
         self.told_ready = self.ready.clone();

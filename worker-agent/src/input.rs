@@ -1,0 +1,73 @@
+//! Brings a submission's files into the job folder.
+//!
+//! - `plan` (pure): is every name safe, and is it not too much?
+//! - `s3`, `file`: where files come from
+//! - `folder`: where they go, by descriptor, never through a link
+
+mod error;
+mod file;
+mod folder;
+mod plan;
+mod s3;
+
+use std::os::fd::OwnedFd;
+
+use trackyard_protocol::limits::Limits;
+use trackyard_protocol::source::InputPolicy;
+use trackyard_protocol::uri::InputUri;
+
+pub use error::Error;
+pub use plan::Caps;
+
+use folder::Folder;
+use plan::Budget;
+use s3::S3;
+
+/// The places that submissions may come from. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    policy: InputPolicy,
+    s3: S3,
+}
+
+/// What was fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fetched {
+    /// Files.
+    pub files: usize,
+    /// Bytes, all files together.
+    pub bytes: u64,
+}
+
+impl Inputs {
+    /// Makes the clients that `policy` needs. Asks nobody yet.
+    pub async fn connect(policy: InputPolicy) -> Self {
+        let s3 = S3::connect(&policy).await;
+        Self { policy, s3 }
+    }
+
+    /// What this was made of.
+    #[must_use]
+    pub const fn policy(&self) -> &InputPolicy {
+        &self.policy
+    }
+
+    /// Writes all files of `uri` below `folder`, which should be empty.
+    ///
+    /// # Errors
+    /// When the place is not allowed, has nothing or too much, a name is not safe, or a file cannot be fetched.
+    pub async fn fetch(&self, uri: &InputUri, limits: &Limits, folder: OwnedFd) -> Result<Fetched, Error> {
+        let (folder, budget) = (Folder::new(folder), Budget::new(limits.input_bytes.0));
+        let caps = Caps::of(limits);
+        let files = match uri {
+            InputUri::S3 { bucket, .. } if !self.policy.buckets.contains(bucket) => {
+                return Err(Error::Bucket(bucket.clone()));
+            }
+            InputUri::S3 { bucket, prefix } => self.s3.fetch(bucket, prefix, &caps, &folder, &budget).await?,
+            InputUri::File { path } => {
+                file::fetch(&self.policy.allowed_folders, path, caps, folder, budget.clone()).await?
+            }
+        };
+        Ok(Fetched { files, bytes: budget.used() })
+    }
+}
