@@ -5,6 +5,8 @@ mod frame;
 mod monitor;
 mod options;
 mod port;
+#[cfg(test)]
+mod tests;
 mod wake;
 
 pub use error::Error;
