@@ -8,6 +8,7 @@ mod port;
 #[cfg(test)]
 mod tests;
 mod wake;
+mod witness;
 
 pub use error::Error;
 pub use frame::Frame;

@@ -60,3 +60,33 @@ fn a_port_in_use_is_named() {
 fn the_library_has_curve() {
     assert_eq!(zmq::has("curve"), Some(true), "libzmq without CURVE: install libzmq3-dev");
 }
+
+#[test]
+fn a_frame_over_the_limit_is_told_from_a_peer_that_leaves() {
+    let (context, ports) = ports();
+    let (sender, closed) = std::sync::mpsc::channel();
+    let pairs = [(PortKind::Clients, &ports.clients), (PortKind::Workers, &ports.workers)];
+    let monitor = Monitor::start(&context, pairs, move |port, by| sender.send((port, by)).unwrap()).unwrap();
+    let next = || closed.recv_timeout(Duration::from_secs(10)).unwrap();
+
+    let polite = dealer(&context, &ports.clients);
+    polite.send_multipart(["", "{}"], 0).unwrap();
+    self::next(&ports, 3);
+    drop(polite);
+    assert_eq!(next(), (PortKind::Clients, Closed::Peer));
+
+    let big = dealer(&context, &ports.clients);
+    big.send_multipart(["", "{}"], 0).unwrap();
+    self::next(&ports, 3);
+    big.send(vec![0_u8; (4 << 20) + 1], 0).unwrap();
+    assert_eq!(next(), (PortKind::Clients, Closed::Oversize));
+
+    let address = ports.workers.endpoint().trim_start_matches("tcp://");
+    let mut stranger = std::net::TcpStream::connect(address).unwrap();
+    let greeting = [&[0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0][..], b"SECRET", &[0; 46]].concat();
+    std::io::Write::write_all(&mut stranger, &greeting).unwrap();
+    assert_eq!(next(), (PortKind::Workers, Closed::Handshake));
+
+    drop(ports);
+    monitor.join();
+}
