@@ -47,7 +47,7 @@ pub struct RouterArgs {
 #[derive(Debug, Clone, Args)]
 pub struct OutputArgs {
     /// `text` for people; `json` for the whole answer as the router gave it
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = Output::Text)]
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = Output::Text, hide_possible_values = true)]
     pub output: Output,
 }
 

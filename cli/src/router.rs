@@ -46,7 +46,7 @@ pub fn hint(status: &Status) -> Option<&'static str> {
             Some("only the buckets and folders that the router's configuration allows (`inputs`) are read")
         }
         Reason::Forbidden => Some("ask from the router's own machine, or with a key that may administer"),
-        reason if reason.is_retryable() => Some("the same request may succeed later: try again"),
+        reason if reason.is_retryable() => Some("the same again later: this may pass"),
         _ => None,
     }
 }

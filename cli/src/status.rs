@@ -1,5 +1,7 @@
 //! `status`: the workers, as the router sees them.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde_json::{Value, json};
 use trackyard_protocol::client::Client;
@@ -51,9 +53,19 @@ fn row(worker: &Value) -> Vec<String> {
         texts(worker.get("topics")).join(","),
         format!("{}/{slots}", count("jobs")),
         if draining { "draining" } else { "online" }.to_owned(),
-        count("ready").to_string(),
+        ready(worker.get("ready")),
         failures(worker.get("failed")),
     ]
+}
+
+/// How many versions are ready of each track, such as `python:1,ruby:2`.
+fn ready(versions: Option<&Value>) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for version in versions.and_then(Value::as_array).into_iter().flatten() {
+        *counts.entry(version.get("track").and_then(Value::as_str).unwrap_or("-")).or_default() += 1;
+    }
+    let all: Vec<String> = counts.iter().map(|(track, count)| format!("{track}:{count}")).collect();
+    if all.is_empty() { "-".to_owned() } else { all.join(",") }
 }
 
 /// The versions that a worker could not make ready, and why.
@@ -74,7 +86,7 @@ mod tests {
     fn workers_are_listed_by_channel_and_name() {
         let response = json!({"workers_info": [
             {"name": "tests-2", "channel": "test_runners", "topics": ["*"], "slots": 2, "draining": true,
-             "jobs": [{}], "ready": [{}, {}], "failed": []},
+             "jobs": [{}], "ready": [{"track": "ruby"}, {"track": "python"}, {"track": "ruby"}], "failed": []},
             {"name": "ruby-1", "channel": "test_runners", "topics": ["ruby"], "slots": 4, "draining": false,
              "jobs": [], "ready": [],
              "failed": [{"track": "ruby", "version": "git-1", "reason": "pull_failed", "message": "no\u{1b}[2J route"}]},

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::reason::Reason;
+use crate::worker::Usage;
 
 /// How a request ended, as the client reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +62,9 @@ pub struct RouterContext {
     /// Which attempt gave the answer, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
+    /// What the job used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
     /// Present and true if the answer is a stored one.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub replayed: bool,
@@ -142,6 +146,7 @@ mod tests {
             timing: Timing { start_time: 1, end_time: 3, duration_milliseconds: 2 },
             worker: Some("w".to_owned()),
             attempt: Some(1),
+            usage: None,
             replayed: false,
             error_detail: None,
         }

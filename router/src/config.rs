@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::name::TrackSlug;
 use trackyard_protocol::quantity::{Bytes, Span};
+use trackyard_protocol::request::Place;
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, InputPolicy, default_repositories};
 
 pub use error::{Error, Position};
@@ -77,6 +78,18 @@ pub struct QueueLimits {
 impl Default for QueueLimits {
     fn default() -> Self {
         Self { max_wait: Span::from_secs(10), max_jobs: 10_000, max_bytes: Bytes(256 << 20) }
+    }
+}
+
+impl Config {
+    /// The tracks whose jobs wait even while no worker is connected.
+    #[must_use]
+    pub fn expected_places(&self) -> BTreeSet<Place> {
+        let places = |(channel, tracks): (&Channel, &BTreeSet<TrackSlug>)| {
+            let channel = *channel;
+            tracks.iter().map(move |track| Place { channel, track: track.clone() }).collect::<Vec<_>>()
+        };
+        self.expected.iter().flat_map(places).collect()
     }
 }
 

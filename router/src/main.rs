@@ -1,2 +1,17 @@
-//! placeholder
-fn main() {}
+//! The binary; everything is in the library.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use trackyard_router::{Args, run};
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "trackyard-router: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -52,7 +52,7 @@ struct Inner {
     limits: Limits,
     leases: Leases,
     flights: Flights,
-    slots: Semaphore,
+    slots: Arc<Semaphore>,
     _lock: Lock,
 }
 
@@ -90,7 +90,7 @@ impl Store {
             limits,
             leases: Leases::default(),
             flights: Flights::default(),
-            slots: Semaphore::new(PARALLEL_LAYERS),
+            slots: Arc::new(Semaphore::new(PARALLEL_LAYERS)),
             _lock: lock,
         };
         Ok(Self { inner: Arc::new(inner) })

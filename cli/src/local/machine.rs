@@ -6,7 +6,11 @@ use super::Error;
 
 /// Refuses to go on without root.
 pub(super) fn check_root() -> Result<(), Error> {
-    if rustix::process::geteuid().is_root() { Ok(()) } else { Err(Error::NotRoot) }
+    only_if(rustix::process::geteuid().is_root())
+}
+
+const fn only_if(root: bool) -> Result<(), Error> {
+    if root { Ok(()) } else { Err(Error::NotRoot) }
 }
 
 /// The binaries of the parts.
@@ -43,6 +47,14 @@ impl Binaries {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_root_the_remedy_is_named() {
+        assert!(only_if(true).is_ok());
+        let error = only_if(false).unwrap_err();
+        assert!(error.to_string().contains("nothing was started"));
+        assert!(error.hint().unwrap().starts_with("sudo "));
+    }
 
     #[test]
     fn a_missing_binary_is_named() {

@@ -61,6 +61,12 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// The client's id, not checked yet; every answer echoes it.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
     /// Reads the shape of a request.
     ///
     /// # Errors

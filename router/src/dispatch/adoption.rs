@@ -7,6 +7,7 @@ use trackyard_protocol::token::Token;
 use trackyard_protocol::worker::{Cancel, FromRouter, HeldJob, HeldState, Hello};
 
 use super::attempt::{Attempt, State};
+use super::hello::MOST_HELD;
 use super::job::Job;
 use super::number::{JobNo, WorkerId};
 use super::turn::Turn;
@@ -87,26 +88,34 @@ impl Dispatch {
     fn adopt(&mut self, id: WorkerId, held: &HeldJob, turn: &mut Turn<'_>) {
         let foreign = self.attempts.is_foreign(held.token);
         let job = if foreign { self.adopting_job(held, turn) } else { None };
-        let state = match held.state {
+        match (job, held.state) {
+            (Some(no), state) => self.take_over(id, held.token, state, no, turn),
+            (None, HeldState::Running) => self.disown(id, held.token, turn),
+            (None, HeldState::Finished) => {}
+        }
+    }
+
+    fn take_over(&mut self, id: WorkerId, token: Token, state: HeldState, no: JobNo, turn: &mut Turn<'_>) {
+        turn.count(Counter::Adopted);
+        self.dequeue(no);
+        let until = turn.now + self.adopted_life(Some(no));
+        let state = match state {
             HeldState::Running => State::Accepted,
             HeldState::Finished => State::Finished,
         };
-        if job.is_some() {
-            turn.count(Counter::Adopted);
-        } else if state == State::Accepted {
-            self.cancel(id, held.token, turn);
-        } else {
+        self.open(Attempt::held(token, Some(no), id, state, turn.now), until);
+    }
+
+    /// The worker runs what nobody waits for: it is told so, and its slot is filled until it says that it is not.
+    pub(crate) fn disown(&mut self, id: WorkerId, token: Token, turn: &mut Turn<'_>) {
+        let Some(worker) = self.workers.get(id).filter(|worker| worker.hand.len() < MOST_HELD) else {
             return;
+        };
+        let Some(peer) = worker.peer else { return };
+        if self.attempts.get(token).is_none() {
+            turn.send(peer, FromRouter::Cancel(Cancel { token }));
+            self.open(Attempt::held(token, None, id, State::Accepted, turn.now), turn.now);
         }
-        if let Some(no) = job {
-            self.dequeue(no);
-        }
-        let until = turn.now + self.adopted_life(job);
-        let (token, worker, sent) = (held.token, id, turn.now);
-        self.open(
-            Attempt { token, job, worker, state, number: 1, sent, stranded: false, blamed: false },
-            until,
-        );
     }
 
     /// The job with the same key, waiting, running or made now; none if its answer is known already.
@@ -126,11 +135,5 @@ impl Dispatch {
         let work = job.and_then(|no| self.jobs.get(no)).and_then(|job| job.work.as_ref());
         let unknown = trackyard_protocol::limits::Limits::default().wall_max.0;
         work.map_or(self.settings.setup + unknown + self.settings.grace, |work| self.attempt_total(&work.new))
-    }
-
-    fn cancel(&self, id: WorkerId, token: Token, turn: &mut Turn<'_>) {
-        if let Some(peer) = self.workers.get(id).and_then(|worker| worker.peer) {
-            turn.send(peer, FromRouter::Cancel(Cancel { token }));
-        }
     }
 }

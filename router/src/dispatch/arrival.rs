@@ -19,51 +19,48 @@ impl Dispatch {
             }
             return turn.answer(waiter, ending);
         }
-        if let Err(ending) = self.admit(&new, turn) {
+        if let Some(ending) = self.refusal(&new, turn) {
             return turn.answer(waiter, ending);
         }
         self.take_in(waiter, new, turn);
     }
 
-    /// Says why a job cannot be taken, if so.
-    fn admit(&mut self, new: &NewJob, turn: &mut Turn<'_>) -> Result<(), Ending> {
+    /// Why a job cannot be taken, if so.
+    fn refusal(&mut self, new: &NewJob, turn: &mut Turn<'_>) -> Option<Ending> {
         let place = &new.request.place;
         if self.draining {
-            return Err(Ending::new(Reason::RouterDraining, ""));
+            return Some(Ending::new(Reason::RouterDraining, ""));
         }
         if self.poison.has(new.key) {
-            return Err(Ending::new(Reason::Poison, ""));
+            return Some(Ending::new(Reason::Poison, ""));
         }
         if new.request.deadline.is_some_and(|deadline| deadline < self.settings.min_start) {
-            return Err(Ending::new(Reason::Deadline, "deadline_ms is too short to start the job"));
+            return Some(Ending::new(Reason::Deadline, "deadline_ms is too short to start the job"));
         }
         if !self.recovering && !self.is_servable(place) {
-            return Err(no_worker(place));
+            return Some(no_worker(place));
         }
-        if let Some(lane) = self.lanes.find(place, &new.version)
-            && let Some(failure) = self.failure_everywhere(lane)
-        {
-            return Err(failure);
+        let lane = self.lanes.find(place, &new.version);
+        if let Some(failure) = lane.and_then(|lane| self.failure_everywhere(lane)) {
+            return Some(failure);
         }
-        self.make_room(new, turn)
+        let room = self.make_room(new, turn);
+        (!room).then(|| Ending::new(Reason::QueueFull, ""))
     }
 
-    /// A job that must wait may push out another, or be refused: the newest of the longest track.
-    fn make_room(&mut self, new: &NewJob, turn: &mut Turn<'_>) -> Result<(), Ending> {
+    /// A job that must wait may push out another, or be refused itself: the newest of the longest track.
+    fn make_room(&mut self, new: &NewJob, turn: &mut Turn<'_>) -> bool {
         let (max_jobs, max_bytes) = (self.settings.queue_max_jobs, self.settings.queue_max_bytes);
         loop {
             let over_bytes = self.lanes.bytes() + new.bytes > max_bytes;
             if self.lanes.waiting() < max_jobs && !over_bytes || self.would_run_now(new) {
-                return Ok(());
+                return true;
             }
             let own = self.lanes.track_id(&new.request.place);
             let added = if over_bytes { new.bytes } else { 1 };
-            let victim =
-                self.longest_track(own, added, over_bytes).and_then(|track| self.lanes.newest(track));
-            match victim {
-                Some(no) => self.finish(no, Ending::new(Reason::QueueFull, ""), turn),
-                None => return Err(Ending::new(Reason::QueueFull, "")),
-            }
+            let longest = self.longest_track(own, added, over_bytes);
+            let Some(victim) = longest.and_then(|track| self.lanes.newest(track)) else { return false };
+            self.finish(victim, Ending::new(Reason::QueueFull, ""), turn);
         }
     }
 

@@ -144,7 +144,7 @@ impl Dispatch {
         {
             job.live += 1;
             job.attempts.push(attempt.token);
-            job.attempt_until = until;
+            job.attempt_until = if job.live > 1 { job.attempt_until.max(until) } else { until };
             self.jobs.arm(no, self.settings.min_start);
         }
         self.attempts.insert(attempt);

@@ -24,6 +24,13 @@ pub(crate) struct Attempt {
     pub(crate) blamed: bool,
 }
 
+impl Attempt {
+    /// An attempt that a worker has in hand already.
+    pub(crate) fn held(token: Token, job: Option<JobNo>, worker: WorkerId, state: State, now: Time) -> Self {
+        Self { token, job, worker, state, number: 1, sent: now, stranded: false, blamed: false }
+    }
+}
+
 /// How far an attempt is, as the worker has said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {

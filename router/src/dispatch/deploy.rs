@@ -9,6 +9,7 @@ use trackyard_protocol::worker::{Desired, FromRouter, TrackVersion};
 
 use super::number::{LaneId, WorkerId};
 use super::turn::Turn;
+use super::worker::About;
 use super::{Deployment, Dispatch, Ending, Peer, Settings};
 
 impl Dispatch {
@@ -16,22 +17,17 @@ impl Dispatch {
     pub(crate) fn deploy(&mut self, deployment: Deployment, turn: &mut Turn<'_>) {
         let new = deployment.0;
         let old = self.deployed.take().unwrap_or_default();
-        let changed: BTreeSet<&Place> =
-            new.keys().chain(old.keys()).filter(|place| old.get(*place) != new.get(*place)).collect();
-        let lanes: Vec<LaneId> = new
-            .iter()
-            .flat_map(|(p, vs)| vs.iter().map(move |v| (p, v)))
-            .map(|(p, v)| self.lanes.enter(p, v))
-            .collect();
+        let lanes: Vec<LaneId> =
+            pairs(&new).map(|(place, version)| self.lanes.enter(place, version)).collect();
         let kept: BTreeSet<LaneId> = lanes.into_iter().collect();
         for lane in &kept {
             self.set_deployed(*lane, true);
         }
-        let gone: Vec<LaneId> = pairs(&old)
-            .filter_map(|(place, version)| self.lanes.find(place, version))
-            .filter(|lane| !kept.contains(lane))
-            .collect();
-        let told: Vec<(WorkerId, Peer)> = self.covering(changed.iter().copied());
+        let before = pairs(&old).filter_map(|(place, version)| self.lanes.find(place, version));
+        let gone: Vec<LaneId> = before.filter(|lane| !kept.contains(lane)).collect();
+        let places: BTreeSet<&Place> = new.keys().chain(old.keys()).collect();
+        let changed: Vec<&Place> = places.into_iter().filter(|p| old.get(*p) != new.get(*p)).collect();
+        let told = self.covering(&changed);
         self.deployed = Some(new);
         for lane in gone {
             self.undeploy(lane, turn);
@@ -55,9 +51,9 @@ impl Dispatch {
         self.lanes.release(lane);
     }
 
-    fn covering<'a>(&self, places: impl Iterator<Item = &'a Place> + Clone) -> Vec<(WorkerId, Peer)> {
-        let covers = |about: &super::worker::About| {
-            places.clone().any(|place| place.channel == about.channel && about.topics.covers(&place.track))
+    fn covering(&self, places: &[&Place]) -> Vec<(WorkerId, Peer)> {
+        let covers = |about: &About| {
+            places.iter().any(|place| place.channel == about.channel && about.topics.covers(&place.track))
         };
         self.workers
             .connected()
@@ -105,7 +101,7 @@ impl Dispatch {
         };
         entry.urged = true;
         let Some(place) = self.lanes.place(lane).cloned() else { return };
-        let told = self.covering([&place].into_iter());
+        let told = self.covering(&[&place]);
         self.tell_desired(&told, turn);
     }
 

@@ -15,7 +15,7 @@ const MOST_WORKERS: usize = 10_000;
 /// Versions ready on one worker, and as many failed ones.
 pub(crate) const MOST_VERSIONS: usize = 4096;
 /// Jobs and results that one worker holds.
-const MOST_HELD: usize = 4096;
+pub(crate) const MOST_HELD: usize = 4096;
 /// Topics of one worker.
 const MOST_TOPICS: usize = 1024;
 /// Slots of one worker.

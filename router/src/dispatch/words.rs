@@ -52,7 +52,10 @@ impl Dispatch {
         match self.attempts.get_mut(token).filter(|attempt| attempt.worker == id) {
             Some(attempt) if attempt.state == State::Sent => attempt.state = State::Accepted,
             Some(_) => {}
-            None => turn.count(Counter::UnknownToken),
+            None => {
+                turn.count(Counter::UnknownToken);
+                self.disown(id, token, turn);
+            }
         }
     }
 

@@ -8,6 +8,8 @@ use trackyard_protocol::name::TrackSlug;
 use trackyard_protocol::request::Place;
 use trackyard_protocol::version::{ContainerVersion, Digest, PinnedVersion};
 
+use crate::dispatch::Deployment;
+
 /// The deployed versions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -20,6 +22,14 @@ pub struct PlaceRef<'a> {
     pub channel: Channel,
     /// The track.
     pub track: &'a TrackSlug,
+}
+
+impl PlaceRef<'_> {
+    /// The same, owned.
+    #[must_use]
+    pub fn to_owned(&self) -> Place {
+        Place { channel: self.channel, track: self.track.clone() }
+    }
 }
 
 impl Deployed {
@@ -53,10 +63,19 @@ impl Deployed {
     /// The versions that have no digest yet.
     pub fn unresolved(&self) -> impl Iterator<Item = (Place, ContainerVersion)> + '_ {
         self.iter().flat_map(|(place, versions)| {
-            versions.iter().filter(|pinned| pinned.digest.is_none()).map(move |pinned| {
-                (Place { channel: place.channel, track: place.track.clone() }, pinned.version.clone())
-            })
+            versions
+                .iter()
+                .filter(|pinned| pinned.digest.is_none())
+                .map(move |pinned| (place.to_owned(), pinned.version.clone()))
         })
+    }
+
+    /// What the dispatcher may give to workers: the versions that have a digest.
+    #[must_use]
+    pub fn resolved(&self) -> Deployment {
+        let of =
+            |versions: &[PinnedVersion]| versions.iter().filter(|p| p.digest.is_some()).cloned().collect();
+        Deployment(self.iter().map(|(place, versions)| (place.to_owned(), of(versions))).collect())
     }
 
     /// Adds a track with its versions, or replaces them.

@@ -155,11 +155,11 @@ impl Store {
     ) -> Result<(String, Transferred), Error> {
         let closed =
             |_| Error::Io { what: "waiting for a turn".to_owned(), source: io::ErrorKind::Other.into() };
-        let _turn = self.inner.slots.acquire().await.map_err(closed)?;
+        let turn = Arc::clone(&self.inner.slots).acquire_owned().await.map_err(closed)?;
         let layer = claim.stacked.layer.clone();
         let blob = images.blob(repository, &layer)?;
         let (path, limits) = (self.inner.folders.stage(), self.inner.limits.clone());
-        let transferred = transfer(blob, layer, path, claim.lowers.clone(), limits).await?;
+        let transferred = transfer(blob, layer, path, claim.lowers.clone(), limits, turn).await?;
         Ok((claim.stacked.own.clone(), transferred))
     }
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use futures_util::StreamExt;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{self, Sender};
 use trackyard_images::{Blob, Layer};
 
@@ -37,13 +38,15 @@ pub(crate) struct Transferred {
     pub(crate) unpacked: Unpacked,
 }
 
-/// Streams `blob` into the new folder `path`. Dropping the future ends the work and removes the folder.
+/// Streams `blob` into the new folder `path`. Dropping the future ends the work, which removes the folder and then
+/// gives back its `turn`.
 pub(crate) async fn transfer(
     blob: Blob,
     layer: Layer,
     path: PathBuf,
     lowers: Option<Vec<PathBuf>>,
     limits: Limits,
+    turn: OwnedSemaphorePermit,
 ) -> Result<Transferred, Error> {
     let (sender, receiver) = mpsc::channel(CHUNKS);
     let work = tokio::task::spawn_blocking(move || {
@@ -51,6 +54,7 @@ pub(crate) async fn transfer(
         let root = open(&staged.path)?;
         let lowers = lowers.map(|paths| paths.iter().map(|path| open(path)).collect()).transpose()?;
         let unpacked = decode::run(receiver, &layer, root, lowers, &limits)?;
+        drop(turn);
         Ok(Transferred { staged, unpacked })
     });
     let (result, ()) = tokio::join!(work, feed(blob, sender));

@@ -26,7 +26,7 @@ mod rejected;
 mod tree;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::io::BufRead;
 use std::os::fd::{AsFd, OwnedFd};

@@ -222,7 +222,11 @@ impl<'a> Applier<'a> {
     fn whiteout(&mut self, parent: &Path, mark: &OsStr) -> Result<(), Error> {
         let path = parent.join(mark);
         let fault = |errno| failed("making a whiteout", path.as_os_str().as_bytes(), errno);
-        let folder = self.merged.folder(parent)?;
+        let folder = match self.merged.folder(parent) {
+            // Where a file has replaced a folder, some builders list what was in the folder as gone.
+            Err(Error::Rejected(Rejected::NotAFolder(_))) => return Ok(()),
+            folder => folder?,
+        };
         if mark.as_bytes() == OPAQUE_MARK {
             return make_opaque(folder.as_fd()).map_err(fault);
         }

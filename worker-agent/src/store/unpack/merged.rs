@@ -224,6 +224,5 @@ pub(crate) fn read_link(folder: &OwnedFd, name: &OsStr) -> Result<OsString, Erro
 }
 
 fn not_a_folder(path: &Path) -> Error {
-    Rejected::Path(shown(path.as_os_str().as_bytes()), "another entry goes into it, and it is not a folder")
-        .into()
+    Rejected::NotAFolder(shown(path.as_os_str().as_bytes())).into()
 }

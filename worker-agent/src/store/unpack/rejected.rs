@@ -15,6 +15,9 @@ pub enum Rejected {
     /// Empty, too long, with a NUL, or of a folder where none can be.
     #[error("{0} is not a usable path: {1}")]
     Path(String, &'static str),
+    /// Something is put into a file.
+    #[error("{0} is not a folder, and another entry goes into it")]
+    NotAFolder(String),
     /// A block or character device.
     #[error("{0} is a device; build the image without it")]
     Device(String),
@@ -58,7 +61,7 @@ pub enum Rejected {
     #[error("the layer cannot be decompressed: {0}")]
     Compression(String),
     /// It ends too early.
-    #[error("the layer ends in the middle of an entry")]
+    #[error("the layer ends in the middle of an entry or of its compressed data")]
     Truncated,
     /// The tar file is not the one that the image's configuration names.
     #[error("the layer's content is {found}, not {expected} as the image's configuration says")]

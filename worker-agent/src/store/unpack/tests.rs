@@ -2,4 +2,4 @@
 
 mod evil;
 mod layers;
-mod maker;
+pub(crate) mod maker;

@@ -59,7 +59,7 @@ fn unpack_beside(tar: Tar, limits: &Limits) -> Result<Vec<String>, &'static str>
 #[case::whiteout_of_here(tar().file("a/.wh..", ""), "whiteout")]
 #[case::whiteout_of_parent(tar().file("a/.wh...", ""), "whiteout")]
 #[case::below_whiteout(tar().file("a/.wh.b/c", ""), "whiteout")]
-#[case::file_as_folder(tar().file("a", "x").file("a/b", "x"), "path")]
+#[case::file_as_folder(tar().file("a", "x").file("a/b", "x"), "not_a_folder")]
 #[case::symlink_loop(tar().symlink("a", "b").symlink("b", "a").file("a/c", "x"), "unplaceable")]
 #[case::empty_symlink(tar().symlink("a", ""), "path")]
 #[case::wrong_sum(Tar(vec![b'x'; 1024]), "tar")]

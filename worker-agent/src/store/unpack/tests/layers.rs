@@ -88,6 +88,7 @@ fn hard_links_share_their_file() {
     tar().folder("d").file("d/.wh..wh..opq", "").file("d/.wh.x", ""),
     &["d/ opaque"]
 )]
+#[case::whiteout_in_a_file(tar().file("a", "1").file("a/.wh.b", ""), &["a: 1"])]
 #[case::old_marks(tar().folder("d").file("d/.wh..wh.plnk", ""), &["d/"])]
 #[case::folder_replaces_file(tar().file("d", "1").folder("d"), &["d/ opaque"])]
 #[case::file_replaces_folder(tar().folder("d").file("d/a", "1").file("d", "2"), &["d: 2"])]

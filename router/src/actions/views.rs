@@ -1,0 +1,80 @@
+//! The answers that show what the router knows.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::json;
+use trackyard_protocol::channel::Channel;
+use trackyard_protocol::name::TrackSlug;
+use trackyard_protocol::request::Place;
+use trackyard_protocol::version::{ContainerVersion, PinnedVersion};
+
+use super::reply::Reply;
+use crate::dispatch::{Snapshot, WorkerView};
+use crate::versions::{Deployed, PlaceRef};
+
+/// Channel, then track, then the versions.
+pub(crate) fn container_versions(deployed: &Deployed) -> Reply {
+    Reply::ok(&json!({"container_versions": deployed.listing()}))
+}
+
+/// All workers. The ids of jobs stay inside: they are other clients'.
+pub(super) fn workers_info(snapshot: &Snapshot) -> Reply {
+    let mut workers = snapshot.workers.clone();
+    workers.iter_mut().flat_map(|worker| &mut worker.jobs).for_each(|job| job.id = None);
+    Reply::ok(&json!({"workers_info": workers}))
+}
+
+/// One channel in a nutshell.
+#[derive(Debug, Default, Serialize)]
+struct ChannelStatus<'a> {
+    /// How many workers are connected.
+    present_workers: usize,
+    /// Those that take jobs, by topic.
+    online_workers: BTreeMap<String, usize>,
+    /// How many of them have each deployed version ready.
+    deployed_versions: BTreeMap<&'a TrackSlug, BTreeMap<&'a ContainerVersion, usize>>,
+}
+
+/// All channels in a nutshell.
+pub(super) fn workers_status(deployed: &Deployed, snapshot: &Snapshot) -> Reply {
+    let mut status: BTreeMap<Channel, ChannelStatus<'_>> =
+        Channel::TOOLING.iter().map(|channel| (*channel, ChannelStatus::default())).collect();
+    for worker in &snapshot.workers {
+        let channel = status.entry(worker.channel).or_default();
+        channel.present_workers += 1;
+        for topic in worker.topics.iter().filter(|_| !worker.draining) {
+            *channel.online_workers.entry(topic.to_string()).or_default() += 1;
+        }
+    }
+    for (place, versions) in deployed.iter() {
+        let ready =
+            |pinned: &PinnedVersion| online(snapshot, place).filter(|w| has(w, place, pinned)).count();
+        let by_version = versions.iter().map(|pinned| (&pinned.version, ready(pinned))).collect();
+        status.entry(place.channel).or_default().deployed_versions.insert(place.track, by_version);
+    }
+    Reply::ok(&json!({"workers_status": status}))
+}
+
+/// Version to true once every online worker that serves the track has it ready; false while there is none, because
+/// a job would not run.
+pub(super) fn deployment_check(place: &Place, deployed: &[PinnedVersion], snapshot: &Snapshot) -> Reply {
+    let at = PlaceRef { channel: place.channel, track: &place.track };
+    let ready = |pinned: &PinnedVersion| {
+        let mut workers = online(snapshot, at).peekable();
+        workers.peek().is_some() && workers.all(|worker| has(worker, at, pinned))
+    };
+    let status: BTreeMap<_, _> = deployed.iter().map(|pinned| (&pinned.version, ready(pinned))).collect();
+    Reply::ok(&json!({"status": status}))
+}
+
+fn online<'a>(snapshot: &'a Snapshot, place: PlaceRef<'a>) -> impl Iterator<Item = &'a WorkerView> {
+    let serves = move |worker: &&WorkerView| {
+        worker.channel == place.channel && worker.topics.covers(place.track) && !worker.draining
+    };
+    snapshot.workers.iter().filter(serves)
+}
+
+fn has(worker: &WorkerView, place: PlaceRef<'_>, pinned: &PinnedVersion) -> bool {
+    worker.ready.iter().any(|ready| ready.track == *place.track && ready.version == *pinned)
+}

@@ -1,0 +1,74 @@
+//! The command line.
+
+mod endpoint;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use trackyard_daemon::logs::LogArgs;
+use trackyard_protocol::quantity::Span;
+
+pub use endpoint::Endpoint;
+
+use crate::caller::PlainPeers;
+
+/// Takes jobs from clients, gives them to workers and answers.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(name = "trackyard-router", version)]
+pub struct Args {
+    /// The configuration, in YAML; it is rewritten when a client deploys or unloads a version
+    #[arg(env = "TRACKYARD_CONFIG", value_name = "CONFIG.yml")]
+    pub config: PathBuf,
+    /// Copied to CONFIG.yml when that does not exist
+    #[arg(long, env = "TRACKYARD_SEED", value_name = "FILE")]
+    pub seed: Option<PathBuf>,
+    /// Workers that were configured before this start finish their jobs and bootstrap again
+    #[arg(long, env = "TRACKYARD_FORCE_WORKER_RESTART")]
+    pub force_worker_restart: bool,
+    /// Where clients connect
+    #[arg(long, env = "TRACKYARD_CLIENTS", value_name = "ENDPOINT", default_value = "tcp://127.0.0.1:5555")]
+    pub clients: Endpoint,
+    /// Where workers connect
+    #[arg(long, env = "TRACKYARD_WORKERS", value_name = "ENDPOINT", default_value = "tcp://127.0.0.1:5556")]
+    pub workers: Endpoint,
+    /// Where /livez, /readyz, /metrics and /status.json are served
+    #[arg(long, env = "TRACKYARD_ADMIN", value_name = "ADDR", default_value = "127.0.0.1:9180")]
+    pub admin: SocketAddr,
+    /// A Docker configuration whose `auths` hold the registry's credentials
+    #[arg(long, env = "TRACKYARD_DOCKER_CONFIG", value_name = "FILE")]
+    pub docker_config: Option<PathBuf>,
+    /// An ECR endpoint other than Amazon's
+    #[arg(long, env = "TRACKYARD_ECR_ENDPOINT", value_name = "URL")]
+    pub ecr_endpoint: Option<String>,
+    /// What clients that do not connect from this machine, and prove no key, may do; local ones may do everything
+    #[arg(long, env = "TRACKYARD_PLAIN_PEERS_MAY", value_enum, default_value_t = PlainPeers::Submit)]
+    pub plain_peers_may: PlainPeers,
+    /// How long running jobs may take after SIGTERM
+    #[arg(long, env = "TRACKYARD_DRAIN_TIMEOUT", value_name = "TIME", default_value = "90s")]
+    pub drain_timeout: Span,
+    /// What to log, and how
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn the_defaults_are_loopback() {
+        let args = Args::try_parse_from(["trackyard-router", "c.yml"]).unwrap();
+        assert!(args.clients.is_loopback() && args.workers.is_loopback() && args.admin.ip().is_loopback());
+        assert_eq!(args.plain_peers_may, PlainPeers::Submit);
+    }
+
+    #[test]
+    fn every_flag_also_reads_the_environment() {
+        for flag in Args::command().get_arguments() {
+            let name = flag.get_id().as_str();
+            let env = flag.get_env().map(|env| env.to_string_lossy().into_owned());
+            assert!(env.is_some_and(|env| env.starts_with("TRACKYARD_")), "{name}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The router's metrics. Labels come from closed sets: nothing that a peer sends becomes one.
+
+mod labels;
+
+use prometheus_client::metrics::counter::Counter as Count;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+use strum::IntoEnumIterator;
+use trackyard_daemon::clock::Moment;
+use trackyard_protocol::channel::Channel;
+use trackyard_protocol::reason::Reason;
+use trackyard_protocol::request::Action;
+use trackyard_protocol::worker::DecodeError;
+
+use crate::config::Look;
+use crate::dispatch::{Counter, Snapshot};
+use crate::socket::{Closed, PortKind};
+use labels::{ByChannel, ClosedLabels, Event, Outcome, Request, Word};
+
+/// The router's metrics; clones are the same ones.
+#[derive(Debug, Clone)]
+pub struct RouterMetrics {
+    requests: Family<Request, Count>,
+    request_seconds: Histogram,
+    queue_seconds: Histogram,
+    events: Family<Event, Count>,
+    undecodable: Family<Word, Count>,
+    closed: Family<ClosedLabels, Count>,
+    undelivered: Count,
+    stalls: Count,
+    config_edits: Family<Outcome, Count>,
+    waiting_jobs: Family<ByChannel, Gauge>,
+    waiting_bytes: Gauge,
+    workers: Family<ByChannel, Gauge>,
+    slots: Family<ByChannel, Gauge>,
+    slots_busy: Family<ByChannel, Gauge>,
+    stored_bytes: Gauge,
+}
+
+impl RouterMetrics {
+    /// Registers all of them.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::new();
+        metrics.register_counts(registry);
+        metrics.register_gauges(registry);
+        metrics.touch();
+        metrics
+    }
+
+    fn new() -> Self {
+        Self {
+            requests: Family::default(),
+            request_seconds: Histogram::new(exponential_buckets(0.0001, 4.0, 11)),
+            queue_seconds: Histogram::new(exponential_buckets(0.001, 3.0, 10)),
+            events: Family::default(),
+            undecodable: Family::default(),
+            closed: Family::default(),
+            undelivered: Count::default(),
+            stalls: Count::default(),
+            config_edits: Family::default(),
+            waiting_jobs: Family::default(),
+            waiting_bytes: Gauge::default(),
+            workers: Family::default(),
+            slots: Family::default(),
+            slots_busy: Family::default(),
+            stored_bytes: Gauge::default(),
+        }
+    }
+
+    fn register_counts(&self, to: &mut Registry) {
+        to.register("requests", "Answers by action, status code and reason", self.requests.clone());
+        let text = "From a request's receipt to its answer";
+        to.register_with_unit("request", text, Unit::Seconds, self.request_seconds.clone());
+        let text = "From a job's receipt to its dispatch";
+        to.register_with_unit("queue", text, Unit::Seconds, self.queue_seconds.clone());
+        to.register("dispatch_events", "What the dispatcher counted", self.events.clone());
+        to.register("undecodable", "Messages of workers that were not understood", self.undecodable.clone());
+        to.register("connections_closed", "Connections that ended, and who ended them", self.closed.clone());
+        to.register("undelivered", "Answers whose client was gone or did not read", self.undelivered.clone());
+        to.register("stalls", "Times when this process did not run for over a second", self.stalls.clone());
+        to.register("config_edits", "Edits of the configuration's file", self.config_edits.clone());
+    }
+
+    fn register_gauges(&self, to: &mut Registry) {
+        to.register("waiting_jobs", "Jobs that wait for a slot", self.waiting_jobs.clone());
+        to.register("waiting_bytes", "Bytes of the requests that wait", self.waiting_bytes.clone());
+        to.register("workers", "Connected workers", self.workers.clone());
+        to.register("slots", "Slots of connected workers", self.slots.clone());
+        to.register("slots_busy", "Slots with a job", self.slots_busy.clone());
+        to.register("stored_answer_bytes", "Answers kept for repeated requests", self.stored_bytes.clone());
+    }
+
+    /// Makes the small sets exist from the start, so that a rate over them is right from the first event on.
+    fn touch(&self) {
+        for event in Counter::iter() {
+            drop(self.events.get_or_create(&Event { event: event.into() }));
+        }
+        for port in PortKind::iter() {
+            for by in Closed::iter() {
+                drop(self.closed.get_or_create(&ClosedLabels { port: port.into(), by: by.into() }));
+            }
+        }
+    }
+
+    /// A request was answered.
+    pub fn answered(&self, action: Option<Action>, reason: Reason, received: &Moment) {
+        let action = action.map_or("none", <&str>::from);
+        let labels = Request { action, code: reason.code(), reason: reason.word() };
+        self.requests.get_or_create(&labels).inc();
+        self.request_seconds.observe(received.elapsed().as_secs_f64());
+    }
+
+    /// A job that had waited so long was answered.
+    pub fn queued(&self, queue_ms: u64) {
+        self.queue_seconds.observe(std::time::Duration::from_millis(queue_ms).as_secs_f64());
+    }
+
+    /// The dispatcher counted something.
+    pub fn count(&self, event: Counter) {
+        self.events.get_or_create(&Event { event: event.into() }).inc();
+    }
+
+    /// A worker's message was not understood.
+    pub fn undecodable(&self, error: &DecodeError) {
+        self.undecodable.get_or_create(&Word { word: error.word() }).inc();
+    }
+
+    /// Something on the workers' port that is no worker.
+    pub fn stranger(&self) {
+        self.undecodable.get_or_create(&Word { word: "routing_id" }).inc();
+    }
+
+    /// A connection ended.
+    pub fn closed(&self, port: PortKind, by: Closed) {
+        self.closed.get_or_create(&ClosedLabels { port: port.into(), by: by.into() }).inc();
+    }
+
+    /// An answer could not be delivered.
+    pub fn undelivered(&self) {
+        self.undelivered.inc();
+    }
+
+    /// This process did not run for over a second.
+    pub fn stalled(&self) {
+        self.stalls.inc();
+    }
+
+    /// The configuration's file was edited.
+    pub fn config_edited(&self, look: Look) {
+        self.config_edits.get_or_create(&Outcome { outcome: look.into() }).inc();
+    }
+
+    /// Takes what the dispatcher holds into the gauges.
+    pub fn show(&self, snapshot: &Snapshot) {
+        for channel in Channel::iter() {
+            let label = ByChannel { channel: channel.as_str() };
+            let set = |family: &Family<ByChannel, Gauge>, value: usize| {
+                family.get_or_create(&label).set(i64::try_from(value).unwrap_or(i64::MAX));
+            };
+            let workers = || snapshot.workers.iter().filter(|worker| worker.channel == channel);
+            let queues = snapshot.queues.iter().filter(|queue| queue.channel == channel);
+            set(&self.workers, workers().count());
+            set(&self.slots, workers().map(|w| usize::try_from(w.slots).unwrap_or(usize::MAX)).sum());
+            set(&self.slots_busy, workers().map(|worker| worker.jobs.len()).sum());
+            set(&self.waiting_jobs, queues.map(|queue| queue.jobs).sum());
+        }
+        let totals = &snapshot.totals;
+        self.waiting_bytes.set(i64::try_from(totals.waiting_bytes).unwrap_or(i64::MAX));
+        self.stored_bytes.set(i64::try_from(totals.stored_bytes).unwrap_or(i64::MAX));
+    }
+}

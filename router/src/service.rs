@@ -1,0 +1,204 @@
+//! The one thread that owns the sockets and the dispatcher. It takes what arrives, lets `actions` and `dispatch`
+//! decide, and sends what they want sent. It waits for nothing but its poll.
+
+mod answer;
+mod clients;
+mod command;
+mod lateness;
+mod peers;
+mod phase;
+mod waiters;
+mod workers;
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::Sender;
+use trackyard_daemon::pulse::Pulse;
+use trackyard_daemon::readiness::Gate;
+use trackyard_protocol::token::Epoch;
+
+pub use command::{Command, Handle, channel};
+pub use phase::Exit;
+
+use crate::actions::Errand;
+use crate::caller::PlainPeers;
+use crate::config::Config;
+use crate::dispatch::{Action, Dispatch, Event, Settings, Time, Waiter};
+use crate::metrics::RouterMetrics;
+use crate::socket::Ports;
+use lateness::lateness;
+use phase::Phase;
+use waiters::Waiters;
+
+/// Messages taken from a socket before the other one has its turn.
+const BATCH: usize = 128;
+/// The longest poll: gauges are shown and the pulse beats at least so often.
+const LONGEST_POLL: Duration = Duration::from_secs(1);
+
+/// What the service is made of.
+pub struct Parts {
+    /// The sockets.
+    pub ports: Ports,
+    /// What other threads want.
+    pub commands: Receiver<Command>,
+    /// Where errands go.
+    pub errands: Sender<(Waiter, Errand)>,
+    /// The configuration at the start.
+    pub config: Arc<Config>,
+    /// Whether workers that an earlier start configured bootstrap again.
+    pub force_worker_restart: bool,
+    /// What plain peers from elsewhere may do.
+    pub plain_peers: PlainPeers,
+    /// How long running jobs may take once the router shuts down.
+    pub drain_timeout: Duration,
+    /// Where things are counted.
+    pub metrics: RouterMetrics,
+    /// Opened once workers have had the time to report what they hold.
+    pub recovery: Gate,
+    /// Beats with the loop.
+    pub pulse: Pulse,
+}
+
+/// The service.
+pub struct Service {
+    parts: Parts,
+    dispatch: Dispatch,
+    epoch: Epoch,
+    started: Instant,
+    waiters: Waiters,
+    actions: Vec<Action>,
+    phase: Phase,
+    suspect: bool,
+    recovering: bool,
+    shown: Time,
+}
+
+impl Service {
+    /// A service with a new epoch.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let epoch = Epoch(rand::random());
+        let settings = settings(&parts.config, parts.force_worker_restart);
+        let mut service = Self {
+            dispatch: Dispatch::new(epoch, settings, Time::ZERO),
+            parts,
+            epoch,
+            started: Instant::now(),
+            waiters: Waiters::default(),
+            actions: Vec::new(),
+            phase: Phase::Serving,
+            suspect: false,
+            recovering: true,
+            shown: Time::ZERO,
+        };
+        service.feed(Event::Deployed(service.parts.config.container_versions.resolved()));
+        tracing::info!(%epoch, clients = service.parts.ports.clients.endpoint(),
+            workers = service.parts.ports.workers.endpoint(), "serving");
+        service
+    }
+
+    /// Serves until a command ends it.
+    pub fn run(mut self) -> Exit {
+        let mut woke = self.now();
+        loop {
+            let timeout = self.timeout();
+            self.parts.ports.wait(timeout);
+            let now = self.now();
+            let late = lateness(now, woke + timeout);
+            woke = now;
+            self.take_turn(late);
+            if let Some(exit) = self.finished() {
+                self.close();
+                return exit;
+            }
+        }
+    }
+
+    fn take_turn(&mut self, late: Option<Duration>) {
+        self.take_commands();
+        if let Some(by) = late {
+            // What workers said meanwhile lies in the sockets: it is heard before their silence is judged.
+            self.take_everything();
+            tracing::warn!(millis = by.as_millis(), "this process did not run for a while");
+            self.parts.metrics.stalled();
+            self.feed(Event::Stalled { by });
+        } else {
+            self.take_workers();
+            self.take_clients();
+        }
+        if std::mem::take(&mut self.suspect) {
+            self.feed(Event::Suspect);
+        }
+        if self.dispatch.next_wake().is_some_and(|due| due <= self.now()) {
+            self.feed(Event::Tick);
+        }
+        self.tell();
+    }
+
+    fn take_everything(&mut self) {
+        for _ in 0..64 {
+            if self.take_workers() + self.take_clients() == 0 {
+                return;
+            }
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        let due = self.dispatch.next_wake().map_or(LONGEST_POLL, |due| due.saturating_sub(self.now()));
+        due.min(LONGEST_POLL)
+    }
+
+    fn now(&self) -> Time {
+        self.started.elapsed()
+    }
+
+    /// Gives the dispatcher an event and does what it wants. A send that fails is an event as well.
+    fn feed(&mut self, event: Event) {
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            let now = self.now();
+            let mut actions = std::mem::take(&mut self.actions);
+            self.dispatch.on(event, now, &mut actions);
+            for action in actions.drain(..) {
+                match action {
+                    Action::Answer { waiter, ending } => self.answer_job(waiter, &ending),
+                    Action::Count(counter) => self.parts.metrics.count(counter),
+                    Action::Send { peer, message } => {
+                        if !self.send_worker(peer, &message) {
+                            events.push(Event::Gone { peer });
+                        }
+                    }
+                }
+            }
+            self.actions = actions;
+        }
+    }
+
+    fn tell(&mut self) {
+        self.parts.pulse.beat();
+        if self.recovering && !self.dispatch.is_recovering() {
+            self.recovering = false;
+            if self.phase == Phase::Serving {
+                self.parts.recovery.open();
+            }
+        }
+        if self.now() >= self.shown + LONGEST_POLL {
+            self.shown = self.now();
+            self.parts.metrics.show(&self.dispatch.snapshot());
+        }
+    }
+}
+
+fn settings(config: &Config, force_worker_restart: bool) -> Settings {
+    let queue = &config.queue;
+    Settings {
+        queue_max_wait: queue.max_wait.0,
+        queue_max_jobs: usize::try_from(queue.max_jobs).unwrap_or(usize::MAX),
+        queue_max_bytes: usize::try_from(queue.max_bytes.0).unwrap_or(usize::MAX),
+        expected: config.expected_places(),
+        force_worker_restart,
+        ..Settings::new(config.images.clone(), config.inputs.clone())
+    }
+}

@@ -1,0 +1,120 @@
+//! The clients' side: requests in, answers out.
+
+use trackyard_daemon::clock::Moment;
+use trackyard_protocol::frame::{self, ClientFrames, MAX_ROUTE_FRAMES};
+use trackyard_protocol::reason::Reason;
+use trackyard_protocol::request::Shape;
+
+use super::phase::Exit;
+use super::waiters::Way;
+use super::{BATCH, Service, answer};
+use crate::actions::{Decided, Decision, Errand, Reply, World, decide};
+use crate::caller::{Role, role_of_plain_peer};
+use crate::dispatch::{Ending, Event, Waiter};
+use crate::socket::Frame;
+
+/// The longest good message: the socket's routing id, the route, the empty frame and the JSON; and one more, by
+/// which a longer one is known.
+const KEPT_FRAMES: usize = MAX_ROUTE_FRAMES + 4;
+
+impl Service {
+    /// Takes a batch of requests; how many there were.
+    pub(super) fn take_clients(&mut self) -> usize {
+        for taken in 0..BATCH {
+            let Some(frames) = self.parts.ports.clients.receive(KEPT_FRAMES) else { return taken };
+            self.take_request(frames);
+        }
+        BATCH
+    }
+
+    fn take_request(&mut self, frames: Vec<Frame>) {
+        let received = Moment::now();
+        let Some(ClientFrames { route, body }) = frame::split(frames) else { return };
+        let decided = match body {
+            Ok(body) => self.decide(body),
+            Err(error) => refused(error),
+        };
+        let way = Way { route, action: decided.action, id: decided.id, received };
+        self.carry_out(decided.decision, way);
+    }
+
+    fn decide(&self, mut body: Frame) -> Decided {
+        let plain = self.parts.plain_peers;
+        let (shape, bytes) = (Shape::read(body.as_ref()), body.as_ref().len());
+        let mut role = || role_of_plain_peer(body.peer_address(), plain);
+        let role: &mut dyn FnMut() -> Role = &mut role;
+        let mut world = World {
+            config: &self.parts.config,
+            epoch: self.epoch,
+            workers_port: self.parts.ports.workers.number(),
+            draining: self.is_draining(),
+            role,
+            snapshot: &|| self.dispatch.snapshot(),
+        };
+        decide(shape, bytes, &mut world)
+    }
+
+    fn carry_out(&mut self, decision: Decision, way: Way) {
+        match decision {
+            Decision::Reply(reply) => self.reply(&reply, way),
+            Decision::Job(job) => {
+                let waiter = self.waiters.add(way);
+                self.feed(Event::Job { waiter, job });
+            }
+            Decision::Errand(errand) => self.send_errand(errand, way),
+            Decision::RestartWorkers(reply) => {
+                self.reply(&reply, way);
+                self.feed(Event::RestartWorkers);
+            }
+            Decision::RestartRouter(reply) => {
+                self.reply(&reply, way);
+                self.drain(Exit::Restart);
+            }
+        }
+    }
+
+    fn send_errand(&mut self, errand: Errand, way: Way) {
+        let waiter = self.waiters.add(way);
+        if self.parts.errands.try_send((waiter, errand)).is_err() {
+            let text = "too many changes at a time; send this one again";
+            self.reply_to(waiter, &Reply::error(Reason::StoreUnavailable, text));
+        }
+    }
+
+    pub(super) fn reply_to(&mut self, waiter: Waiter, reply: &Reply) {
+        if let Some(way) = self.waiters.take(waiter) {
+            self.reply(reply, way);
+        }
+    }
+
+    pub(super) fn reply(&self, reply: &Reply, way: Way) {
+        let bytes = answer::of_reply(reply, &way);
+        self.deliver(bytes, reply.reason, way);
+    }
+
+    pub(super) fn answer_job(&mut self, waiter: Waiter, ending: &Ending) {
+        let Some(way) = self.waiters.take(waiter) else { return };
+        if let Some(usage) = &ending.usage {
+            self.parts.metrics.queued(usage.queue_ms);
+        }
+        let (bytes, reason) = answer::of_ending(ending, &way);
+        self.deliver(bytes, reason, way);
+    }
+
+    fn deliver(&self, bytes: Vec<u8>, reason: Reason, way: Way) {
+        self.parts.metrics.answered(way.action, reason, &way.received);
+        let tail = [Frame::from([].as_slice()), Frame::from(bytes)];
+        if let Err(error) = self.parts.ports.clients.send(way.route.into_iter().chain(tail)) {
+            tracing::debug!(%error, id = way.id, "an answer was not delivered");
+            self.parts.metrics.undelivered();
+        }
+    }
+}
+
+fn refused(error: frame::Error) -> Decided {
+    let reason = match error {
+        frame::Error::BodyBytes(_) => Reason::TooLarge,
+        _ => Reason::NotJson,
+    };
+    Decided { action: None, id: None, decision: Decision::Reply(Reply::error(reason, error.to_string())) }
+}

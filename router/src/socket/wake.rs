@@ -1,0 +1,36 @@
+//! Ends the poll of the thread that owns the sockets.
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+use rustix::event::{EventfdFlags, eventfd};
+
+/// An event descriptor; clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Waker(Arc<OwnedFd>);
+
+impl Waker {
+    /// A new one, not signalled.
+    ///
+    /// # Errors
+    /// If there is no descriptor left.
+    pub fn new() -> rustix::io::Result<Self> {
+        Ok(Self(Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?)))
+    }
+
+    /// Ends the poll, or the next one.
+    pub fn wake(&self) {
+        // It can only fail by being signalled 2^64 times already, and then the poll ends as well.
+        let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
+    }
+
+    pub(super) fn reset(&self) {
+        let _ = rustix::io::read(&*self.0, &mut [0_u8; 8]);
+    }
+}
+
+impl AsRawFd for Waker {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}

@@ -1,0 +1,98 @@
+//! What the simulated jobs are: all that a job will do follows from its key, so that everyone agrees on it.
+
+use std::time::Duration;
+
+use trackyard_protocol::channel::Channel;
+use trackyard_protocol::limits::Limits;
+use trackyard_protocol::name::{ExerciseSlug, JobId, TrackSlug};
+use trackyard_protocol::quantity::Span;
+use trackyard_protocol::reason::Reason;
+use trackyard_protocol::request::{JobRequest, Place};
+use trackyard_protocol::token::JobKey;
+use trackyard_protocol::version::PinnedVersion;
+use trackyard_router::dispatch::NewJob;
+
+use crate::random::Random;
+
+pub(crate) const TRACKS: [&str; 4] = ["ruby", "python", "csharp", "elixir"];
+pub(crate) const VERSIONS: usize = 2;
+
+/// A job as its client knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) key: JobKey,
+    pub(crate) track: usize,
+    pub(crate) version: usize,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) fresh: bool,
+}
+
+pub(crate) fn track(index: usize) -> TrackSlug {
+    TrackSlug::new(TRACKS[index]).unwrap()
+}
+
+pub(crate) fn place(index: usize) -> Place {
+    Place { channel: Channel::TestRunners, track: track(index) }
+}
+
+pub(crate) fn version(index: usize) -> PinnedVersion {
+    format!("git-{index:040x}@sha256:{index:064x}").parse().unwrap()
+}
+
+pub(crate) fn wall() -> Duration {
+    Duration::from_secs(3)
+}
+
+impl Plan {
+    pub(crate) fn new(number: u64, random: &mut Random) -> Self {
+        // Few jobs for elixir, whose only worker comes and goes.
+        let track = if random.chance(1) { 3 } else { random.index(3) };
+        let deadline = random.chance(5).then(|| random.millis(20, 4000));
+        Self {
+            key: JobKey(u128::from(number)),
+            track,
+            version: random.index(VERSIONS),
+            deadline,
+            fresh: random.chance(2),
+        }
+    }
+
+    pub(crate) fn job(&self) -> Box<NewJob> {
+        let version = version(self.version);
+        Box::new(NewJob {
+            request: JobRequest {
+                id: JobId::new(self.key.to_string()).unwrap(),
+                place: place(self.track),
+                exercise: ExerciseSlug::new("two-fer").unwrap(),
+                input: "s3://submissions/1".parse().unwrap(),
+                version: version.version.clone(),
+                execution_timeout: None,
+                deadline: self.deadline,
+                fresh: self.fresh,
+            },
+            version,
+            limits: Limits { wall: Span(wall()), ..Limits::default() },
+            key: self.key,
+            bytes: 600,
+        })
+    }
+}
+
+/// How a job behaves wherever it runs.
+pub(crate) enum Fate {
+    /// It ends after a while, with a verdict.
+    Ends(Duration, Reason),
+    /// It takes its worker down.
+    Kills(Duration),
+}
+
+pub(crate) fn fate(key: JobKey) -> Fate {
+    let mut random = Random::new(u64::try_from(key.0).unwrap() ^ 0x5eed);
+    match random.below(1000) {
+        0..2 => Fate::Kills(random.millis(1, 50)),
+        2..30 => Fate::Ends(random.millis(1000, 3500), Reason::WallTime),
+        30..60 => Fate::Ends(random.millis(1, 80), Reason::Download),
+        60..120 => Fate::Ends(random.millis(5, 80), Reason::ExitCode),
+        _ => Fate::Ends(random.millis(5, 80), Reason::Ok),
+    }
+}
