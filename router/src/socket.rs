@@ -5,7 +5,10 @@ mod frame;
 mod monitor;
 mod options;
 mod port;
+#[cfg(test)]
+mod tests;
 mod wake;
+mod witness;
 
 pub use error::Error;
 pub use frame::Frame;

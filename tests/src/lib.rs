@@ -4,6 +4,7 @@
 
 pub mod binaries;
 pub mod config;
+pub mod ecr_stub;
 pub mod fake_worker;
 pub mod http;
 pub mod image;

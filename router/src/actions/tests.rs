@@ -1,6 +1,7 @@
 use rstest::rstest;
 use serde_json::{Value, json};
 use trackyard_protocol::reason::Reason;
+use trackyard_protocol::request::Shape;
 use trackyard_protocol::token::Epoch;
 
 use super::*;
@@ -31,6 +32,8 @@ fn worker(name: &str, topics: Value, ready: Value) -> WorkerView {
         draining: false,
         release: "1".to_owned(),
         silent_ms: 0,
+        bootstrap: None,
+        busy: 0,
         jobs: vec![],
         ready: serde_json::from_value(ready).unwrap(),
         failed: vec![],
@@ -64,7 +67,11 @@ fn ask_as(role: Role, draining: bool, request: &Value) -> Decided {
         role: &mut || role,
         snapshot: &snapshot,
     };
-    decide(request.to_string().as_bytes(), &mut world)
+    decide_text(&request.to_string(), &mut world)
+}
+
+fn decide_text(text: &str, world: &mut World<'_>) -> Decided {
+    decide(Shape::read(text.as_bytes()), text.len(), world)
 }
 
 fn ask(request: &Value) -> Decided {
@@ -192,6 +199,6 @@ fn nothing_is_ready_where_no_worker_is() {
         role: &mut || Role::Submitter,
         snapshot: &nobody,
     };
-    let answer = reply(decide(request.to_string().as_bytes(), &mut world)).response.unwrap();
+    let answer = reply(decide_text(&request.to_string(), &mut world)).response.unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap()["status"][A], false);
 }

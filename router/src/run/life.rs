@@ -11,7 +11,7 @@ use super::{Error, Process};
 use crate::args::Args;
 use crate::clerk::Clerk;
 use crate::service::{self, Command, Exit, Handle, Parts, Service};
-use crate::socket::{self, Monitor, Port, PortKind, Ports, Waker};
+use crate::socket::{self, Closed, Monitor, Port, PortKind, Ports, Waker};
 
 /// Errands that may wait for the clerk.
 const MAX_ERRANDS: usize = 256;
@@ -85,6 +85,9 @@ impl Process {
         let pairs = [(PortKind::Clients, &ports.clients), (PortKind::Workers, &ports.workers)];
         Ok(Monitor::start(context, pairs, move |port, by| {
             metrics.closed(port, by);
+            if by == Closed::Oversize {
+                tracing::warn!(port = <&str>::from(port), "closed a connection: a frame of more than 4Mi");
+            }
             if port == PortKind::Workers {
                 handle.send(Command::Suspect);
             }

@@ -24,16 +24,22 @@ fn run(seed: u64, sabotage: Option<Sabotage>) -> Report {
 }
 
 fn run_all(seeds: std::ops::Range<u64>) -> Vec<Report> {
-    let runs = seeds.map(|seed| std::thread::spawn(move || run(seed, None)));
+    let runs = seeds.map(|seed| (seed, std::thread::spawn(move || run(seed, None))));
     let runs: Vec<_> = runs.collect();
-    runs.into_iter().map(|run| run.join().unwrap()).collect()
+    let report = |(seed, run): (u64, std::thread::JoinHandle<Report>)| {
+        run.join().unwrap_or_else(|_| panic!("the run with seed {seed} panicked"))
+    };
+    runs.into_iter().map(report).collect()
 }
 
 #[test]
 fn each_job_ends_as_promised_in_a_million_events() {
-    let reports = run_all(1..9);
+    let reports = run_all(1..25);
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut events = 0;
+    for report in &reports {
+        println!("seed {}: {} events {:#?}", report.seed, report.events, report.violations);
+    }
     for report in &reports {
         assert_eq!(report.violations, Vec::<String>::new(), "with seed {}", report.seed);
         events += report.events;
