@@ -94,6 +94,8 @@ fn header(kind: EntryType, mode: u32, size: usize) -> Header {
     header.set_mode(mode);
     header.set_size(size.try_into().expect("a size"));
     header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
     header
 }
 

@@ -157,7 +157,7 @@ fn each_channel_has_its_folder_its_result_and_its_older_entry() {
         "{:#}",
         representation.context
     );
-    expect(&ask("test_solution"), 505, "not_deployed");
+    expect(&ask("test_solution"), 502, "unknown_track");
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn a_frozen_workers_job_ends_on_another_within_seconds() {
 fn a_router_that_restarts_in_a_job_gives_its_answer_to_the_same_id() {
     let mut scene = Scene::start();
     let _worker = Options::new("any-1").start(&scene.router);
-    let request = scene.job("1", &format!("date +%s%N; sleep 3.5625; {PASS}"));
+    let request = scene.job("1", &format!("date +%s; sleep 3.5625; {PASS}"));
     scene.router.client().request(&scene.job("0", PASS), seconds(20)).unwrap();
     let client = scene.router.client();
     client.send(&request).unwrap();
@@ -118,7 +118,7 @@ fn a_router_that_restarts_in_a_job_gives_its_answer_to_the_same_id() {
     let started: f64 = answer.context["invocation"]["stdout"].as_str().unwrap().trim().parse().unwrap();
     // The container that was running when the router died, not a second one, gave the answer.
     let received = answer.context["timing"]["start_time"].as_f64().unwrap();
-    assert!(started / 1e6 < received, "the job ran again");
+    assert!(started * 1e3 < received, "the job ran again");
 }
 
 #[test]
