@@ -1,5 +1,12 @@
 //! Whole runs.
 
+use std::num::NonZero;
+use std::ops::Range;
+use std::panic::catch_unwind;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::available_parallelism;
+
 use trackyard_router::dispatch::Sabotage;
 
 use crate::world::{Report, World};
@@ -11,13 +18,31 @@ fn run(seed: u64, sabotage: Option<Sabotage>) -> Report {
     World::new(seed, sabotage).run(SECONDS)
 }
 
-pub(crate) fn run_all(seeds: std::ops::Range<u64>) -> Vec<Report> {
-    let runs = seeds.map(|seed| (seed, std::thread::spawn(move || run(seed, None))));
-    let runs: Vec<_> = runs.collect();
-    let report = |(seed, run): (u64, std::thread::JoinHandle<Report>)| {
-        run.join().unwrap_or_else(|_| panic!("the run with seed {seed} panicked"))
+/// The seeds of the environment's `SIMULATION_SEEDS`, such as `352..353` or `1000..2000`, else these.
+pub(crate) fn seeds(usual: Range<u64>) -> Range<u64> {
+    let Ok(chosen) = std::env::var("SIMULATION_SEEDS") else { return usual };
+    let (from, to) = chosen.split_once("..").expect("SIMULATION_SEEDS is a range such as 1..25");
+    from.parse().unwrap()..to.parse().unwrap()
+}
+
+/// Runs all seeds, on as many threads as there are processors.
+pub(crate) fn run_all(seeds: Range<u64>) -> Vec<Report> {
+    let next = AtomicU64::new(seeds.start);
+    let reports = Mutex::new(Vec::new());
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            let report = catch_unwind(|| run(seed, None));
+            let report = report.unwrap_or_else(|_| panic!("the run with seed {seed} panicked"));
+            reports.lock().unwrap().push(report);
+        }
     };
-    runs.into_iter().map(report).collect()
+    let threads = available_parallelism().map_or(2, NonZero::get);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    reports.into_inner().unwrap()
 }
 
 /// A fault must be found: by a violation that says this.

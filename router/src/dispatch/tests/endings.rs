@@ -5,7 +5,7 @@ use std::time::Duration;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::token::{Epoch, JobKey, Token};
 use trackyard_protocol::worker::{
-    Ack, Acknowledge, Cancel, FromRouter, FromWorker, HeldJob, HeldState, Returned,
+    Ack, Acknowledge, Cancel, FromRouter, FromWorker, HeldJob, HeldState, Load, Returned,
 };
 
 use super::bench::{Bench, hello, new_job, settings};
@@ -90,7 +90,7 @@ fn an_attempt_that_takes_too_long_is_cancelled() {
     assert_eq!((job.setup_ms, job.total_ms), (15_000, 40_000));
     for _ in 0..39 {
         bench.pass(Duration::from_secs(1));
-        bench.say(1, FromWorker::Heartbeat(Default::default()));
+        bench.say(1, FromWorker::Heartbeat(Load::default()));
     }
     assert_eq!(bench.reason(waiter), None);
     bench.pass(Duration::from_secs(1));
@@ -205,4 +205,16 @@ fn a_draining_router_refuses_what_waits_and_finishes_what_runs() {
     bench.end(peer, job.token, Reason::Ok);
     assert_eq!(bench.reason(running), Some(Reason::Ok));
     assert!(bench.dispatch.is_idle());
+}
+
+#[test]
+fn a_job_that_came_back_is_not_started_for_a_client_that_is_about_to_leave() {
+    let mut bench = one_worker();
+    bench.hello(2, hello("b", &["*"], 1, &["ruby"]));
+    let waiter = bench.ask(with_deadline(1000));
+    let (peer, job) = bench.job();
+    bench.accept(peer, job.token);
+    bench.pass(Duration::from_millis(960));
+    bench.on(Event::Gone { peer: Peer(peer) });
+    assert_eq!((bench.reason(waiter), bench.jobs().len()), (Some(Reason::WorkerLost), 0));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use trackyard_protocol::reason::Reason;
-use trackyard_protocol::worker::{FromRouter, FromWorker, VersionFailed};
+use trackyard_protocol::worker::{FromRouter, FromWorker, Load, VersionFailed};
 
 use super::bench::{Bench, hello, new_job, of_track, settings};
 use crate::dispatch::Settings;
@@ -92,7 +92,7 @@ fn a_job_waits_no_longer_than_the_queue_allows() {
     let waiting = bench.ask(new_job("ruby", 2));
     for _ in 0..9 {
         bench.pass(Duration::from_secs(1));
-        bench.say(1, FromWorker::Heartbeat(Default::default()));
+        bench.say(1, FromWorker::Heartbeat(Load::default()));
     }
     assert_eq!(bench.reason(waiting), None);
     bench.pass(Duration::from_secs(1));

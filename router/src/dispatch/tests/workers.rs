@@ -5,7 +5,7 @@ use std::time::Duration;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::token::{Epoch, Incarnation, JobKey, Token};
 use trackyard_protocol::worker::{
-    Drain, FromRouter, FromWorker, HeldJob, HeldState, Returned, Then, TrackVersion,
+    Drain, FromRouter, FromWorker, HeldJob, HeldState, Load, Returned, Then, TrackVersion,
 };
 
 use super::bench::{Bench, EPOCH, hello, new_job, of_track, settings, version};
@@ -56,7 +56,7 @@ fn the_newest_hello_of_a_name_wins() {
     let (peer, again) = bench.job();
     assert_eq!((peer, again.attempt), (2, 2));
     assert!(bench.counted.contains(&Counter::NameTaken));
-    bench.say(1, FromWorker::Heartbeat(Default::default()));
+    bench.say(1, FromWorker::Heartbeat(Load::default()));
     assert_eq!(bench.sent.last(), Some(&(1, FromRouter::SayHello)));
 }
 
@@ -140,4 +140,16 @@ fn a_worker_that_claims_too_much_is_cut_short() {
     bench.on(Event::Gone { peer: Peer(1) });
     let totals = bench.dispatch.snapshot().totals;
     assert_eq!((totals.jobs, totals.attempts, totals.away, totals.lanes), (0, 0, 0, 2));
+}
+
+#[test]
+fn a_stranger_is_asked_once_for_all_that_it_says_and_again_if_it_does_not_answer() {
+    let mut bench = Bench::new();
+    for _ in 0..100 {
+        bench.say(9, FromWorker::Heartbeat(Load::default()));
+    }
+    assert_eq!(bench.sent, [(9, FromRouter::SayHello)]);
+    bench.pass(Duration::from_millis(500));
+    bench.say(9, FromWorker::Heartbeat(Load::default()));
+    assert_eq!(bench.sent.len(), 2);
 }
