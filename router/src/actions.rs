@@ -14,3 +14,4 @@ mod views;
 
 pub use decide::{Decided, Decision, Errand, World, decide};
 pub use reply::Reply;
+pub(crate) use views::container_versions;

@@ -7,11 +7,14 @@
 pub mod actions;
 mod args;
 pub mod caller;
+mod clerk;
 pub mod config;
 pub mod dispatch;
 pub mod metrics;
+mod run;
 pub mod service;
 pub mod socket;
 pub mod versions;
 
 pub use args::{Args, Endpoint};
+pub use run::{Error, run};

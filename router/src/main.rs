@@ -4,10 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use trackyard_router::Args;
-fn run(_: &Args) -> Result<(), String> {
-    Ok(())
-}
+use trackyard_router::{Args, run};
 
 fn main() -> ExitCode {
     match run(&Args::parse()) {

@@ -5,7 +5,10 @@ mod frame;
 mod monitor;
 mod options;
 mod port;
+#[cfg(test)]
+mod tests;
 mod wake;
+mod witness;
 
 pub use error::Error;
 pub use frame::Frame;
@@ -15,6 +18,9 @@ pub use port::{Port, SendError};
 pub use wake::Waker;
 
 use std::time::Duration;
+
+/// libzmq's own threads; ends when everything made from it has ended.
+pub type Context = zmq::Context;
 
 /// Both sockets and the waker, of one thread.
 pub struct Ports {

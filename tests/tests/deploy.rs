@@ -17,7 +17,7 @@ fn script(name: &str) -> String {
     PASS.replace("NAME", name)
 }
 
-fn change(action: &str, track: &str, field: &str, value: Value) -> Value {
+fn change(action: &str, track: &str, field: &str, value: &str) -> Value {
     json!({"action": action, "channel": "test_runners", "track_slug": track, field: value})
 }
 
@@ -35,7 +35,7 @@ fn deploy_to_first_200_within_seconds_and_jobs_sent_meanwhile_wait() {
     let start = Instant::now();
     let client = router.client();
     let deployed = client
-        .request(&change("deploy_container_version", "ruby", "new_version", json!(version('b'))), seconds(20))
+        .request(&change("deploy_container_version", "ruby", "new_version", &version('b')), seconds(20))
         .unwrap();
     expect(&deployed, 200, "ok");
     assert!(deployed.response.to_string().contains(&version('b')), "{}", deployed.response);
@@ -51,7 +51,7 @@ fn deploy_to_first_200_within_seconds_and_jobs_sent_meanwhile_wait() {
     let check = json!({"action": "deployment_check", "channel": "test_runners", "track_slug": "ruby"});
     assert_eq!(router.ask(&check).response["status"][version('b')], true);
 
-    let unloaded = router.ask(&change("unload_container_version", "ruby", "version", json!(version('a'))));
+    let unloaded = router.ask(&change("unload_container_version", "ruby", "version", &version('a')));
     expect(&unloaded, 200, "ok");
     expect(&router.ask(&test_solution("6", "ruby", &uri, &version('a'))), 505, "not_deployed");
     assert!(!router.config_now().to_string().contains(&version('a')));
@@ -65,11 +65,7 @@ fn the_first_version_of_a_track_creates_the_track() {
     let router = Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('a')]));
     let _worker = Options::new("any-1").start(&router);
     let uri = stage.submission("1", &[("a.zig", "")]);
-    expect(
-        &router.ask(&change("deploy_container_version", "zig", "new_version", json!(version('b')))),
-        200,
-        "ok",
-    );
+    expect(&router.ask(&change("deploy_container_version", "zig", "new_version", &version('b'))), 200, "ok");
     expect(&router.ask(&test_solution("1", "zig", &uri, &version('b'))), 200, "ok");
 }
 
@@ -79,7 +75,7 @@ fn a_version_that_the_images_do_not_have_is_not_deployed() {
     stage.test_runner("ruby", 'a', &script("ruby"));
     let router = Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('a')]));
     let before = router.config_now();
-    let answer = router.ask(&change("deploy_container_version", "ruby", "new_version", json!(version('9'))));
+    let answer = router.ask(&change("deploy_container_version", "ruby", "new_version", &version('9')));
     assert!(!answer.status.ok, "{:?}", answer.status);
     assert_eq!(router.config_now(), before);
 }
@@ -175,11 +171,7 @@ fn layers_of_versions_no_longer_deployed_are_collected_and_shared_ones_stay() {
     let layers = worker.folder().join("layers");
     let count = || std::fs::read_dir(&layers).map_or(0, Iterator::count);
     assert_eq!(count(), 3, "busybox once, and a script each");
-    expect(
-        &router.ask(&change("unload_container_version", "ruby", "version", json!(version('a')))),
-        200,
-        "ok",
-    );
+    expect(&router.ask(&change("unload_container_version", "ruby", "version", &version('a'))), 200, "ok");
     wait_until(seconds(20), "the layer of the unloaded version is gone", || count() == 2);
     let uri = stage.submission("1", &[("a", "")]);
     expect(&router.ask(&test_solution("1", "ruby", &uri, &version('b'))), 200, "ok");

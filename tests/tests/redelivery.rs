@@ -140,8 +140,8 @@ fn across_a_routers_restart_the_same_id_gets_that_jobs_answer() {
 fn a_result_that_the_old_router_never_saw_is_the_answer_of_the_new() {
     let mut router = Router::start(&config());
     let mut first = FakeWorker::join(&router, worker("ruby-1"));
-    router.client().send(&ruby("0")).unwrap();
     let client = router.client();
+    client.send(&ruby("0")).unwrap();
     client.send(&ruby("1")).unwrap();
     let zero = first.job(seconds(5)).unwrap();
     first.finish(&zero);

@@ -147,6 +147,9 @@ pub struct Configure {
     /// How long to go on trying
     #[arg(long, env = "TRACKYARD_CONFIGURE_TIMEOUT", value_name = "TIME", default_value = "15m")]
     pub timeout: Span,
+    /// The sandbox.
+    #[command(flatten)]
+    pub sandbox: SandboxArgs,
 }
 
 /// `doctor`.

@@ -11,7 +11,9 @@ mod plan;
 mod s3;
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
+use tokio::sync::OnceCell;
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::source::InputPolicy;
 use trackyard_protocol::uri::InputUri;
@@ -26,8 +28,9 @@ use s3::S3;
 /// The places that submissions may come from. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Inputs {
-    policy: InputPolicy,
-    s3: S3,
+    policy: Arc<InputPolicy>,
+    /// Made at the first need: looking for credentials may take seconds.
+    s3: Arc<OnceCell<S3>>,
 }
 
 /// What was fetched.
@@ -40,15 +43,22 @@ pub struct Fetched {
 }
 
 impl Inputs {
-    /// Makes the clients that `policy` needs. Asks nobody yet.
-    pub async fn connect(policy: InputPolicy) -> Self {
-        let s3 = S3::connect(&policy).await;
-        Self { policy, s3 }
+    /// Those that `policy` names. Asks nobody yet.
+    #[must_use]
+    pub fn new(policy: InputPolicy) -> Self {
+        Self { policy: Arc::new(policy), s3: Arc::default() }
+    }
+
+    /// Looks for credentials, so that no job has to wait for it.
+    pub async fn warm(&self) {
+        if !self.policy.buckets.is_empty() {
+            self.s3().await;
+        }
     }
 
     /// What this was made of.
     #[must_use]
-    pub const fn policy(&self) -> &InputPolicy {
+    pub fn policy(&self) -> &InputPolicy {
         &self.policy
     }
 
@@ -63,11 +73,17 @@ impl Inputs {
             InputUri::S3 { bucket, .. } if !self.policy.buckets.contains(bucket) => {
                 return Err(Error::Bucket(bucket.clone()));
             }
-            InputUri::S3 { bucket, prefix } => self.s3.fetch(bucket, prefix, &caps, &folder, &budget).await?,
+            InputUri::S3 { bucket, prefix } => {
+                self.s3().await.fetch(bucket, prefix, &caps, &folder, &budget).await?
+            }
             InputUri::File { path } => {
                 file::fetch(&self.policy.allowed_folders, path, caps, folder, budget.clone()).await?
             }
         };
         Ok(Fetched { files, bytes: budget.used() })
+    }
+
+    async fn s3(&self) -> &S3 {
+        self.s3.get_or_init(|| S3::connect(&self.policy)).await
     }
 }

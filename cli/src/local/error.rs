@@ -118,7 +118,9 @@ impl Error {
             }
             Self::NoBinary(_) => Some("cargo build --workspace".to_owned()),
             Self::NoImages(folder) => Some(format!("examples/build.sh {}", folder.display())),
-            Self::PartDied { .. } | Self::NotReady { .. } => Some("trackyard-worker doctor".to_owned()),
+            Self::PartDied { name, .. } | Self::NotReady { name, .. } if name != "router" => {
+                Some("trackyard-worker doctor".to_owned())
+            }
             _ => None,
         }
     }

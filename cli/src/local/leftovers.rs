@@ -8,6 +8,9 @@ use rustix::process::{WaitOptions, getpid, set_child_subreaper, wait};
 
 use super::Error;
 
+/// Where workers keep locks and mount points: one folder for all workers of a machine.
+const RUN_FOLDER: &str = "/run/trackyard";
+
 /// Everything on this machine that a run could leave.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Traces(BTreeSet<String>);
@@ -19,9 +22,13 @@ impl Traces {
         Ok(Self::now())
     }
 
-    /// What is there now and was not before.
+    /// What is there now and was not before. The workers' folder is removed first, if it was not there either and
+    /// has nothing in it: no worker is left that would need it.
     pub(super) fn new_since(before: &Self) -> Vec<String> {
         reap();
+        if !before.0.contains(&format!("file {RUN_FOLDER}")) {
+            remove_empty(Path::new(RUN_FOLDER), 3);
+        }
         Self::now().0.difference(&before.0).cloned().collect()
     }
 
@@ -31,11 +38,26 @@ impl Traces {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         found.extend(mounts_of(&mounts).map(|mount| format!("mount {mount}")));
         below(Path::new("/sys/fs/cgroup"), 6, &mut |path| {
-            let ours = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"trackyard"));
+            let name = path.file_name().map(std::ffi::OsStr::as_encoded_bytes).unwrap_or_default();
+            let ours = name.starts_with(b"trackyard") && path.is_dir();
             found.extend(ours.then(|| format!("cgroup {}", path.display())));
         });
+        let run = Path::new(RUN_FOLDER);
+        found.extend(run.exists().then(|| format!("file {RUN_FOLDER}")));
+        below(run, 3, &mut |path| found.extend([format!("file {}", path.display())]));
         Self(found)
     }
+}
+
+/// Removes folders that hold nothing but such folders.
+fn remove_empty(folder: &Path, depth: usize) {
+    if depth > 0 {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            remove_empty(&entry.path(), depth - 1);
+        }
+    }
+    // Refused for a file, and for a folder that is not empty: then it is reported as left behind.
+    let _ = fs::remove_dir(folder);
 }
 
 /// The mount points of ours: all have the project's name in their path.
@@ -63,14 +85,14 @@ fn child_of(stat: &str, parent: &str) -> Option<String> {
     (rest.split_whitespace().nth(1) == Some(parent)).then(|| format!("{number} {name}"))
 }
 
+/// Sees everything below a folder; what goes away meanwhile is not there.
 fn below(folder: &Path, depth: usize, see: &mut impl FnMut(&Path)) {
     if depth == 0 {
         return;
     }
-    // A group may go away while it is looked at.
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        see(&entry.path());
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            see(&entry.path());
             below(&entry.path(), depth - 1, see);
         }
     }
@@ -91,6 +113,17 @@ mod tests {
     fn mounts_of_ours_are_found() {
         let table = "1 0 8:1 / / rw - ext4 x rw\n2 1 0:9 / /run/trackyard/mnt rw - tmpfs t rw";
         assert_eq!(mounts_of(table).collect::<Vec<_>>(), ["/run/trackyard/mnt"]);
+    }
+
+    #[test]
+    fn only_folders_without_files_are_removed() {
+        let top = tempfile::tempdir().unwrap();
+        for folder in ["empty/deep", "full"] {
+            fs::create_dir_all(top.path().join(folder)).unwrap();
+        }
+        fs::write(top.path().join("full/lock"), "").unwrap();
+        remove_empty(top.path(), 3);
+        assert!(!top.path().join("empty").exists() && top.path().join("full/lock").exists());
     }
 
     #[test]

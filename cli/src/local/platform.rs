@@ -15,7 +15,7 @@ use super::child::{Child, Deaths, tail};
 use super::layouts::Versions;
 use super::machine::Binaries;
 use super::plan::{self, RouterAddresses, WorkerPlan};
-use super::ports::Ports;
+use super::ports::{Ports, UsualPorts};
 use super::seed::Seed;
 use super::storage::Storage;
 use crate::console::Console;
@@ -59,6 +59,7 @@ pub(super) struct Platform {
     /// The S3 API.
     pub(super) storage: Storage,
     router: RouterAddresses,
+    _usual_ports: Option<UsualPorts>,
     worker_ports: Vec<SocketAddr>,
     children: Vec<Child>,
     deaths: Deaths,
@@ -71,7 +72,8 @@ impl Platform {
         make_folders(&options)?;
         let storage = Storage::start(&options.folder.join("s3")).await?;
         let mut ports = Ports::default();
-        let usual = USUAL_PORTS.map(|port| options.usual_ports.then_some(port));
+        let claim = options.usual_ports.then(UsualPorts::claim).flatten();
+        let usual = USUAL_PORTS.map(|port| claim.as_ref().map(|_| port));
         let [clients, workers, admin] = usual.map(|usual| ports.take(usual));
         let router = RouterAddresses { clients: clients?, workers: workers?, admin: admin? };
         let worker_ports =
@@ -82,6 +84,7 @@ impl Platform {
             binaries,
             storage,
             router,
+            _usual_ports: claim,
             worker_ports,
             children: Vec::new(),
             deaths: Deaths::new(),
@@ -92,6 +95,9 @@ impl Platform {
 
     /// Starts the router, then the workers, and waits until all are ready.
     pub(super) async fn bring_up(&mut self) -> Result<(), Error> {
+        let count = self.options.workers.len();
+        self.console
+            .say(&format!("local: starting the router and {count} workers, which unpack their images"));
         let router = plan::router(&self.binaries.router, &self.file("router.yml"), self.router);
         self.start(router, &[])?;
         self.wait_for("router", "/livez").await?;

@@ -1,6 +1,8 @@
 //! Free ports on loopback.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener};
 
 use super::Error;
 
@@ -17,6 +19,21 @@ impl Ports {
         let address = listener.local_addr().map_err(Error::system("find a free port on 127.0.0.1"))?;
         self.0.push(listener);
         Ok(address)
+    }
+}
+
+/// The right to the usual ports, which one `local` of a machine has at a time: between the look at a port and the part
+/// that binds it, another could take it. A name that only the kernel knows: it leaves no file, and goes with its process.
+#[derive(Debug)]
+pub(super) struct UsualPorts {
+    _held: UnixListener,
+}
+
+impl UsualPorts {
+    /// Takes the right, unless another has it.
+    pub(super) fn claim() -> Option<Self> {
+        let name = UnixAddress::from_abstract_name("trackyard-local-usual-ports").ok()?;
+        UnixListener::bind_addr(&name).ok().map(|held| Self { _held: held })
     }
 }
 

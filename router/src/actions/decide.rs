@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use trackyard_protocol::reason::Reason;
-use trackyard_protocol::request::{Action, Place, Request, Shape, VersionRequest};
+use trackyard_protocol::request::{Action, Place, Refusal, Request, Shape, VersionRequest};
 use trackyard_protocol::token::Epoch;
 use trackyard_protocol::version::ContainerVersion;
 
@@ -74,9 +74,13 @@ pub enum Errand {
     ListAvailable(Place),
 }
 
-/// Decides what to do with a message.
-pub fn decide(body: &[u8], world: &mut World<'_>) -> Decided {
-    let shape = match Shape::read(body) {
+/// Decides what to do with a message of so many bytes, whose shape was read.
+pub fn decide(
+    shape: Result<Shape, (Refusal, Option<String>)>,
+    bytes: usize,
+    world: &mut World<'_>,
+) -> Decided {
+    let shape = match shape {
         Ok(shape) => shape,
         Err((refusal, id)) => {
             return Decided { action: None, id, decision: Decision::Reply(refusal.into()) };
@@ -84,7 +88,7 @@ pub fn decide(body: &[u8], world: &mut World<'_>) -> Decided {
     };
     let action = shape.action;
     let id = shape.id().map(str::to_owned);
-    let decision = of_shape(shape, body.len(), world).unwrap_or_else(Decision::Reply);
+    let decision = of_shape(shape, bytes, world).unwrap_or_else(Decision::Reply);
     Decided { action: Some(action), id, decision }
 }
 

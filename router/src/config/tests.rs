@@ -118,7 +118,7 @@ workers:
     let original = read(text).unwrap();
     assert_eq!(original.notes.len(), 1);
     let of = |channel, name| {
-        let place = trackyard_protocol::request::Place { channel, track: track(name) };
+        let place = Place { channel, track: track(name) };
         original.config.container_versions.of(&place).map(<[_]>::len)
     };
     assert_eq!(of(Channel::StaticAnalyzers, "ruby"), Some(2));

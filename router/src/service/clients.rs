@@ -3,6 +3,7 @@
 use trackyard_daemon::clock::Moment;
 use trackyard_protocol::frame::{self, ClientFrames, MAX_ROUTE_FRAMES};
 use trackyard_protocol::reason::Reason;
+use trackyard_protocol::request::Shape;
 
 use super::phase::Exit;
 use super::waiters::Way;
@@ -28,21 +29,19 @@ impl Service {
 
     fn take_request(&mut self, frames: Vec<Frame>) {
         let received = Moment::now();
-        let Some(ClientFrames { mut route, body }) = frame::split(frames) else { return };
+        let Some(ClientFrames { route, body }) = frame::split(frames) else { return };
         let decided = match body {
-            Ok(body) => self.decide(body.as_ref(), &mut route),
+            Ok(body) => self.decide(body),
             Err(error) => refused(error),
         };
         let way = Way { route, action: decided.action, id: decided.id, received };
         self.carry_out(decided.decision, way);
     }
 
-    fn decide(&self, body: &[u8], route: &mut [Frame]) -> Decided {
+    fn decide(&self, mut body: Frame) -> Decided {
         let plain = self.parts.plain_peers;
-        let mut role = || {
-            let address = route.first_mut().and_then(Frame::peer_address);
-            role_of_plain_peer(address, plain)
-        };
+        let (shape, bytes) = (Shape::read(body.as_ref()), body.as_ref().len());
+        let mut role = || role_of_plain_peer(body.peer_address(), plain);
         let role: &mut dyn FnMut() -> Role = &mut role;
         let mut world = World {
             config: &self.parts.config,
@@ -52,7 +51,7 @@ impl Service {
             role,
             snapshot: &|| self.dispatch.snapshot(),
         };
-        decide(body, &mut world)
+        decide(shape, bytes, &mut world)
     }
 
     fn carry_out(&mut self, decision: Decision, way: Way) {

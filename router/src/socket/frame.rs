@@ -5,7 +5,8 @@
 pub struct Frame(pub(super) zmq::Message);
 
 impl Frame {
-    /// The address of the peer that sent the frame, as the transport knows it.
+    /// The address of the peer that sent the frame, as the transport knows it. The routing id, which libzmq put
+    /// before the message, may have none.
     pub fn peer_address(&mut self) -> Option<&str> {
         self.0.gets("Peer-Address")
     }

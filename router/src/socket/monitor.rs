@@ -3,7 +3,10 @@
 
 use std::thread::JoinHandle;
 
+use zmq::SocketEvent;
+
 use super::options::PortKind;
+use super::witness::Witness;
 use super::{Error, Port};
 
 /// A connection that ended.
@@ -14,6 +17,8 @@ pub enum Closed {
     Peer,
     /// By the router, before the peer had spoken ZMTP.
     Handshake,
+    /// By the router, in the middle of a frame: it is over the limit.
+    Oversize,
 }
 
 /// The thread that watches.
@@ -49,16 +54,17 @@ impl Monitor {
     }
 }
 
-const EVENTS: [zmq::SocketEvent; 4] = [
-    zmq::SocketEvent::DISCONNECTED,
-    zmq::SocketEvent::HANDSHAKE_FAILED_NO_DETAIL,
-    zmq::SocketEvent::HANDSHAKE_FAILED_PROTOCOL,
-    zmq::SocketEvent::HANDSHAKE_FAILED_AUTH,
+const EVENTS: [SocketEvent; 5] = [
+    SocketEvent::ACCEPTED,
+    SocketEvent::DISCONNECTED,
+    SocketEvent::HANDSHAKE_FAILED_NO_DETAIL,
+    SocketEvent::HANDSHAKE_FAILED_PROTOCOL,
+    SocketEvent::HANDSHAKE_FAILED_AUTH,
 ];
 
 fn attach(context: &zmq::Context, kind: PortKind, port: &Port) -> Result<zmq::Socket, Error> {
     let address = format!("inproc://monitor-{}", <&str>::from(kind));
-    let mask = EVENTS.iter().fold(zmq::SocketEvent::MONITOR_STOPPED.to_raw(), |mask, e| mask | e.to_raw());
+    let mask = EVENTS.iter().fold(SocketEvent::MONITOR_STOPPED.to_raw(), |mask, e| mask | e.to_raw());
     port.socket().monitor(&address, i32::from(mask))?;
     let socket = context.socket(zmq::PAIR)?;
     socket.set_linger(0)?;
@@ -67,14 +73,20 @@ fn attach(context: &zmq::Context, kind: PortKind, port: &Port) -> Result<zmq::So
 }
 
 fn follow(socket: &zmq::Socket, closed: impl Fn(Closed)) {
+    let mut witness = Witness::new();
     let mut failed_handshake = false;
     loop {
         match next(socket) {
-            Ok(Some(zmq::SocketEvent::MONITOR_STOPPED)) | Err(zmq::Error::ETERM) => return,
-            // A disconnect follows; it is the same connection's, for one thread of libzmq reports both.
-            Ok(Some(zmq::SocketEvent::DISCONNECTED)) => {
-                closed(if failed_handshake { Closed::Handshake } else { Closed::Peer });
-                failed_handshake = false;
+            Ok(Some((SocketEvent::MONITOR_STOPPED, _))) | Err(zmq::Error::ETERM) => return,
+            Ok(Some((SocketEvent::ACCEPTED, fd))) => witness.accepted(fd),
+            // It follows a failed handshake of the same connection: one thread of libzmq reports both.
+            Ok(Some((SocketEvent::DISCONNECTED, fd))) => {
+                let unread = witness.closed_unread(fd);
+                closed(match std::mem::take(&mut failed_handshake) {
+                    true => Closed::Handshake,
+                    false if unread => Closed::Oversize,
+                    false => Closed::Peer,
+                });
             }
             Ok(Some(_)) => failed_handshake = true,
             Ok(None) | Err(_) => {}
@@ -82,13 +94,17 @@ fn follow(socket: &zmq::Socket, closed: impl Fn(Closed)) {
     }
 }
 
-/// The next event: a frame of two bytes for its kind and four for its value, then a frame with the address.
-fn next(socket: &zmq::Socket) -> zmq::Result<Option<zmq::SocketEvent>> {
+/// The next event and its value: a frame of two bytes for the event and four for the value, here a descriptor, then
+/// a frame with the address.
+fn next(socket: &zmq::Socket) -> zmq::Result<Option<(SocketEvent, i32)>> {
     let frames = socket.recv_multipart(0)?;
-    let kind = frames.first().and_then(|frame| frame.first_chunk::<2>()).copied();
-    Ok(kind.map(u16::from_ne_bytes).and_then(known))
+    let [low, high, value @ ..] = frames.first().map(Vec::as_slice).unwrap_or_default() else {
+        return Ok(None);
+    };
+    let value = value.try_into().map_or(-1, i32::from_ne_bytes);
+    Ok(known(u16::from_ne_bytes([*low, *high])).map(|event| (event, value)))
 }
 
-fn known(raw: u16) -> Option<zmq::SocketEvent> {
-    EVENTS.into_iter().chain([zmq::SocketEvent::MONITOR_STOPPED]).find(|event| event.to_raw() == raw)
+fn known(raw: u16) -> Option<SocketEvent> {
+    EVENTS.into_iter().chain([SocketEvent::MONITOR_STOPPED]).find(|event| event.to_raw() == raw)
 }

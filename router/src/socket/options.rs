@@ -22,7 +22,6 @@ pub(super) fn apply(socket: &zmq::Socket, kind: PortKind) -> zmq::Result<()> {
     // A peer that connects and says nothing holds a descriptor no longer than this.
     socket.set_handshake_ivl(5_000)?;
     socket.set_linger(2_000)?;
-    socket.set_ipv6(true)?;
     socket.set_backlog(1024)?;
     socket.set_tcp_keepalive(1)?;
     socket.set_tcp_keepalive_idle(60)?;

@@ -31,6 +31,7 @@ impl Port {
     pub fn bind(context: &zmq::Context, kind: PortKind, endpoint: &str) -> Result<Self, Error> {
         let socket = context.socket(zmq::ROUTER)?;
         options::apply(&socket, kind)?;
+        socket.set_ipv6(endpoint.starts_with("tcp://["))?;
         let failed = |source| Error::Bind { endpoint: endpoint.to_owned(), source };
         socket.bind(endpoint).map_err(failed)?;
         let bound = socket.get_last_endpoint()?.map_err(|_| Error::Endpoint(endpoint.to_owned()))?;

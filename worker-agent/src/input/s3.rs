@@ -1,10 +1,13 @@
 //! Submissions from a bucket: every object below a prefix, a few at a time, each counted while it streams.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Debug;
 use std::io::Write;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
@@ -35,13 +38,16 @@ pub(super) struct S3 {
 impl S3 {
     /// Credentials and region are found as every AWS tool finds them.
     pub(super) async fn connect(policy: &InputPolicy) -> Self {
-        let shared = aws_config::defaults(BehaviorVersion::latest()).load().await;
+        Self::with(&aws_config::defaults(BehaviorVersion::latest()).load().await, policy)
+    }
+
+    fn with(shared: &SdkConfig, policy: &InputPolicy) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT)
             .read_timeout(ATTEMPT)
             .operation_attempt_timeout(ATTEMPT)
             .build();
-        let mut config = Builder::from(&shared)
+        let mut config = Builder::from(shared)
             .force_path_style(policy.path_style)
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(3));

@@ -122,6 +122,16 @@ impl Versions {
         out
     }
 
+    /// What failed may succeed now: everything is tried again at once.
+    pub fn try_again(&mut self, now: Instant) -> Vec<Action> {
+        for wanted in self.wanted.values_mut() {
+            if let State::Waiting { until } = &mut wanted.state {
+                (*until, wanted.tries) = (None, 0);
+            }
+        }
+        self.begin(now)
+    }
+
     /// Time passes: what waited long enough is tried again.
     pub fn tick(&mut self, now: Instant) -> Vec<Action> {
         self.begin(now)
@@ -228,6 +238,12 @@ impl Wanted {
 }
 
 impl Failure {
+    /// A failure of this program, not of the version.
+    #[must_use]
+    pub fn of_a_bug() -> Self {
+        Self { reason: Reason::HostResources, message: "the worker failed".to_owned(), is_transient: true }
+    }
+
     fn of(&self, version: &TrackVersion) -> VersionFailed {
         VersionFailed {
             version: version.clone(),

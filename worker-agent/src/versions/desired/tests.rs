@@ -126,3 +126,13 @@ fn nothing_is_settled_before_the_first_list() {
     assert_eq!(versions.desire(&[], Instant::now()), [Action::Collect(Vec::new())]);
     assert!(versions.is_settled());
 }
+
+#[test]
+fn with_another_source_everything_that_failed_is_tried_at_once() {
+    let now = Instant::now();
+    let mut versions = generic();
+    let ruby = version("ruby", 1);
+    versions.desire(std::slice::from_ref(&ruby), now);
+    versions.prepared(&ruby, Err(failure(false)), now);
+    assert_eq!(versions.try_again(now), [Action::Prepare(ruby)]);
+}

@@ -1,0 +1,140 @@
+//! Puts the parts together: what lasts as long as the process, and what a restart of the router makes anew.
+
+mod life;
+mod status;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use trackyard_daemon::admin::Admin;
+use trackyard_daemon::metrics::Metrics;
+use trackyard_daemon::pulse::Pulse;
+use trackyard_daemon::readiness::{Gate, Readiness};
+use trackyard_daemon::shutdown::{self, Shutdown};
+use trackyard_daemon::{admin, logs};
+use trackyard_images::Options;
+
+use crate::args::Args;
+use crate::config::{self, ConfigFile, LiveConfig, watch};
+use crate::metrics::RouterMetrics;
+use crate::service::Exit;
+use crate::socket;
+use crate::versions::{Catalogue, VersionStore, YamlStore, pin_versions};
+use life::Endpoints;
+use status::Status;
+
+/// A loop that did not go round for so long is stuck.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why the router does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Logs.
+    #[error(transparent)]
+    Logs(#[from] logs::Error),
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// A socket.
+    #[error(transparent)]
+    Socket(#[from] socket::Error),
+    /// The admin port.
+    #[error(transparent)]
+    Admin(#[from] admin::Error),
+    /// Signals.
+    #[error(transparent)]
+    Shutdown(#[from] shutdown::Error),
+    /// The runtime.
+    #[error("cannot start the runtime: {0}")]
+    Runtime(std::io::Error),
+    /// The thread that serves.
+    #[error("the serving thread failed; its last words are in the log")]
+    Service,
+}
+
+/// What lasts as long as the process.
+struct Process {
+    args: Args,
+    live: Arc<LiveConfig>,
+    catalogue: Arc<Catalogue>,
+    store: Arc<dyn VersionStore>,
+    metrics: RouterMetrics,
+    status: Arc<Status>,
+    sockets: Gate,
+    recovery: Gate,
+    pulse: Pulse,
+}
+
+/// Runs the router until a signal ends it.
+///
+/// # Errors
+/// If it cannot start, or a part of it fails.
+pub fn run(args: &Args) -> Result<(), Error> {
+    args.logs.init()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Error::Runtime)?;
+    let ended = runtime.block_on(serve(args));
+    // An errand may still wait for a registry.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+async fn serve(args: &Args) -> Result<(), Error> {
+    let shutdown = Shutdown::on_signals()?;
+    let stop = CancellationToken::new();
+    let _stop_all = stop.clone().drop_guard();
+    let readiness = Readiness::default();
+    let config = readiness.gate("config", "not read yet");
+    let listener = Admin::bind(args.admin).await?;
+    let mut registry = Metrics::registry("router", env!("CARGO_PKG_VERSION"));
+    let metrics = RouterMetrics::register(&mut registry);
+    let live = Arc::new(LiveConfig::start(ConfigFile::open(&args.config, args.seed.as_deref())?)?);
+    config.open();
+    let process = Process::new(args, live, metrics, &readiness);
+    let admin = Admin::new(readiness, Metrics::new(registry)).with_pulse(process.pulse.clone());
+    let admin = process.status.show_on(admin);
+    tokio::spawn(admin.serve(listener, stop.clone()));
+    process.start_watching(&stop);
+    let mut endpoints = Endpoints::of(args);
+    loop {
+        let (exit, bound) = process.live_once(&endpoints, &shutdown).await?;
+        match exit {
+            Exit::Stop => return Ok(()),
+            Exit::Restart => endpoints = bound,
+        }
+        tracing::info!("starting again");
+    }
+}
+
+impl Process {
+    fn new(args: &Args, live: Arc<LiveConfig>, metrics: RouterMetrics, readiness: &Readiness) -> Self {
+        let options = Options {
+            docker_config: args.docker_config.clone(),
+            ecr_endpoint: args.ecr_endpoint.clone(),
+            ..Options::default()
+        };
+        Self {
+            args: args.clone(),
+            catalogue: Arc::new(Catalogue::new(options)),
+            store: Arc::new(YamlStore::new(Arc::clone(&live))),
+            status: Arc::new(Status::new(Arc::clone(&live), readiness.clone())),
+            live,
+            metrics,
+            sockets: readiness.gate("sockets", "not bound yet"),
+            recovery: readiness.gate("recovery", "waiting for workers to report what they hold"),
+            pulse: Pulse::new(PATIENCE),
+        }
+    }
+
+    /// Follows the file, and looks up what it names without a digest.
+    fn start_watching(&self, stop: &CancellationToken) {
+        let metrics = self.metrics.clone();
+        tokio::spawn(watch(Arc::clone(&self.live), stop.clone(), move |look| metrics.config_edited(look)));
+        let (catalogue, store) = (Arc::clone(&self.catalogue), Arc::clone(&self.store));
+        tokio::spawn(pin_versions(self.live.subscribe(), catalogue, store, stop.clone()));
+    }
+}

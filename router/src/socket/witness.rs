@@ -1,0 +1,47 @@
+//! Tells a connection that libzmq closed for a frame over the limit from one that its peer closed. libzmq says
+//! nothing of it; but a connection that is closed in the middle of a frame has bytes that nobody read. To see them,
+//! a second descriptor of each connection is held.
+
+use std::collections::HashMap;
+use std::os::fd::{OwnedFd, RawFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::ioctl_fionread;
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+
+/// Connections watched at a time; those beyond count as closed by their peers.
+const MAX_HELD: usize = 2048;
+
+/// Second descriptors of open connections, by the number of the first.
+#[derive(Debug, Default)]
+pub(super) struct Witness {
+    myself: Option<OwnedFd>,
+    held: HashMap<RawFd, OwnedFd>,
+}
+
+impl Witness {
+    /// A witness; it sees nothing where the kernel forbids it.
+    pub(super) fn new() -> Self {
+        Self { myself: pidfd_open(getpid(), PidfdFlags::empty()).ok(), held: HashMap::new() }
+    }
+
+    /// A connection was accepted.
+    pub(super) fn accepted(&mut self, fd: RawFd) {
+        let Some(myself) = self.myself.as_ref().filter(|_| self.held.len() < MAX_HELD) else { return };
+        if let Ok(second) = pidfd_getfd(myself, fd, PidfdGetfdFlags::empty()) {
+            self.held.insert(fd, second);
+        }
+    }
+
+    /// A connection was closed; true if bytes of it were left unread.
+    pub(super) fn closed_unread(&mut self, fd: RawFd) -> bool {
+        self.held.remove(&fd).is_some_and(|second| has_unread(&second))
+    }
+}
+
+/// Waits a moment for bytes on their way; the end that a peer sends comes at once.
+fn has_unread(connection: &OwnedFd) -> bool {
+    let moment = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+    let _ = poll(&mut [PollFd::new(connection, PollFlags::IN)], Some(&moment));
+    ioctl_fionread(connection).is_ok_and(|unread| unread > 0)
+}

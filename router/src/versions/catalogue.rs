@@ -1,0 +1,70 @@
+//! What tags name, by the image source of the configuration in force.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::Mutex;
+use trackyard_images::{Error, Images, Options};
+use trackyard_protocol::request::Place;
+use trackyard_protocol::source::ImageSource;
+use trackyard_protocol::version::{ContainerVersion, Digest, PinnedVersion};
+
+/// The image source; connected to when first needed, and again when the configuration names another.
+pub struct Catalogue {
+    options: Options,
+    connected: Mutex<Option<(ImageSource, Images)>>,
+}
+
+impl Catalogue {
+    /// A catalogue that is not connected yet.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self { options, connected: Mutex::new(None) }
+    }
+
+    /// The version with the digest that its tag names now.
+    ///
+    /// # Errors
+    /// If the source cannot be read, or has no such image.
+    pub async fn resolve(
+        &self,
+        source: &ImageSource,
+        place: &Place,
+        version: &ContainerVersion,
+    ) -> Result<PinnedVersion, Error> {
+        let repository = repository(source, place)?;
+        let digest = self.images(source).await?.resolve(&repository, version).await?;
+        Ok(PinnedVersion { version: version.clone(), digest: Some(digest) })
+    }
+
+    /// All tags of a track's repository, by digest.
+    ///
+    /// # Errors
+    /// If the source cannot be read, or has no such repository.
+    pub async fn list(
+        &self,
+        source: &ImageSource,
+        place: &Place,
+    ) -> Result<BTreeMap<Digest, Vec<String>>, Error> {
+        let repository = repository(source, place)?;
+        self.images(source).await?.list(&repository).await
+    }
+
+    async fn images(&self, source: &ImageSource) -> Result<Images, Error> {
+        let mut connected = self.connected.lock().await;
+        if let Some((known, images)) = &*connected
+            && known == source
+        {
+            return Ok(images.clone());
+        }
+        let images = Images::connect(source, &self.options).await?;
+        *connected = Some((source.clone(), images.clone()));
+        Ok(images)
+    }
+}
+
+fn repository(source: &ImageSource, place: &Place) -> Result<String, Error> {
+    source.repository(place.channel, &place.track).ok_or_else(|| Error::Configuration {
+        what: format!("images.repositories.{}", place.channel),
+        detail: "the configuration names no repository for this channel".to_owned(),
+    })
+}
