@@ -28,7 +28,7 @@ fn layout(folder: &Path, repository: &str, tags: &[&str]) -> String {
     format!("sha256:{hex}")
 }
 
-fn change(action: &str, track: &str, field: &str, value: Value) -> Value {
+fn change(action: &str, track: &str, field: &str, value: &Value) -> Value {
     json!({"action": action, "channel": "test_runners", "track_slug": track, field: value})
 }
 
@@ -38,7 +38,7 @@ fn versions_are_deployed_listed_updated_and_unloaded() {
     let digest = layout(images.path(), "zig-test-runner", &[VERSION, OTHER]);
     let router =
         Router::start_with(&format!("images: {{kind: layout, location: '{}'}}", images.path().display()));
-    let zig = |action, field, value| ask(&router, &change(action, "zig", field, value));
+    let zig = |action, field, value: Value| ask(&router, &change(action, "zig", field, &value));
     let of_zig = |answer: &Value| answer["response"]["container_versions"]["test_runners"]["zig"].clone();
 
     let answer = zig("deploy_container_version", "new_version", json!(VERSION));
@@ -64,7 +64,7 @@ fn what_the_images_do_not_have_is_refused_and_nothing_changes() {
     let config = format!("images: {{kind: layout, location: '{}'}}", images.path().display());
     let router = Router::start_with(&config);
     let deploy = |track, version: &str| {
-        ask(&router, &change("deploy_container_version", track, "new_version", json!(version)))
+        ask(&router, &change("deploy_container_version", track, "new_version", &json!(version)))
     };
     let answer = deploy("ruby", OTHER);
     assert_eq!(verdict(&answer), (400, "bad_version"));
@@ -98,7 +98,7 @@ fn a_broken_file_refuses_changes_by_its_line_and_is_left_alone() {
     let router = Router::start();
     let broken = "queue: {}\ncontainer_versions: [oops\n";
     fs::write(router.config(), broken).unwrap();
-    let request = change("update_container_versions", "ruby", "versions", json!([]));
+    let request = change("update_container_versions", "ruby", "versions", &json!([]));
     let answer = ask(&router, &request);
     assert_eq!(verdict(&answer), (503, "store_unavailable"));
     let message = answer["status"]["message"].as_str().unwrap();
