@@ -38,9 +38,12 @@ pub(crate) struct Ecr {
 impl Ecr {
     pub(crate) async fn connect(location: &str, options: &Options) -> Result<Self, Error> {
         let location = Location::parse(location, options.ecr_endpoint.as_deref())?;
-        let loader = aws_config::defaults(BehaviorVersion::latest())
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(location.region().to_owned()))
             .retry_config(RetryConfig::standard().with_max_attempts(options.attempts.max(1)));
+        if let Some(credentials) = &options.ecr_credentials {
+            loader = loader.credentials_provider(credentials.clone());
+        }
         let shared = loader.load().await;
         let mut config = aws_sdk_ecr::config::Builder::from(&shared);
         if let Some(endpoint) = &options.ecr_endpoint {

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use aws_sdk_ecr::config::SharedCredentialsProvider;
+
 /// How to reach the images. [`Options::default`] suits a machine with a plain network.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -11,6 +13,9 @@ pub struct Options {
     pub docker_config: Option<PathBuf>,
     /// An ECR endpoint other than Amazon's. Tokens are then also sent to this endpoint's host, on any port.
     pub ecr_endpoint: Option<String>,
+    /// AWS credentials other than those that the SDK finds by itself: in the environment, by a web identity, from the
+    /// instance.
+    pub ecr_credentials: Option<SharedCredentialsProvider>,
     /// How often one request, or one blob, is tried in all.
     pub attempts: u32,
     /// The wait before the second attempt; it doubles from then on, up to 20 times this, with jitter.
@@ -26,6 +31,7 @@ impl Default for Options {
         Self {
             docker_config: None,
             ecr_endpoint: None,
+            ecr_credentials: None,
             attempts: 5,
             first_backoff: Duration::from_millis(200),
             connect: Duration::from_secs(10),

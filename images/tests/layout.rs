@@ -1,6 +1,7 @@
 //! Images in a layout folder: the whole way through [`Images`], and folders that lie.
 
 #![cfg(test)]
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;

@@ -84,7 +84,8 @@ impl FakeWorker {
     #[must_use]
     pub fn connect(router: &Router, hello: Hello) -> Self {
         let socket = zmq::Context::new().socket(zmq::DEALER).expect("a socket");
-        socket.set_linger(0).expect("no linger");
+        // What was said is said, also by a worker that is dropped right after.
+        socket.set_linger(500).expect("a short linger");
         socket.set_sndtimeo(5_000).expect("a time-out");
         socket.connect(&router.workers()).expect("the workers' address");
         Self { socket, hello, last_beat: Instant::now() }

@@ -56,6 +56,30 @@ impl Layer {
         Self::pack(tar)
     }
 
+    /// A layer whose paths are written as they stand, also those that no tar should have.
+    #[must_use]
+    pub fn raw(files: &[File<'_>]) -> Arc<Self> {
+        let mut tar = Builder::new(Vec::new());
+        for (path, mode, content) in files {
+            let mut header = header(EntryType::Regular, *mode, content.len());
+            if let Some(name) = header.as_gnu_mut().and_then(|gnu| gnu.name.get_mut(..path.len())) {
+                name.copy_from_slice(path.as_bytes());
+            }
+            header.set_cksum();
+            tar.append(&header, *content).expect("an entry in a tar");
+        }
+        Self::pack(tar)
+    }
+
+    /// A layer with one symlink.
+    #[must_use]
+    pub fn link(path: &str, target: &str) -> Arc<Self> {
+        let mut tar = Builder::new(Vec::new());
+        let mut header = header(EntryType::Symlink, 0o777, 0);
+        tar.append_link(&mut header, path, target).expect("a link in a tar");
+        Self::pack(tar)
+    }
+
     fn pack(tar: Builder<Vec<u8>>) -> Arc<Self> {
         let tar = tar.into_inner().expect("the end of a tar");
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());

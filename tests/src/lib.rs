@@ -4,6 +4,7 @@
 
 pub mod binaries;
 pub mod config;
+pub mod ecr_stub;
 pub mod fake_worker;
 pub mod http;
 pub mod image;
@@ -13,6 +14,7 @@ pub mod ports;
 pub mod process;
 pub mod registry;
 pub mod request;
+pub mod rig;
 pub mod router;
 pub mod s3;
 pub mod serial;

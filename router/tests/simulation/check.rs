@@ -15,6 +15,9 @@ use crate::worker::Worker;
 /// Late timers and messages at the same moment.
 const SLACK: Duration = Duration::from_millis(60);
 
+/// A worker that was heard of so lately cannot have been given up for its silence.
+const IN_TOUCH: Duration = Duration::from_millis(2500);
+
 #[derive(Default)]
 pub(crate) struct Checker {
     pub(crate) violations: Vec<String>,
@@ -33,6 +36,8 @@ pub(crate) struct Checker {
 struct Known {
     name: WorkerName,
     heard: Time,
+    /// It was silent for so long that it may have been given up: only its next hello counts.
+    doubtful: bool,
     tokens: BTreeSet<Token>,
 }
 
@@ -41,8 +46,8 @@ impl Checker {
         *self.seen.entry(what.to_owned()).or_default() += 1;
     }
 
-    pub(crate) fn fail(&mut self, now: Time, what: String) {
-        self.violations.push(format!("at {now:?}: {what}"));
+    pub(crate) fn fail(&mut self, now: Time, what: impl Into<String>) {
+        self.violations.push(format!("at {now:?}: {}", what.into()));
     }
 
     pub(crate) fn router_started(&mut self, now: Time) {
@@ -70,10 +75,11 @@ impl Checker {
         if let FromWorker::Hello(hello) = message {
             self.known.retain(|_, known| known.name != hello.name);
             let tokens = hello.jobs.iter().map(|held| held.token).collect();
-            self.known.insert(peer, Known { name: hello.name.clone(), heard: now, tokens });
+            self.known.insert(peer, Known { name: hello.name.clone(), heard: now, doubtful: false, tokens });
             return;
         }
         let Some(known) = self.known.get_mut(&peer) else { return };
+        known.doubtful |= now > known.heard + IN_TOUCH;
         known.heard = now;
         let key = |token: &Token| self.keys.get(token).copied().filter(|_| known.tokens.contains(token));
         match message {
@@ -149,7 +155,7 @@ impl Checker {
     /// The attempt of a job that the router knows a worker to hold, unless it wanted it ended.
     fn runs_there(&self, now: Time, worker: &Worker, key: JobKey) -> Option<Token> {
         let known = self.known.get(&worker.peer?)?;
-        let in_touch = now < known.heard + Duration::from_millis(2500) && !self.fresh.contains(&key);
+        let in_touch = !known.doubtful && now < known.heard + IN_TOUCH && !self.fresh.contains(&key);
         let mut held = worker.held.iter().filter(|(token, held)| {
             held.key == key && known.tokens.contains(token) && !self.cancelled.contains(token)
         });

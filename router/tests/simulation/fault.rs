@@ -2,7 +2,7 @@
 
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::token::{Epoch, JobKey, Token};
-use trackyard_protocol::worker::{Accepted, FromWorker, Then};
+use trackyard_protocol::worker::Then;
 use trackyard_router::dispatch::Event;
 
 use crate::plan::{TRACKS, VERSIONS};
@@ -87,8 +87,9 @@ impl World {
     }
 
     fn freeze(&mut self, index: usize) {
-        self.workers[index].frozen_until = self.now + self.random.millis(200, 7000);
-        let until = self.workers[index].frozen_until;
+        // Never shorter than it is frozen already: what reached it keeps its order.
+        let until = self.workers[index].frozen_until.max(self.now + self.random.millis(200, 7000));
+        self.workers[index].frozen_until = until;
         self.at(until, Happening::Thaw(index));
     }
 
@@ -110,6 +111,5 @@ impl World {
         for token in stolen.into_iter().chain([made_up, next]) {
             self.say(index, result(token, lie, Reason::Ok));
         }
-        self.say(index, FromWorker::Accepted(Accepted { token: made_up }));
     }
 }

@@ -102,7 +102,7 @@ impl World {
     }
 
     pub(crate) fn router_down(&mut self) {
-        if self.router.dispatch.take().is_none() || self.router.is_still() {
+        if self.router.is_still() || self.router.dispatch.take().is_none() {
             return;
         }
         self.check.saw("router restarts");

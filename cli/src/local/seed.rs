@@ -1,0 +1,77 @@
+//! The router's configuration. Pure.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use trackyard_protocol::limits::LimitOverrides;
+use trackyard_protocol::quantity::Bytes;
+use trackyard_protocol::source::{ImageSource, ImageSourceKind, InputPolicy, default_repositories};
+
+use super::layouts::Versions;
+use super::storage::BUCKET;
+
+/// The router's configuration, as far as `local` sets it.
+#[derive(Debug, Serialize)]
+pub(super) struct Seed {
+    images: ImageSource,
+    inputs: InputPolicy,
+    container_versions: Versions,
+    limits: BTreeMap<&'static str, LimitOverrides>,
+}
+
+impl Seed {
+    /// A configuration for images in a folder and an S3 API on loopback.
+    pub(super) fn new(
+        images: &Path,
+        endpoint: &str,
+        folders: &[PathBuf],
+        versions: &Versions,
+        memory: Bytes,
+    ) -> Self {
+        Self {
+            images: ImageSource {
+                kind: ImageSourceKind::Layout,
+                location: images.display().to_string(),
+                repositories: default_repositories(),
+            },
+            inputs: InputPolicy {
+                buckets: vec![BUCKET.to_owned()],
+                endpoint: Some(endpoint.to_owned()),
+                path_style: true,
+                allowed_folders: folders.to_vec(),
+            },
+            container_versions: versions.clone(),
+            limits: BTreeMap::from([(
+                "default",
+                LimitOverrides { memory: Some(memory), ..LimitOverrides::default() },
+            )]),
+        }
+    }
+
+    /// The file's text.
+    pub(super) fn text(&self) -> Result<String, serde_yaml::Error> {
+        let body = serde_yaml::to_string(self)?;
+        Ok(format!("# Written by `trackyard local` at each start; changes are lost.\n{body}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trackyard_protocol::channel::Channel;
+    use trackyard_protocol::name::TrackSlug;
+
+    #[test]
+    fn the_configuration_has_the_designs_form() {
+        let version = format!("git-{}", "a".repeat(40)).parse().unwrap();
+        let versions = Versions::from([(
+            Channel::TestRunners,
+            BTreeMap::from([(TrackSlug::new("ruby").unwrap(), vec![version])]),
+        )]);
+        let folders = [PathBuf::from("/home/me/solutions")];
+        let seed =
+            Seed::new(Path::new("/srv/images"), "http://127.0.0.1:9000", &folders, &versions, Bytes(1 << 30));
+        insta::assert_snapshot!(seed.text().unwrap());
+    }
+}

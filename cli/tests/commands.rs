@@ -1,0 +1,108 @@
+//! The binary, against a router made here.
+
+#[cfg(test)]
+mod binary;
+#[cfg(test)]
+mod router;
+
+use std::process::Command;
+
+use binary::{VERSION, router, shown, submit, trackyard};
+use router::{Router, answered, refused};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+#[rstest]
+#[case("help", &["--help"])]
+#[case("submit", &["submit", "--help"])]
+#[case("versions", &["versions", "--help"])]
+#[case("local", &["local", "--help"])]
+#[case("local_up", &["local", "up", "--help"])]
+#[case("local_demo", &["local", "demo", "--help"])]
+#[case("no_command", &["submti"])]
+#[case("bad_slug", &["deploy", VERSION, "--track", "../ruby"])]
+#[case("bad_channel", &["submit", ".", "--track", "ruby", "--exercise", "leap", "--channel", "builders"])]
+#[case("no_folder", &["submit", "/no/such/folder", "--track", "ruby", "--exercise", "leap"])]
+#[case("no_track", &["versions", "--available"])]
+fn words(#[case] name: &str, #[case] args: &[&str]) {
+    insta::assert_snapshot!(name, shown(&trackyard(args), &[]));
+}
+
+#[rstest]
+#[case("passed", json!({"status": "pass", "tests": [{"name": "a year", "status": "pass"}]}))]
+#[case("failed", json!({"status": "fail", "tests": [{"name": "a year", "status": "fail", "message": "was 3"}]}))]
+fn a_submission_is_shown_with_its_tests(#[case] name: &str, #[case] results: Value) {
+    insta::assert_snapshot!(name, shown(&submit(&router(answered(&results)), &[]), &[]));
+}
+
+#[test]
+fn a_failed_job_says_why_and_what_next() {
+    let router = router(refused(503, "no_worker", "no worker serves ruby of test_runners"));
+    insta::assert_snapshot!(shown(&submit(&router, &[]), &[]));
+}
+
+#[test]
+fn the_job_has_what_was_asked_for() {
+    let router = router(answered(&json!({"status": "pass"})));
+    submit(&router, &["--timeout", "5", "--deadline", "1m", "--fresh"]);
+    let job = router.requests().into_iter().find(|request| request["action"] == "test_solution").unwrap();
+    insta::assert_json_snapshot!(job);
+}
+
+#[test]
+fn a_local_folder_is_named_by_its_canonical_path() {
+    let router = router(answered(&json!({"status": "pass"})));
+    let folder = tempfile::tempdir().unwrap();
+    let given = format!("{}/.", folder.path().display());
+    let args = ["submit", &given, "--track", "ruby", "--exercise", "leap", "--router", router.address()];
+    assert_eq!(trackyard(&args).status.code(), Some(0));
+    let uri = router.requests().last().unwrap()["s3_uri"].as_str().unwrap().to_owned();
+    assert_eq!(uri, format!("file://{}", folder.path().canonicalize().unwrap().display()));
+}
+
+#[test]
+fn json_is_the_whole_answer_and_nothing_else() {
+    let output = submit(&router(answered(&json!({"status": "fail", "more": [1]}))), &["--output", "json"]);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["response"], json!({"status": "fail", "more": [1]}));
+    assert_eq!((answer["status"]["status_code"].as_u64(), output.status.code()), (Some(200), Some(1)));
+}
+
+#[test]
+fn a_track_without_a_version_is_refused_here() {
+    let router = Router::start(|_| answered(&json!({"container_versions": {}})));
+    insta::assert_snapshot!(shown(&submit(&router, &[]), &[]));
+}
+
+#[test]
+fn no_router_is_another_exit_code() {
+    let address = router::nobody();
+    let output = trackyard(&["status", "--router", &address]);
+    insta::assert_snapshot!(shown(&output, &[(&address, "ADDRESS")]));
+}
+
+#[test]
+fn a_deployed_version_is_shown() {
+    let router = router(Value::Null);
+    let output = trackyard(&["deploy", VERSION, "--track", "ruby", "--router", router.address()]);
+    insta::assert_snapshot!(shown(&output, &[]));
+}
+
+#[test]
+fn a_refused_deployment_is_a_failure() {
+    let router = Router::start(|_| refused(503, "store_unavailable", "the image folder cannot be read"));
+    let output = trackyard(&["unload", VERSION, "--track", "ruby", "--router", router.address()]);
+    insta::assert_snapshot!(shown(&output, &[]));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let router = router(Value::Null);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_trackyard"))
+        .args(["versions", "--router", router.address()])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

@@ -1,0 +1,92 @@
+//! `trackyard` beside a router and a worker that only say that they are ready.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+/// Serves the admin port that its `--admin` names, until SIGTERM.
+const READY: &str = r#"#!/usr/bin/env python3
+import http.server, sys
+class Ready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *args):
+        pass
+host, port = sys.argv[sys.argv.index("--admin") + 1].split(":")
+server = http.server.HTTPServer((host, int(port)), Ready)
+print("serving", *sys.argv[1:], flush=True)
+server.serve_forever()
+"#;
+
+/// Says why, and ends.
+const BROKEN: &str = "#!/bin/sh\necho no control groups here >&2\nexit 3\n";
+
+/// A folder of binaries and one of images.
+pub(crate) struct Parts {
+    folder: TempDir,
+}
+
+impl Parts {
+    /// Parts that become ready.
+    pub(crate) fn ready() -> Self {
+        Self::new(READY)
+    }
+
+    /// A router that becomes ready, and workers that end at once.
+    pub(crate) fn with_broken_workers() -> Self {
+        Self::new(BROKEN)
+    }
+
+    fn new(worker: &str) -> Self {
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "`trackyard local` needs root: run the tests with sudo"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        fs::copy(env!("CARGO_BIN_EXE_trackyard"), folder.path().join("trackyard")).unwrap();
+        program(&folder.path().join("trackyard-router"), READY);
+        program(&folder.path().join("trackyard-worker"), worker);
+        let layout = folder.path().join("images/ruby-test-runner");
+        fs::create_dir_all(&layout).unwrap();
+        let tag = format!("git-{}", "a".repeat(40));
+        let named = serde_json::json!({"org.opencontainers.image.ref.name": tag});
+        let index = serde_json::json!({"manifests": [{"annotations": named}]});
+        fs::write(layout.join("index.json"), index.to_string()).unwrap();
+        Self { folder }
+    }
+
+    /// `trackyard local up`, whose temporary folders are below [`Self::temporary`].
+    pub(crate) fn up(&self) -> Command {
+        let temporary = self.folder.path().join("tmp");
+        fs::create_dir_all(temporary).unwrap();
+        let mut command = Command::new(self.folder.path().join("trackyard"));
+        command.args(["local", "up", "--images"]).arg(self.folder.path().join("images"));
+        command.env("TMPDIR", self.folder.path().join("tmp")).env("NO_COLOR", "1");
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// What is left of the temporary folders.
+    pub(crate) fn temporary(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path().join("tmp")).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    /// The processes whose command line has a path of these parts: those that run.
+    pub(crate) fn running(&self) -> usize {
+        let own = self.folder.path().as_os_str().as_encoded_bytes();
+        let lines = fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| fs::read(entry.unwrap().path().join("cmdline")).ok());
+        lines.filter(|line| line.windows(own.len()).any(|part| part == own)).count()
+    }
+}
+
+fn program(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+}

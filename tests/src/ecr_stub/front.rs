@@ -1,0 +1,197 @@
+//! A registry in front of docker-registry: its own user names and passwords, tags page by page, and blobs at another
+//! host, which refuses an `Authorization` header.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::{StreamExt, TryStreamExt, future, stream};
+use serde_json::{Value, json};
+
+use super::serving::Serving;
+use super::{PAGE, lock};
+use crate::registry::{PASSWORD, Registry, USER};
+
+/// What came by.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Requests without a user name and password that are taken.
+    pub unauthorized: u32,
+    /// Requests for blobs that were sent on.
+    pub redirected: u32,
+    /// Blobs, or parts of blobs, that the other host served.
+    pub blobs: u32,
+    /// Requests that the other host refused, because they had an `Authorization` header.
+    pub leaked: u32,
+    /// Requests for a part of a blob.
+    pub ranges: u32,
+}
+
+type Accepts = dyn Fn(&str, &str) -> bool + Send + Sync;
+
+struct Shared {
+    backend: String,
+    client: reqwest::Client,
+    accepts: Box<Accepts>,
+    seen: Mutex<Seen>,
+    /// Blobs to break off after so many bytes.
+    cuts: Mutex<Vec<usize>>,
+    blob_host: Mutex<String>,
+}
+
+/// A running front and blob host.
+pub struct Front {
+    shared: Arc<Shared>,
+    registry: Serving,
+    blobs: Serving,
+}
+
+impl Front {
+    /// Starts one in front of `registry`, which asks for the tests' password.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    #[must_use]
+    pub fn start(registry: &Registry, accepts: impl Fn(&str, &str) -> bool + Send + Sync + 'static) -> Self {
+        let shared = Arc::new(Shared {
+            backend: registry.location(),
+            client: reqwest::Client::builder().no_proxy().build().expect("an HTTP client"),
+            accepts: Box::new(accepts),
+            seen: Mutex::default(),
+            cuts: Mutex::default(),
+            blob_host: Mutex::default(),
+        });
+        let blobs = Serving::start(Router::new().fallback(serve_blob).with_state(Arc::clone(&shared)));
+        *lock(&shared.blob_host) = blobs.address().to_string();
+        let registry = Serving::start(Router::new().fallback(serve).with_state(Arc::clone(&shared)));
+        Self { shared, registry, blobs }
+    }
+
+    /// `127.0.0.1:<port>` of the registry.
+    #[must_use]
+    pub fn location(&self) -> String {
+        self.registry.address().to_string()
+    }
+
+    /// `127.0.0.1:<port>` of the host with the blobs.
+    #[must_use]
+    pub fn blob_host(&self) -> String {
+        self.blobs.address().to_string()
+    }
+
+    /// What came by so far.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        lock(&self.shared.seen).clone()
+    }
+
+    /// The next blob is broken off before it is longer than `bytes`; those that the server still holds back are lost
+    /// too, so give it a few hundred thousand.
+    pub fn cut_next_blob(&self, bytes: usize) {
+        lock(&self.shared.cuts).push(bytes);
+    }
+}
+
+async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or("").to_owned());
+    if !shared.is_authorized(request.headers()) {
+        lock(&shared.seen).unauthorized += 1;
+        return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Basic realm=\"tests\"")])
+            .into_response();
+    }
+    if path.contains("/blobs/") {
+        lock(&shared.seen).redirected += 1;
+        let to = format!("http://{}{path}?signature=secret", lock(&shared.blob_host));
+        return (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to)]).into_response();
+    }
+    let answer = shared.ask(request.method(), &path, request.headers()).await;
+    if path.ends_with("/tags/list") {
+        return page(answer, &path, &query).await;
+    }
+    pass_on(answer, None)
+}
+
+async fn serve_blob(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    if request.headers().contains_key(header::AUTHORIZATION) {
+        lock(&shared.seen).leaked += 1;
+        return StatusCode::BAD_REQUEST.into_response();
+    }
+    let is_part = request.headers().contains_key(header::RANGE);
+    {
+        let mut seen = lock(&shared.seen);
+        seen.blobs += 1;
+        seen.ranges += u32::from(is_part);
+    }
+    let cut = lock(&shared.cuts).pop();
+    let answer = shared.ask(request.method(), request.uri().path(), request.headers()).await;
+    pass_on(answer, cut)
+}
+
+impl Shared {
+    fn is_authorized(&self, headers: &HeaderMap) -> bool {
+        let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let decoded = value.and_then(|value| STANDARD.decode(value.strip_prefix("Basic ")?).ok());
+        let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+        text.split_once(':').is_some_and(|(user, password)| (self.accepts)(user, password))
+    }
+
+    async fn ask(&self, method: &Method, path: &str, headers: &HeaderMap) -> reqwest::Response {
+        let mut request = self.client.request(method.clone(), format!("http://{}{path}", self.backend));
+        for name in [header::ACCEPT, header::RANGE] {
+            for value in headers.get_all(&name) {
+                request = request.header(&name, value);
+            }
+        }
+        request.basic_auth(USER, Some(PASSWORD)).send().await.expect("docker-registry answers")
+    }
+}
+
+/// Gives at most [`PAGE`] tags and a link to the next ones, which docker-registry does not.
+async fn page(answer: reqwest::Response, path: &str, query: &str) -> Response {
+    let status = answer.status();
+    let body: Value = answer.json().await.unwrap_or_default();
+    let Some(mut tags) = body.get("tags").and_then(Value::as_array).cloned() else {
+        return status.into_response();
+    };
+    tags.sort_by_key(Value::to_string);
+    let last = query.split('&').find_map(|pair| pair.strip_prefix("last=")).unwrap_or_default();
+    let rest = tags.into_iter().filter(|tag| tag.as_str().is_some_and(|tag| tag > last));
+    let mut page: Vec<Value> = rest.take(PAGE + 1).collect();
+    let has_more = page.len() > PAGE;
+    page.truncate(PAGE);
+    let last = page.last().and_then(Value::as_str).unwrap_or_default();
+    let link = format!("<{path}?last={last}&n={PAGE}>; rel=\"next\"");
+    let mut response = axum::Json(json!({"tags": page})).into_response();
+    if has_more {
+        response.headers_mut().insert(header::LINK, link.parse().expect("a link"));
+    }
+    response
+}
+
+fn pass_on(answer: reqwest::Response, cut: Option<usize>) -> Response {
+    let mut response = Response::builder().status(answer.status());
+    let digest = HeaderName::from_static("docker-content-digest");
+    for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_RANGE, digest] {
+        if let Some(value) = answer.headers().get(&name) {
+            response = response.header(&name, value);
+        }
+    }
+    let bytes = answer.bytes_stream().map_err(std::io::Error::other);
+    let body = match cut {
+        None => Body::from_stream(bytes),
+        Some(cut) => {
+            let mut left = cut;
+            let head = bytes.try_take_while(move |bytes| {
+                left = left.saturating_sub(bytes.len());
+                future::ready(Ok(left > 0))
+            });
+            Body::from_stream(head.chain(stream::iter([Err(std::io::Error::other("cut"))])))
+        }
+    };
+    response.body(body).expect("a response")
+}

@@ -1,0 +1,245 @@
+//! Workers and routers that die, freeze and come back, and the promise that each accepted request gets one answer.
+//! The router is the real one; the workers speak the words and run nothing, so that each moment can be chosen.
+#![cfg(test)]
+
+use std::time::Duration;
+
+use e2e::config::Config;
+use e2e::fake_worker::{Automatic, FakeWorker, hello};
+use e2e::request::{expect, pinned, test_solution, version, with};
+use e2e::router::Router;
+use e2e::wait::seconds;
+use serde_json::{Value, json};
+use trackyard_protocol::reason::Reason;
+use trackyard_protocol::worker::{
+    Ack, FromRouter, FromWorker, HeldJob, HeldState, Hello, Job, Returned, Then, Verdict,
+};
+
+fn config() -> Config {
+    Config::layout("/nonexistent/images".as_ref()).deployed("test_runners", "ruby", &[&pinned('a')])
+}
+
+fn ruby(id: &str) -> Value {
+    test_solution(id, "ruby", "file:///srv/submissions/1", &version('a'))
+}
+
+fn worker(name: &str) -> Hello {
+    hello(name, &["ruby"], 1, &[("ruby", &pinned('a'))])
+}
+
+fn held(job: &Job, state: HeldState) -> Vec<HeldJob> {
+    vec![HeldJob { token: job.token, key: job.key, state }]
+}
+
+#[test]
+fn the_job_of_a_worker_that_dies_ends_on_another() {
+    let router = Router::start(&config());
+    let mut first = FakeWorker::join(&router, worker("ruby-1"));
+    let client = router.client();
+    client.send(&ruby("1")).unwrap();
+    first.job(seconds(5)).unwrap();
+    let mut second = FakeWorker::join(&router, worker("ruby-2"));
+    drop(first);
+    let job = second.job(seconds(6)).expect("a second attempt");
+    assert_eq!(job.attempt, 2);
+    second.finish(&job);
+    let answer = client.receive(seconds(5)).unwrap();
+    expect(&answer, 200, "ok");
+    assert_eq!((&answer.context["worker"], &answer.context["attempt"]), (&json!("ruby-2"), &json!(2)));
+}
+
+#[test]
+fn a_job_that_lost_two_workers_is_poison() {
+    let router = Router::start(&config());
+    let client = router.client();
+    let mut first = FakeWorker::join(&router, worker("ruby-1"));
+    client.send(&ruby("1")).unwrap();
+    first.job(seconds(5)).unwrap();
+    let mut second = FakeWorker::join(&router, worker("ruby-2"));
+    let _third = Automatic::start(&router, hello("any-1", &[], 1, &[]), Duration::ZERO);
+    drop(first);
+    second.job(seconds(6)).unwrap();
+    drop(second);
+    expect(&client.receive(seconds(8)).unwrap(), 510, "poison");
+    expect(&router.ask(&ruby("1")), 510, "poison");
+}
+
+#[test]
+fn without_time_for_a_second_attempt_a_lost_worker_is_504() {
+    let router = Router::start(&config());
+    let mut only = FakeWorker::join(&router, worker("ruby-1"));
+    let client = router.client();
+    client.send(&ruby("1")).unwrap();
+    only.job(seconds(5)).unwrap();
+    drop(only);
+    let answer = client.receive(seconds(30)).unwrap();
+    assert_eq!(answer.status.status_code, 504, "{:?}", answer.status);
+}
+
+#[test]
+fn a_returned_job_goes_elsewhere_and_is_no_attempt() {
+    let router = Router::start(&config());
+    let mut first = FakeWorker::join(&router, worker("ruby-1"));
+    let client = router.client();
+    client.send(&ruby("1")).unwrap();
+    let job = first.job(seconds(5)).unwrap();
+    let mut second = FakeWorker::join(&router, worker("ruby-2"));
+    first.send(FromWorker::Draining);
+    first.send(FromWorker::Returned(Returned { token: job.token, why: "draining".to_owned() }));
+    let job = second.job(seconds(5)).unwrap();
+    assert_eq!(job.attempt, 1);
+    second.finish(&job);
+    expect(&client.receive(seconds(5)).unwrap(), 200, "ok");
+}
+
+#[test]
+fn a_worker_that_comes_back_keeps_its_job() {
+    let router = Router::start(&config());
+    let mut first = FakeWorker::join(&router, worker("ruby-1"));
+    let client = router.client();
+    client.send(&ruby("1")).unwrap();
+    let job = first.job(seconds(5)).unwrap();
+    let mut back = first.hello.clone();
+    drop(first);
+    back.jobs = held(&job, HeldState::Running);
+    let again = FakeWorker::join(&router, back);
+    again.finish(&job);
+    let answer = client.receive(seconds(5)).unwrap();
+    expect(&answer, 200, "ok");
+    assert_eq!(answer.context["attempt"], 1);
+}
+
+#[test]
+fn across_a_routers_restart_the_same_id_gets_that_jobs_answer() {
+    let mut router = Router::start(&config());
+    let mut first = FakeWorker::join(&router, worker("ruby-1"));
+    let client = router.client();
+    client.send(&ruby("1")).unwrap();
+    let job = first.job(seconds(5)).unwrap();
+    router.kill();
+    router.restart(&[]);
+    first.holds(held(&job, HeldState::Running));
+    let mut again = FakeWorker::join(&router, first.hello.clone());
+    drop(first);
+    // The client does what it is told to: it sends the same request again.
+    let client = router.client();
+    client.send(&ruby("1")).unwrap();
+    assert!(again.job(seconds(3)).is_none(), "the job is in hand; it must not run a second time");
+    again.finish(&job);
+    let acknowledged = again.until(seconds(5), |word| match word {
+        FromRouter::Ack(ack) => Some((ack.token, ack.ack)),
+        _ => None,
+    });
+    assert_eq!(acknowledged, Some((job.token, Ack::Stored)));
+    let answer = client.receive(seconds(5)).unwrap();
+    expect(&answer, 200, "ok");
+    assert_eq!(answer.response["id"], "1");
+}
+
+#[test]
+fn a_result_that_the_old_router_never_saw_is_the_answer_of_the_new() {
+    let mut router = Router::start(&config());
+    let mut first = FakeWorker::join(&router, worker("ruby-1"));
+    let client = router.client();
+    client.send(&ruby("0")).unwrap();
+    client.send(&ruby("1")).unwrap();
+    let zero = first.job(seconds(5)).unwrap();
+    first.finish(&zero);
+    let job = first.job(seconds(5)).unwrap();
+    router.kill();
+    router.restart(&[]);
+    first.holds(held(&job, HeldState::Finished));
+    let again = FakeWorker::join(&router, first.hello.clone());
+    again.finish(&job);
+    let answer = router.ask(&ruby("1"));
+    expect(&answer, 200, "ok");
+    assert_eq!(answer.response["id"], "1");
+}
+
+#[test]
+fn a_repeated_request_joins_the_running_one_and_later_gets_the_stored_answer() {
+    let router = Router::start(&config());
+    let mut only = FakeWorker::join(&router, worker("ruby-1"));
+    let (first, second) = (router.client(), router.client());
+    first.send(&ruby("1")).unwrap();
+    let job = only.job(seconds(5)).unwrap();
+    second.send(&ruby("1")).unwrap();
+    assert!(only.job(Duration::from_millis(300)).is_none(), "one job for two requests");
+    only.finish(&job);
+    for client in [&first, &second] {
+        expect(&client.receive(seconds(5)).unwrap(), 200, "ok");
+    }
+    let stored = router.ask(&ruby("1"));
+    expect(&stored, 200, "ok");
+    assert_eq!(stored.context["replayed"], true);
+    first.send(&with(ruby("1"), "fresh", json!(true))).unwrap();
+    let fresh = only.job(seconds(5)).expect("a fresh run");
+    only.finish(&fresh);
+    assert_eq!(first.receive(seconds(5)).unwrap().context["replayed"], Value::Null);
+}
+
+#[test]
+fn a_503_is_never_replayed() {
+    let router = Router::start(&config());
+    expect(&router.ask(&ruby("1")), 503, "no_worker");
+    let _worker = Automatic::start(&router, worker("ruby-1"), Duration::ZERO);
+    let answer = router.ask(&ruby("1"));
+    expect(&answer, 200, "ok");
+    assert_eq!(answer.context["replayed"], Value::Null);
+}
+
+#[test]
+fn what_a_retry_could_mend_is_not_stored() {
+    let router = Router::start(&config());
+    let mut only = FakeWorker::join(&router, worker("ruby-1"));
+    let client = router.client();
+    client.send(&ruby("1")).unwrap();
+    let job = only.job(seconds(5)).unwrap();
+    let mut result = only.result(&job);
+    result.verdict = Verdict::new(Reason::Download, "the bucket was away");
+    result.response = Vec::new();
+    only.send(FromWorker::Result(Box::new(result)));
+    expect(&client.receive(seconds(5)).unwrap(), 512, "download");
+    client.send(&ruby("1")).unwrap();
+    let again = only.job(seconds(5)).expect("the job runs again");
+    only.finish(&again);
+    expect(&client.receive(seconds(5)).unwrap(), 200, "ok");
+}
+
+#[test]
+fn with_force_worker_restart_workers_of_an_older_start_bootstrap_again() {
+    let mut router = Router::start(&config());
+    let first = FakeWorker::join(&router, worker("ruby-1"));
+    let introduction = first.hello.clone();
+    drop(first);
+    router.kill();
+    router.restart(&["--force-worker-restart"]);
+    let mut old = FakeWorker::join(&router, introduction);
+    let then = old.until(seconds(10), |word| match word {
+        FromRouter::Drain(drain) => Some(drain.then),
+        _ => None,
+    });
+    assert_eq!(then, Some(Then::Bootstrap));
+    let mut new = FakeWorker::join(&router, worker("ruby-2"));
+    let told = new.until(seconds(1), |word| matches!(word, FromRouter::Drain(_)).then_some(()));
+    assert!(told.is_none(), "a worker of this start goes on");
+}
+
+#[test]
+fn a_stopping_router_takes_nothing_new_and_finishes_what_runs() {
+    let mut router = Router::start(&config());
+    let mut only = FakeWorker::join(&router, worker("ruby-1"));
+    let client = router.client();
+    client.send(&ruby("runs")).unwrap();
+    let job = only.job(seconds(5)).unwrap();
+    client.send(&ruby("waits")).unwrap();
+    router.process().signal(rustix::process::Signal::TERM);
+    let waiting = client.receive(seconds(5)).unwrap();
+    expect(&waiting, 503, "draining");
+    assert_eq!(waiting.context["id"], "waits");
+    only.finish(&job);
+    let answer = client.receive(seconds(5)).unwrap();
+    expect(&answer, 200, "ok");
+    assert_eq!(answer.context["id"], "runs");
+    assert!(router.process().wait_for_exit(seconds(10)).success());
+}

@@ -1,0 +1,219 @@
+//! What a container may see, use and reach, read from the kernel while it runs.
+#![cfg(test)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use e2e::leftovers::find_process;
+use e2e::request::{expect, with};
+use e2e::rig::{Rig, small_limits};
+use e2e::serial::alone;
+use e2e::wait::{seconds, wait_for, wait_until};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+/// Runs `script`, which prints what it finds, and gives what it printed.
+fn printed(rig: &Rig, script: &str) -> String {
+    let answer = rig.run(&format!("{script}\necho '{{}}' > /mnt/exercism-iteration/results.json"));
+    expect(&answer, 200, "ok");
+    answer.context["invocation"]["stdout"].as_str().unwrap().to_owned()
+}
+
+/// The folder of a process's cgroup for a controller, whichever version the machine has.
+fn cgroup(pid: u32, controller: &str) -> PathBuf {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let of = |wanted: &str| {
+        groups.lines().find_map(|line| {
+            let mut parts = line.splitn(3, ':').skip(1);
+            let names = parts.next()?;
+            names.split(',').any(|name| name == wanted).then(|| parts.next().unwrap_or_default().to_owned())
+        })
+    };
+    match of(controller) {
+        Some(path) => {
+            let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+            let mount = mounts.lines().find_map(|line| {
+                let words: Vec<&str> = line.split(' ').collect();
+                (words[2] == "cgroup" && words[3].split(',').any(|option| option == controller))
+                    .then(|| words[1].to_owned())
+            });
+            PathBuf::from(format!("{}{path}", mount.unwrap()))
+        }
+        None => PathBuf::from(format!("/sys/fs/cgroup{}", of("").unwrap())),
+    }
+}
+
+/// The content of the first of these files that there is.
+fn read(folder: &Path, names: &[&str]) -> String {
+    let found = names.iter().find_map(|name| fs::read_to_string(folder.join(name)).ok());
+    found.unwrap_or_else(|| panic!("none of {names:?} in {}", folder.display())).trim().to_owned()
+}
+
+#[test]
+fn limits_are_the_kernels_while_the_container_runs() {
+    let rig = Rig::start(json!({"wall": "10s", "memory": "96Mi", "pids": 40, "cpus": "500m"}));
+    let client = rig.router.client();
+    client.send(&rig.request("exec sleep 3.75")).unwrap();
+    let pid = wait_for(seconds(10), "the container runs", || find_process("sleep 3.75 "));
+
+    let memory = cgroup(pid, "memory");
+    assert_eq!(read(&memory, &["memory.limit_in_bytes", "memory.max"]), (96_u64 << 20).to_string());
+    let swap = read(&memory, &["memory.memsw.limit_in_bytes", "memory.swap.max"]);
+    assert!(swap == (96_u64 << 20).to_string() || swap == "0", "swap {swap}");
+    assert_eq!(read(&cgroup(pid, "pids"), &["pids.max"]), "40");
+    let cpu = cgroup(pid, "cpu");
+    let (quota, period) = match fs::read_to_string(cpu.join("cpu.max")) {
+        Ok(text) => {
+            let (quota, period) = text.trim().split_once(' ').unwrap();
+            (quota.to_owned(), period.to_owned())
+        }
+        Err(_) => (read(&cpu, &["cpu.cfs_quota_us"]), read(&cpu, &["cpu.cfs_period_us"])),
+    };
+    let share = quota.parse::<f64>().unwrap() / period.parse::<f64>().unwrap();
+    assert!((0.49..0.51).contains(&share), "{quota} of {period}");
+
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let fields: BTreeMap<&str, &str> = status.lines().filter_map(|line| line.split_once(":\t")).collect();
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(fields[set], "0000000000000000", "{set}");
+    }
+    assert_eq!((fields["NoNewPrivs"], fields["Seccomp"]), ("1", "2"));
+    assert_ne!(fields["Uid"].split('\t').next(), Some("0"), "root outside");
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let file_size = limits.lines().find(|line| line.starts_with("Max file size")).unwrap();
+    assert!(file_size.contains(&(256_u64 << 20).to_string()), "{file_size}");
+    for namespace in ["user", "pid", "ipc", "uts", "mnt", "cgroup", "net"] {
+        let own = fs::read_link(format!("/proc/self/ns/{namespace}")).unwrap();
+        assert_ne!(fs::read_link(format!("/proc/{pid}/ns/{namespace}")).unwrap(), own, "{namespace}");
+    }
+    let _ = client.receive(seconds(20)).unwrap();
+    wait_until(seconds(5), "the job's group is gone", || !memory.exists());
+}
+
+#[test]
+fn usage_is_within_a_tenth_of_a_known_load() {
+    let _alone = alone();
+    let rig = Rig::start(json!({"wall": "20s", "cpus": "1", "memory": "256Mi"}));
+    // A burner that stops by its own processor time: what `times` reports is what the kernel charged it.
+    let script = r#"
+        cd /tmp
+        while :; do
+          i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done
+          read -r _ _ _ _ _ _ _ _ _ _ _ _ _ user system _ < /proc/self/stat
+          [ $((user + system)) -ge 200 ] && break
+        done
+        echo $((user + system))
+        head -c 67108864 /dev/zero > /tmp/held
+        echo '{}' > /mnt/exercism-iteration/results.json"#;
+    let answer = rig.run(script);
+    expect(&answer, 200, "ok");
+    let ticks: f64 = answer.context["invocation"]["stdout"].as_str().unwrap().trim().parse().unwrap();
+    let usage = &answer.context["usage"];
+    let number = |field: &str| usage[field].as_f64().unwrap();
+    let (used, known) = (number("cpu_user_ms") + number("cpu_sys_ms"), ticks * 10.0);
+    // Starting the container and writing the file cost something too.
+    assert!(used >= known * 0.9 && used <= known * 1.1 + 150.0, "{used} ms; known {known} ms");
+    let (peak, held) = (number("memory_peak_bytes"), 67_108_864.0);
+    assert!(peak >= held * 0.9 && peak <= held * 1.1 + 12e6, "{peak} bytes; known {held}");
+}
+
+#[test]
+fn the_same_exercise_twice_at_once_is_isolated() {
+    let rig = Rig::start(json!({"wall": "15s"}));
+    // Each writes a mark, waits until both must be there, and lists what it sees.
+    let script = |mark: &str| {
+        format!(
+            "echo {mark} > /tmp/{mark}; echo {mark} > /mnt/exercism-iteration/{mark}; sleep 2;
+             ls /tmp /mnt/exercism-iteration; ps; ipcs 2>/dev/null;
+             echo '{{\"mark\":\"{mark}\"}}' > /mnt/exercism-iteration/results.json"
+        )
+    };
+    let client = rig.router.client();
+    let requests = [rig.request(&script("left")), rig.request(&script("right"))];
+    for request in &requests {
+        client.send(request).unwrap();
+    }
+    let mut answers: Vec<_> = requests.iter().map(|_| client.receive(seconds(30)).unwrap()).collect();
+    answers.sort_by_key(|answer| answer.context["id"].as_str().unwrap().to_owned());
+    for (answer, (own, other)) in answers.iter().zip([("left", "right"), ("right", "left")]) {
+        expect(answer, 200, "ok");
+        assert_eq!(answer.response["mark"], own);
+        let seen = answer.context["invocation"]["stdout"].as_str().unwrap();
+        assert!(seen.contains(own) && !seen.contains(other), "{own} saw:\n{seen}");
+    }
+    let end =
+        |answer: &trackyard_protocol::answer::Answer| answer.context["timing"]["end_time"].as_u64().unwrap();
+    let start = |answer: &trackyard_protocol::answer::Answer| {
+        answer.context["timing"]["start_time"].as_u64().unwrap()
+    };
+    let together = end(&answers[0]).max(end(&answers[1])) - start(&answers[0]).min(start(&answers[1]));
+    assert!(together < 3_900, "they ran one after the other: {together} ms");
+}
+
+#[test]
+fn only_the_loopback_interface_is_there_and_up() {
+    let rig = Rig::shared();
+    let links = printed(&rig, "ls /sys/class/net 2>/dev/null; cat /proc/net/dev; ip link show lo");
+    let names: Vec<&str> =
+        links.lines().filter_map(|line| line.split_once(':').map(|(name, _)| name.trim())).collect();
+    assert!(names.contains(&"lo") && !names.iter().any(|name| name.starts_with("eth")), "{links}");
+    assert!(links.contains("UP"), "{links}");
+    let reached = printed(
+        &rig,
+        "nc -w 1 169.254.169.254 80 </dev/null && echo reached; nslookup example.org && echo reached; true",
+    );
+    assert!(!reached.contains("reached"), "{reached}");
+    let local = printed(
+        &rig,
+        "(echo hi | nc -l -p 5000 -s 127.0.0.1) & sleep 0.5; nc -w 2 127.0.0.1 5000 </dev/null; wait",
+    );
+    assert!(local.contains("hi"), "{local}");
+}
+
+#[rstest]
+#[case::remount("mount -o remount,rw /")]
+#[case::mount("mount -t tmpfs none /tmp")]
+#[case::proc("echo 1 > /proc/sys/kernel/core_pattern")]
+#[case::sysrq("echo h > /proc/sysrq-trigger")]
+#[case::clock("date -s 2001-01-01")]
+#[case::device("mknod /tmp/d b 7 0 && dd if=/tmp/d count=1")]
+#[case::hostname("hostname owned")]
+#[case::cgroup("mkdir /sys/fs/cgroup/x")]
+#[case::unshare("unshare -m -r sh -c 'mount -t tmpfs none /mnt'")]
+#[case::kernel_log("dmesg | grep .")]
+#[case::memory("cat /proc/kcore | head -c 1 | grep .")]
+#[case::lower_layer("echo x > /bin/busybox")]
+fn an_attack_fails(#[case] attack: &str) {
+    let rig = Rig::shared();
+    let told = printed(&rig, &format!("if {attack} 2>/dev/null; then echo done-it; fi"));
+    assert!(!told.contains("done-it"), "{attack} worked");
+}
+
+#[test]
+fn a_container_sees_its_own_world_only() {
+    let rig = Rig::shared();
+    let seen = printed(
+        &rig,
+        "id -u; pwd; echo $HOME; ps | wc -l; cat /proc/self/cgroup; env; ls -a / /opt/test-runner; echo args $0",
+    );
+    let lines: Vec<&str> = seen.lines().collect();
+    assert_eq!(&lines[1..3], ["/opt/test-runner", "/tmp"], "{seen}");
+    for word in ["AWS_", "TRACKYARD_", "CARGO", &rig.stage.folder().display().to_string()] {
+        assert!(!seen.contains(word), "{word} in:\n{seen}");
+    }
+    let arguments = printed(&rig, "tr '\\0' ' ' < /proc/1/cmdline");
+    assert!(arguments.contains("do.sh"), "{arguments}");
+}
+
+#[test]
+fn a_request_may_lower_the_time_and_raise_it_to_the_maximum_only() {
+    let rig = Rig::start(with(small_limits(), "wall_max", json!("10s")));
+    let request = |limit: u32| with(rig.request("exit 0"), "execution_timeout", json!(limit));
+    let wall = |value: &Value| value["limits"]["wall"].clone();
+    let lowered = rig.router.ask(&request(2));
+    assert_eq!(wall(&lowered.context), "2s");
+    let raised = rig.router.ask(&request(10));
+    assert_eq!(wall(&raised.context), "10s");
+    expect(&rig.router.ask(&request(11)), 400, "bad_timeout");
+}

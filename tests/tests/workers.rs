@@ -1,0 +1,203 @@
+//! The life of a worker process: its folder, its drain, its death, and what it leaves.
+#![cfg(test)]
+
+use std::process::Command;
+
+use e2e::binaries::binary;
+use e2e::fake_worker::{Automatic, hello};
+use e2e::leftovers::{cgroups, find_process};
+use e2e::request::{expect, test_solution, version};
+use e2e::router::Router;
+use e2e::stage::{OBEDIENT, Stage};
+use e2e::wait::{seconds, wait_for, wait_until};
+use e2e::worker::Options;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+const PASS: &str = "echo '{}' > /mnt/exercism-iteration/results.json";
+
+struct Scene {
+    router: Router,
+    stage: Stage,
+}
+
+impl Scene {
+    fn start() -> Self {
+        let stage = Stage::new();
+        stage.test_runner("ruby", 'a', OBEDIENT);
+        let router = Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('a')]));
+        Self { router, stage }
+    }
+
+    fn job(&self, id: &str, script: &str) -> Value {
+        test_solution(id, "ruby", &self.stage.submission(id, &[("do.sh", script)]), &version('a'))
+    }
+}
+
+#[test]
+fn two_workers_may_not_share_a_folder() {
+    let scene = Scene::start();
+    let folder = scene.stage.path("work");
+    let _first = Options::new("any-1").folder(&folder).start(&scene.router);
+    let mut second = Options::new("any-2").folder(&folder).launch(&scene.router);
+    let status = second.process().wait_for_exit(seconds(10));
+    assert!(!status.success());
+    let log = second.process().log();
+    assert!(log.contains(&*folder.to_string_lossy()), "{log}");
+    expect(&scene.router.ask(&scene.job("1", PASS)), 200, "ok");
+}
+
+#[test]
+fn the_job_of_a_killed_worker_ends_on_another_and_its_container_is_gone() {
+    let scene = Scene::start();
+    let mut first = Options::new("ruby-1").topic("ruby").start(&scene.router);
+    let client = scene.router.client();
+    // Only the first attempt takes long: what it leaves in the shared submission folder is not written back.
+    client.send(&scene.job("1", &format!("sleep 3.125; {PASS}"))).unwrap();
+    wait_for(seconds(10), "the container runs", || find_process("sleep 3.125 "));
+    let _second = Options::new("any-2").start(&scene.router);
+    first.process().kill();
+    wait_until(seconds(5), "one container at most runs", || {
+        scene.router.status().to_string().contains("any-2")
+    });
+    let answer = client.receive(seconds(30)).unwrap();
+    expect(&answer, 200, "ok");
+    assert_eq!((&answer.context["worker"], &answer.context["attempt"]), (&json!("any-2"), &json!(2)));
+    assert!(find_process("sleep 3.125 ").is_none(), "the killed worker's container lives on");
+}
+
+#[test]
+fn a_killed_worker_leaves_no_container_running() {
+    let scene = Scene::start();
+    let mut worker = Options::new("any-1").start(&scene.router);
+    let client = scene.router.client();
+    client.send(&scene.job("1", "sleep 41.5")).unwrap();
+    wait_for(seconds(10), "the container runs", || find_process("sleep 41.5 "));
+    worker.process().kill();
+    wait_until(seconds(3), "the guard has ended it", || find_process("sleep 41.5 ").is_none());
+}
+
+#[test]
+fn a_frozen_workers_job_ends_on_another_within_seconds() {
+    let scene = Scene::start();
+    let mut first = Options::new("ruby-1").topic("ruby").start(&scene.router);
+    let client = scene.router.client();
+    client.send(&scene.job("1", &format!("sleep 2.0625; {PASS}"))).unwrap();
+    wait_for(seconds(10), "the container runs", || find_process("sleep 2.0625 "));
+    first.process().signal(Signal::STOP);
+    let _second = Options::new("any-2").start(&scene.router);
+    let answer = client.receive(seconds(20)).unwrap();
+    expect(&answer, 200, "ok");
+    assert_eq!(answer.context["worker"], "any-2");
+    // Awake again, its late result is dropped and it serves on.
+    first.process().signal(Signal::CONT);
+    wait_until(seconds(15), "it serves again", || {
+        scene
+            .router
+            .ask(&scene.job(&format!("n{}", rustix::process::getpid().as_raw_nonzero()), PASS))
+            .status
+            .ok
+            && scene.router.status().to_string().contains("ruby-1")
+    });
+}
+
+#[test]
+fn a_router_that_restarts_in_a_job_gives_its_answer_to_the_same_id() {
+    let mut scene = Scene::start();
+    let _worker = Options::new("any-1").start(&scene.router);
+    let request = scene.job("1", &format!("date +%s%N; sleep 3.5625; {PASS}"));
+    scene.router.client().request(&scene.job("0", PASS), seconds(20)).unwrap();
+    let client = scene.router.client();
+    client.send(&request).unwrap();
+    wait_for(seconds(10), "the container runs", || find_process("sleep 3.5625 "));
+    scene.router.kill();
+    scene.router.restart(&[]);
+    let again = scene.router.client();
+    let answer = again.request(&request, seconds(30)).unwrap();
+    expect(&answer, 200, "ok");
+    let started: f64 = answer.context["invocation"]["stdout"].as_str().unwrap().trim().parse().unwrap();
+    // The container that was running when the router died, not a second one, gave the answer.
+    let received = answer.context["timing"]["start_time"].as_f64().unwrap();
+    assert!(started / 1e6 < received, "the job ran again");
+}
+
+#[test]
+fn sigterm_drains_and_the_job_in_hand_is_answered() {
+    let scene = Scene::start();
+    let mut worker = Options::new("any-1").start(&scene.router);
+    let client = scene.router.client();
+    client.send(&scene.job("1", &format!("sleep 1.5625; {PASS}"))).unwrap();
+    wait_for(seconds(10), "the container runs", || find_process("sleep 1.5625 "));
+    worker.process().signal(Signal::TERM);
+    expect(&client.receive(seconds(20)).unwrap(), 200, "ok");
+    assert!(worker.process().wait_for_exit(seconds(10)).success());
+    expect(&scene.router.ask(&scene.job("2", PASS)), 503, "no_worker");
+}
+
+#[test]
+fn at_the_drain_time_out_the_job_runs_elsewhere() {
+    let scene = Scene::start();
+    let mut first =
+        Options::new("ruby-1").topic("ruby").flags(&["--drain-timeout", "1s"]).start(&scene.router);
+    let client = scene.router.client();
+    client.send(&scene.job("1", &format!("sleep 4.1875; {PASS}"))).unwrap();
+    wait_for(seconds(10), "the container runs", || find_process("sleep 4.1875 "));
+    let _second = Options::new("any-2").start(&scene.router);
+    first.process().signal(Signal::TERM);
+    let answer = client.receive(seconds(30)).unwrap();
+    expect(&answer, 200, "ok");
+    assert_eq!(answer.context["worker"], "any-2");
+}
+
+#[test]
+fn force_worker_restart_bootstraps_real_workers_again() {
+    let mut scene = Scene::start();
+    let mut worker = Options::new("any-1").start(&scene.router);
+    expect(&scene.router.ask(&scene.job("1", PASS)), 200, "ok");
+    scene.router.kill();
+    scene.router.restart(&["--force-worker-restart"]);
+    wait_until(seconds(30), "the worker serves again", || {
+        assert!(worker.process().is_running(), "{}", worker.process().log());
+        scene.router.ask(&scene.job("2", PASS)).status.ok
+    });
+}
+
+#[test]
+fn configure_prepares_every_version_and_exits() {
+    let scene = Scene::start();
+    let folder = scene.stage.path("work");
+    let url = format!("{}/test_runners", scene.router.clients());
+    let configure = || {
+        Command::new(binary("trackyard-worker"))
+            .args(["configure", "any-1", &url])
+            .arg(&folder)
+            .output()
+            .unwrap()
+    };
+    let output = configure();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(std::fs::read_dir(folder.join("layers")).unwrap().count() >= 2);
+}
+
+#[test]
+fn doctor_finds_this_machine_fit() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let output = Command::new(binary("trackyard-worker")).arg("doctor").arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn jobs_leave_no_cgroup_behind() {
+    let scene = Scene::start();
+    let _other =
+        Automatic::start(&scene.router, hello("fake", &["python"], 1, &[]), std::time::Duration::ZERO);
+    let worker = Options::new("any-1").start(&scene.router);
+    for id in 0..3 {
+        expect(&scene.router.ask(&scene.job(&id.to_string(), PASS)), 200, "ok");
+    }
+    let pid = worker.folder().display().to_string();
+    drop(worker);
+    let left: Vec<_> =
+        cgroups().into_iter().filter(|group| group.display().to_string().contains(&pid)).collect();
+    assert!(left.is_empty(), "{left:?}");
+}

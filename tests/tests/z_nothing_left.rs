@@ -1,0 +1,19 @@
+//! Runs last: what the whole suite left on the machine.
+#![cfg(test)]
+
+use e2e::leftovers::{cgroups, mounts, processes};
+use e2e::router::Router;
+use e2e::stage::Stage;
+use e2e::wait::{seconds, wait_until};
+use e2e::worker::Options;
+
+#[test]
+fn after_the_suite_nothing_is_left() {
+    assert_eq!(mounts(), Vec::<String>::new());
+    wait_until(seconds(5), "no job runs", || processes().is_empty());
+    // Tests that kill workers leave empty groups, which the next worker sweeps.
+    let stage = Stage::new();
+    let router = Router::start(&stage.config());
+    drop(Options::new("sweeper").start(&router));
+    assert_eq!(cgroups(), Vec::<std::path::PathBuf>::new());
+}

@@ -1,0 +1,161 @@
+//! What the pure parts want, done.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use trackyard_protocol::version::Digest;
+use trackyard_protocol::worker::{FromWorker, TrackVersion, Welcome};
+
+use super::Agent;
+use super::tasks::{Done, Purpose};
+use crate::bootstrap::Bootstrap;
+use crate::connection::{Action, Event};
+use crate::input::Inputs;
+use crate::trust::Refused;
+use crate::versions::desired::{self, Failure};
+use crate::versions::prepare::{Preparer, Ready};
+
+impl Agent {
+    /// Something happened to the talk with the router.
+    pub(super) fn happens(&mut self, event: Event) {
+        for action in self.connection.on(event, Instant::now()) {
+            self.act(action);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Open => self.open(),
+            Action::Close => self.close(),
+            Action::Send(message) => self.send(message),
+            Action::Configure(welcome) => self.configure(&welcome),
+            Action::Prepare(desired) => {
+                let actions = self.versions.desire(&desired.versions, Instant::now());
+                self.prepare(actions);
+            }
+            Action::Start(job) => self.start_job(*job),
+            Action::Stop { token, why } => self.stop_job(token, why),
+            Action::Bootstrap => self.ask_again(),
+            Action::Exit => self.leaving = true,
+        }
+    }
+
+    fn open(&mut self) {
+        let peer = self.bootstrap.peer.clone();
+        tracing::info!(address = peer.address, "connecting to the router");
+        self.generation = self.socket.open(peer);
+    }
+
+    fn close(&mut self) {
+        tracing::warn!("the connection to the router is given up, and opened anew");
+        self.metrics.reopened();
+        self.socket.close();
+        // What still comes from the old socket is not heard any more.
+        self.generation = 0;
+    }
+
+    fn send(&self, message: FromWorker) {
+        self.socket.send(message.encode());
+    }
+
+    fn configure(&mut self, welcome: &Welcome) {
+        tracing::info!(epoch = %welcome.epoch, "welcomed by the router");
+        self.gates.router.open();
+        let policy = self.trust.inputs(&welcome.inputs);
+        if self.inputs.as_ref().is_none_or(|inputs| *inputs.policy() != policy) {
+            let inputs = Inputs::new(policy);
+            self.inputs = Some(inputs.clone());
+            self.tasks.spawn(Purpose::Other, async move {
+                inputs.warm().await;
+                Done::Nothing
+            });
+        }
+        self.use_images(self.trust.images(&welcome.images).cloned());
+    }
+
+    fn use_images(&mut self, source: Result<trackyard_protocol::source::ImageSource, Refused>) {
+        if self.preparer.as_ref().is_some_and(|preparer| *preparer.source() == source) {
+            return;
+        }
+        if let Err(refused) = &source {
+            tracing::error!(%refused, "no image can be prepared");
+        }
+        let channel = self.asker.url.channel;
+        let (store, host, options) = (self.store.clone(), self.host.clone(), self.images.clone());
+        self.preparer = Some(Preparer::new(store, host, channel, options, source));
+        // What failed with the old source may succeed with the new one.
+        let actions = self.versions.try_again(Instant::now());
+        self.prepare(actions);
+    }
+
+    pub(super) fn prepare(&mut self, actions: Vec<desired::Action>) {
+        for action in actions {
+            match action {
+                desired::Action::Prepare(version) => self.start_preparing(version),
+                desired::Action::Ready(version) => {
+                    tracing::info!(track = %version.track, version = %version.version, "ready");
+                    self.happens(Event::VersionReady(version));
+                }
+                desired::Action::Failed(failed) => self.happens(Event::VersionFailed(failed)),
+                desired::Action::Gone(version) => {
+                    self.ready.remove(&version);
+                    self.happens(Event::VersionGone(version));
+                }
+                desired::Action::Collect(keep) => self.collect(keep),
+            }
+        }
+        if self.versions.is_settled() {
+            self.gates.versions.open();
+        }
+    }
+
+    fn start_preparing(&mut self, version: TrackVersion) {
+        let preparer = self.preparer.clone();
+        self.tasks.spawn(Purpose::Prepare(version.clone()), async move {
+            let result = match preparer {
+                Some(preparer) => preparer.prepare(&version).await,
+                None => Err(Failure::of_a_bug()),
+            };
+            Done::Prepared { version, result }
+        });
+    }
+
+    pub(super) fn prepared(&mut self, version: &TrackVersion, result: Result<Ready, Failure>) {
+        if let Err(Failure { reason, message, .. }) = &result {
+            tracing::warn!(track = %version.track, version = %version.version, %reason, message, "not ready");
+        }
+        let result = result.map(|ready| {
+            self.ready.insert(version.clone(), Arc::new(ready));
+        });
+        let actions = self.versions.prepared(version, result, Instant::now());
+        if !actions.contains(&desired::Action::Ready(version.clone())) {
+            self.ready.remove(version);
+        }
+        self.prepare(actions);
+    }
+
+    fn collect(&mut self, keep: Vec<Digest>) {
+        let store = self.store.clone();
+        self.tasks.spawn(Purpose::Other, async move {
+            match store.collect(&keep).await {
+                Ok(gone) if gone.is_empty() => {}
+                Ok(gone) => tracing::info!(images = gone.len(), "images removed"),
+                Err(error) => tracing::warn!(%error, "images that nobody needs stay"),
+            }
+            Done::Nothing
+        });
+    }
+
+    fn ask_again(&mut self) {
+        tracing::info!("asking the router for the configuration again");
+        let asker = self.asker.clone();
+        self.tasks.spawn(Purpose::Other, async move { Done::Bootstrapped(asker.ask().await) });
+    }
+
+    pub(super) fn bootstrapped(&mut self, bootstrap: Bootstrap) {
+        let moved = bootstrap.peer != self.bootstrap.peer;
+        let epoch = bootstrap.epoch;
+        self.bootstrap = bootstrap;
+        self.happens(Event::Bootstrapped { epoch, moved });
+    }
+}

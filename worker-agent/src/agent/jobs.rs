@@ -1,0 +1,116 @@
+//! Jobs into slots, and out of them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+use trackyard_protocol::reason::Reason;
+use trackyard_protocol::token::{JobKey, Token};
+use trackyard_protocol::worker::{Job, JobResult, TrackVersion, Usage, Verdict};
+
+use super::tasks::{Done, Purpose};
+use super::{Agent, Error};
+use crate::canary;
+use crate::connection::{Ended, Event};
+use crate::job::{Finished, Task};
+use crate::sandbox::Slot;
+
+/// A job in a slot.
+pub(super) struct Running {
+    cancel: CancellationToken,
+    /// Why it was stopped.
+    why: &'static str,
+}
+
+/// A job that left its slot.
+pub(super) struct JobDone {
+    token: Token,
+    key: JobKey,
+    slot: Slot,
+    finished: Finished,
+    canary: Option<canary::Error>,
+}
+
+impl Agent {
+    pub(super) fn start_job(&mut self, job: Job) {
+        let (token, key) = (job.token, job.key);
+        let version = TrackVersion { track: job.track.clone(), version: job.version.clone() };
+        let (Some(ready), Some(inputs)) = (self.ready.get(&version), self.inputs.clone()) else {
+            return self.give_back(token, key, "not_unpacked");
+        };
+        let Some(slot) = self.slots.pop() else { return self.give_back(token, key, "no_free_slot") };
+        tracing::debug!(%token, id = %job.id, track = %job.track, attempt = job.attempt, "job");
+        let cancel = CancellationToken::new();
+        let limits = self.trust.limits(&job.limits);
+        let task = Task {
+            job,
+            received: Instant::now(),
+            ready: Arc::clone(ready),
+            inputs,
+            limits,
+            cancel: cancel.clone(),
+        };
+        self.running.insert(token, Running { cancel, why: "cancelled" });
+        self.tasks.spawn(Purpose::Job(token, key), run(task, slot, self.canary.clone()));
+    }
+
+    pub(super) fn stop_job(&mut self, token: Token, why: &'static str) {
+        if let Some(running) = self.running.get_mut(&token) {
+            running.why = why;
+            running.cancel.cancel();
+        }
+    }
+
+    pub(super) fn job_done(&mut self, done: JobDone) {
+        let JobDone { token, key, slot, finished, canary } = done;
+        self.slots.push(slot);
+        let why = self.running.remove(&token).map_or("cancelled", |running| running.why);
+        match finished.result {
+            Some(mut result) => {
+                if let Some(error) = canary {
+                    result.verdict = Verdict::new(Reason::CanaryFailed, error.to_string());
+                    self.metrics.canary_failed();
+                    self.end(Ended::Result(result));
+                    return self.leave_for(Error::Canary(error));
+                }
+                self.end(Ended::Result(result));
+            }
+            None => self.give_back(token, key, why),
+        }
+    }
+
+    /// The task of a job broke. What became of its slot is not known, so it is not used again.
+    pub(super) fn job_lost(&mut self, token: Token, key: JobKey) {
+        self.running.remove(&token);
+        let verdict = Verdict::new(Reason::WorkerInternal, "");
+        let (response, context) = (Vec::new(), b"{}".to_vec());
+        let result = JobResult { token, key, verdict, usage: Usage::default(), response, context };
+        self.end(Ended::Result(result));
+        self.leave_for(Error::SlotLost);
+    }
+
+    fn give_back(&mut self, token: Token, key: JobKey, why: &'static str) {
+        self.metrics.gave_back();
+        self.end(Ended::Returned { token, key, why });
+    }
+
+    fn end(&mut self, ended: Ended) {
+        if let Ended::Result(result) = &ended {
+            tracing::info!(
+                token = %result.token, code = result.verdict.status_code, reason = result.verdict.reason,
+                wall_ms = result.usage.wall_ms, "job ended"
+            );
+            self.metrics.ended(result);
+        }
+        self.happens(Event::JobEnded(Box::new(ended)));
+    }
+}
+
+async fn run(task: Task, mut slot: Slot, canary: Option<canary::Canary>) -> Done {
+    let finished = task.run(&mut slot).await;
+    let canary = match canary.filter(|_| finished.is_suspicious) {
+        Some(canary) => canary.sing(&mut slot).await.err(),
+        None => None,
+    };
+    Done::Job(Box::new(JobDone { token: task.job.token, key: task.job.key, slot, finished, canary }))
+}

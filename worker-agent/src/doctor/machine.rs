@@ -1,0 +1,102 @@
+//! What can be seen of the machine without entering the sandbox.
+
+use std::path::Path;
+
+use rustix::fs::statvfs;
+use rustix::system::uname;
+
+use super::{Check, Finding};
+
+/// Layers of a few languages take this much.
+const MIN_DISK: u64 = 10 << 30;
+/// Id-mapped mounts of overlay's layers.
+const MIN_KERNEL: (u32, u32) = (5, 19);
+/// The first libzmq with CURVE as it is used here.
+const MIN_ZMQ: (i32, i32, i32) = (4, 3, 4);
+
+pub(super) fn checks(workdir: &Path) -> Vec<Check> {
+    vec![
+        ("kernel", kernel(&uname().release().to_string_lossy())),
+        ("overlay", overlay(&std::fs::read_to_string("/proc/filesystems").unwrap_or_default())),
+        ("libzmq", libzmq(zmq::version(), zmq::has("curve").unwrap_or(false))),
+        ("disk", disk(free(workdir))),
+    ]
+}
+
+fn kernel(release: &str) -> Finding {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    let found = (numbers.next().and_then(Result::ok), numbers.next().and_then(Result::ok));
+    let (major, minor) = MIN_KERNEL;
+    match found {
+        (Some(a), Some(b)) if (a, b) >= MIN_KERNEL => Finding::Good(release.to_owned()),
+        (Some(_), Some(_)) => Finding::Poor(format!(
+            "{release} may not map the owners of an image's files; update to {major}.{minor} or newer"
+        )),
+        _ => Finding::Poor(format!("{release} is not understood; {major}.{minor} or newer is needed")),
+    }
+}
+
+fn overlay(filesystems: &str) -> Finding {
+    if filesystems.lines().any(|line| line.split_whitespace().last() == Some("overlay")) {
+        return Finding::Good("the kernel has it".to_owned());
+    }
+    // It may be a module that the first mount loads: that mount is one of the checks to come.
+    Finding::Poor("not loaded; if mounting fails below: modprobe overlay".to_owned())
+}
+
+fn libzmq(version: (i32, i32, i32), curve: bool) -> Finding {
+    let (a, b, c) = version;
+    if version < MIN_ZMQ {
+        return Finding::Bad(format!("{a}.{b}.{c} is too old; install libzmq 4.3.4 or newer"));
+    }
+    if !curve {
+        let text = format!("{a}.{b}.{c} has no CURVE, so no encryption; install a libzmq with libsodium");
+        return Finding::Poor(text);
+    }
+    Finding::Good(format!("{a}.{b}.{c} with CURVE"))
+}
+
+/// Free bytes of the file system that has or will have the work folder.
+fn free(workdir: &Path) -> Option<u64> {
+    let absolute = std::path::absolute(workdir).ok()?;
+    let there = absolute.ancestors().find(|folder| folder.is_dir())?;
+    let found = statvfs(there).ok()?;
+    found.f_bavail.checked_mul(found.f_frsize)
+}
+
+fn disk(free: Option<u64>) -> Finding {
+    match free {
+        None => {
+            Finding::Bad("the work folder's file system cannot be read; choose another folder".to_owned())
+        }
+        Some(free) if free < MIN_DISK => Finding::Poor(format!(
+            "{} Mi are free for images; 10 Gi and more are better: choose another folder, or make room",
+            free >> 20
+        )),
+        Some(free) => Finding::Good(format!("{} Gi are free for images", free >> 30)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("6.18.0-1-amd64", true)]
+    #[case("5.19.0", true)]
+    #[case("5.4.0-generic", false)]
+    #[case("strange", false)]
+    fn kernels(#[case] release: &str, #[case] good: bool) {
+        assert_eq!(matches!(kernel(release), Finding::Good(_)), good);
+    }
+
+    #[test]
+    fn findings_name_the_remedy() {
+        assert!(matches!(libzmq((4, 2, 0), true), Finding::Bad(text) if text.contains("install")));
+        assert!(matches!(libzmq((4, 3, 5), false), Finding::Poor(text) if text.contains("CURVE")));
+        assert!(matches!(disk(Some(1 << 30)), Finding::Poor(_)));
+        assert!(matches!(disk(None), Finding::Bad(_)));
+        assert!(matches!(overlay("nodev\ttmpfs\nnodev\toverlay\n"), Finding::Good(_)));
+    }
+}

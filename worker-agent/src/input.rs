@@ -1,0 +1,89 @@
+//! Brings a submission's files into the job folder.
+//!
+//! - `plan` (pure): is every name safe, and is it not too much?
+//! - `s3`, `file`: where files come from
+//! - `folder`: where they go, by descriptor, never through a link
+
+mod error;
+mod file;
+mod folder;
+mod plan;
+mod s3;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+use trackyard_protocol::limits::Limits;
+use trackyard_protocol::source::InputPolicy;
+use trackyard_protocol::uri::InputUri;
+
+pub use error::Error;
+pub use plan::Caps;
+
+use folder::Folder;
+use plan::Budget;
+use s3::S3;
+
+/// The places that submissions may come from. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    policy: Arc<InputPolicy>,
+    /// Made at the first need: looking for credentials may take seconds.
+    s3: Arc<OnceCell<S3>>,
+}
+
+/// What was fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fetched {
+    /// Files.
+    pub files: usize,
+    /// Bytes, all files together.
+    pub bytes: u64,
+}
+
+impl Inputs {
+    /// Those that `policy` names. Asks nobody yet.
+    #[must_use]
+    pub fn new(policy: InputPolicy) -> Self {
+        Self { policy: Arc::new(policy), s3: Arc::default() }
+    }
+
+    /// Looks for credentials, so that no job has to wait for it.
+    pub async fn warm(&self) {
+        if !self.policy.buckets.is_empty() {
+            self.s3().await;
+        }
+    }
+
+    /// What this was made of.
+    #[must_use]
+    pub fn policy(&self) -> &InputPolicy {
+        &self.policy
+    }
+
+    /// Writes all files of `uri` below `folder`, which should be empty.
+    ///
+    /// # Errors
+    /// When the place is not allowed, has nothing or too much, a name is not safe, or a file cannot be fetched.
+    pub async fn fetch(&self, uri: &InputUri, limits: &Limits, folder: OwnedFd) -> Result<Fetched, Error> {
+        let (folder, budget) = (Folder::new(folder), Budget::new(limits.input_bytes.0));
+        let caps = Caps::of(limits);
+        let files = match uri {
+            InputUri::S3 { bucket, .. } if !self.policy.buckets.contains(bucket) => {
+                return Err(Error::Bucket(bucket.clone()));
+            }
+            InputUri::S3 { bucket, prefix } => {
+                self.s3().await.fetch(bucket, prefix, &caps, &folder, &budget).await?
+            }
+            InputUri::File { path } => {
+                file::fetch(&self.policy.allowed_folders, path, caps, folder, budget.clone()).await?
+            }
+        };
+        Ok(Fetched { files, bytes: budget.used() })
+    }
+
+    async fn s3(&self) -> &S3 {
+        self.s3.get_or_init(|| S3::connect(&self.policy)).await
+    }
+}

@@ -1,0 +1,95 @@
+//! The job folder, written by descriptor: no path is ever resolved through a link, and nothing is overwritten.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags, fchmod, mkdirat, openat};
+use rustix::io::Errno;
+
+const FOLDER_MODE: Mode = Mode::from_raw_mode(0o755);
+
+/// The job folder. Clones are the same folder.
+#[derive(Debug, Clone)]
+pub(super) struct Folder(Arc<OwnedFd>);
+
+impl Folder {
+    pub(super) fn new(folder: OwnedFd) -> Self {
+        Self(Arc::new(folder))
+    }
+
+    /// Makes a file at a plain path, with the folders on the way.
+    pub(super) fn create(&self, path: &str, executable: bool) -> io::Result<File> {
+        let mode = Mode::from_raw_mode(if executable { 0o755 } else { 0o644 });
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let (parent, name) = self.parent(path)?;
+        let file = match &parent {
+            Some(parent) => openat(parent, name, flags, mode)?,
+            None => openat(self.0.as_fd(), name, flags, mode)?,
+        };
+        // The process's umask must not decide what the container may read.
+        fchmod(&file, mode)?;
+        Ok(file.into())
+    }
+
+    fn parent<'a>(&self, path: &'a str) -> io::Result<(Option<OwnedFd>, &'a str)> {
+        let Some((folders, name)) = path.rsplit_once('/') else { return Ok((None, path)) };
+        let mut at: Option<OwnedFd> = None;
+        for component in folders.split('/') {
+            let here = at.as_ref().map_or(self.0.as_fd(), AsFd::as_fd);
+            at = Some(enter(here, component)?);
+        }
+        Ok((at, name))
+    }
+}
+
+fn enter(folder: impl AsFd, name: &str) -> io::Result<OwnedFd> {
+    let is_new = match mkdirat(&folder, name, FOLDER_MODE) {
+        Ok(()) => true,
+        Err(Errno::EXIST) => false,
+        Err(error) => return Err(error.into()),
+    };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let entered = openat(&folder, name, flags, Mode::empty())?;
+    if is_new {
+        fchmod(&entered, FOLDER_MODE)?;
+    }
+    Ok(entered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn folder() -> (tempfile::TempDir, Folder) {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::new(File::open(temporary.path()).unwrap().into());
+        (temporary, folder)
+    }
+
+    #[test]
+    fn files_and_the_folders_on_the_way_are_made() {
+        let (at, folder) = folder();
+        folder.create("lib/deep/a.rb", false).unwrap().write_all(b"1").unwrap();
+        folder.create("lib/b.sh", true).unwrap();
+        assert_eq!(std::fs::read(at.path().join("lib/deep/a.rb")).unwrap(), b"1");
+        let mode = |path: &str| std::fs::metadata(at.path().join(path)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("lib"), mode("lib/b.sh"), mode("lib/deep/a.rb")), (0o755, 0o755, 0o644));
+    }
+
+    #[test]
+    fn no_link_is_followed_and_nothing_is_overwritten() {
+        let (at, folder) = folder();
+        let outside = tempfile::tempdir().unwrap();
+        symlink(outside.path(), at.path().join("out")).unwrap();
+        symlink(outside.path().join("file"), at.path().join("file")).unwrap();
+        assert!(folder.create("out/a", false).is_err());
+        assert!(folder.create("file", false).is_err());
+        folder.create("once", false).unwrap();
+        assert!(folder.create("once", false).is_err());
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+    }
+}

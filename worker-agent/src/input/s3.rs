@@ -1,0 +1,155 @@
+//! Submissions from a bucket: every object below a prefix, a few at a time, each counted while it streams.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Debug;
+use std::io::Write;
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use futures_util::{TryStreamExt, stream};
+use trackyard_protocol::source::InputPolicy;
+
+use super::error::Error;
+use super::folder::Folder;
+use super::plan::{Budget, Caps, Plan};
+
+/// Objects in transfer at a time; measured: more is no faster.
+const PARALLEL: usize = 12;
+const CONNECT: Duration = Duration::from_secs(3);
+/// One request, its retries not counted, until its headers are there.
+const ATTEMPT: Duration = Duration::from_secs(5);
+/// An object that gives no byte for so long is given up.
+const STALL: Duration = Duration::from_secs(5);
+
+/// A client of the one place that has all buckets. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct S3 {
+    client: Client,
+}
+
+impl S3 {
+    /// Credentials and region are found as every AWS tool finds them.
+    pub(super) async fn connect(policy: &InputPolicy) -> Self {
+        Self::with(&aws_config::defaults(BehaviorVersion::latest()).load().await, policy)
+    }
+
+    fn with(shared: &SdkConfig, policy: &InputPolicy) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .read_timeout(ATTEMPT)
+            .operation_attempt_timeout(ATTEMPT)
+            .build();
+        let mut config = Builder::from(shared)
+            .force_path_style(policy.path_style)
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(3));
+        if shared.region().is_none() {
+            config = config.region(Region::from_static("us-east-1"));
+        }
+        if let Some(endpoint) = &policy.endpoint {
+            // Many servers that are not Amazon's know nothing of the newer checksums.
+            config = config
+                .endpoint_url(endpoint)
+                .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+                .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        }
+        Self { client: Client::from_conf(config.build()) }
+    }
+
+    /// Fetches all objects below `prefix`, which has no slash at its end, and gives their number.
+    pub(super) async fn fetch(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        caps: &Caps,
+        folder: &Folder,
+        budget: &Budget,
+    ) -> Result<usize, Error> {
+        // Without the slash, 12 would also find 123.
+        let prefix = format!("{prefix}/");
+        let paths = self.list(bucket, &prefix, *caps).await?;
+        let count = paths.len();
+        stream::iter(paths.into_iter().map(Ok))
+            .try_for_each_concurrent(PARALLEL, |path| {
+                let key = format!("{prefix}{path}");
+                async move { self.fetch_one(bucket, &key, &path, folder, budget).await }
+            })
+            .await?;
+        Ok(count)
+    }
+
+    /// The paths below `prefix`. Stops at the first page that is too much.
+    async fn list(&self, bucket: &str, prefix: &str, caps: Caps) -> Result<Vec<String>, Error> {
+        let place = || format!("s3://{bucket}/{prefix}");
+        let mut plan = Plan::new(caps);
+        let mut pages = self.client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| Error::download(place(), why(&error)))?;
+            for object in page.contents() {
+                let key = object.key().unwrap_or_default();
+                let path = key
+                    .strip_prefix(prefix)
+                    .ok_or_else(|| Error::unsafe_key(key, "it is not below the prefix that was listed"))?;
+                plan.add(path, u64::try_from(object.size().unwrap_or_default()).unwrap_or_default())?;
+            }
+        }
+        plan.finish(place)
+    }
+
+    async fn fetch_one(
+        &self,
+        bucket: &str,
+        key: &str,
+        path: &str,
+        folder: &Folder,
+        budget: &Budget,
+    ) -> Result<(), Error> {
+        let what = || format!("s3://{bucket}/{key}");
+        let object = self.client.get_object().bucket(bucket).key(key).send().await;
+        let mut body = object.map_err(|error| Error::download(what(), why(&error)))?.body;
+        let mut file = folder.create(path, false)?;
+        while let Some(chunk) = next(&mut body, &what).await? {
+            budget.take(chunk.len())?;
+            // The job folder is in memory: writing does not wait.
+            file.write_all(&chunk)?;
+        }
+        Ok(())
+    }
+}
+
+async fn next(body: &mut ByteStream, what: &impl Fn() -> String) -> Result<Option<bytes::Bytes>, Error> {
+    match tokio::time::timeout(STALL, body.next()).await {
+        Err(_) => Err(Error::download(what(), format!("no byte came for {} s", STALL.as_secs()))),
+        Ok(None) => Ok(None),
+        Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
+        Ok(Some(Err(_))) => Err(Error::download(what(), "the transfer broke off")),
+    }
+}
+
+/// One word or two; the server's own text and the request's details (signature, token) stay out of it.
+fn why<E: ProvideErrorMetadata + Debug, R: Debug>(error: &SdkError<E, R>) -> String {
+    match error {
+        SdkError::ConstructionFailure(_) => "the request cannot be made".to_owned(),
+        SdkError::TimeoutError(_) => "no answer in time".to_owned(),
+        SdkError::DispatchFailure(failure) if failure.is_io() => "no connection".to_owned(),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => "no answer in time".to_owned(),
+        SdkError::DispatchFailure(_) => "no request could be sent; are there credentials?".to_owned(),
+        SdkError::ResponseError(_) => "the answer cannot be read".to_owned(),
+        other => {
+            let code = other.code().filter(|code| code.len() <= 64 && code.bytes().all(is_word));
+            code.map_or_else(|| "the server refused".to_owned(), |code| format!("the server said {code}"))
+        }
+    }
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+}

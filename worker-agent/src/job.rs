@@ -1,0 +1,8 @@
+//! One job's life: received → slot prepared → submission fetched → run → result.
+
+mod context;
+mod report;
+mod run;
+
+pub use report::MAX_RESULT_BYTES;
+pub use run::{Finished, Task};

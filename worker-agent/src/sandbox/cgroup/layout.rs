@@ -1,0 +1,145 @@
+//! Which control groups this machine has, and where the worker's own are. Pure: text in, folders out.
+
+use std::path::{Path, PathBuf};
+
+/// The two generations of control groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    V1,
+    V2,
+}
+
+/// One mounted hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hierarchy {
+    /// Its controllers; none for a hierarchy that only groups processes.
+    pub(crate) controllers: Vec<String>,
+    /// Where it is mounted.
+    pub(crate) mount_point: PathBuf,
+    /// The folder of the worker's own group in it.
+    pub(crate) own: PathBuf,
+}
+
+/// All hierarchies of a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) version: Version,
+    pub(crate) hierarchies: Vec<Hierarchy>,
+}
+
+impl Layout {
+    /// Reads `/proc/self/cgroup` and `/proc/self/mountinfo`. None where no control group is mounted.
+    ///
+    /// It is version 2 where no mounted version 1 hierarchy has the memory controller.
+    pub(crate) fn parse(own: &str, mounts: &str) -> Option<Self> {
+        let mounts: Vec<Mount> = mounts.lines().filter_map(Mount::parse).collect();
+        let mut hierarchies: Vec<Hierarchy> =
+            own.lines().filter_map(|line| hierarchy(line, &mounts)).collect();
+        let has_memory = |h: &Hierarchy| h.controllers.iter().any(|c| c == "memory");
+        let version = if hierarchies.iter().any(has_memory) { Version::V1 } else { Version::V2 };
+        if version == Version::V2 {
+            hierarchies.retain(|h| h.controllers.is_empty());
+        }
+        (!hierarchies.is_empty()).then_some(Self { version, hierarchies })
+    }
+
+    /// The hierarchy that has this controller; on version 2 all controllers are in the one.
+    pub(crate) fn with(&self, controller: &str) -> Option<&Hierarchy> {
+        match self.version {
+            Version::V1 => self.hierarchies.iter().find(|h| h.controllers.iter().any(|c| c == controller)),
+            Version::V2 => self.hierarchies.first(),
+        }
+    }
+}
+
+/// A line of `/proc/self/cgroup`, such as `4:memory:/a/b` or `0::/`, joined to its mount.
+fn hierarchy(line: &str, mounts: &[Mount<'_>]) -> Option<Hierarchy> {
+    let (_, rest) = line.split_once(':')?;
+    let (controllers, path) = rest.split_once(':')?;
+    let controllers: Vec<String> =
+        controllers.split(',').filter(|c| !c.is_empty()).map(ToOwned::to_owned).collect();
+    let mount = mounts.iter().find(|mount| mount.holds(&controllers))?;
+    let mount_point = PathBuf::from(unescape(mount.point));
+    // In a container only a part of the tree may be mounted; outside of it, the mounted part's top is ours.
+    let below = Path::new(path).strip_prefix(unescape(mount.root)).unwrap_or(Path::new(""));
+    let below = if path.contains("/..") { Path::new("") } else { below };
+    Some(Hierarchy { controllers, own: mount_point.join(below), mount_point })
+}
+
+struct Mount<'a> {
+    root: &'a str,
+    point: &'a str,
+    is_v2: bool,
+    options: &'a str,
+}
+
+impl<'a> Mount<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let (before, after) = line.split_once(" - ")?;
+        let mut fields = before.split(' ').skip(3);
+        let (root, point) = (fields.next()?, fields.next()?);
+        let mut after = after.split(' ');
+        let is_v2 = match after.next()? {
+            "cgroup" => false,
+            "cgroup2" => true,
+            _ => return None,
+        };
+        Some(Self { root, point, is_v2, options: after.nth(1)? })
+    }
+
+    fn holds(&self, controllers: &[String]) -> bool {
+        let named = |controller: &String| self.options.split(',').any(|option| option == controller);
+        if controllers.is_empty() { self.is_v2 } else { !self.is_v2 && controllers.iter().all(named) }
+    }
+}
+
+/// Undoes the kernel's `\040` for a blank and the like.
+fn unescape(text: &str) -> String {
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .iter()
+        .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID_MOUNTS: &str = "\
+33 22 0:29 / /sys/fs/cgroup ro shared:9 - tmpfs tmpfs ro,mode=755
+34 33 0:30 / /sys/fs/cgroup/unified rw shared:10 - cgroup2 cgroup2 rw
+35 33 0:31 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd
+36 33 0:32 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct
+37 33 0:33 /docker/1 /sys/fs/cgroup/my\\040memory rw - cgroup cgroup rw,memory";
+
+    #[test]
+    fn hybrid_is_version_1_with_every_hierarchy() {
+        let own = "9:name=systemd:/\n4:memory:/docker/1/worker\n2:cpu,cpuacct:/x\n0::/";
+        let layout = Layout::parse(own, HYBRID_MOUNTS).unwrap();
+        assert_eq!(layout.version, Version::V1);
+        assert_eq!(layout.hierarchies.len(), 4);
+        let own_of = |controller| layout.with(controller).map(|h| h.own.to_str().unwrap());
+        assert_eq!(own_of("memory"), Some("/sys/fs/cgroup/my memory/worker"));
+        assert_eq!(own_of("cpuacct"), Some("/sys/fs/cgroup/cpu,cpuacct/x"));
+        assert_eq!(own_of("pids"), None);
+    }
+
+    #[test]
+    fn a_group_outside_the_mounted_part_is_the_top() {
+        let layout = Layout::parse("4:memory:/../other", HYBRID_MOUNTS).unwrap();
+        assert_eq!(layout.with("memory").unwrap().own, Path::new("/sys/fs/cgroup/my memory"));
+    }
+
+    #[test]
+    fn version_2_has_one_hierarchy_for_all() {
+        let mounts = "34 33 0:30 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate";
+        let layout = Layout::parse("0::/system.slice/worker.service", mounts).unwrap();
+        assert_eq!(layout.version, Version::V2);
+        assert_eq!(layout.with("pids").unwrap().own, Path::new("/sys/fs/cgroup/system.slice/worker.service"));
+    }
+
+    #[test]
+    fn no_control_groups_is_none() {
+        assert_eq!(Layout::parse("", ""), None);
+        assert_eq!(Layout::parse("0::/", "garbage - \n- -"), None);
+    }
+}

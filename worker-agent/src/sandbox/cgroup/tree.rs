@@ -1,0 +1,197 @@
+//! The worker's part of the control group tree: `<own>/trackyard-<worker>-<hash>/slot-N/job`.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::layout::{Hierarchy, Layout, Version};
+use crate::sandbox::error::Error;
+
+/// How long killed processes may take to be gone.
+const KILL_DEADLINE: Duration = Duration::from_secs(5);
+/// On version 2 a group with processes cannot have limited groups below it, so the worker itself moves into a leaf.
+const AGENT: &str = "agent";
+const JOBS: &str = "jobs";
+const V2_CONTROLLERS: &str = "+memory +pids +cpu";
+
+/// The worker's own part of each hierarchy.
+#[derive(Debug, Clone)]
+pub(crate) struct Tree {
+    pub(crate) layout: Layout,
+    pub(super) name: String,
+}
+
+impl Tree {
+    /// The tree of the worker called `name`; nothing is made yet.
+    pub(crate) fn find(name: &str) -> Result<Self, Error> {
+        let read = |path: &str| fs::read_to_string(path).map_err(Error::cgroup(format!("read {path}")));
+        let layout = Layout::parse(&read("/proc/self/cgroup")?, &read("/proc/self/mountinfo")?);
+        let layout = layout.ok_or_else(|| {
+            Error::host("no control groups are mounted", "mount cgroup2 at /sys/fs/cgroup (systemd does)")
+        })?;
+        Ok(Self { layout, name: name.to_owned() })
+    }
+
+    /// Moves this process where its jobs can have limits: on version 2 into a leaf of its own.
+    pub(crate) fn enter(&self) -> Result<(), Error> {
+        let (Version::V2, Some(hierarchy)) = (self.layout.version, self.layout.hierarchies.first()) else {
+            return Ok(());
+        };
+        let base = v2_base(&hierarchy.own);
+        let agent = base.join(AGENT);
+        make(&agent)?;
+        write(&agent.join("cgroup.procs"), "0")?;
+        write(&base.join("cgroup.subtree_control"), V2_CONTROLLERS).map_err(|error| {
+            Error::host(
+                format!("this worker's control group cannot have limited groups below it ({error})"),
+                "start the worker in a group of its own: systemd-run --scope -p Delegate=yes, or Delegate=yes in its unit",
+            )
+        })?;
+        make(&base.join(JOBS))?;
+        write(&base.join(JOBS).join("cgroup.subtree_control"), V2_CONTROLLERS)
+    }
+
+    /// The worker's folder in a hierarchy.
+    fn top(&self, hierarchy: &Hierarchy) -> PathBuf {
+        match self.layout.version {
+            Version::V1 => hierarchy.own.join(&self.name),
+            Version::V2 => v2_base(&hierarchy.own).join(JOBS).join(&self.name),
+        }
+    }
+
+    /// The folder of a slot's job in a hierarchy.
+    pub(crate) fn job(&self, hierarchy: &Hierarchy, slot: u32) -> PathBuf {
+        self.top(hierarchy).join(format!("slot-{slot}")).join("job")
+    }
+
+    /// The group of a slot's job as `runc` wants it named: relative to its own on version 1 (where each hierarchy
+    /// has another own group), from the mount's top on version 2.
+    pub(crate) fn oci_path(&self, slot: u32) -> String {
+        let relative = format!("{}/slot-{slot}/job", self.name);
+        match (self.layout.version, self.layout.hierarchies.first()) {
+            (Version::V2, Some(hierarchy)) => {
+                let job = self.job(hierarchy, slot);
+                let path = job.strip_prefix(&hierarchy.mount_point).unwrap_or(&job);
+                format!("/{}", path.display())
+            }
+            _ => relative,
+        }
+    }
+
+    /// Makes a slot's group in one hierarchy, with its parents.
+    pub(crate) fn make_job(&self, hierarchy: &Hierarchy, slot: u32) -> Result<PathBuf, Error> {
+        let job = self.job(hierarchy, slot);
+        let slot = job.parent().unwrap_or(&job);
+        for folder in [slot.parent().unwrap_or(slot), slot] {
+            make(folder)?;
+            if self.layout.version == Version::V2 {
+                write(&folder.join("cgroup.subtree_control"), V2_CONTROLLERS)?;
+            }
+        }
+        make(&job)?;
+        Ok(job)
+    }
+
+    /// Kills whatever runs in any slot and removes all groups. For the start, the end and the guard.
+    pub(crate) fn sweep(&self) -> Result<(), Error> {
+        let tops: Vec<PathBuf> = self.layout.hierarchies.iter().map(|h| self.top(h)).collect();
+        let remove =
+            |top: &PathBuf| remove_tree(top).map_err(Error::cgroup(format!("remove {}", top.display())));
+        tops.iter().filter(|top| top.exists()).try_for_each(remove)
+    }
+}
+
+/// The worker's group before it moved into its leaf.
+fn v2_base(own: &Path) -> &Path {
+    if own.ends_with(AGENT) { own.parent().unwrap_or(own) } else { own }
+}
+
+fn make(folder: &Path) -> Result<(), Error> {
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(Error::cgroup(format!("make {}", folder.display()))(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn write(file: &Path, value: &str) -> Result<(), Error> {
+    fs::write(file, value).map_err(Error::cgroup(format!("write {value} to {}", file.display())))
+}
+
+fn remove_tree(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)?.flatten() {
+        if entry.file_type()?.is_dir() {
+            remove_tree(&entry.path())?;
+        }
+    }
+    kill(folder);
+    await_empty(folder)?;
+    remove(folder)
+}
+
+/// Sends KILL to all in one group, and says to whom.
+pub(super) fn kill(folder: &Path) -> Vec<Pid> {
+    let found = processes(folder);
+    // Absent on version 1, where killing each is enough: the first process of a container takes all others along.
+    let _ = fs::write(folder.join("cgroup.kill"), "1");
+    for pid in &found {
+        let _ = kill_process(*pid, Signal::KILL);
+    }
+    found
+}
+
+/// Waits until killed processes are gone, killing those that came meanwhile.
+pub(super) fn await_empty(folder: &Path) -> io::Result<()> {
+    let deadline = Instant::now() + KILL_DEADLINE;
+    while !processes(folder).is_empty() {
+        if Instant::now() > deadline {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "killed processes do not end"));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+        kill(folder);
+    }
+    Ok(())
+}
+
+/// Removes an empty group; the kernel may hold on to it for a moment after its last process.
+pub(super) fn remove(folder: &Path) -> io::Result<()> {
+    let deadline = Instant::now() + KILL_DEADLINE;
+    loop {
+        match fs::remove_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            other => return other,
+        }
+    }
+}
+
+fn processes(folder: &Path) -> Vec<Pid> {
+    let text = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+    text.lines().filter_map(|line| line.parse().ok()).filter_map(Pid::from_raw).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_on_version_2_are_from_the_mount_and_beside_the_agent() {
+        let layout =
+            Layout::parse("0::/a/agent", "34 33 0:30 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw").unwrap();
+        let tree = Tree { layout, name: "trackyard-w".to_owned() };
+        assert_eq!(tree.oci_path(3), "/a/jobs/trackyard-w/slot-3/job");
+    }
+
+    #[test]
+    fn names_on_version_1_are_relative() {
+        let layout = Layout::parse("4:memory:/a", "34 33 0:30 / /m rw - cgroup cgroup rw,memory").unwrap();
+        let tree = Tree { layout, name: "trackyard-w".to_owned() };
+        assert_eq!(tree.oci_path(3), "trackyard-w/slot-3/job");
+        assert_eq!(tree.job(&tree.layout.hierarchies[0], 3), Path::new("/m/a/trackyard-w/slot-3/job"));
+    }
+}

@@ -1,0 +1,57 @@
+//! Ranges of user ids, one for each slot on the machine, whichever worker it belongs to.
+
+use std::fs;
+use std::path::Path;
+
+use super::error::Error;
+use super::lock::Lock;
+
+/// Ids in a range: as many as an image may use.
+pub(crate) const COUNT: u32 = 65_536;
+/// The first id: above those that systemd gives to its containers.
+const FIRST: u32 = 0x7000_0000;
+const RANGES: u32 = 4096;
+const _: () = assert!(FIRST + RANGES * COUNT <= 1 << 31, "some programs take ids for signed numbers");
+
+/// A range that no other slot of this machine has, as long as this lives.
+#[derive(Debug)]
+pub(crate) struct IdRange {
+    /// The id of the container's root.
+    pub(crate) base: u32,
+    _lock: Lock,
+}
+
+impl IdRange {
+    /// Takes the first free range; the locks are files in `folder`.
+    pub(crate) fn claim(folder: &Path) -> Result<Self, Error> {
+        let fault = |error| Error::launch(format!("lock a range of user ids in {}", folder.display()))(error);
+        fs::create_dir_all(folder).map_err(fault)?;
+        for number in 0..RANGES {
+            if let Some(lock) = Lock::take(&folder.join(number.to_string())).map_err(fault)? {
+                return Ok(Self { base: FIRST + number * COUNT, _lock: lock });
+            }
+        }
+        Err(Error::host(
+            format!("all {RANGES} ranges of user ids are taken"),
+            "run fewer slots on this machine",
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_slots_share_a_range_and_a_free_one_is_taken_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = IdRange::claim(folder.path()).unwrap();
+        let second = IdRange::claim(folder.path()).unwrap();
+        assert_eq!(second.base - first.base, COUNT);
+        let base = first.base;
+        drop(first);
+        assert_eq!(IdRange::claim(folder.path()).unwrap().base, base);
+        drop(second);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no lock is left");
+    }
+}

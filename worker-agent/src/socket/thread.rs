@@ -1,0 +1,219 @@
+//! The loop of the socket's thread.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::{self, error::TrySendError};
+use trackyard_protocol::worker::MAX_MESSAGE_BYTES;
+
+use super::outbox::Taken;
+use super::{Command, Curve, Incoming, Outbox, Peer};
+
+/// How long the last words may take to leave.
+const LINGER: Duration = Duration::from_secs(1);
+/// How long to sleep while the agent takes no message.
+const FULL_INBOX_MS: i64 = 10;
+
+pub(super) struct Thread {
+    orders: Receiver<Command>,
+    wake: Arc<OwnedFd>,
+    inbox: mpsc::Sender<Incoming>,
+    context: zmq::Context,
+    socket: Option<zmq::Socket>,
+    generation: u64,
+    outbox: Outbox,
+    /// Came, but the agent had no room for it.
+    unread: Option<Incoming>,
+}
+
+impl Thread {
+    pub(super) fn new(orders: Receiver<Command>, wake: Arc<OwnedFd>, inbox: mpsc::Sender<Incoming>) -> Self {
+        Self {
+            orders,
+            wake,
+            inbox,
+            context: zmq::Context::new(),
+            socket: None,
+            generation: 0,
+            outbox: Outbox::default(),
+            unread: None,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        while self.take_orders() && !self.inbox.is_closed() {
+            self.send();
+            self.receive();
+            self.wait();
+        }
+        self.say_last_words();
+    }
+
+    /// False once it is over.
+    fn take_orders(&mut self) -> bool {
+        loop {
+            match self.orders.try_recv() {
+                Ok(Command::Open { peer, generation }) => self.open(&peer, generation),
+                Ok(Command::Send(frames)) => self.outbox.push(frames),
+                Ok(Command::Close) => self.close(),
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return false,
+                Err(TryRecvError::Empty) => return true,
+            }
+        }
+    }
+
+    fn open(&mut self, peer: &Peer, generation: u64) {
+        self.close();
+        self.generation = generation;
+        match connect(&self.context, peer) {
+            Ok(socket) => self.socket = Some(socket),
+            Err(error) => tracing::error!(address = peer.address, %error, "cannot connect to the router"),
+        }
+    }
+
+    fn close(&mut self) {
+        self.socket = None;
+        self.outbox.clear();
+    }
+
+    fn send(&mut self) {
+        let Some(socket) = &self.socket else { return self.outbox.clear() };
+        let sent = self.outbox.flush(|message| match socket.send_multipart(message, zmq::DONTWAIT) {
+            Ok(()) => Ok(Taken::Yes),
+            Err(zmq::Error::EAGAIN | zmq::Error::EINTR) => Ok(Taken::NotNow),
+            Err(error) => Err(error),
+        });
+        if let Err(error) = sent {
+            tracing::error!(%error, "the socket to the router failed");
+            self.close();
+        }
+        if self.outbox.dropped > 0 {
+            let dropped = std::mem::take(&mut self.outbox.dropped);
+            tracing::warn!(dropped, "the router takes no messages");
+        }
+    }
+
+    fn receive(&mut self) {
+        while let Some(incoming) = self.unread.take().or_else(|| self.next()) {
+            if let Err(TrySendError::Full(incoming)) = self.inbox.try_send(incoming) {
+                self.unread = Some(incoming);
+                return;
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Incoming> {
+        let frames = self.socket.as_ref()?.recv_multipart(zmq::DONTWAIT).ok()?;
+        Some(Incoming { generation: self.generation, frames })
+    }
+
+    fn wait(&self) {
+        let mut items = vec![zmq::PollItem::from_fd(self.wake.as_raw_fd(), zmq::POLLIN)];
+        if let Some(socket) = &self.socket {
+            let mut events = zmq::PollEvents::empty();
+            events.set(zmq::POLLIN, self.unread.is_none());
+            events.set(zmq::POLLOUT, !self.outbox.is_empty());
+            if !events.is_empty() {
+                items.push(socket.as_poll_item(events));
+            }
+        }
+        let patience = if self.unread.is_some() { FULL_INBOX_MS } else { -1 };
+        // Interrupted or not: everything is looked at again.
+        let _ = zmq::poll(&mut items, patience);
+        let _ = rustix::io::read(&*self.wake, &mut [0_u8; 8]);
+    }
+
+    /// `Goodbye` and what stands before it.
+    fn say_last_words(&mut self) {
+        let until = Instant::now() + LINGER;
+        while !self.outbox.is_empty() && Instant::now() < until {
+            self.send();
+            if let Some(socket) = self.socket.as_ref().filter(|_| !self.outbox.is_empty()) {
+                let _ = socket.poll(zmq::POLLOUT, 50);
+            }
+        }
+        if let Some(socket) = &self.socket {
+            let _ = socket.set_linger(i32::try_from(LINGER.as_millis()).unwrap_or(1000));
+        }
+    }
+}
+
+fn connect(context: &zmq::Context, peer: &Peer) -> Result<zmq::Socket, zmq::Error> {
+    let socket = context.socket(zmq::DEALER)?;
+    socket.set_linger(0)?;
+    socket.set_ipv6(true)?;
+    socket.set_sndhwm(1000)?;
+    socket.set_rcvhwm(1000)?;
+    socket.set_maxmsgsize(i64::try_from(MAX_MESSAGE_BYTES).unwrap_or(i64::MAX))?;
+    socket.set_reconnect_ivl(100)?;
+    socket.set_reconnect_ivl_max(2_000)?;
+    socket.set_tcp_keepalive(1)?;
+    if let Some(Curve { server, secret, public }) = &peer.curve {
+        socket.set_curve_serverkey(server)?;
+        socket.set_curve_secretkey(secret)?;
+        socket.set_curve_publickey(public)?;
+    }
+    socket.connect(&peer.address)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Peer, start};
+
+    fn router() -> (zmq::Socket, String) {
+        let socket = zmq::Context::new().socket(zmq::ROUTER).unwrap();
+        socket.set_rcvtimeo(5_000).unwrap();
+        socket.bind("tcp://127.0.0.1:*").unwrap();
+        let address = socket.get_last_endpoint().unwrap().unwrap();
+        (socket, address)
+    }
+
+    fn receive(socket: &zmq::Socket) -> Vec<Vec<u8>> {
+        socket.recv_multipart(0).unwrap()
+    }
+
+    #[tokio::test]
+    async fn messages_go_both_ways_and_a_new_socket_is_a_new_peer() {
+        let (router, address) = router();
+        let (mut handle, mut incoming) = start().unwrap();
+        let first = handle.open(Peer { address: address.clone(), curve: None });
+        handle.send(vec![b"Hello".to_vec(), b"{}".to_vec()]);
+        let hello = receive(&router);
+        assert_eq!(hello[1..], [b"Hello".to_vec(), b"{}".to_vec()]);
+        router.send_multipart([hello[0].as_slice(), b"Heartbeat", b"{}"], 0).unwrap();
+        let message = incoming.recv().await.unwrap();
+        assert_eq!((message.generation, message.frames[0].as_slice()), (first, b"Heartbeat".as_slice()));
+        let second = handle.open(Peer { address, curve: None });
+        handle.send(vec![b"Hello".to_vec()]);
+        assert_ne!(receive(&router)[0], hello[0]);
+        assert_ne!(first, second);
+    }
+
+    #[tokio::test]
+    async fn the_last_words_arrive() {
+        let (router, address) = router();
+        let (mut handle, _incoming) = start().unwrap();
+        handle.open(Peer { address, curve: None });
+        handle.send(vec![b"Goodbye".to_vec()]);
+        drop(handle);
+        assert_eq!(receive(&router)[1], b"Goodbye");
+    }
+
+    #[tokio::test]
+    async fn a_flood_is_read_as_the_agent_reads_it_and_nothing_is_lost() {
+        let (router, address) = router();
+        let (mut handle, mut incoming) = start().unwrap();
+        handle.open(Peer { address, curve: None });
+        handle.send(vec![b"Hello".to_vec()]);
+        let peer = receive(&router).remove(0);
+        for n in 0..1000_u32 {
+            router.send_multipart([peer.as_slice(), &n.to_be_bytes()], 0).unwrap();
+        }
+        for n in 0..1000_u32 {
+            assert_eq!(incoming.recv().await.unwrap().frames[0], n.to_be_bytes());
+        }
+    }
+}

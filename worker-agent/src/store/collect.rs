@@ -1,0 +1,61 @@
+//! Removes what no deployed version and no running job needs.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use trackyard_protocol::version::Digest;
+
+use super::error::Error;
+use super::{Inner, Store, folders, record};
+
+impl Store {
+    /// Removes all images but those of `keep` and those in use, then all layers that no remaining image has. Gives
+    /// the images that it removed.
+    ///
+    /// # Errors
+    /// When something cannot be removed; what was not removed is tried again the next time.
+    pub async fn collect(&self, keep: &[Digest]) -> Result<Vec<Digest>, Error> {
+        let (inner, keep) = (Arc::clone(&self.inner), keep.iter().cloned().collect());
+        let work = tokio::task::spawn_blocking(move || {
+            let (gone, trash) = sweep(&inner, &keep)?;
+            for path in trash {
+                folders::remove(&path).map_err(Error::io(format!("removing {}", path.display())))?;
+            }
+            Ok(gone)
+        });
+        work.await.map_err(|e| Error::Io { what: "collecting".to_owned(), source: e.into() })?
+    }
+}
+
+/// Moves what is not needed out of the way. No lease is given meanwhile, and moving is quick; the removing is not.
+fn sweep(inner: &Inner, keep: &BTreeSet<Digest>) -> Result<(Vec<Digest>, Vec<PathBuf>), Error> {
+    let leases = inner.leases.freeze();
+    let mut gone = Vec::new();
+    let mut needed = BTreeSet::new();
+    for digest in record::digests(&inner.folders)? {
+        let name = folders::image(&digest);
+        let is_needed = keep.contains(&digest) || leases.holds(&name);
+        match record::read(&inner.folders, &digest).filter(|_| is_needed) {
+            Some(record) => needed.extend(record.layers),
+            None => {
+                let path = inner.folders.at(&name);
+                folders::remove(&path).map_err(Error::io(format!("removing {}", path.display())))?;
+                gone.push(digest);
+            }
+        }
+    }
+    let mut trash = Vec::new();
+    for folder in ["layers", "chained"] {
+        for name in inner.folders.names(folder)? {
+            let name = format!("{folder}/{name}");
+            if !needed.contains(&name) && !leases.holds(&name) {
+                let away = inner.folders.stage();
+                fs::rename(inner.folders.at(&name), &away).map_err(Error::io(format!("removing {name}")))?;
+                trash.push(away);
+            }
+        }
+    }
+    Ok((gone, trash))
+}

@@ -1,0 +1,110 @@
+//! Why an image is not ready.
+
+use std::io;
+use std::path::PathBuf;
+
+use trackyard_protocol::reason::Reason;
+
+use super::unpack::{self, Rejected};
+
+/// Why the store cannot be used, or an image is not ready.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Two workers may not share a folder.
+    #[error("the work folder {} is in use by {holder}: stop it, or give this worker another folder", folder.display())]
+    Locked {
+        /// The work folder.
+        folder: PathBuf,
+        /// Who holds it.
+        holder: String,
+    },
+    /// The image could not be read from where it lives.
+    #[error(transparent)]
+    Pull(#[from] trackyard_images::Error),
+    /// A layer breaks a rule.
+    #[error("layer {layer} is refused: {rejected}")]
+    Rejected {
+        /// The layer's digest.
+        layer: String,
+        /// The rule.
+        rejected: Rejected,
+    },
+    /// The image as a whole is too large.
+    #[error("the image is refused: its layers are {size} bytes, more than {limit}")]
+    ImageSize {
+        /// All layers together, as they are transferred.
+        size: u64,
+        /// The most that is taken.
+        limit: u64,
+    },
+    /// The machine failed: a full disk, too few rights, a broken file system.
+    #[error("{what} failed: {source}")]
+    Io {
+        /// The operation.
+        what: String,
+        /// The system's error.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// The reason to give a client whose job needed the image.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        use trackyard_images::Error as Pull;
+        match self {
+            Self::Pull(
+                Pull::MediaType { .. }
+                | Pull::Malformed { .. }
+                | Pull::TooLarge { .. }
+                | Pull::Platform { .. },
+            )
+            | Self::Rejected { .. }
+            | Self::ImageSize { .. } => Reason::UnpackRejected,
+            Self::Pull(_) => Reason::PullFailed,
+            Self::Locked { .. } | Self::Io { .. } => Reason::HostResources,
+        }
+    }
+
+    /// True if trying again later may help without anyone changing the image.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Pull(error) => error.is_transient(),
+            Self::Io { .. } => true,
+            Self::Locked { .. } | Self::Rejected { .. } | Self::ImageSize { .. } => false,
+        }
+    }
+
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+
+    /// An unpacker's error; [`unpack::Error::NeedsLower`] is for the caller to act on.
+    pub(crate) fn from_unpack(layer: &str, error: unpack::Error) -> Self {
+        match error {
+            unpack::Error::Rejected(rejected) => Self::Rejected { layer: layer.to_owned(), rejected },
+            unpack::Error::Io { what, source } => Self::Io { what: what.to_owned(), source },
+            unpack::Error::NeedsLower => Self::Rejected {
+                layer: layer.to_owned(),
+                rejected: Rejected::Tar("its layers below are missing"),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(Error::Rejected { layer: String::new(), rejected: Rejected::Truncated }, Reason::UnpackRejected, false)]
+    #[case(trackyard_images::Error::Throttled { place: String::new() }.into(), Reason::PullFailed, true)]
+    #[case(trackyard_images::Error::TooLarge { what: String::new(), limit: 1 }.into(), Reason::UnpackRejected, false)]
+    #[case(Error::Io { what: String::new(), source: io::ErrorKind::StorageFull.into() }, Reason::HostResources, true)]
+    fn reasons(#[case] error: Error, #[case] reason: Reason, #[case] transient: bool) {
+        assert_eq!((error.reason(), error.is_transient()), (reason, transient));
+    }
+}

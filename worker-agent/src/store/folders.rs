@@ -1,0 +1,117 @@
+//! What is where in the work folder:
+//!
+//! - `lock`: held by the worker
+//! - `layers/<diff id>`: a layer that stands on its own
+//! - `chained/<chain id>`: a layer that is only right on top of the layers below it, whose digests the chain id joins
+//! - `images/<digest>.json`: the record of a complete image
+//! - `staging/`: all that is not finished, wiped at start
+//!
+//! Folders are 0711: a user namespace must be able to pass through, and nobody needs to list them.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use trackyard_protocol::version::Digest;
+
+use super::error::Error;
+
+const MODE: u32 = 0o711;
+const STAGING: &str = "staging";
+
+/// The parts of the work folder. Layers and images go by their path below it.
+#[derive(Debug)]
+pub(crate) struct Folders {
+    root: PathBuf,
+    staged: AtomicU64,
+}
+
+/// A layer that stands on its own.
+pub(crate) fn layer(diff_id: &Digest) -> String {
+    format!("layers/{}", diff_id.hex())
+}
+
+/// A layer that is only right on top of those below it.
+pub(crate) fn chained(chain_id: &Digest) -> String {
+    format!("chained/{}", chain_id.hex())
+}
+
+/// The record of an image.
+pub(crate) fn image(digest: &Digest) -> String {
+    format!("images/{}.json", digest.hex())
+}
+
+impl Folders {
+    /// Makes the work folder itself.
+    pub(crate) fn new(workdir: &Path) -> Result<Self, Error> {
+        let root = std::path::absolute(workdir).map_err(Error::io("finding the work folder"))?;
+        if !root.is_dir() {
+            let what = format!("making the work folder {}", root.display());
+            DirBuilder::new().recursive(true).mode(MODE).create(&root).map_err(Error::io(what))?;
+        }
+        Ok(Self { root, staged: AtomicU64::new(0) })
+    }
+
+    /// Makes what is missing and wipes what was not finished.
+    pub(crate) fn make(&self) -> Result<(), Error> {
+        for name in ["layers", "chained", "images", STAGING] {
+            let path = self.at(name);
+            let result = fs::create_dir(&path).or_else(ignore(io::ErrorKind::AlreadyExists));
+            let result = result.and_then(|()| fs::set_permissions(&path, Permissions::from_mode(MODE)));
+            result.map_err(Error::io(format!("making {}", path.display())))?;
+        }
+        for left in self.names(STAGING)? {
+            remove(&self.at(STAGING).join(&left)).map_err(Error::io(format!("removing {left}")))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    /// The path of a layer, image or folder by its name.
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.at(name).is_dir()
+    }
+
+    /// A path in the staging folder that nobody else uses.
+    pub(crate) fn stage(&self) -> PathBuf {
+        let number = self.staged.fetch_add(1, Ordering::Relaxed);
+        self.root.join(STAGING).join(number.to_string())
+    }
+
+    /// What a folder holds.
+    pub(crate) fn names(&self, folder: &str) -> Result<Vec<String>, Error> {
+        let path = self.at(folder);
+        let fault = || Error::io(format!("reading {}", path.display()));
+        let names = fs::read_dir(&path).map_err(fault())?;
+        names.map(|entry| Ok(entry.map_err(fault())?.file_name().to_string_lossy().into_owned())).collect()
+    }
+
+    /// Makes renames in `folder` last.
+    pub(crate) fn sync(&self, folder: &str) -> Result<(), Error> {
+        let path = self.at(folder);
+        let synced = fs::File::open(&path).and_then(|folder| folder.sync_all());
+        synced.map_err(Error::io(format!("syncing {}", path.display())))
+    }
+}
+
+/// Removes a file or a folder with all that is in it.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => fs::remove_dir_all(path),
+        other => other,
+    }
+    .or_else(ignore(io::ErrorKind::NotFound))
+}
+
+fn ignore(kind: io::ErrorKind) -> impl Fn(io::Error) -> io::Result<()> {
+    move |error| if error.kind() == kind { Ok(()) } else { Err(error) }
+}

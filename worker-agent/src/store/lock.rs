@@ -1,0 +1,51 @@
+//! One worker per work folder: a lock that the kernel gives back however the worker ends.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use super::error::Error;
+
+/// Held until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    pub(crate) fn take(path: &Path) -> Result<Self, Error> {
+        let fault = || Error::io(format!("locking {}", path.display()));
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut file = options.open(path).map_err(fault())?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                let folder = path.parent().unwrap_or(path).to_owned();
+                return Err(Error::Locked { folder, holder: holder(&mut file) });
+            }
+            Err(errno) => return Err(fault()(errno.into())),
+        }
+        name_holder(&mut file).map_err(fault())?;
+        Ok(Self { _file: file })
+    }
+}
+
+fn name_holder(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    writeln!(file, "{}", std::process::id())
+}
+
+/// What the holder wrote, which it may be about to write.
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.take(32).read_to_string(&mut text);
+    match (read, text.trim().parse::<u32>()) {
+        (Ok(_), Ok(pid)) => format!("the worker with process id {pid}"),
+        _ => "another worker".to_owned(),
+    }
+}

@@ -1,0 +1,36 @@
+//! Layers that are only right on top of others.
+
+use super::registry::{REPOSITORY, Registry, digest, packed};
+use crate::store::Store;
+use crate::store::unpack::tests::maker::{Tar, show};
+
+#[tokio::test]
+async fn a_layer_that_asks_for_those_below_is_stored_with_its_chain() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::start().await;
+    let linked = packed(Tar::default().folder("usr").folder("usr/bin").symlink("bin", "usr/bin"));
+    let plain = packed(Tar::default().folder("bin"));
+    let tool = packed(Tar::default().file("bin/tool", "x"));
+    let app = packed(Tar::default().folder("app"));
+    let images = [
+        registry.image(&[linked.clone(), app.clone(), tool.clone()]),
+        registry.image(&[plain, app.clone(), tool.clone()]),
+        registry.image(&[linked, app.clone(), tool.clone(), packed(Tar::default().file("version", "2"))]),
+    ];
+    let store = Store::open(folder.path()).unwrap();
+    let mut shown = Vec::new();
+    let mut layers = Vec::new();
+    for image in &images {
+        let prepared = store.prepare(&registry.images, REPOSITORY, image).await.unwrap();
+        shown.push(show(&prepared.layers[2]));
+        layers.push(prepared.layers);
+    }
+    assert_eq!(shown[0], ["usr/", "usr/bin/", "usr/bin/tool: x"]);
+    assert_eq!(shown[1], ["bin/", "bin/tool: x"]);
+    assert_eq!(layers[0][1], layers[1][1], "a layer that stands on its own is shared");
+    assert_eq!(layers[0][2], layers[2][2], "the same chain is shared");
+    assert_ne!(layers[0][2], layers[1][2]);
+    // Tried on its own first, then with those below, for each chain.
+    assert_eq!(registry.asked(&digest(&tool.bytes)), 4);
+    assert_eq!(registry.asked(&digest(&app.bytes)), 1);
+}

@@ -1,0 +1,117 @@
+//! Images that are as they should be.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use futures_util::future::join_all;
+use rstest::rstest;
+
+use super::registry::{Packed, REPOSITORY, Registry, digest, gzip, packed};
+use crate::store::unpack::tests::maker::{Tar, show};
+use crate::store::{Error, Store};
+
+fn tar(name: &str, content: &str) -> Tar {
+    Tar::default().file(name, content)
+}
+
+#[tokio::test]
+async fn only_what_is_missing_is_fetched_and_a_complete_image_asks_nobody() {
+    let (folder, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+    let (base, one, two) = (packed(tar("base", "b")), packed(tar("app", "1")), packed(tar("app", "2")));
+    let first = registry.image(&[base.clone(), one]);
+    let second = registry.image(&[base.clone(), two]);
+    let store = Store::open(folder.path()).unwrap();
+    assert!(store.get(&first).is_none());
+
+    let prepared = store.prepare(&registry.images, REPOSITORY, &first).await.unwrap();
+    assert_eq!(
+        (show(&prepared.layers[0]), show(&prepared.layers[1])),
+        (vec!["base: b".into()], vec!["app: 1".into()])
+    );
+    assert_eq!(prepared.env, ["LANG=C"]);
+    store.prepare(&registry.images, REPOSITORY, &second).await.unwrap();
+    assert_eq!(registry.asked(&digest(&base.bytes)), 1);
+
+    let before = registry.asked_in_all();
+    drop(store);
+    let store = Store::open(folder.path()).unwrap();
+    let again = store.prepare(&registry.images, REPOSITORY, &first).await.unwrap();
+    assert_eq!((again.layers, again.env), (prepared.layers, prepared.env));
+    assert_eq!(registry.asked_in_all(), before);
+    let mut complete = store.complete().unwrap();
+    complete.sort();
+    let mut expected = [first, second];
+    expected.sort();
+    assert_eq!(complete, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_wanted_by_many_is_fetched_once() {
+    let (folder, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+    let base = packed(tar("base", &"b".repeat(1 << 20)));
+    let image = |n: usize| registry.image(&[base.clone(), packed(tar("app", &n.to_string()))]);
+    let digests: Vec<_> = (0..8).map(|n| image(n / 2)).collect();
+    let store = Store::open(folder.path()).unwrap();
+    let all = digests.iter().map(|digest| store.prepare(&registry.images, REPOSITORY, digest));
+    let prepared: Result<Vec<_>, Error> = join_all(all).await.into_iter().collect();
+    assert_eq!(prepared.unwrap().len(), 8);
+    assert_eq!(registry.asked(&digest(&base.bytes)), 1);
+    assert_eq!(fs::read_dir(folder.path().join("staging")).unwrap().count(), 0);
+}
+
+#[rstest]
+#[case::plain("tar", |tar: &[u8]| tar.to_vec())]
+#[case::gzip("tar+gzip", gzip)]
+#[case::gzip_members("tar+gzip", |tar: &[u8]| [gzip(&tar[..700]), gzip(&tar[700..])].concat())]
+#[case::zstd("tar+zstd", |tar: &[u8]| zstd::encode_all(tar, 19).unwrap())]
+#[case::zstd_frames("tar+zstd", |tar: &[u8]| {
+    [zstd::encode_all(&tar[..700], 3).unwrap(), zstd::encode_all(&tar[700..], 3).unwrap()].concat()
+})]
+#[tokio::test]
+async fn every_compression_is_read(#[case] media_type: &'static str, #[case] pack: fn(&[u8]) -> Vec<u8>) {
+    let (folder, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+    let tar = tar("a", "content").finish();
+    let image = registry.image(&[Packed { media_type, bytes: pack(&tar), diff_id: digest(&tar) }]);
+    let store = Store::open(folder.path()).unwrap();
+    let prepared = store.prepare(&registry.images, REPOSITORY, &image).await.unwrap();
+    assert_eq!(show(&prepared.layers[0]), ["a: content"]);
+}
+
+#[tokio::test]
+async fn a_layer_that_comes_twice_or_hides_all_below_is_mounted_right() {
+    let (folder, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+    let (a, b) = (packed(tar("a", "1")), packed(tar("b", "1")));
+    let hiding = packed(tar("c", "1").file(".wh..wh..opq", ""));
+    let twice = registry.image(&[a.clone(), b.clone(), a.clone()]);
+    let hidden = registry.image(&[a, hiding, b]);
+    let store = Store::open(folder.path()).unwrap();
+    let shown = async |digest| {
+        let prepared = store.prepare(&registry.images, REPOSITORY, digest).await.unwrap();
+        prepared.layers.iter().flat_map(|layer| show(layer)).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&twice).await, ["b: 1", "a: 1"]);
+    assert_eq!(shown(&hidden).await, ["c: 1", "b: 1"]);
+}
+
+#[test]
+fn two_workers_may_not_share_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Store::open(folder.path()).unwrap();
+    let refused = Store::open(folder.path()).unwrap_err();
+    assert!(refused.to_string().contains(&format!("process id {}", std::process::id())), "{refused}");
+    drop(first);
+    Store::open(folder.path()).unwrap();
+}
+
+#[test]
+fn a_user_namespace_can_pass_through_and_not_look_around() {
+    let folder = tempfile::tempdir().unwrap();
+    let workdir = folder.path().join("a/b");
+    let _store = Store::open(&workdir).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for name in ["", "layers", "chained", "images", "staging"] {
+        assert_eq!(mode(&workdir.join(name)), 0o711, "{name}");
+    }
+    assert_eq!(mode(&workdir.join("lock")), 0o600);
+}

@@ -1,0 +1,155 @@
+//! Owners, modes, times and extended attributes.
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::fs::{
+    AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, chownat, fchmod, fchown, fgetxattr,
+    flistxattr, fsetxattr, futimens, openat, utimensat,
+};
+use rustix::io::Errno;
+
+use super::Error;
+use super::archive::Entry;
+use super::merged::Found;
+use super::pax::Xattrs;
+use super::rejected::{Rejected, shown};
+use super::tree::{Node, failed};
+
+/// A user namespace here maps so many owners.
+const OWNERS: u64 = 1 << 16;
+const MAX_XATTR: usize = 64 << 10;
+
+/// All that is not a node's kind or content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Attributes {
+    mode: u32,
+    owner: (u32, u32),
+    pub(crate) mtime: (i64, u32),
+    xattrs: Xattrs,
+}
+
+impl Default for Attributes {
+    /// A folder that nobody describes.
+    fn default() -> Self {
+        Self { mode: 0o755, owner: (0, 0), mtime: (0, 0), xattrs: Vec::new() }
+    }
+}
+
+impl Attributes {
+    /// Those of an entry, as far as they are taken over.
+    pub(crate) fn from_entry(entry: &Entry) -> Result<Self, Rejected> {
+        let (uid, gid) = entry.owner;
+        let mapped = |id: u64| u32::try_from(id).ok().filter(|_| id < OWNERS);
+        let (Some(owner), Some(group)) = (mapped(uid), mapped(gid)) else {
+            return Err(Rejected::Owner(shown(&entry.name), uid, gid));
+        };
+        let taken = |(name, value): &&(Vec<u8>, Vec<u8>)| is_taken(name) && value.len() <= MAX_XATTR;
+        Ok(Self {
+            mode: entry.mode,
+            owner: (owner, group),
+            mtime: entry.mtime,
+            xattrs: entry.xattrs.iter().filter(taken).cloned().collect(),
+        })
+    }
+
+    /// Those of something in a lower layer, which came through [`Self::from_entry`] once.
+    pub(crate) fn of(found: &Found, name: &OsStr) -> Result<Self, Error> {
+        let fault = |errno| failed("reading a lower layer", name.as_bytes(), errno);
+        let nanos = u32::try_from(found.stat.st_mtime_nsec).unwrap_or(0);
+        let mut all = Self {
+            mode: found.stat.st_mode & 0o7777,
+            owner: (found.stat.st_uid, found.stat.st_gid),
+            mtime: (found.stat.st_mtime, nanos),
+            xattrs: Vec::new(),
+        };
+        if matches!(found.node, Node::Folder | Node::File) {
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let file = openat(&found.folder, name, flags, Mode::empty()).map_err(fault)?;
+            all.xattrs = read_xattrs(&file).map_err(fault)?;
+        }
+        Ok(all)
+    }
+
+    /// Sets all but the time. The owner comes first: changing it clears set-id bits and capabilities.
+    pub(crate) fn apply(&self, file: &OwnedFd, name: &[u8]) -> Result<(), Error> {
+        let fault = |errno| failed("setting an owner or mode", name, errno);
+        let (uid, gid) = self.owner;
+        fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(fault)?;
+        fchmod(file, Mode::from_raw_mode(self.mode)).map_err(fault)?;
+        for (key, value) in &self.xattrs {
+            match fsetxattr(file, key.as_slice(), value, XattrFlags::empty()) {
+                Ok(()) | Err(Errno::OPNOTSUPP) => {}
+                Err(Errno::IO) => return Err(fault(Errno::IO)),
+                Err(errno) => {
+                    let what = format!("its extended attribute {}: {errno}", shown(key));
+                    return Err(Rejected::Unplaceable(shown(name), what).into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets owner and time of a symlink; it has nothing else.
+    pub(crate) fn apply_symlink(&self, folder: impl AsFd, name: &OsStr) -> Result<(), Error> {
+        let fault = |errno| failed("setting the owner of a symlink", name.as_bytes(), errno);
+        let (uid, gid) = self.owner;
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        chownat(&folder, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), flags).map_err(fault)?;
+        utimensat(&folder, name, &times(self.mtime), flags).map_err(fault)
+    }
+}
+
+/// Sets the time of a file or folder.
+pub(crate) fn set_time(file: impl AsFd, mtime: (i64, u32), name: &[u8]) -> Result<(), Error> {
+    futimens(file, &times(mtime)).map_err(|e| failed("setting a time", name, e))
+}
+
+fn times((seconds, nanos): (i64, u32)) -> Timestamps {
+    let time = Timespec { tv_sec: seconds, tv_nsec: nanos.into() };
+    Timestamps { last_access: time, last_modification: time }
+}
+
+/// `user.*` and file capabilities; never overlayfs's own, by which a layer could change what is merged.
+fn is_taken(name: &[u8]) -> bool {
+    let plain = name.len() <= 255 && !name.contains(&0);
+    let user = name.starts_with(b"user.") && name.len() > 5 && !name.starts_with(b"user.overlay.");
+    plain && (user || name == b"security.capability")
+}
+
+fn read_xattrs(file: &OwnedFd) -> Result<Xattrs, Errno> {
+    let mut names = vec![0; MAX_XATTR];
+    let length = match flistxattr(file, &mut names) {
+        Err(Errno::OPNOTSUPP) => 0,
+        other => other?,
+    };
+    names.truncate(length);
+    let mut all = Vec::new();
+    for name in names.split(|b| *b == 0).filter(|name| is_taken(name)) {
+        let mut value = vec![0; MAX_XATTR];
+        let length = fgetxattr(file, name, &mut value)?;
+        value.truncate(length);
+        all.push((name.to_vec(), value));
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("user.mime", true)]
+    #[case("security.capability", true)]
+    #[case("security.selinux", false)]
+    #[case("trusted.overlay.opaque", false)]
+    #[case("trusted.overlay.redirect", false)]
+    #[case("user.overlay.opaque", false)]
+    #[case("user.", false)]
+    #[case("user.a\0b", false)]
+    fn extended_attributes(#[case] name: &str, #[case] taken: bool) {
+        assert_eq!(is_taken(name.as_bytes()), taken);
+    }
+}

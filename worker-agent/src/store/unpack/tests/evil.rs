@@ -1,0 +1,162 @@
+//! Layers that mean harm.
+
+use std::fs;
+use std::path::Path;
+
+use rstest::rstest;
+
+use super::maker::{Tar, show, unpack_into};
+use crate::store::unpack::{Error, Limits, Rejected, unpack};
+
+fn tar() -> Tar {
+    Tar::default()
+}
+
+fn word(error: Error) -> &'static str {
+    match error {
+        Error::Rejected(rejected) => rejected.into(),
+        other => panic!("{other}"),
+    }
+}
+
+/// Unpacks beside a file that must stay as it is and the only one.
+fn unpack_beside(tar: Tar, limits: &Limits) -> Result<Vec<String>, &'static str> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("outside"), "untouched").unwrap();
+    let root = folder.path().join("root");
+    let result = unpack_into(&root, tar, Some(&[]), limits);
+    let tree = show(&root);
+    fs::remove_dir_all(&root).unwrap();
+    assert_eq!(show(folder.path()), ["outside: untouched"]);
+    assert!(!Path::new("/trackyard-escaped").exists());
+    result.map(|_| tree).map_err(word)
+}
+
+#[rstest]
+#[case::absolute(tar().file("/trackyard-escaped", "x"), "absolute")]
+#[case::parent(tar().file("../outside", "x"), "parent_component")]
+#[case::hidden_parent(tar().file("a/./../../outside", "x"), "parent_component")]
+#[case::empty_name(tar().file("", "x"), "path")]
+#[case::root_file(tar().file("./.", "x"), "path")]
+#[case::nul(tar().pax(&[("path", b"a\0b")]).file("a", "x"), "path")]
+#[case::long_name(tar().pax(&[("path", &[b'x'; 300])]).file("a", "x"), "path")]
+#[case::long_path(tar().pax(&[("path", "x/".repeat(2500).as_bytes())]).file("a", "x"), "path")]
+#[case::deep(tar().pax(&[("path", "x/".repeat(200).as_bytes())]).file("a", "x"), "path")]
+#[case::link_out(tar().hardlink("a", "../outside"), "parent_component")]
+#[case::link_absolute(tar().hardlink("a", "/etc/passwd"), "absolute")]
+#[case::link_to_nothing(tar().hardlink("a", "b"), "link_target")]
+#[case::link_to_folder(tar().folder("b").hardlink("a", "b"), "link_target")]
+#[case::link_through_symlink(tar().symlink("s", "..").hardlink("a", "s/outside"), "link_target")]
+#[case::block_device(tar().entry(b'4', "sda", "", b""), "device")]
+#[case::char_device(tar().entry(b'3', "a", "", b""), "device")]
+#[case::fifo(tar().entry(b'6', "a", "", b""), "fifo")]
+#[case::sparse(tar().entry(b'S', "a", "", b""), "sparse")]
+#[case::pax_sparse(tar().pax(&[("GNU.sparse.major", b"1")]).file("a", "x"), "sparse")]
+#[case::unknown_type(tar().entry(b'Z', "a", "", b""), "entry_type")]
+#[case::owner(tar().with(b'0', "a", |h| h.set_uid(65_536)), "owner")]
+#[case::huge_owner(tar().with(b'0', "a", |h| h.set_gid(u64::from(u32::MAX))), "owner")]
+#[case::bare_whiteout(tar().folder("a").file("a/.wh.", ""), "whiteout")]
+#[case::whiteout_of_here(tar().file("a/.wh..", ""), "whiteout")]
+#[case::whiteout_of_parent(tar().file("a/.wh...", ""), "whiteout")]
+#[case::below_whiteout(tar().file("a/.wh.b/c", ""), "whiteout")]
+#[case::file_as_folder(tar().file("a", "x").file("a/b", "x"), "not_a_folder")]
+#[case::symlink_loop(tar().symlink("a", "b").symlink("b", "a").file("a/c", "x"), "unplaceable")]
+#[case::empty_symlink(tar().symlink("a", ""), "path")]
+#[case::wrong_sum(Tar(vec![b'x'; 1024]), "tar")]
+#[case::huge_size(tar().with(b'0', "a", |h| h.set_size(u64::MAX)), "size")]
+#[case::wrong_pax(tar().entry(b'x', "p", "", b"99 path=a\n").file("a", ""), "tar")]
+#[case::dangling_pax(tar().pax(&[("path", b"b")]), "truncated")]
+#[case::negative_size(tar().with(b'0', "a", |h| h.as_old_mut().size = *b"-00000000001"), "tar")]
+fn refused(#[case] tar: Tar, #[case] expected: &str) {
+    assert_eq!(unpack_beside(tar, &Limits::default()).unwrap_err(), expected);
+}
+
+#[rstest]
+#[case::through_absolute_symlink(
+    tar().symlink("esc", "/").file("esc/trackyard-escaped", "x"),
+    &["esc -> /", "trackyard-escaped: x"]
+)]
+#[case::through_parent_symlink(
+    tar().folder("d").symlink("d/esc", "../../..").file("d/esc/outside", "x"),
+    &["d/", "d/esc -> ../../..", "outside: x"]
+)]
+#[case::through_late_symlink(
+    tar().file("d/a", "1").symlink("d", "..").file("d/outside", "x"),
+    &["d -> ..", "outside: x"]
+)]
+#[case::over_symlink(
+    tar().symlink("a", "../outside").file("a", "x"),
+    &["a: x"]
+)]
+#[case::over_hardlink(
+    tar().file("a", "1").hardlink("b", "a").file("b", "2"),
+    &["a: 1", "b: 2"]
+)]
+#[case::link_to_symlink(
+    tar().symlink("a", "/etc/passwd").hardlink("b", "a"),
+    &["a -> /etc/passwd", "b -> /etc/passwd"]
+)]
+#[case::link_to_itself(tar().file("a", "1").hardlink("./a", "a"), &["a: 1"])]
+#[case::proc_symlink(
+    tar().symlink("a", "/proc/self/root").file("a/b", "x"),
+    &["a -> /proc/self/root", "proc/", "proc/self/", "proc/self/root/", "proc/self/root/b: x"]
+)]
+#[case::global_header(
+    tar().entry(b'g', "g", "", b"24 path=../../../escape\n").file("a", "x"),
+    &["a: x"]
+)]
+#[case::slash_on_a_file(tar().file("a/", "x"), &["a: x"])]
+fn contained(#[case] tar: Tar, #[case] expected: &[&str]) {
+    assert_eq!(unpack_beside(tar, &Limits::default()).unwrap(), expected);
+}
+
+#[test]
+fn no_mark_of_overlayfs_comes_from_the_archive() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    let marks: &[(&str, &[u8])] = &[
+        ("SCHILY.xattr.trusted.overlay.opaque", b"y"),
+        ("SCHILY.xattr.trusted.overlay.redirect", b"/etc"),
+        ("SCHILY.xattr.user.overlay.opaque", b"y"),
+        ("SCHILY.xattr.user.kept", b"1\n2"),
+    ];
+    unpack_into(&root, tar().pax(marks).folder("d"), Some(&[]), &Limits::default()).unwrap();
+    assert_eq!(show(&root), ["d/"]);
+    let kept = |name| super::maker::xattr(&root.join("d"), name);
+    assert_eq!(kept("trusted.overlay.redirect"), None);
+    assert_eq!(kept("user.overlay.opaque"), None);
+    assert_eq!(kept("user.kept").as_deref(), Some(&b"1\n2"[..]));
+}
+
+#[rstest]
+#[case::entries(Limits { entries: 2, ..Limits::default() }, "entries")]
+#[case::bytes(Limits { bytes: 8, ..Limits::default() }, "size")]
+#[case::names(Limits { folder_names: 60, ..Limits::default() }, "folder_names")]
+#[case::headers(Limits { header: 16, ..Limits::default() }, "tar")]
+fn bounds_hold(#[case] limits: Limits, #[case] expected: &str) {
+    let tar = tar().pax(&[("comment", b"a long comment")]).folder("a").folder("b").file("c", "123456789");
+    assert_eq!(unpack_beside(tar, &limits).unwrap_err(), expected);
+}
+
+#[test]
+fn folders_on_the_way_count_too() {
+    let limits = Limits { folder_names: 1000, ..Limits::default() };
+    let tar = tar().pax(&[("path", "x/".repeat(100).as_bytes())]).file("a", "");
+    assert_eq!(unpack_beside(tar, &limits).unwrap_err(), "folder_names");
+}
+
+#[test]
+fn every_cut_of_a_layer_is_an_error_or_ends_between_entries() {
+    let whole = tar().folder("a").pax(&[("path", b"a/b")]).file("b", "content").file("c", "d").finish();
+    for length in 0..whole.len() {
+        let folder = tempfile::tempdir().unwrap();
+        let cut = &whole[..length];
+        let result = unpack(cut, super::maker::open(folder.path()), Some(Vec::new()), &Limits::default());
+        let between = [0, 512, 2560, 3584].contains(&length) || length >= 4096;
+        match result {
+            Ok(_) => assert!(between, "{length}"),
+            Err(Error::Rejected(Rejected::Truncated)) => assert!(!between || length > 3584, "{length}"),
+            Err(other) => panic!("{length}: {other}"),
+        }
+    }
+}

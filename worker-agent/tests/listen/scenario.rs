@@ -1,0 +1,126 @@
+//! An image, submissions and a work folder.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use e2e::image::Image;
+use e2e::process::Process;
+use e2e::request::version;
+use e2e::stage::Stage;
+use e2e::wait::wait_until;
+use trackyard_protocol::channel::Channel;
+use trackyard_protocol::limits::Limits;
+use trackyard_protocol::source::{ImageSource, ImageSourceKind, InputPolicy, default_repositories};
+use trackyard_protocol::token::{JobKey, Token};
+use trackyard_protocol::worker::{Job, TrackVersion};
+
+use crate::router::Router;
+
+pub(crate) struct Scenario {
+    stage: Stage,
+    digest: String,
+    admin: u16,
+    name: String,
+}
+
+impl Scenario {
+    /// With an image that has this script.
+    pub(crate) fn new(script: &str) -> Self {
+        Self::with(&Image::tooling("test_runners", script))
+    }
+
+    /// With an image that has none.
+    pub(crate) fn without_entry() -> Self {
+        Self::with(&Image::bare())
+    }
+
+    fn with(image: &Image) -> Self {
+        e2e::binaries::require_root();
+        let stage = Stage::new();
+        let digest = stage.images().add("ruby-test-runner", &version('a'), image);
+        let admin = e2e::ports::free_port();
+        Self { stage, digest, admin, name: format!("listen-{admin}") }
+    }
+
+    pub(crate) fn listen(&self, router: &Router, flags: &[&str]) -> Process {
+        let mut command = self.command("listen", router);
+        command.args(["--slots", "2", "--admin", &format!("127.0.0.1:{}", self.admin)]).args(flags);
+        Process::spawn("trackyard-worker", &mut command, &self.stage.path("worker.log"))
+    }
+
+    pub(crate) fn configure(&self, router: &Router) -> Process {
+        let mut command = self.command("configure", router);
+        Process::spawn("trackyard-worker", &mut command, &self.stage.path("worker.log"))
+    }
+
+    fn command(&self, subcommand: &str, router: &Router) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trackyard-worker"));
+        let url = format!("{}/test_runners?topic=ruby", router.clients());
+        command.args([subcommand, &self.name, &url]).arg(self.workdir());
+        command
+    }
+
+    fn workdir(&self) -> PathBuf {
+        self.stage.path("work")
+    }
+
+    /// A submission whose job takes so many seconds and ends with this result.
+    pub(crate) fn submission(&self, seconds: &str, answer: &str) -> String {
+        self.stage.submission("1", &[("seconds", seconds), ("answer", answer)])
+    }
+
+    pub(crate) fn folder(&self) -> &str {
+        self.stage.folder().to_str().unwrap()
+    }
+
+    pub(crate) fn version(&self) -> TrackVersion {
+        let version = format!("{}@{}", version('a'), self.digest);
+        TrackVersion { track: "ruby".parse().unwrap(), version: version.parse().unwrap() }
+    }
+
+    pub(crate) fn images(&self) -> ImageSource {
+        ImageSource {
+            kind: ImageSourceKind::Layout,
+            location: self.stage.images().folder().to_str().unwrap().to_owned(),
+            repositories: default_repositories(),
+        }
+    }
+
+    pub(crate) fn inputs(&self) -> InputPolicy {
+        InputPolicy { allowed_folders: vec![self.stage.submissions()], ..InputPolicy::default() }
+    }
+
+    pub(crate) fn wait_ready(&self) {
+        wait_until(Duration::from_secs(10), "the worker is ready", || e2e::http::is_ready(self.admin));
+    }
+
+    /// Waits until a container runs.
+    pub(crate) fn wait_running(&self) {
+        wait_until(Duration::from_secs(10), "a container runs", || !e2e::leftovers::processes().is_empty());
+    }
+
+    /// Control groups of this worker that are still there.
+    pub(crate) fn cgroups(&self) -> Vec<String> {
+        let all = e2e::leftovers::cgroups().into_iter().map(|group| group.display().to_string());
+        all.filter(|group| group.contains(&self.name)).collect()
+    }
+}
+
+pub(crate) fn job(router: &Router, sequence: u64, scenario: &Scenario, input: &str) -> Job {
+    let TrackVersion { track, version } = scenario.version();
+    Job {
+        token: Token { epoch: router.epoch, sequence },
+        key: JobKey(u128::from(sequence) + 1),
+        attempt: 1,
+        id: "job".parse().unwrap(),
+        channel: Channel::TestRunners,
+        track,
+        exercise: "two-fer".parse().unwrap(),
+        version,
+        input: input.parse().unwrap(),
+        limits: Limits { wall: "10s".parse().unwrap(), memory: "64Mi".parse().unwrap(), ..Limits::default() },
+        setup_ms: 15_000,
+        total_ms: 40_000,
+    }
+}

@@ -1,0 +1,230 @@
+//! What a hostile job tries, and what it sees.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
+
+use trackyard_protocol::channel::Channel;
+use trackyard_protocol::quantity::Bytes;
+
+use crate::Scenario;
+use crate::machine::{Job, Machine, write_program};
+
+pub(crate) const ALL: &[Scenario] = &[
+    ("fork_bomb", fork_bomb),
+    ("limits_hold_in_the_kernel", limits_hold_in_the_kernel),
+    ("only_loopback", only_loopback),
+    ("root_is_read_only_and_without_rights", root_is_read_only_and_without_rights),
+    ("system_calls", system_calls),
+    ("job_folder_is_bounded", job_folder_is_bounded),
+    ("no_file_is_left_for_the_next_job", no_file_is_left_for_the_next_job),
+    ("images_own_folders_and_links_are_hidden", images_own_folders_and_links_are_hidden),
+    ("image_owners_hold_inside", image_owners_hold_inside),
+    ("environment", environment),
+    ("entry_is_found_once", entry_is_found_once),
+    ("many_layers", many_layers),
+    ("two_at_once_are_apart", two_at_once_are_apart),
+    ("usage_of_a_known_load", usage_of_a_known_load),
+];
+
+fn stdout(machine: &Machine, job: &Job) -> String {
+    let outcome = machine.run(job);
+    String::from_utf8_lossy(&outcome.stdout.bytes).into_owned()
+}
+
+fn fork_bomb(machine: &Machine) {
+    let job = Job::new("b() { b | b & }; b; sleep 10").limits(|limits| {
+        limits.wall = "1s".parse().unwrap();
+        limits.pids = 64;
+    });
+    let outcome = machine.run(&job);
+    assert!(matches!(outcome.reason.code(), 401 | 513), "{outcome:?}");
+    assert!(outcome.usage.pids_peak.is_none_or(|peak| peak <= 64), "{:?}", outcome.usage);
+}
+
+fn limits_hold_in_the_kernel(machine: &Machine) {
+    let job = Job::new("sleep 1").limits(|limits| {
+        limits.pids = 77;
+        limits.memory = Bytes(100 << 20);
+        limits.cpus = "500m".parse().unwrap();
+    });
+    let mut files: BTreeMap<String, String> = BTreeMap::new();
+    machine.run_while(&job, || async {
+        Machine::processes().await;
+        for group in Machine::groups() {
+            for entry in fs::read_dir(&group).unwrap().flatten() {
+                let text = fs::read_to_string(entry.path()).unwrap_or_default().trim().to_owned();
+                files.entry(entry.file_name().into_string().unwrap()).or_insert(text);
+            }
+        }
+    });
+    let is = |file: &str, value: &str| files.get(file).is_some_and(|text| text == value);
+    assert!(is("pids.max", "77"));
+    if files.contains_key("memory.max") {
+        assert!(
+            is("memory.max", "104857600") && is("cpu.max", "50000 100000") && is("memory.oom.group", "1")
+        );
+    } else {
+        assert!(is("memory.limit_in_bytes", "104857600") && is("memory.memsw.limit_in_bytes", "104857600"));
+        assert!(is("cpu.cfs_quota_us", "50000") && is("cpu.cfs_period_us", "100000"));
+    }
+}
+
+fn only_loopback(machine: &Machine) {
+    let text =
+        stdout(machine, &Job::new("tail -n +3 /proc/net/dev | cut -d: -f1; ip link show lo | grep -c UP"));
+    assert_eq!(text.split_whitespace().collect::<Vec<_>>(), ["lo", "1"]);
+    let script = "ping -c 1 -W 1 169.254.169.254 > /dev/null || wget -T 1 -q -O - http://169.254.169.254/ || echo unreachable";
+    assert_eq!(stdout(machine, &Job::new(script)), "unreachable\n");
+}
+
+fn root_is_read_only_and_without_rights(machine: &Machine) {
+    let script = "
+        denied() { \"$@\" 2> /dev/null && echo \"allowed: $*\"; }
+        denied touch /new
+        denied touch /opt/test-runner/new
+        denied mount -t tmpfs none /tmp
+        denied mount -o remount,rw /
+        denied unshare -U true
+        denied unshare -m true
+        denied nsenter -t 1 -m true
+        denied mknod /tmp/disk b 8 0
+        denied chroot / true
+        denied hostname other
+        denied sh -c 'echo 1 > /proc/sys/kernel/panic'
+        denied sh -c 'echo b > /proc/sysrq-trigger'
+        denied dmesg
+        denied nice -n -20 true
+        kill -9 1
+        cat /proc/kcore /proc/keys /proc/timer_list
+        grep -E '^(Cap|Seccomp:|NoNewPrivs:)' /proc/self/status
+        grep -c . /proc/self/mountinfo > /dev/null
+        cat /proc/self/cgroup | grep -c trackyard
+        ls /proc/self/fd | wc -l";
+    let text = stdout(machine, &Job::new(script));
+    assert!(!text.contains("allowed:"), "{text}");
+    let capabilities = text.lines().filter(|line| line.starts_with("Cap"));
+    assert!(
+        capabilities.clone().count() == 5
+            && capabilities.clone().all(|line| line.ends_with("\t0000000000000000"))
+    );
+    assert!(text.contains("Seccomp:\t2\n") && text.contains("NoNewPrivs:\t1\n"), "{text}");
+    // No group of the machine's is named inside; and `ls` has 0, 1, 2 and the folder it lists.
+    assert_eq!(text.lines().rev().take(2).collect::<Vec<_>>(), ["4", "0"], "{text}");
+}
+
+/// By a program of its own, since no tool of busybox makes these calls.
+fn system_calls(machine: &Machine) {
+    let layer = machine.layer("probe");
+    fs::create_dir_all(layer.join("bin")).unwrap();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sandbox_jobs/probe.c");
+    let cc =
+        Command::new("cc").args(["-static", "-o"]).arg(layer.join("bin/probe")).arg(source).status().unwrap();
+    assert!(cc.success(), "cc cannot link a static program: apt-get install gcc libc6-dev");
+    let text = stdout(machine, &Job { layer: Some(layer), ..Job::new("probe") });
+    let (allowed, denied): (Vec<&str>, Vec<&str>) =
+        text.lines().partition(|line| line.ends_with(": allowed"));
+    assert_eq!(allowed.len(), 5, "{text}");
+    let got = |word: &str| denied.iter().filter(|line| line.ends_with(word)).count();
+    assert_eq!(
+        (got(": EAFNOSUPPORT"), got(": ENOSYS"), got(": EPERM"), denied.len()),
+        (3, 2, 14, 19),
+        "{text}"
+    );
+}
+
+fn job_folder_is_bounded(machine: &Machine) {
+    let job = Job::new(
+        "head -c 3000000 /dev/zero > $2/x; echo $?; for i in 1 2 3 4 5 6; do touch $2/f$i; done; ls $2",
+    );
+    let job = job.limits(|limits| {
+        limits.job_folder = Bytes(1 << 20);
+        limits.job_inodes = 5;
+    });
+    // Five inodes: the script, x and three more.
+    assert_eq!(stdout(machine, &job), "1\nf1\nf2\nf3\njob.sh\nx\n");
+}
+
+fn no_file_is_left_for_the_next_job(machine: &Machine) {
+    machine.run(&Job::new("echo secret > $2/a; echo secret > /tmp/b; echo secret > /dev/shm/c"));
+    assert_eq!(stdout(machine, &Job::new("ls -A $2 /tmp /dev/shm | grep -E '^(a|b|c)$'; true")), "");
+}
+
+fn images_own_folders_and_links_are_hidden(machine: &Machine) {
+    let layer = machine.layer("links");
+    symlink("/proc", layer.join("tmp")).unwrap();
+    symlink("/etc", layer.join("mnt")).unwrap();
+    fs::write(layer.join("dev"), "a file").unwrap();
+    let job = Job {
+        layer: Some(layer),
+        ..Job::new("echo x > /tmp/x && ls -d /mnt/* && echo '{}' > $2/results.json")
+    };
+    let outcome = machine.run(&job);
+    assert_eq!(outcome.reason.word(), "ok", "{outcome:?}");
+    assert_eq!(outcome.stdout.bytes, b"/mnt/exercism-iteration\n");
+}
+
+fn image_owners_hold_inside(machine: &Machine) {
+    let layer = machine.layer("owners");
+    write_program(&layer.join("bin/setuid"), "#!/bin/sh\n");
+    fs::set_permissions(layer.join("bin/setuid"), fs::Permissions::from_mode(0o4755)).unwrap();
+    fs::write(layer.join("theirs"), "x").unwrap();
+    std::os::unix::fs::chown(layer.join("theirs"), Some(1000), Some(100)).unwrap();
+    let job = Job { layer: Some(layer), ..Job::new("stat -c '%u %g %a' /theirs /bin/setuid $2/job.sh") };
+    assert_eq!(stdout(machine, &job), "1000 100 644\n0 0 4755\n0 0 644\n");
+}
+
+fn environment(machine: &Machine) {
+    let env = ["LANG=C.UTF-8", "no value", "=x"].map(ToOwned::to_owned).to_vec();
+    let job = Job { env, ..Job::new("env | grep -v -E '^(PWD|SHLVL|_|OLDPWD)=' | sort") };
+    let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    assert_eq!(stdout(machine, &job), format!("HOME=/tmp\nLANG=C.UTF-8\n{path}\n"));
+}
+
+fn entry_is_found_once(machine: &Machine) {
+    let find = |layer, channel| {
+        machine.host.find_entry(&[layer], channel).unwrap().map(trackyard_worker::sandbox::Entry::script)
+    };
+    let older = machine.layer("older");
+    write_program(&older.join("opt/analyzer/bin/analyze.sh"), "#!/bin/sh\n");
+    // Found as the container would: through the image's own links, never the machine's.
+    write_program(&older.join("usr/lib/tool/run"), "#!/bin/sh\n");
+    fs::create_dir_all(older.join("opt/representer/bin")).unwrap();
+    symlink("/usr/lib/tool/run", older.join("opt/representer/bin/run.sh")).unwrap();
+    fs::create_dir_all(older.join("opt/test-runner/bin")).unwrap();
+    symlink("/bin/sh", older.join("opt/test-runner/bin/run.sh")).unwrap();
+    assert_eq!(find(older.clone(), Channel::StaticAnalyzers), Some("bin/analyze.sh"));
+    assert_eq!(find(older.clone(), Channel::Representers), Some("bin/run.sh"));
+    assert_eq!(find(older, Channel::TestRunners), None);
+    assert_eq!(find(machine.layer("empty"), Channel::TestRunners), None);
+}
+
+fn many_layers(machine: &Machine) {
+    let layers: Vec<_> = (0..120).map(|number| machine.layer(&format!("many-{number}"))).collect();
+    write_program(&layers[119].join("opt/test-runner/bin/run.sh"), "#!/bin/sh\n");
+    assert!(machine.host.find_entry(&layers, Channel::TestRunners).unwrap().is_some());
+}
+
+fn usage_of_a_known_load(machine: &Machine) {
+    let script = "timeout 1 sh -c 'while :; do :; done'; head -c 50000000 /dev/zero > /tmp/x; echo '{}' > $2/results.json";
+    let outcome = machine.run(&Job::new(script));
+    assert_eq!(outcome.reason.word(), "ok", "{outcome:?}");
+    let usage = outcome.usage;
+    let cpu = usage.cpu_user_ms + usage.cpu_sys_ms;
+    assert!((700..1300).contains(&cpu), "{usage:?}");
+    assert!((1000..2500).contains(&usage.wall_ms), "{usage:?}");
+    assert!(usage.memory_peak_bytes.is_none_or(|peak| (50_000_000..80_000_000).contains(&peak)), "{usage:?}");
+}
+
+fn two_at_once_are_apart(machine: &Machine) {
+    let script = "echo $$ > /dev/shm/x; echo '{}' > $2/results.json; sleep 5 & sleep 0.5; \
+                  grep -l sleep /proc/[0-9]*/comm | wc -l; ls /dev/shm; kill -9 -1; true";
+    let job = Job::new(script);
+    let before = std::time::Instant::now();
+    for outcome in machine.run_two(&job) {
+        assert_eq!(outcome.stdout.bytes, b"1\nx\n", "{outcome:?}");
+        assert_eq!(outcome.reason.word(), "ok", "{outcome:?}");
+    }
+    assert!(before.elapsed().as_millis() < 1000, "one after the other");
+}

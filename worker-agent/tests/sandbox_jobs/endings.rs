@@ -1,0 +1,101 @@
+//! What is left of a job whose worker, or caller, is gone.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::Scenario;
+use crate::machine::{Job, Machine};
+
+/// Makes this program a worker that runs an endless job in the folder that follows.
+pub(crate) const WORKER: &str = "worker-in=";
+
+pub(crate) const ALL: &[Scenario] = &[
+    ("a_job_ends_with_its_caller", a_job_ends_with_its_caller),
+    ("a_job_ends_with_its_worker", a_job_ends_with_its_worker),
+    ("an_earlier_workers_job_is_swept", an_earlier_workers_job_is_swept),
+    ("two_workers_may_not_share_a_folder", two_workers_may_not_share_a_folder),
+];
+
+fn a_job_ends_with_its_caller(machine: &Machine) {
+    let job = Job { caller_leaves_after: Duration::from_millis(300), ..Job::new("sleep 100") };
+    assert!(machine.run_while(&job, || async {}).is_none());
+}
+
+fn a_job_ends_with_its_worker(_: &Machine) {
+    let work = tempfile::tempdir().unwrap();
+    kill(start_worker(work.path()));
+    await_no_group();
+}
+
+fn an_earlier_workers_job_is_swept(_: &Machine) {
+    let work = tempfile::tempdir().unwrap();
+    let first = start_worker(work.path());
+    for guard in children(first.id()) {
+        kill_process(guard, Signal::KILL).unwrap();
+    }
+    kill(first);
+    let left = Machine::groups();
+    assert!(!left.is_empty(), "without a guard the job goes on");
+    // The second one says that its own job runs: in the same group, made anew.
+    kill(start_worker(work.path()));
+    await_no_group();
+}
+
+fn two_workers_may_not_share_a_folder(_: &Machine) {
+    let work = tempfile::tempdir().unwrap();
+    let first = start_worker(work.path());
+    let second = worker_command(work.path()).stderr(Stdio::piped()).output().unwrap();
+    assert!(!second.status.success());
+    let text = String::from_utf8_lossy(&second.stderr);
+    assert!(text.contains("another worker has this name and this folder"), "{text}");
+    kill(first);
+    await_no_group();
+}
+
+/// The other program: tells when its job runs, and never ends by itself.
+pub(crate) fn worker(work: &Path) {
+    let machine = Machine::enter(work);
+    machine.run_while(
+        &Job::new("sleep 100").limits(|limits| limits.wall = "100s".parse().unwrap()),
+        || async {
+            Machine::processes().await;
+            println!("running");
+        },
+    );
+}
+
+fn worker_command(work: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.arg(format!("{WORKER}{}", work.display()));
+    command
+}
+
+fn start_worker(work: &Path) -> Child {
+    let mut child = worker_command(work).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "running\n");
+    child
+}
+
+fn kill(mut worker: Child) {
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+}
+
+fn children(parent: u32) -> Vec<Pid> {
+    let text = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
+    text.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().unwrap())).collect()
+}
+
+fn await_no_group() {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !Machine::groups().is_empty() {
+        assert!(Instant::now() < deadline, "still there: {:?}", Machine::groups());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
