@@ -90,6 +90,10 @@ async fn serve(args: &Args) -> Result<(), Error> {
     let readiness = Readiness::default();
     let config = readiness.gate("config", "not read yet");
     let listener = Admin::bind(args.admin).await?;
+    tracing::info!(
+        address = listener.local_addr().ok().map(tracing::field::display),
+        "the admin port is open"
+    );
     let mut registry = Metrics::registry("router", env!("CARGO_PKG_VERSION"));
     let metrics = RouterMetrics::register(&mut registry);
     let live = Arc::new(LiveConfig::start(ConfigFile::open(&args.config, args.seed.as_deref())?)?);

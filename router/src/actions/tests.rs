@@ -149,12 +149,12 @@ fn a_draining_router_changes_nothing_and_still_tells() {
 
 #[test]
 fn a_jobs_timeout_becomes_its_wall_time() {
-    let wall = |changes: &Value| match ask_as(Role::Submitter, false, &job(changes)).decision {
+    let wall = |changes| match ask_as(Role::Submitter, false, &job(&changes)).decision {
         Decision::Job(job) => job.limits.wall.to_string(),
         other => panic!("no job but {other:?}"),
     };
-    assert_eq!(wall(&json!({})), "5s");
-    assert_eq!(wall(&json!({"execution_timeout": 10})), "10s");
+    assert_eq!(wall(json!({})), "5s");
+    assert_eq!(wall(json!({"execution_timeout": 10})), "10s");
 }
 
 #[test]
