@@ -1,5 +1,6 @@
 //! Puts the parts together: what lasts as long as the process, and what a restart of the router makes anew.
 
+mod descriptors;
 mod life;
 mod status;
 
@@ -72,6 +73,7 @@ struct Process {
 /// If it cannot start, or a part of it fails.
 pub fn run(args: &Args) -> Result<(), Error> {
     args.logs.init()?;
+    descriptors::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

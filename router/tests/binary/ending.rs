@@ -1,4 +1,6 @@
-//! How a router ends and starts again.
+//! How a router ends, starts again, and goes on after it did not run for a while.
+
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -72,4 +74,26 @@ fn workers_are_told_to_bootstrap_again() {
         _ => None,
     });
     assert_eq!(then, Then::Bootstrap);
+}
+
+#[test]
+fn a_router_that_was_paused_does_not_take_its_workers_for_lost() {
+    let router = Router::start();
+    let worker = Worker::join(&router, "ruby-1");
+    let client = dealer(&router);
+    send(&client, "runs");
+    let running = worker.job();
+    router.signal(Signal::STOP);
+    // Longer than the silence after which a worker is lost.
+    let paused = Instant::now();
+    while paused.elapsed() < Duration::from_secs(5) {
+        worker.socket.send_multipart(["Heartbeat", "{\"busy\": 1}"], 0).unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    router.signal(Signal::CONT);
+    until("the pause is noticed", || router.metric("trackyard_stalls_total") == 1.0);
+    worker.finish(&running, b"{}", b"{}");
+    let (_, done) = receive(&client);
+    assert_eq!((verdict(&done), &done["context"]["attempt"]), ((200, "ok"), &json!(1)));
+    assert_eq!(router.metric("trackyard_dispatch_events_total{event=\"worker_lost\"}"), 0.0);
 }
