@@ -2,7 +2,7 @@
 //! the S3 API is in this process; images are in a folder; all of it on loopback.
 //!
 //! Each part ends with this process, however that ends: Ctrl-C and SIGTERM let the workers drain; after a SIGKILL of
-//! this process the kernel sends each part the SIGTERM (see [`tie`]).
+//! this process the kernel sends each part the SIGTERM (see [`tie`]), and only the temporary folder stays.
 
 mod admin;
 mod child;

@@ -50,6 +50,7 @@ use attempt::Attempts;
 use job::Jobs;
 use lane::Lanes;
 use loss::Returning;
+use number::Map;
 use poison::Poison;
 use sabotage::Saboteur;
 use turn::Turn;
@@ -73,6 +74,8 @@ pub struct Dispatch {
     /// Absent until the deployed versions are known for the first time.
     deployed: Option<BTreeMap<Place, Vec<PinnedVersion>>>,
     returning: Vec<Returning>,
+    /// Connections that were asked to say hello lately.
+    asked: Map<Peer, Time>,
     next_beat: Time,
     next_silence: Time,
     saboteur: Saboteur,
@@ -108,6 +111,7 @@ impl Dispatch {
             poison: Poison::default(),
             deployed: None,
             returning: Vec::new(),
+            asked: Map::default(),
             next_beat: now + settings.heartbeat,
             next_silence: now + settings.silence,
             settings,

@@ -1,5 +1,6 @@
 //! Puts the parts together: what lasts as long as the process, and what a restart of the router makes anew.
 
+mod descriptors;
 mod life;
 mod status;
 
@@ -72,6 +73,7 @@ struct Process {
 /// If it cannot start, or a part of it fails.
 pub fn run(args: &Args) -> Result<(), Error> {
     args.logs.init()?;
+    descriptors::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -90,6 +92,10 @@ async fn serve(args: &Args) -> Result<(), Error> {
     let readiness = Readiness::default();
     let config = readiness.gate("config", "not read yet");
     let listener = Admin::bind(args.admin).await?;
+    tracing::info!(
+        address = listener.local_addr().ok().map(tracing::field::display),
+        "the admin port is open"
+    );
     let mut registry = Metrics::registry("router", env!("CARGO_PKG_VERSION"));
     let metrics = RouterMetrics::register(&mut registry);
     let live = Arc::new(LiveConfig::start(ConfigFile::open(&args.config, args.seed.as_deref())?)?);

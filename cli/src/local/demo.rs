@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use clap::Args;
 use trackyard_protocol::quantity::Bytes;
 
-use super::leftovers::Traces;
+use super::leftovers::Lookout;
 use super::platform::{Options, Platform};
 use super::session::with_platform;
 use super::up::{Home, canonical};
@@ -48,14 +48,15 @@ pub(super) async fn run(args: Demo, console: Console) -> Result<Code, CommandErr
     let cases = expected.into_iter().enumerate();
     let cases: Vec<Case> =
         cases.map(|(n, one)| Case::new(n, one, &versions, &scoped)).collect::<Result<_, _>>()?;
-    let before = Traces::before()?;
+    let workers = plan::all_workers(&scoped);
+    let lookout = Lookout::new(&workers)?;
     let home = Home::new(None)?;
     let folder = home.path();
     let options = Options {
         folder: folder.clone(),
         images,
         versions,
-        workers: plan::all_workers(&scoped),
+        workers,
         slots: args.parts.slots,
         folders: Vec::new(),
         memory: args.memory,
@@ -69,7 +70,7 @@ pub(super) async fn run(args: Demo, console: Console) -> Result<Code, CommandErr
     home.leave(console)?;
     let (mut wrong, killed) = result?;
     wrong.extend(killed.into_iter().map(|name| format!("{name} had to be killed")));
-    wrong.extend(Traces::new_since(&before).into_iter().map(|trace| format!("left behind: {trace}")));
+    wrong.extend(lookout.left().into_iter().map(|trace| format!("left behind: {trace}")));
     wrong.extend(folder.exists().then(|| format!("left behind: folder {}", folder.display())));
     Ok(verdict(&wrong, cases.len(), console))
 }

@@ -7,46 +7,61 @@ use std::path::Path;
 use rustix::process::{WaitOptions, getpid, set_child_subreaper, wait};
 
 use super::Error;
+use super::plan::WorkerPlan;
 
 /// Where workers keep locks and mount points: one folder for all workers of a machine.
 const RUN_FOLDER: &str = "/run/trackyard";
 
-/// Everything on this machine that a run could leave.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Traces(BTreeSet<String>);
+/// Looks for what a run leaves.
+#[derive(Debug)]
+pub(super) struct Lookout {
+    /// Locks and control groups of these workers begin so; other workers of this machine come and go as they like.
+    prefixes: Vec<String>,
+    before: BTreeSet<String>,
+}
 
-impl Traces {
-    /// Looks, and makes this process the parent of whatever its parts leave behind.
-    pub(super) fn before() -> Result<Self, Error> {
+impl Lookout {
+    /// Looks for the first time, and makes this process the parent of whatever its parts leave behind.
+    pub(super) fn new(workers: &[WorkerPlan]) -> Result<Self, Error> {
         set_child_subreaper(Some(getpid())).map_err(|e| Error::system("look after processes")(e.into()))?;
-        Ok(Self::now())
+        let prefixes = workers.iter().map(|plan| format!("trackyard-{}-", plan.name())).collect();
+        let first = Self { prefixes, before: BTreeSet::new() };
+        Ok(Self { before: first.traces(), ..first })
     }
 
     /// What is there now and was not before. The workers' folder is removed first, if it was not there either and
-    /// has nothing in it: no worker is left that would need it.
-    pub(super) fn new_since(before: &Self) -> Vec<String> {
+    /// has nothing in it: then no worker is left that would need it.
+    pub(super) fn left(&self) -> Vec<String> {
         reap();
-        if !before.0.contains(&format!("file {RUN_FOLDER}")) {
+        if !self.before.contains(&run_folder()) {
             remove_empty(Path::new(RUN_FOLDER), 3);
         }
-        Self::now().0.difference(&before.0).cloned().collect()
+        self.traces().difference(&self.before).cloned().collect()
     }
 
-    fn now() -> Self {
+    fn traces(&self) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         found.extend(children().into_iter().map(|process| format!("process {process}")));
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         found.extend(mounts_of(&mounts).map(|mount| format!("mount {mount}")));
-        below(Path::new("/sys/fs/cgroup"), 6, &mut |path| {
-            let name = path.file_name().map(std::ffi::OsStr::as_encoded_bytes).unwrap_or_default();
-            let ours = name.starts_with(b"trackyard") && path.is_dir();
-            found.extend(ours.then(|| format!("cgroup {}", path.display())));
-        });
         let run = Path::new(RUN_FOLDER);
-        found.extend(run.exists().then(|| format!("file {RUN_FOLDER}")));
-        below(run, 3, &mut |path| found.extend([format!("file {}", path.display())]));
-        Self(found)
+        found.extend(run.exists().then(run_folder));
+        for (kind, top, depth) in [("file", run, 3), ("cgroup", Path::new("/sys/fs/cgroup"), 8)] {
+            below(top, depth, &mut |path| {
+                found.extend(self.is_ours(path).then(|| format!("{kind} {}", path.display())));
+            });
+        }
+        found
     }
+
+    fn is_ours(&self, path: &Path) -> bool {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        self.prefixes.iter().any(|prefix| name.starts_with(prefix))
+    }
+}
+
+fn run_folder() -> String {
+    format!("file {RUN_FOLDER}")
 }
 
 /// Removes folders that hold nothing but such folders.
@@ -113,6 +128,14 @@ mod tests {
     fn mounts_of_ours_are_found() {
         let table = "1 0 8:1 / / rw - ext4 x rw\n2 1 0:9 / /run/trackyard/mnt rw - tmpfs t rw";
         assert_eq!(mounts_of(table).collect::<Vec<_>>(), ["/run/trackyard/mnt"]);
+    }
+
+    #[test]
+    fn only_what_its_own_workers_leave_counts() {
+        let workers = super::super::plan::all_workers(&[]);
+        let lookout = Lookout::new(&workers).unwrap();
+        assert!(lookout.is_ours(Path::new("/sys/fs/cgroup/memory/trackyard-test-runners-0a1b2c3d")));
+        assert!(!lookout.is_ours(Path::new("/sys/fs/cgroup/memory/trackyard-another-0a1b2c3d")));
     }
 
     #[test]

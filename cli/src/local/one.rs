@@ -91,7 +91,8 @@ fn prepare(args: &Run, home: &Home) -> Result<(Options, Job), CommandError> {
         versions,
         workers: vec![WorkerPlan { channel, track: Some(track) }],
         slots: 1,
-        folders: vec![folder],
+        // Submissions lie below an allowed folder, so it is the one above.
+        folders: vec![folder.parent().unwrap_or(&folder).to_owned()],
         memory: args.memory,
         usual_ports: false,
     };

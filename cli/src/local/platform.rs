@@ -95,9 +95,9 @@ impl Platform {
 
     /// Starts the router, then the workers, and waits until all are ready.
     pub(super) async fn bring_up(&mut self) -> Result<(), Error> {
-        let count = self.options.workers.len();
-        self.console
-            .say(&format!("local: starting the router and {count} workers, which unpack their images"));
+        let names: Vec<String> = self.options.workers.iter().map(WorkerPlan::name).collect();
+        let names = names.join(", ");
+        self.console.say(&format!("local: starting the router, then {names}, which unpack images first"));
         let router = plan::router(&self.binaries.router, &self.file("router.yml"), self.router);
         self.start(router, &[])?;
         self.wait_for("router", "/livez").await?;

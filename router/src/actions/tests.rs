@@ -78,7 +78,7 @@ fn ask(request: &Value) -> Decided {
     ask_as(Role::Administrator, false, request)
 }
 
-fn job(changes: Value) -> Value {
+fn job(changes: &Value) -> Value {
     let mut request = json!({"action": "test_solution", "id": "1", "track_slug": "ruby", "exercise_slug": "two-fer",
         "s3_uri": "s3://bucket/1", "container_version": A});
     for (field, value) in changes.as_object().unwrap() {
@@ -105,14 +105,14 @@ fn response(request: &Value) -> Value {
 #[case::no_action(json!({}), Reason::MissingFields, "action")]
 #[case::unknown(json!({"action": "dance"}), Reason::UnknownAction, "dance")]
 #[case::missing(json!({"action": "test_solution", "id": "1"}), Reason::MissingFields, "s3_uri")]
-#[case::slug(job(json!({"exercise_slug": "../x"})), Reason::BadSlug, "exercise_slug")]
-#[case::uri(job(json!({"s3_uri": "s3://b"})), Reason::BadUri, "s3://")]
-#[case::timeout(job(json!({"execution_timeout": 11})), Reason::BadTimeout, "at most 10s")]
-#[case::track(job(json!({"track_slug": "csharp"})), Reason::UnknownTrack, "no track csharp")]
-#[case::version(job(json!({"container_version": B.replace('b', "d")})), Reason::NotDeployed, A)]
-#[case::none_deployed(job(json!({"track_slug": "nim"})), Reason::NotDeployed, "none is")]
-#[case::unresolved(job(json!({"container_version": B})), Reason::StoreUnavailable, B)]
-#[case::other_channel(job(json!({"action": "represent"})), Reason::UnknownTrack, "representers")]
+#[case::slug(job(&json!({"exercise_slug": "../x"})), Reason::BadSlug, "exercise_slug")]
+#[case::uri(job(&json!({"s3_uri": "s3://b"})), Reason::BadUri, "s3://")]
+#[case::timeout(job(&json!({"execution_timeout": 11})), Reason::BadTimeout, "at most 10s")]
+#[case::track(job(&json!({"track_slug": "csharp"})), Reason::UnknownTrack, "no track csharp")]
+#[case::version(job(&json!({"container_version": B.replace('b', "d")})), Reason::NotDeployed, A)]
+#[case::none_deployed(job(&json!({"track_slug": "nim"})), Reason::NotDeployed, "none is")]
+#[case::unresolved(job(&json!({"container_version": B})), Reason::StoreUnavailable, B)]
+#[case::other_channel(job(&json!({"action": "represent"})), Reason::UnknownTrack, "representers")]
 #[case::build(json!({"action": "build_container", "channel": "test_runners", "track_slug": "ruby", "git_reference": "main"}), Reason::NoWorker, "builder")]
 #[case::unload(json!({"action": "unload_container_version", "channel": "test_runners", "track_slug": "zig", "version": A}), Reason::UnknownTrack, "zig")]
 fn what_is_refused(#[case] request: Value, #[case] reason: Reason, #[case] names: &str) {
@@ -124,7 +124,7 @@ fn what_is_refused(#[case] request: Value, #[case] reason: Reason, #[case] names
 #[test]
 fn every_refusal_of_a_job_echoes_its_id() {
     for request in
-        [job(json!({"track_slug": ".."})), job(json!({"fresh": 7})), job(json!({"action": "dance"}))]
+        [job(&json!({"track_slug": ".."})), job(&json!({"fresh": 7})), job(&json!({"action": "dance"}))]
     {
         assert_eq!(ask(&request).id.as_deref(), Some("1"));
     }
@@ -149,7 +149,7 @@ fn a_draining_router_changes_nothing_and_still_tells() {
 
 #[test]
 fn a_jobs_timeout_becomes_its_wall_time() {
-    let wall = |changes| match ask_as(Role::Submitter, false, &job(changes)).decision {
+    let wall = |changes| match ask_as(Role::Submitter, false, &job(&changes)).decision {
         Decision::Job(job) => job.limits.wall.to_string(),
         other => panic!("no job but {other:?}"),
     };

@@ -2,7 +2,9 @@
 //! an earlier start of the router.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use trackyard_protocol::limits::Limits;
 use trackyard_protocol::token::Token;
 use trackyard_protocol::worker::{Cancel, FromRouter, HeldJob, HeldState, Hello};
 
@@ -131,9 +133,9 @@ impl Dispatch {
     }
 
     /// How long an adopted attempt may still take: what its job's limits say if they are known.
-    fn adopted_life(&self, job: Option<JobNo>) -> std::time::Duration {
+    fn adopted_life(&self, job: Option<JobNo>) -> Duration {
         let work = job.and_then(|no| self.jobs.get(no)).and_then(|job| job.work.as_ref());
-        let unknown = trackyard_protocol::limits::Limits::default().wall_max.0;
+        let unknown = Limits::default().wall_max.0;
         work.map_or(self.settings.setup + unknown + self.settings.grace, |work| self.attempt_total(&work.new))
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use trackyard_protocol::channel::Channel;
+use trackyard_protocol::token::Token;
 use trackyard_protocol::worker::{FromRouter, Job as JobMessage};
 
 use super::attempt::{Attempt, State};
@@ -166,13 +167,7 @@ impl Dispatch {
     }
 }
 
-fn message(
-    work: &Work,
-    token: trackyard_protocol::token::Token,
-    attempt: u32,
-    setup: Duration,
-    total: Duration,
-) -> JobMessage {
+fn message(work: &Work, token: Token, attempt: u32, setup: Duration, total: Duration) -> JobMessage {
     let NewJob { request, version, limits, key, .. } = &*work.new;
     JobMessage {
         token,

@@ -1,11 +1,15 @@
 //! What is due: the end of the recovery, deadlines, heartbeats, silence.
 
+use strum::IntoEnumIterator;
+use trackyard_protocol::channel::Channel;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::worker::FromRouter;
 
 use super::arrival::no_worker;
-use super::number::{JobNo, LaneId, WorkerId};
+use super::lane::Track;
+use super::number::{JobNo, LaneId, TrackId, WorkerId};
 use super::turn::Turn;
+use super::words::ASK_AGAIN;
 use super::{Dispatch, Ending, Time};
 
 impl Dispatch {
@@ -24,6 +28,7 @@ impl Dispatch {
             self.beat(turn);
             self.answers.expire(self.settings.store_ttl, turn.now);
             self.poison.expire(self.settings.poison_ttl, turn.now);
+            self.asked.retain(|_, at| turn.now < *at + ASK_AGAIN);
             self.returning.retain(|returning| returning.until > turn.now);
         }
     }
@@ -37,7 +42,7 @@ impl Dispatch {
     /// Every worker that is there has said what it holds: what waited is given out, or refused.
     fn end_recovery(&mut self, turn: &mut Turn<'_>) {
         self.recovering = false;
-        for channel in <trackyard_protocol::channel::Channel as strum::IntoEnumIterator>::iter() {
+        for channel in Channel::iter() {
             self.pump(channel, turn);
         }
         self.refuse_unserved(turn);
@@ -45,9 +50,8 @@ impl Dispatch {
     }
 
     fn refuse_unserved(&mut self, turn: &mut Turn<'_>) {
-        let unserved = |(_, track): &(_, &super::lane::Track)| !self.is_servable(&track.place);
-        let lanes =
-            |(_, track): (_, &super::lane::Track)| track.waiting_lanes.iter().copied().collect::<Vec<_>>();
+        let unserved = |(_, track): &(TrackId, &Track)| !self.is_servable(&track.place);
+        let lanes = |(_, track): (TrackId, &Track)| track.waiting_lanes.iter().copied().collect::<Vec<_>>();
         let lanes: Vec<LaneId> = self.lanes.waiting_tracks().filter(unserved).flat_map(lanes).collect();
         for lane in lanes {
             let Some(ending) = self.lanes.place(lane).map(no_worker) else { continue };

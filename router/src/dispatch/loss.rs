@@ -114,7 +114,8 @@ impl Dispatch {
         let Some(job) = self.jobs.get_mut(no).filter(|job| job.live == 0 && !job.queued) else { return };
         let last_start = job.whole_until.saturating_sub(self.settings.min_start);
         job.queue_until = last_start.min(turn.now + self.settings.queue_max_wait);
-        let in_time = turn.now < job.queue_until;
+        // Somebody must still be there when it starts.
+        let in_time = turn.now < job.patience().saturating_sub(self.settings.min_start);
         let lost = job.lost > 0;
         match self.obstacle(no, in_time, lost) {
             Some(ending) => self.finish(no, ending, turn),

@@ -1,5 +1,7 @@
 //! What workers say.
 
+use std::time::Duration;
+
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::Place;
 use trackyard_protocol::token::Token;
@@ -12,16 +14,21 @@ use super::turn::Turn;
 use super::worker::Failure;
 use super::{Counter, Dispatch, Ending, Peer};
 
+/// Between two requests for the same `Hello`.
+pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// How many of those asked are remembered.
+const MOST_ASKED: usize = 10_000;
+
 impl Dispatch {
     /// Before its `Hello`, a worker is only asked for it.
     pub(crate) fn hear(&mut self, peer: Peer, message: FromWorker, turn: &mut Turn<'_>) {
         if let FromWorker::Hello(hello) = message {
+            self.asked.remove(&peer);
             return self.hello(peer, *hello, turn);
         }
         let Some(id) = self.workers.by_peer(peer) else {
             if !matches!(message, FromWorker::Goodbye) {
-                turn.count(Counter::SaidHelloPlease);
-                turn.send(peer, FromRouter::SayHello);
+                self.ask_hello(peer, turn);
             }
             return;
         };
@@ -29,6 +36,19 @@ impl Dispatch {
             worker.heard = turn.now;
         }
         self.hear_known(id, peer, message, turn);
+    }
+
+    /// Asks once for all that comes before the `Hello`, and again if none comes: each answer is a long message.
+    fn ask_hello(&mut self, peer: Peer, turn: &mut Turn<'_>) {
+        let asked = self.asked.get(&peer).is_some_and(|at| turn.now < *at + ASK_AGAIN);
+        if asked {
+            return;
+        }
+        if self.asked.len() < MOST_ASKED {
+            self.asked.insert(peer, turn.now);
+        }
+        turn.count(Counter::SaidHelloPlease);
+        turn.send(peer, FromRouter::SayHello);
     }
 
     fn hear_known(&mut self, id: WorkerId, peer: Peer, message: FromWorker, turn: &mut Turn<'_>) {

@@ -46,8 +46,8 @@ impl Checker {
         *self.seen.entry(what.to_owned()).or_default() += 1;
     }
 
-    pub(crate) fn fail(&mut self, now: Time, what: String) {
-        self.violations.push(format!("at {now:?}: {what}"));
+    pub(crate) fn fail(&mut self, now: Time, what: impl Into<String>) {
+        self.violations.push(format!("at {now:?}: {}", what.into()));
     }
 
     pub(crate) fn router_started(&mut self, now: Time) {

@@ -16,7 +16,7 @@ use super::folders;
 use super::unpack::Limits;
 
 /// Chunks in flight between network and unpacker.
-const CHUNKS: usize = 32;
+const CHUNKS: usize = 16;
 
 /// A folder aside, removed when dropped unless it was moved away.
 #[derive(Debug)]

@@ -12,18 +12,22 @@
 //! - `archive`: the tar format to entries, `pax`: its extended headers
 //! - `limits`, `rejected`: bounds and refusals
 //! - `tree`: the folder being made, `merged`: it and the layers below as one
-//! - `apply`: one entry at a time, `attributes`: owners, modes, extended attributes,
+//! - `name`: what an entry may be called
+//! - `apply`, `hardlink`, `whiteout`: one entry at a time, `attributes`: owners, modes, extended attributes,
 //!   `folders`: the times of folders
 
 mod apply;
 mod archive;
 mod attributes;
 mod folders;
+mod hardlink;
 mod limits;
 mod merged;
+mod name;
 mod pax;
 mod rejected;
 mod tree;
+mod whiteout;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -17,7 +17,7 @@ use trackyard_images::{Images, Options};
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, default_repositories};
 use trackyard_protocol::version::Digest;
 
-use crate::store::unpack::tests::maker::Tar;
+use crate::store::unpack::tests::maker::{Tar, require_root};
 
 pub(crate) const REPOSITORY: &str = "ruby-test-runner";
 const OCI: &str = "application/vnd.oci.image";
@@ -60,6 +60,7 @@ pub(crate) fn packed(tar: Tar) -> Packed {
 
 impl Registry {
     pub(crate) async fn start() -> Self {
+        require_root();
         let shelf = Arc::<Mutex<Shelf>>::default();
         let app = Router::new()
             .route("/v2/{repository}/{kind}/{digest}", get(serve))

@@ -160,3 +160,33 @@ fn every_cut_of_a_layer_is_an_error_or_ends_between_entries() {
         }
     }
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
+
+    /// Whatever is changed in a layer, it ends, and nothing lands outside.
+    #[test]
+    fn a_damaged_layer_stays_inside(changes in proptest::collection::vec((0..6000_usize, proptest::prelude::any::<u8>()), 1..8)) {
+        let tar = tar().folder("a").symlink("a/s", "../..").pax(&[("path", b"a/s/long")]).file("b", "content");
+        let mut bytes = tar.file("a/.wh.c", "").hardlink("d", "a/s/long").file("a/s/e", "x").finish();
+        for (at, byte) in changes {
+            if let Some(target) = bytes.get_mut(at) {
+                *target = byte;
+            }
+            // Only a header whose sum is right is looked at.
+            let header = at / 512 * 512;
+            if let Some(block) = bytes.get_mut(header..header + 512) {
+                let mut fixed = tar::Header::new_old();
+                fixed.as_mut_bytes().copy_from_slice(block);
+                fixed.set_cksum();
+                block.copy_from_slice(fixed.as_bytes());
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        fs::create_dir(&root).unwrap();
+        drop(unpack(bytes.as_slice(), super::maker::open(&root), Some(Vec::new()), &Limits::default()));
+        fs::remove_dir_all(&root).unwrap();
+        proptest::prop_assert!(show(folder.path()).is_empty());
+    }
+}

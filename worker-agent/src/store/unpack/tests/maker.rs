@@ -85,7 +85,16 @@ impl Tar {
 }
 
 pub(crate) fn open(path: &Path) -> OwnedFd {
+    require_root();
     File::open(path).unwrap().into()
+}
+
+/// Owners and overlayfs's marks are root's to set.
+pub(crate) fn require_root() {
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "this test needs root: run `make test`, which uses sudo for it"
+    );
 }
 
 /// Unpacks into the new folder `root`; `lowers` from the top.

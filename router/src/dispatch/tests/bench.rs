@@ -1,0 +1,195 @@
+//! A dispatcher past its recovery, with short words for what workers and clients say.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use trackyard_protocol::channel::{Channel, Topics};
+use trackyard_protocol::limits::Limits;
+use trackyard_protocol::name::{ExerciseSlug, JobId, TrackSlug, WorkerName};
+use trackyard_protocol::reason::Reason;
+use trackyard_protocol::request::{JobRequest, Place};
+use trackyard_protocol::source::{ImageSource, ImageSourceKind, InputPolicy};
+use trackyard_protocol::token::{Epoch, Incarnation, JobKey, Token};
+use trackyard_protocol::version::PinnedVersion;
+use trackyard_protocol::worker::{
+    Accepted, FromRouter, FromWorker, Hello, Job, JobResult, PROTOCOL, TrackVersion, Usage, Verdict,
+};
+
+use crate::dispatch::{
+    Action, Counter, Deployment, Dispatch, Ending, Event, NewJob, Peer, Settings, Time, Waiter,
+};
+
+pub(super) const EPOCH: Epoch = Epoch(0xe);
+
+pub(super) struct Bench {
+    pub(super) dispatch: Dispatch,
+    pub(super) now: Time,
+    pub(super) answers: BTreeMap<u64, Ending>,
+    pub(super) sent: Vec<(u64, FromRouter)>,
+    pub(super) counted: Vec<Counter>,
+    waiters: u64,
+}
+
+pub(super) fn settings() -> Settings {
+    let location = "/images".to_owned();
+    let images = ImageSource { kind: ImageSourceKind::Layout, location, repositories: BTreeMap::new() };
+    Settings::new(images, InputPolicy::default())
+}
+
+pub(super) fn place(track: &str) -> Place {
+    Place { channel: Channel::TestRunners, track: TrackSlug::new(track).unwrap() }
+}
+
+pub(super) fn version(number: u32) -> PinnedVersion {
+    format!("git-{number:040x}@sha256:{number:064x}").parse().unwrap()
+}
+
+pub(super) fn of_track(track: &str, number: u32) -> TrackVersion {
+    TrackVersion { track: TrackSlug::new(track).unwrap(), version: version(number) }
+}
+
+/// A worker's hello: it has version 0 of these tracks ready.
+pub(super) fn hello(name: &str, topics: &[&str], slots: u32, ready: &[&str]) -> Hello {
+    Hello {
+        protocol: PROTOCOL,
+        name: WorkerName::new(name).unwrap(),
+        incarnation: Incarnation(1),
+        pool: None,
+        channel: Channel::TestRunners,
+        topics: topics.iter().map(|topic| topic.parse().unwrap()).collect::<Topics>(),
+        slots,
+        versions: ready.iter().map(|track| of_track(track, 0)).collect(),
+        jobs: Vec::new(),
+        bootstrap: None,
+        draining: false,
+        release: String::new(),
+    }
+}
+
+pub(super) fn new_job(track: &str, key: u128) -> NewJob {
+    NewJob {
+        request: JobRequest {
+            id: JobId::new(format!("job-{key}")).unwrap(),
+            place: place(track),
+            exercise: ExerciseSlug::new("two-fer").unwrap(),
+            input: "s3://submissions/1".parse().unwrap(),
+            version: version(0).version,
+            execution_timeout: None,
+            deadline: None,
+            fresh: false,
+        },
+        version: version(0),
+        limits: Limits::default(),
+        key: JobKey(key),
+        bytes: 100,
+    }
+}
+
+impl Bench {
+    /// Past the recovery, with version 0 of ruby and python deployed.
+    pub(super) fn new() -> Self {
+        Self::with(settings())
+    }
+
+    pub(super) fn with(settings: Settings) -> Self {
+        let mut bench = Self::recovering(settings);
+        bench.pass(Duration::from_secs(2));
+        bench
+    }
+
+    pub(super) fn recovering(settings: Settings) -> Self {
+        let mut bench = Self {
+            dispatch: Dispatch::new(EPOCH, settings, Time::ZERO),
+            now: Time::ZERO,
+            answers: BTreeMap::new(),
+            sent: Vec::new(),
+            counted: Vec::new(),
+            waiters: 0,
+        };
+        bench.deploy(&["ruby", "python"]);
+        bench
+    }
+
+    pub(super) fn deploy(&mut self, tracks: &[&str]) {
+        let versions = tracks.iter().map(|track| (place(track), vec![version(0)])).collect();
+        self.on(Event::Deployed(Deployment(versions)));
+    }
+
+    pub(super) fn on(&mut self, event: Event) {
+        let mut actions = Vec::new();
+        self.dispatch.on(event, self.now, &mut actions);
+        for action in actions {
+            match action {
+                Action::Answer { waiter, ending } => {
+                    assert!(
+                        self.answers.insert(waiter.0, ending).is_none(),
+                        "{waiter:?} has an answer already"
+                    );
+                }
+                Action::Send { peer, message } => self.sent.push((peer.0, message)),
+                Action::Count(counter) => self.counted.push(counter),
+            }
+        }
+    }
+
+    pub(super) fn pass(&mut self, span: Duration) {
+        self.now += span;
+        self.on(Event::Tick);
+    }
+
+    pub(super) fn say(&mut self, peer: u64, message: FromWorker) {
+        self.on(Event::Worker { peer: Peer(peer), message });
+    }
+
+    pub(super) fn hello(&mut self, peer: u64, hello: Hello) {
+        self.say(peer, FromWorker::Hello(Box::new(hello)));
+    }
+
+    /// Sends a job; gives its waiter.
+    pub(super) fn ask(&mut self, job: NewJob) -> u64 {
+        self.waiters += 1;
+        self.on(Event::Job { waiter: Waiter(self.waiters), job: Box::new(job) });
+        self.waiters
+    }
+
+    pub(super) fn accept(&mut self, peer: u64, token: Token) {
+        self.say(peer, FromWorker::Accepted(Accepted { token }));
+    }
+
+    pub(super) fn end(&mut self, peer: u64, token: Token, reason: Reason) {
+        let result = JobResult {
+            token,
+            key: JobKey(0),
+            verdict: Verdict::new(reason, ""),
+            usage: Usage::default(),
+            response: b"{}".to_vec(),
+            context: b"{}".to_vec(),
+        };
+        self.say(peer, FromWorker::Result(Box::new(result)));
+    }
+
+    /// The jobs sent since the last call, with their worker's connection.
+    pub(super) fn jobs(&mut self) -> Vec<(u64, Job)> {
+        let sent = std::mem::take(&mut self.sent).into_iter();
+        sent.filter_map(|(peer, message)| match message {
+            FromRouter::Job(job) => Some((peer, *job)),
+            _ => None,
+        })
+        .collect()
+    }
+
+    /// The one job sent since the last call.
+    pub(super) fn job(&mut self) -> (u64, Job) {
+        let mut jobs = self.jobs();
+        assert_eq!(jobs.len(), 1, "{jobs:?}");
+        jobs.remove(0)
+    }
+
+    pub(super) fn was_sent(&self, peer: u64, message: &FromRouter) -> bool {
+        self.sent.iter().any(|sent| *sent == (peer, message.clone()))
+    }
+
+    pub(super) fn reason(&self, waiter: u64) -> Option<Reason> {
+        self.answers.get(&waiter).map(|ending| ending.reason)
+    }
+}

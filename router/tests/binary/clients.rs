@@ -1,0 +1,149 @@
+//! What clients send, good and bad.
+
+use serde_json::{Value, json};
+
+use crate::harness::{OTHER, Router, until};
+use crate::peers::{Worker, ask, ask_bytes, at_once, dealer, exchange, job, receive, verdict};
+
+/// Every message that ended the original, and more.
+#[test]
+fn every_malformed_message_is_answered_and_the_next_good_request_works() {
+    let router = Router::start();
+    let deep = "[".repeat(100_000);
+    let deep_field = format!("{{\"action\": {deep}");
+    let big = format!("{{\"action\": \"{}\"}}", "x".repeat(1 << 20));
+    let bodies: &[(&[u8], u64, &str)] = &[
+        (b"", 502, "not_json"),
+        (b"[]", 502, "not_json"),
+        (b"5", 502, "not_json"),
+        (b"null", 502, "not_json"),
+        (b"\"s\"", 502, "not_json"),
+        (b"{", 502, "not_json"),
+        (b"{\"action\": \"\xff\"}", 502, "not_json"),
+        (b"{\"action\": \"test_solution\", \"id\": \"\xff\"}", 502, "not_json"),
+        (b"{}", 502, "missing_fields"),
+        (b"{\"action\": 5}", 502, "bad_field"),
+        (b"{\"action\": \"dance\"}", 501, "unknown_action"),
+        (deep.as_bytes(), 502, "not_json"),
+        (deep_field.as_bytes(), 502, "not_json"),
+        (big.as_bytes(), 502, "too_large"),
+    ];
+    for (body, code, reason) in bodies {
+        let shown = String::from_utf8_lossy(&body[..body.len().min(40)]).into_owned();
+        assert_eq!(verdict(&ask_bytes(&router, body)), (*code, *reason), "{shown}");
+        assert_eq!(verdict(&ask(&router, &job("next"))), (503, "no_worker"), "after {shown}");
+    }
+}
+
+#[test]
+fn frames_of_any_kind_are_answered_and_hops_return_as_they_came() {
+    let router = Router::start();
+    let long = [b'y'; 300];
+    let many: Vec<&[u8]> = [vec![b"1".as_slice(); 12], vec![b"", b"{}"]].concat();
+    let lists: &[&[&[u8]]] = &[
+        &[b"{}"],
+        &[b""],
+        &[b"", b""],
+        &[b"", b"{}", b"{}"],
+        &[&long],
+        &[&long, b"", b"{}"],
+        &many,
+        &[b"x".as_slice(); 2000],
+    ];
+    for frames in lists {
+        let (before, answer) = exchange(&router, frames);
+        assert_eq!((before, answer["status"]["status_code"].as_u64()), (vec![vec![]], Some(502)));
+    }
+    let (before, answer) = exchange(&router, &[b"one", b"\x00two", b"", job("7").to_string().as_bytes()]);
+    assert_eq!(before, [b"one".to_vec(), b"\x00two".to_vec(), vec![]]);
+    assert_eq!(answer["context"]["id"], "7");
+}
+
+#[test]
+fn what_cannot_run_is_refused_at_once() {
+    let router = Router::start();
+    let with = |field: &str, value: Value| {
+        let mut request = job("1");
+        request[field] = value;
+        request
+    };
+    let refused = |request: &Value| at_once(|| ask(&router, request));
+    assert_eq!(verdict(&refused(&job("1"))), (503, "no_worker"));
+    let answer = refused(&with("container_version", json!(OTHER)));
+    assert_eq!(verdict(&answer), (505, "not_deployed"));
+    assert_eq!(verdict(&refused(&with("track_slug", json!("zig")))), (502, "unknown_track"));
+    assert_eq!(verdict(&refused(&with("execution_timeout", json!(61)))), (400, "bad_timeout"));
+    assert_eq!(verdict(&refused(&with("exercise_slug", json!("--help\u{0}")))), (400, "bad_slug"));
+}
+
+#[test]
+fn a_worker_gets_the_job_and_its_result_returns() {
+    let router = Router::start();
+    let worker = Worker::join(&router, "ruby-1");
+    let client = dealer(&router);
+    for id in ["1", "2", "3"] {
+        client.send_multipart([b"".to_vec(), job(id).to_string().into_bytes()], 0).unwrap();
+    }
+    for _ in 0..3 {
+        let job = worker.job();
+        let response = json!({"for": job.id}).to_string();
+        worker.finish(&job, response.as_bytes(), b"{\"exit_status\": 0}");
+        let (_, answer) = receive(&client);
+        assert_eq!(verdict(&answer), (200, "ok"));
+        assert_eq!(answer["response"]["for"], answer["context"]["id"]);
+        assert_eq!(
+            (&answer["context"]["worker"], &answer["context"]["exit_status"]),
+            (&json!("ruby-1"), &json!(0))
+        );
+        assert_eq!(answer["context"]["usage"]["wall_ms"], 7);
+    }
+    let workers = ask(&router, &json!({"action": "describe_workers"}));
+    assert_eq!(workers["response"]["workers_info"][0]["name"], "ruby-1");
+    let check = json!({"action": "deployment_check", "channel": "test_runners", "track_slug": "ruby"});
+    assert!(
+        ask(&router, &check)["response"]["status"].as_object().unwrap().values().all(|ready| *ready == true)
+    );
+}
+
+#[test]
+fn a_workers_garbage_is_counted_and_its_broken_result_is_an_error() {
+    let router = Router::start();
+    let worker = Worker::join(&router, "ruby-1");
+    let garbage: &[&[&[u8]]] = &[
+        &[b""],
+        &[b"Dance", b"{}"],
+        &[b"\xff", b"{}"],
+        &[b"Result", b"{}"],
+        &[b"Hello", b"[]"],
+        &[b"x".as_slice(); 2000],
+    ];
+    for frames in garbage {
+        worker.socket.send_multipart(*frames, 0).unwrap();
+    }
+    let named = zmq::Context::new().socket(zmq::DEALER).unwrap();
+    named.set_identity(b"i-chose-this").unwrap();
+    named.connect(&router.workers).unwrap();
+    named.send_multipart(["Heartbeat", "{}"], 0).unwrap();
+    let count = |word: &str| router.metric(&format!("trackyard_undecodable_total{{word=\"{word}\"}}"));
+    until("all of it is counted", || {
+        count("unknown_word") == 4.0
+            && count("frames") == 1.0
+            && count("json") == 1.0
+            && count("routing_id") == 1.0
+    });
+
+    let client = dealer(&router);
+    client.send_multipart([b"".to_vec(), job("1").to_string().into_bytes()], 0).unwrap();
+    worker.finish(&worker.job(), b"{} {}", b"{}");
+    assert_eq!(verdict(&receive(&client).1), (510, "internal"));
+}
+
+#[test]
+fn a_worker_learns_its_port_from_the_clients_port() {
+    let router = Router::start();
+    let request = json!({"action": "configure_worker", "channel": "test_runners", "topics": ["ruby"]});
+    let response = &ask(&router, &request)["response"];
+    let port = response["workers_port"].as_u64().unwrap();
+    assert!(router.workers.ends_with(&format!(":{port}")));
+    assert_eq!((&response["server_key"], response["desired"].as_array().unwrap().len()), (&Value::Null, 1));
+}

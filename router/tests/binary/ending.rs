@@ -1,0 +1,99 @@
+//! How a router ends, starts again, and goes on after it did not run for a while.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::harness::{Router, until};
+use crate::peers::{Worker, ask, dealer, job, receive, verdict};
+
+fn send(client: &zmq::Socket, id: &str) {
+    client.send_multipart([b"".to_vec(), job(id).to_string().into_bytes()], 0).unwrap();
+}
+
+#[test]
+fn a_router_that_is_asked_to_end_finishes_what_runs_and_refuses_the_rest() {
+    let router = Router::start();
+    let worker = Worker::join(&router, "ruby-1");
+    let client = dealer(&router);
+    send(&client, "runs");
+    let running = worker.job();
+    send(&client, "waits");
+    until("the second job waits", || router.page("/status.json").1.contains("\"waiting\":1"));
+
+    router.signal(Signal::TERM);
+    let (_, waiting) = receive(&client);
+    assert_eq!((waiting["context"]["id"].as_str(), verdict(&waiting)), (Some("waits"), (503, "draining")));
+    assert!(router.page("/readyz").1.contains("draining"));
+    send(&client, "late");
+    assert_eq!(verdict(&receive(&client).1), (503, "draining"));
+
+    worker.finish(&running, b"{}", b"{}");
+    let (_, done) = receive(&client);
+    assert_eq!((done["context"]["id"].as_str(), verdict(&done)), (Some("runs"), (200, "ok")));
+    assert!(router.wait().success());
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once_and_nobody_waits_in_vain() {
+    let router = Router::start();
+    let worker = Worker::join(&router, "ruby-1");
+    let client = dealer(&router);
+    send(&client, "runs");
+    worker.job();
+    router.signal(Signal::TERM);
+    router.logged("draining");
+    router.signal(Signal::INT);
+    assert_eq!(verdict(&receive(&client).1), (503, "draining"));
+    assert!(router.wait().success());
+}
+
+#[test]
+fn a_restart_keeps_the_ports_and_changes_the_epoch() {
+    let mut router = Router::start();
+    let (clients, workers) = (router.clients.clone(), router.workers.clone());
+    let configure = json!({"action": "configure_worker", "channel": "test_runners"});
+    let epoch = ask(&router, &configure)["response"]["epoch"].clone();
+    assert_eq!(verdict(&ask(&router, &json!({"action": "restart_router"}))), (200, "ok"));
+    router.learn_ports();
+    assert_eq!((&router.clients, &router.workers), (&clients, &workers));
+    assert_ne!(ask(&router, &configure)["response"]["epoch"], epoch);
+    router.wait_ready();
+    Worker::join(&router, "ruby-1");
+}
+
+#[test]
+fn workers_are_told_to_bootstrap_again() {
+    use trackyard_protocol::worker::{Drain, FromRouter, Then};
+    let router = Router::start();
+    let worker = Worker::join(&router, "ruby-1");
+    assert_eq!(verdict(&ask(&router, &json!({"action": "restart_workers"}))), (200, "ok"));
+    let then = worker.hear(|word| match word {
+        FromRouter::Drain(Drain { then }) => Some(then),
+        _ => None,
+    });
+    assert_eq!(then, Then::Bootstrap);
+}
+
+#[test]
+fn a_router_that_was_paused_does_not_take_its_workers_for_lost() {
+    let router = Router::start();
+    let worker = Worker::join(&router, "ruby-1");
+    let client = dealer(&router);
+    send(&client, "runs");
+    let running = worker.job();
+    router.signal(Signal::STOP);
+    // Longer than the silence after which a worker is lost.
+    let paused = Instant::now();
+    while paused.elapsed() < Duration::from_secs(5) {
+        worker.socket.send_multipart(["Heartbeat", "{\"busy\": 1}"], 0).unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    router.signal(Signal::CONT);
+    until("the pause is noticed", || router.metric("trackyard_stalls_total") == 1.0);
+    worker.finish(&running, b"{}", b"{}");
+    let (_, done) = receive(&client);
+    assert_eq!((verdict(&done), &done["context"]["attempt"]), ((200, "ok"), &json!(1)));
+    assert_eq!(router.metric("trackyard_dispatch_events_total{event=\"worker_lost\"}"), 0.0);
+}

@@ -1,0 +1,135 @@
+//! Starts the router and learns its ports from its log.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const VERSION: &str = "git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+pub(crate) const OTHER: &str = "git-bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+pub(crate) fn pinned() -> String {
+    format!("{VERSION}@sha256:{}", "a".repeat(64))
+}
+
+/// A router with one deployed version of ruby.
+pub(crate) struct Router {
+    child: Child,
+    log: Receiver<Value>,
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) clients: String,
+    pub(crate) workers: String,
+    admin: String,
+}
+
+impl Router {
+    pub(crate) fn start() -> Self {
+        Self::start_with(&format!("container_versions: {{test_runners: {{ruby: ['{}']}}}}", pinned()))
+    }
+
+    pub(crate) fn start_with(config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("router.yml"), config).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_trackyard-router"))
+            .arg(folder.path().join("router.yml"))
+            .args(["--clients", "tcp://127.0.0.1:*", "--workers", "tcp://127.0.0.1:*"])
+            .args(["--admin", "127.0.0.1:0", "--log", "debug"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = follow(child.stderr.take().unwrap());
+        let mut router =
+            Self { child, log, folder, clients: String::new(), workers: String::new(), admin: String::new() };
+        router.admin = text(&router.logged("the admin port is open"), "address");
+        router.learn_ports();
+        router.wait_ready();
+        router
+    }
+
+    /// Takes the ports from the log's next line on them.
+    pub(crate) fn learn_ports(&mut self) {
+        let serving = self.logged("serving");
+        self.clients = text(&serving, "clients");
+        self.workers = text(&serving, "workers");
+    }
+
+    pub(crate) fn wait_ready(&self) {
+        until("the router is ready", || self.page("/readyz").0 == 200);
+    }
+
+    /// The next line of the log with this message.
+    pub(crate) fn logged(&self, message: &str) -> Value {
+        let end = Instant::now() + SOON;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let line = self.log.recv_timeout(left).unwrap_or_else(|_| panic!("not logged: {message}"));
+            if line["message"] == message {
+                return line;
+            }
+        }
+    }
+
+    /// A page of the admin port: its status and body.
+    pub(crate) fn page(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.admin).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    pub(crate) fn metric(&self, start: &str) -> f64 {
+        let page = self.page("/metrics").1;
+        let line = page.lines().find(|line| line.starts_with(start));
+        line.and_then(|line| line.rsplit_once(' ')).map_or(0.0, |(_, value)| value.parse().unwrap())
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("router.yml")
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    pub(crate) fn wait(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        // One that was waited for is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn follow(stderr: impl Read + Send + 'static) -> Receiver<Value> {
+    let (sender, log) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let _ = sender.send(serde_json::from_str(&line).unwrap_or_else(|_| json!({"message": line})));
+        }
+    });
+    log
+}
+
+fn text(line: &Value, field: &str) -> String {
+    line[field].as_str().unwrap().to_owned()
+}
+
+pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + SOON;
+    while !done() {
+        assert!(Instant::now() < end, "not within {SOON:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,8 @@
+//! The binary on loopback ports, and peers with real sockets.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod changes;
+mod clients;
+mod ending;
+mod harness;
+mod peers;

@@ -1,0 +1,112 @@
+//! Clients and workers.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use trackyard_protocol::reason::Reason;
+use trackyard_protocol::worker::{FromRouter, FromWorker, Job, JobResult, Usage, Verdict};
+
+use crate::harness::{Router, SOON, VERSION, pinned};
+
+fn socket(kind: zmq::SocketType, address: &str) -> zmq::Socket {
+    let socket = zmq::Context::new().socket(kind).unwrap();
+    socket.set_linger(0).unwrap();
+    socket.set_rcvtimeo(i32::try_from(SOON.as_millis()).unwrap()).unwrap();
+    socket.connect(address).unwrap();
+    socket
+}
+
+pub(crate) fn dealer(router: &Router) -> zmq::Socket {
+    socket(zmq::DEALER, &router.clients)
+}
+
+/// One request of a REQ client.
+pub(crate) fn ask(router: &Router, request: &Value) -> Value {
+    ask_bytes(router, request.to_string().as_bytes())
+}
+
+pub(crate) fn ask_bytes(router: &Router, request: &[u8]) -> Value {
+    let client = socket(zmq::REQ, &router.clients);
+    client.send(request, 0).unwrap();
+    serde_json::from_slice(&client.recv_bytes(0).unwrap()).unwrap()
+}
+
+/// What a client's message gets, frame by frame.
+pub(crate) fn exchange(router: &Router, frames: &[&[u8]]) -> (Vec<Vec<u8>>, Value) {
+    let client = dealer(router);
+    client.send_multipart(frames, 0).unwrap();
+    receive(&client)
+}
+
+/// The next answer: the frames before the JSON, and the JSON.
+pub(crate) fn receive(client: &zmq::Socket) -> (Vec<Vec<u8>>, Value) {
+    let mut frames = client.recv_multipart(0).unwrap();
+    let body = frames.pop().unwrap();
+    (frames, serde_json::from_slice(&body).unwrap())
+}
+
+pub(crate) fn job(id: &str) -> Value {
+    json!({"action": "test_solution", "id": id, "track_slug": "ruby", "exercise_slug": "two-fer",
+        "s3_uri": "s3://submissions/1", "container_version": VERSION})
+}
+
+pub(crate) fn verdict(answer: &Value) -> (u64, &str) {
+    (answer["status"]["status_code"].as_u64().unwrap(), answer["status"]["reason"].as_str().unwrap())
+}
+
+/// A worker that does what a test says.
+pub(crate) struct Worker {
+    pub(crate) socket: zmq::Socket,
+}
+
+impl Worker {
+    /// Connects, says `Hello`, and hears `Welcome`.
+    pub(crate) fn join(router: &Router, name: &str) -> Self {
+        let worker = Self { socket: socket(zmq::DEALER, &router.workers) };
+        let hello = json!({"protocol": 1, "name": name, "incarnation": "0000000000000001", "channel": "test_runners",
+            "topics": ["ruby"], "slots": 1, "versions": [{"track": "ruby", "version": pinned()}], "jobs": []});
+        worker.socket.send_multipart([b"Hello".to_vec(), hello.to_string().into_bytes()], 0).unwrap();
+        worker.hear(|word| matches!(word, FromRouter::Welcome(_)).then_some(()));
+        worker
+    }
+
+    /// The first word that `wanted` takes; the others are let go.
+    pub(crate) fn hear<T>(&self, wanted: impl Fn(FromRouter) -> Option<T>) -> T {
+        let end = Instant::now() + SOON;
+        while Instant::now() < end {
+            let frames = self.socket.recv_multipart(0).unwrap();
+            if let Some(found) = wanted(FromRouter::decode(&frames).unwrap()) {
+                return found;
+            }
+        }
+        panic!("the word did not come");
+    }
+
+    pub(crate) fn job(&self) -> Job {
+        self.hear(|word| match word {
+            FromRouter::Job(job) => Some(*job),
+            _ => None,
+        })
+    }
+
+    /// Ends a job with `response`.
+    pub(crate) fn finish(&self, job: &Job, response: &[u8], context: &[u8]) {
+        let result = FromWorker::Result(Box::new(JobResult {
+            token: job.token,
+            key: job.key,
+            verdict: Verdict::new(Reason::Ok, ""),
+            usage: Usage { wall_ms: 7, ..Usage::default() },
+            response: response.to_vec(),
+            context: context.to_vec(),
+        }));
+        self.socket.send_multipart(result.encode(), 0).unwrap();
+    }
+}
+
+/// Fails unless an answer comes within a moment: nobody may wait for what is refused.
+pub(crate) fn at_once<T>(work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let done = work();
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    done
+}

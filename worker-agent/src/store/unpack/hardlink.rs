@@ -1,0 +1,76 @@
+//! Hard links, also to files that only a lower layer has.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::rc::Rc;
+
+use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat};
+
+use super::Error;
+use super::apply::Applier;
+use super::attributes::Attributes;
+use super::merged::read_link;
+use super::name::{clean, split};
+use super::rejected::{Rejected, shown};
+use super::tree::{Node, failed, look, put};
+
+impl Applier<'_> {
+    pub(crate) fn hardlink(&mut self, path: &Path, target: &[u8]) -> Result<(), Error> {
+        let Some((parent, name)) = split(path) else { return Ok(()) };
+        let target_path = clean(target, self.limits)?;
+        let missing = || Rejected::LinkTarget(shown(path.as_os_str().as_bytes()), shown(target));
+        let (target_parent, target_name) = split(&target_path).ok_or_else(missing)?;
+        let source = self.linkable(target_parent, target_name)?.ok_or_else(missing)?;
+        let folder = self.merged.folder(parent)?;
+        let is_same = {
+            let inode = |f: &OwnedFd, n: &OsStr| look(f, n).ok().flatten().map(|(_, s)| (s.st_dev, s.st_ino));
+            inode(&source, target_name) == inode(&folder, name)
+        };
+        if is_same {
+            return Ok(());
+        }
+        let link = || linkat(&*source, target_name, &*folder, name, AtFlags::empty());
+        let ((), replaced) = put(folder.as_fd(), name, link)?;
+        if replaced {
+            self.merged.forget();
+        }
+        Ok(())
+    }
+
+    /// The folder that holds the target of a hard link, copied up if only a lower layer has it; `None` if there is
+    /// no such file.
+    fn linkable(&mut self, parent: &Path, name: &OsStr) -> Result<Option<Rc<OwnedFd>>, Error> {
+        let folder = self.merged.folder(parent)?;
+        let fault = |errno| failed("reading a folder", name.as_bytes(), errno);
+        match look(&*folder, name).map_err(fault)? {
+            Some((Node::File | Node::Symlink, _)) => Ok(Some(folder)),
+            Some(_) => Ok(None),
+            None => Ok(self.copy_up(&folder, parent, name)?.then_some(folder)),
+        }
+    }
+
+    /// Copies a file or symlink from the layers below; false if they have none.
+    fn copy_up(&mut self, folder: &OwnedFd, parent: &Path, name: &OsStr) -> Result<bool, Error> {
+        let real = self.merged.make(parent)?.join(name);
+        let Some(found) = self.merged.lower(&real)? else { return Ok(false) };
+        let attributes = Attributes::of(&found, name)?;
+        match found.node {
+            Node::File => {
+                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let lower = openat(&found.folder, name, flags, Mode::empty())
+                    .map_err(|e| failed("reading a lower layer", name.as_bytes(), e))?;
+                self.file(folder, name, &attributes, &mut File::from(lower))?;
+                Ok(true)
+            }
+            Node::Symlink => {
+                let target = read_link(&found.folder, name)?;
+                self.symlink(folder, name, &target, &attributes)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Marks that something of the layers below is gone.
+
+use std::ffi::OsStr;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::Error;
+use super::apply::Applier;
+use super::rejected::{Rejected, shown};
+use super::tree::{Node, failed, is_opaque, look, make_opaque, make_whiteout, open_plain};
+
+const WHITEOUT: &[u8] = b".wh.";
+const OPAQUE_MARK: &[u8] = b".wh..wh..opq";
+
+/// Whether a component is a mark.
+pub(crate) fn is_mark(name: &OsStr) -> bool {
+    name.as_bytes().starts_with(WHITEOUT)
+}
+
+impl Applier<'_> {
+    /// A whiteout hides what lies below, and nothing of this layer, whichever comes first.
+    pub(crate) fn whiteout(&mut self, parent: &Path, mark: &OsStr) -> Result<(), Error> {
+        let path = parent.join(mark);
+        let fault = |errno| failed("making a whiteout", path.as_os_str().as_bytes(), errno);
+        let folder = match self.merged.folder(parent) {
+            // Where a file has replaced a folder, some builders list what was in the folder as gone.
+            Err(Error::Rejected(Rejected::NotAFolder(_))) => return Ok(()),
+            folder => folder?,
+        };
+        if mark.as_bytes() == OPAQUE_MARK {
+            return make_opaque(folder.as_fd()).map_err(fault);
+        }
+        let name = mark.as_bytes().get(WHITEOUT.len()..).unwrap_or_default();
+        if name.starts_with(WHITEOUT) {
+            // Other marks that a file system of old left behind.
+            return Ok(());
+        }
+        if matches!(name, b"" | b"." | b"..") {
+            return Err(Rejected::Whiteout(shown(path.as_os_str().as_bytes())).into());
+        }
+        let name = OsStr::from_bytes(name);
+        match look(&*folder, name).map_err(fault)? {
+            None if is_opaque(&*folder).map_err(fault)? => Ok(()),
+            None => make_whiteout(&*folder, name).map_err(fault),
+            Some((Node::Folder, _)) => {
+                let hidden = open_plain(&*folder, Path::new(name)).map_err(fault)?;
+                make_opaque(hidden.as_fd()).map_err(fault)
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}
