@@ -34,7 +34,7 @@ impl Lookout {
     pub(super) fn left(&self) -> Vec<String> {
         reap();
         if !self.before.contains(&run_folder()) {
-            remove_empty(Path::new(RUN_FOLDER), 3);
+            remove_run_folder(Path::new(RUN_FOLDER));
         }
         self.traces().difference(&self.before).cloned().collect()
     }
@@ -62,6 +62,15 @@ impl Lookout {
 
 fn run_folder() -> String {
     format!("file {RUN_FOLDER}")
+}
+
+/// Removes the workers' folder unless one lives: its lock is in `workers`, and removing its mount point would take
+/// its mounts away, whichever mount namespace they are in.
+fn remove_run_folder(folder: &Path) {
+    let workers = folder.join("workers");
+    if !workers.exists() || fs::remove_dir(&workers).is_ok() {
+        remove_empty(folder, 3);
+    }
 }
 
 /// Removes folders that hold nothing but such folders.
