@@ -68,6 +68,8 @@ struct Agent {
     /// Why the worker leaves, if not because it was asked to.
     fault: Option<Error>,
     leaving: bool,
+    /// Every version that was wanted at first is ready, or has failed for good.
+    settled: bool,
 }
 
 /// What must be there before the worker is ready. Once open they stay open, whatever becomes of the router.

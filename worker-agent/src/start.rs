@@ -1,7 +1,7 @@
 //! What is done with a command line. The process makes its namespaces before the runtime starts a thread.
 
 use std::fs::DirBuilder;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -38,7 +38,9 @@ enum Error {
 #[must_use]
 pub fn start(cli: Cli) -> ExitCode {
     if let Err(error) = cli.logs.init() {
-        return fail(&error);
+        // Nowhere to log to yet; and if standard error is closed too, the exit code has to do.
+        let _ = writeln!(io::stderr(), "trackyard-worker: {error}");
+        return ExitCode::FAILURE;
     }
     let done = match cli.command {
         Command::Listen(args) => listen(*args),
@@ -101,8 +103,6 @@ fn processors() -> u32 {
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {
-    use std::io::Write;
     tracing::error!(%error, "the worker ends");
-    let _ = writeln!(io::stderr(), "trackyard-worker: {error}");
     ExitCode::FAILURE
 }

@@ -104,8 +104,21 @@ impl Agent {
                 desired::Action::Collect(keep) => self.collect(keep),
             }
         }
+        self.tell_readiness();
+    }
+
+    fn tell_readiness(&mut self) {
+        if self.settled {
+            return;
+        }
         if self.versions.is_settled() {
-            self.gates.versions.open();
+            self.settled = true;
+            return self.gates.versions.open();
+        }
+        let first = self.versions.unsettled().next();
+        let count = self.versions.unsettled().count();
+        if let Some(TrackVersion { track, version }) = first {
+            self.gates.versions.close(format!("{count} to prepare, {track} {} among them", version.version));
         }
     }
 
@@ -134,7 +147,7 @@ impl Agent {
         self.prepare(actions);
     }
 
-    fn collect(&mut self, keep: Vec<Digest>) {
+    pub(super) fn collect(&mut self, keep: Vec<Digest>) {
         let store = self.store.clone();
         self.tasks.spawn(Purpose::Other, async move {
             match store.collect(&keep).await {

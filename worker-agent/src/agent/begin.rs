@@ -168,6 +168,7 @@ pub async fn listen(args: Listen, slots: u32, entered: Entered) -> Result<(), Er
         status,
         fault: None,
         leaving: false,
+        settled: false,
     };
     agent.run(incoming, shutdown).await
 }

@@ -20,6 +20,7 @@ pub(super) struct Running {
     cancel: CancellationToken,
     /// Why it was stopped.
     why: &'static str,
+    version: TrackVersion,
 }
 
 /// A job that left its slot.
@@ -50,7 +51,7 @@ impl Agent {
             limits,
             cancel: cancel.clone(),
         };
-        self.running.insert(token, Running { cancel, why: "cancelled" });
+        self.running.insert(token, Running { cancel, why: "cancelled", version });
         self.tasks.spawn(Purpose::Job(token, key), run(task, slot, self.canary.clone()));
     }
 
@@ -64,7 +65,12 @@ impl Agent {
     pub(super) fn job_done(&mut self, done: JobDone) {
         let JobDone { token, key, slot, finished, canary } = done;
         self.slots.push(slot);
-        let why = self.running.remove(&token).map_or("cancelled", |running| running.why);
+        let running = self.running.remove(&token);
+        if running.as_ref().is_some_and(|running| !self.ready.contains_key(&running.version)) {
+            // Its version went while it ran; the image could not be removed before.
+            self.collect(self.versions.keep());
+        }
+        let why = running.map_or("cancelled", |running| running.why);
         match finished.result {
             Some(mut result) => {
                 if let Some(error) = canary {

@@ -63,9 +63,10 @@ impl Plan {
         if self.folders.contains(path) {
             return Err(both(path));
         }
-        if self.files.insert(path.to_owned(), size).is_none() {
-            self.bytes = self.bytes.saturating_add(size);
+        if self.files.insert(path.to_owned(), size).is_some() {
+            return Err(Error::unsafe_key(path, "it is listed twice"));
         }
+        self.bytes = self.bytes.saturating_add(size);
         self.check()
     }
 
@@ -180,6 +181,7 @@ mod tests {
     #[case(&[("a", 1), ("a/b", 1)], Err(Reason::UnsafeKey))]
     #[case(&[("a/b", 1), ("a", 1)], Err(Reason::UnsafeKey))]
     #[case(&[("a/b/c", 1), ("a/b", 1)], Err(Reason::UnsafeKey))]
+    #[case(&[("a", 1), ("a", 1)], Err(Reason::UnsafeKey))]
     #[case(&[("a", 1), ("b", 1), ("c", 1), ("d", 1)], Err(Reason::InputCount))]
     #[case(&[("1/2/3/4/5/6", 1)], Err(Reason::InputCount))]
     #[case(&[("a", 101)], Err(Reason::InputSize))]

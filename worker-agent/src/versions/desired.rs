@@ -180,7 +180,9 @@ impl Versions {
         self.wanted.len()
     }
 
-    fn keep(&self) -> Vec<Digest> {
+    /// The images that are needed: of what is wanted, and of what is being prepared.
+    #[must_use]
+    pub fn keep(&self) -> Vec<Digest> {
         let busy = self.busy.iter();
         self.wanted.keys().chain(busy).filter_map(|version| version.version.digest.clone()).collect()
     }

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::worker::{
-    Ack, Acknowledge, Cancel, Drain, FromRouter, FromWorker, HeldState, Then, VersionFailed,
+    Ack, Acknowledge, Cancel, Desired, Drain, FromRouter, FromWorker, HeldState, Then, VersionFailed,
 };
 
 use router::Router;
@@ -172,4 +172,39 @@ fn configure_prepares_everything_and_says_if_it_cannot() {
     router.welcome(&scenario);
     assert_eq!(worker.wait_for_exit(EXIT).code(), Some(1));
     assert!(worker.log().contains("no_entry"), "{}", worker.log());
+}
+
+#[test]
+fn a_worker_whose_sandbox_broke_takes_itself_out() {
+    let scenario = Scenario::new(SCRIPT);
+    let mut router = Router::bind();
+    let mut worker = scenario.listen(&router, &[]);
+    router.welcome(&scenario);
+    router.ready();
+    let job = job(&router, 1, &scenario, &scenario.submission("30", "{}"));
+    router.send(&FromRouter::Job(Box::new(job.clone())));
+    router.accepted();
+    scenario.break_canary();
+    scenario.kill_container();
+    assert_eq!(router.result().verdict.known_reason(), Reason::CanaryFailed);
+    router.until(|word| matches!(word, FromWorker::Draining).then_some(()));
+    router.send(&FromRouter::Ack(Acknowledge { token: job.token, ack: Ack::Stored }));
+    router.until(|word| matches!(word, FromWorker::Goodbye).then_some(()));
+    assert_eq!(worker.wait_for_exit(EXIT).code(), Some(1));
+}
+
+#[test]
+fn the_image_of_a_version_that_is_gone_is_removed_when_its_last_job_ends() {
+    let scenario = Scenario::new(SCRIPT);
+    let mut router = Router::bind();
+    let _worker = scenario.listen(&router, &[]);
+    router.welcome(&scenario);
+    router.ready();
+    let job = job(&router, 1, &scenario, &scenario.submission("2", "{}"));
+    router.send(&FromRouter::Job(Box::new(job)));
+    router.accepted();
+    router.send(&FromRouter::Desired(Desired { versions: Vec::new() }));
+    router.until(|word| matches!(word, FromWorker::Unready(_)).then_some(()));
+    assert_eq!(router.result().verdict.known_reason(), Reason::Ok);
+    scenario.wait_without_layers();
 }

@@ -1,5 +1,7 @@
 //! An image, submissions and a work folder.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use e2e::process::Process;
 use e2e::request::version;
 use e2e::stage::Stage;
 use e2e::wait::wait_until;
+use rustix::process::{Pid, Signal, kill_process};
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, InputPolicy, default_repositories};
@@ -95,9 +98,42 @@ impl Scenario {
         wait_until(Duration::from_secs(10), "the worker is ready", || e2e::http::is_ready(self.admin));
     }
 
-    /// Waits until a container runs.
+    /// Waits until a container of this worker runs.
     pub(crate) fn wait_running(&self) {
-        wait_until(Duration::from_secs(10), "a container runs", || !e2e::leftovers::processes().is_empty());
+        wait_until(Duration::from_secs(10), "a container runs", || !self.containers().is_empty());
+    }
+
+    /// Kills the first process of each container of this worker, as somebody on this machine might.
+    pub(crate) fn kill_container(&self) {
+        self.wait_running();
+        for process in self.containers() {
+            kill_process(process, Signal::KILL).unwrap();
+        }
+    }
+
+    /// The first processes of this worker's containers: those that run the entry script, in its control group.
+    fn containers(&self) -> Vec<Pid> {
+        let is_ours = |folder: &PathBuf| {
+            let read = |name: &str| std::fs::read(folder.join(name)).unwrap_or_default();
+            let text = |name: &str| String::from_utf8_lossy(&read(name)).into_owned();
+            text("cmdline").contains("run.sh\0two-fer") && text("cgroup").contains(&self.name)
+        };
+        let processes = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+        let number = |folder: PathBuf| folder.file_name()?.to_str()?.parse().ok().and_then(Pid::from_raw);
+        processes.filter(is_ours).filter_map(number).collect()
+    }
+
+    /// The known good job cannot be run any more.
+    pub(crate) fn break_canary(&self) {
+        let program = self.workdir().join("canary/opt/test-runner/bin/run.sh");
+        assert!(program.is_file());
+        std::fs::set_permissions(program, Permissions::from_mode(0o644)).unwrap();
+    }
+
+    pub(crate) fn wait_without_layers(&self) {
+        let layers = self.workdir().join("layers");
+        let count = || std::fs::read_dir(&layers).unwrap().count();
+        wait_until(Duration::from_secs(10), "the layers are removed", || count() == 0);
     }
 
     /// Control groups of this worker that are still there.
