@@ -14,8 +14,8 @@ use clap::Args;
 use trackyard_protocol::quantity::Bytes;
 
 use super::leftovers::Lookout;
+use super::lifecycle::with_platform;
 use super::platform::{Options, Platform};
-use super::session::with_platform;
 use super::up::{Home, canonical};
 use super::{PartsArgs, layouts, plan};
 use crate::console::Console;

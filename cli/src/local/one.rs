@@ -8,9 +8,9 @@ use trackyard_protocol::quantity::Bytes;
 use trackyard_protocol::version::ContainerVersion;
 
 use super::layouts;
+use super::lifecycle::with_platform;
 use super::plan::WorkerPlan;
 use super::platform::Options;
-use super::session::with_platform;
 use super::up::{Home, canonical};
 use super::{Error, PartsArgs};
 use crate::args::{OutputArgs, PlaceArgs};

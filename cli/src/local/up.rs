@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use trackyard_protocol::quantity::Bytes;
 
+use super::lifecycle::with_platform;
 use super::platform::{Options, Platform};
-use super::session::with_platform;
 use super::{Error, PartsArgs, layouts, plan};
 use crate::console::Console;
 use crate::error::Error as CommandError;
