@@ -28,7 +28,8 @@ pub(crate) struct Checker {
     keys: BTreeMap<Token, JobKey>,
     /// Attempts that the router heard a worker accept, of jobs not ended.
     accepted: BTreeMap<JobKey, BTreeSet<Token>>,
-    cancelled: BTreeSet<Token>,
+    /// Attempts that the router wanted ended, or whose result it had.
+    over: BTreeSet<Token>,
     known: BTreeMap<Peer, Known>,
 }
 
@@ -83,7 +84,7 @@ impl Checker {
         known.heard = now;
         let key = |token: &Token| self.keys.get(token).copied().filter(|_| known.tokens.contains(token));
         match message {
-            FromWorker::Accepted(accepted) => {
+            FromWorker::Accepted(accepted) if !known.doubtful => {
                 if let Some(key) = key(&accepted.token) {
                     self.accepted.entry(key).or_default().insert(accepted.token);
                 }
@@ -97,6 +98,7 @@ impl Checker {
                 if let Some(key) = key(&result.token) {
                     self.accepted.remove(&key);
                 }
+                self.over.insert(result.token);
             }
             FromWorker::Goodbye => drop(self.known.remove(&peer)),
             _ => {}
@@ -120,7 +122,7 @@ impl Checker {
                 }
             }
             FromRouter::Cancel(cancel) => {
-                self.cancelled.insert(cancel.token);
+                self.over.insert(cancel.token);
                 if let Some(key) = self.keys.get(&cancel.token)
                     && let Some(accepted) = self.accepted.get_mut(key)
                 {
@@ -152,12 +154,12 @@ impl Checker {
         }
     }
 
-    /// The attempt of a job that the router knows a worker to hold, unless it wanted it ended.
+    /// The attempt of a job that the router knows a worker to hold, unless it is over for the router.
     fn runs_there(&self, now: Time, worker: &Worker, key: JobKey) -> Option<Token> {
         let known = self.known.get(&worker.peer?)?;
         let in_touch = !known.doubtful && now < known.heard + IN_TOUCH && !self.fresh.contains(&key);
         let mut held = worker.held.iter().filter(|(token, held)| {
-            held.key == key && known.tokens.contains(token) && !self.cancelled.contains(token)
+            held.key == key && known.tokens.contains(token) && !self.over.contains(token)
         });
         held.find(|_| in_touch).map(|(token, _)| *token)
     }

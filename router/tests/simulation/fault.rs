@@ -72,10 +72,14 @@ impl World {
             }
             Fault::RestartWorkers => self.router_event(Event::RestartWorkers),
             Fault::Unload => self.unload(),
-            Fault::SecondHello if self.workers[index].peer.is_some() => self.say_hello(index),
-            Fault::Forgery => self.forge(index),
+            Fault::SecondHello if self.speaks(index) => self.say_hello(index),
+            Fault::Forgery if self.speaks(index) => self.forge(index),
             _ => {}
         }
+    }
+
+    fn speaks(&self, index: usize) -> bool {
+        self.workers[index].peer.is_some() && self.now >= self.workers[index].frozen_until
     }
 
     fn generic_workers_die(&mut self) {
