@@ -86,12 +86,16 @@ fn a_router_that_was_paused_does_not_take_its_workers_for_lost() {
     router.signal(Signal::STOP);
     // Longer than the silence after which a worker is lost.
     let paused = Instant::now();
+    let beat = || worker.socket.send_multipart(["Heartbeat", "{\"busy\": 1}"], 0).unwrap();
     while paused.elapsed() < Duration::from_secs(5) {
-        worker.socket.send_multipart(["Heartbeat", "{\"busy\": 1}"], 0).unwrap();
+        beat();
         std::thread::sleep(Duration::from_millis(500));
     }
     router.signal(Signal::CONT);
-    until("the pause is noticed", || router.metric("trackyard_stalls_total") == 1.0);
+    until("the pause is noticed", || {
+        beat();
+        router.metric("trackyard_stalls_total") == 1.0
+    });
     worker.finish(&running, b"{}", b"{}");
     let (_, done) = receive(&client);
     assert_eq!((verdict(&done), &done["context"]["attempt"]), ((200, "ok"), &json!(1)));

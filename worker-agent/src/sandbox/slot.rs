@@ -67,6 +67,13 @@ impl Slot {
         Self(Arc::new(Place { host, number, folder, ids, user_namespace, busy: Arc::default() }))
     }
 
+    /// The machine's user ids that belong to this slot alone: what runs as one of them is its job.
+    #[must_use]
+    pub fn owners(&self) -> std::ops::Range<u32> {
+        let base = self.0.ids.base;
+        base..base.saturating_add(super::ids::COUNT)
+    }
+
     /// Makes a job's file systems and control group. What was made goes away when the returned value does.
     ///
     /// # Errors

@@ -33,8 +33,8 @@ pub(crate) struct Job {
     pub(crate) limits: Limits,
     pub(crate) channel: Channel,
     pub(crate) cpu_time: Option<Duration>,
-    /// A layer over the busybox image.
-    pub(crate) layer: Option<PathBuf>,
+    /// Layers over the busybox image.
+    pub(crate) layers: Vec<PathBuf>,
     pub(crate) env: Vec<String>,
     pub(crate) cancel: CancellationToken,
     pub(crate) caller_leaves_after: Duration,
@@ -49,7 +49,7 @@ impl Job {
             limits,
             channel: Channel::TestRunners,
             cpu_time: None,
-            layer: None,
+            layers: Vec::new(),
             env: Vec::new(),
             cancel: CancellationToken::new(),
             caller_leaves_after: Duration::from_secs(60),
@@ -124,7 +124,7 @@ impl Machine {
     }
 
     fn rootfs(&self, job: &Job) -> Rootfs {
-        let layers = std::iter::once(self.base.clone()).chain(job.layer.clone()).collect();
+        let layers = std::iter::once(self.base.clone()).chain(job.layers.iter().cloned()).collect();
         Rootfs { layers, env: job.env.clone() }
     }
 
@@ -167,7 +167,24 @@ impl Machine {
         assert_eq!(slots, Vec::<&str>::new(), "mounts of a job are left");
         let state = fs::read_dir("/run/trackyard/mnt/runc").map_or(0, Iterator::count);
         assert_eq!(state, 0, "state of runc is left");
-        assert_eq!(processes_below_a_container(), Vec::<String>::new(), "processes of a job are left");
+        assert_eq!(self.processes_of_jobs(), Vec::<String>::new(), "processes of a job are left");
+    }
+
+    /// The names of what runs as a user of this machine's slots.
+    fn processes_of_jobs(&self) -> Vec<String> {
+        let owners: Vec<_> = self.slots.borrow().iter().map(Slot::owners).collect();
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let status = fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+            let field =
+                |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("").trim();
+            let uid = field("Uid:").split_whitespace().next().and_then(|uid| uid.parse::<u32>().ok());
+            let of_a_job = uid.is_some_and(|uid| owners.iter().any(|owners| owners.contains(&uid)));
+            if of_a_job && field("State:") != "Z (zombie)" {
+                found.push(field("Name:").to_owned());
+            }
+        }
+        found
     }
 
     pub(crate) fn assert_next_job_is_ok(&self) {
@@ -212,19 +229,4 @@ fn find_groups(folder: &Path, found: &mut Vec<PathBuf>) {
             }
         }
     }
-}
-
-/// Processes whose user is of a slot's range.
-fn processes_below_a_container() -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let status = fs::read_to_string(entry.path().join("status")).unwrap_or_default();
-        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("").trim();
-        let uid = field("Uid:").split_whitespace().next().and_then(|uid| uid.parse::<u32>().ok());
-        if uid.is_some_and(|uid| (0x7000_0000..0x8000_0000).contains(&uid)) && field("State:") != "Z (zombie)"
-        {
-            found.push(field("Name:").to_owned());
-        }
-    }
-    found
 }

@@ -142,7 +142,7 @@ fn exit_code(machine: &Machine) {
 fn exit_code_127_without_interpreter(machine: &Machine) {
     let layer = machine.layer("no-interpreter");
     write_program(&layer.join("opt/test-runner/bin/run.sh"), "#!/bin/bash\necho never\n");
-    let outcome = machine.run(&Job { layer: Some(layer), ..Job::new("") });
+    let outcome = machine.run(&Job { layers: vec![layer], ..Job::new("") });
     expect(&outcome, 513, "exit_code");
     assert_eq!(outcome.exit_status, Some(127), "{outcome:?}");
 }
@@ -151,7 +151,7 @@ fn exit_code_126_without_permission(machine: &Machine) {
     let layer = machine.layer("no-permission");
     fs::create_dir_all(layer.join("opt/test-runner/bin")).unwrap();
     fs::write(layer.join("opt/test-runner/bin/run.sh"), "#!/bin/sh\n").unwrap();
-    let outcome = machine.run(&Job { layer: Some(layer), ..Job::new("") });
+    let outcome = machine.run(&Job { layers: vec![layer], ..Job::new("") });
     expect(&outcome, 513, "exit_code");
     assert_eq!(outcome.exit_status, Some(126), "{outcome:?}");
 }
@@ -181,7 +181,7 @@ fn memory_too_small_to_start(machine: &Machine) {
 }
 
 fn a_missing_layer_is_a_mount_error(machine: &Machine) {
-    let error = machine.prepare_error(&Job { layer: Some("/nowhere".into()), ..Job::new("true") });
+    let error = machine.prepare_error(&Job { layers: vec!["/nowhere".into()], ..Job::new("true") });
     assert_eq!((error.reason().code(), error.reason().word()), (512, "mount"));
     assert!(!error.public().contains("nowhere"));
 }

@@ -58,6 +58,9 @@ fn line(load: &'static str, shape: Shape, router: &Subject, proxy: &Subject) -> 
     for round in 0..ROUNDS {
         rounds.push((run(router, shape, round)?, run(proxy, shape, round)?));
     }
+    if let Some((router, proxy)) = rounds.last() {
+        eprintln!("bench: {load}: last {:.0} answers a second, of the proxy {:.0}", router.rate, proxy.rate);
+    }
     let by = |figure: fn(&Measured) -> f64| Ratio::of(rounds.iter().map(|(r, p)| figure(r) / figure(p)));
     Ok(Line {
         load,
