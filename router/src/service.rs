@@ -5,6 +5,7 @@ mod answer;
 mod clients;
 mod command;
 mod lateness;
+mod outbox;
 mod peers;
 mod phase;
 mod waiters;
@@ -29,6 +30,7 @@ use crate::dispatch::{Action, Dispatch, Event, Settings, Time, Waiter};
 use crate::metrics::RouterMetrics;
 use crate::socket::Ports;
 use lateness::lateness;
+use outbox::Outbox;
 use phase::Phase;
 use waiters::Waiters;
 
@@ -69,6 +71,7 @@ pub struct Service {
     started: Instant,
     waiters: Waiters,
     actions: Vec<Action>,
+    outbox: Outbox,
     phase: Phase,
     suspect: bool,
     recovering: bool,
@@ -88,6 +91,7 @@ impl Service {
             started: Instant::now(),
             waiters: Waiters::default(),
             actions: Vec::new(),
+            outbox: Outbox::default(),
             phase: Phase::Serving,
             suspect: false,
             recovering: true,
@@ -134,6 +138,7 @@ impl Service {
         if self.dispatch.next_wake().is_some_and(|due| due <= self.now()) {
             self.feed(Event::Tick);
         }
+        self.flush();
         self.tell();
     }
 
@@ -154,26 +159,19 @@ impl Service {
         self.started.elapsed()
     }
 
-    /// Gives the dispatcher an event and does what it wants. A send that fails is an event as well.
+    /// Gives the dispatcher an event and does what it wants; sent is at the end of the turn.
     fn feed(&mut self, event: Event) {
-        let mut events = vec![event];
-        while let Some(event) = events.pop() {
-            let now = self.now();
-            let mut actions = std::mem::take(&mut self.actions);
-            self.dispatch.on(event, now, &mut actions);
-            for action in actions.drain(..) {
-                match action {
-                    Action::Answer { waiter, ending } => self.answer_job(waiter, &ending),
-                    Action::Count(counter) => self.parts.metrics.count(counter),
-                    Action::Send { peer, message } => {
-                        if !self.send_worker(peer, &message) {
-                            events.push(Event::Gone { peer });
-                        }
-                    }
-                }
+        let now = self.now();
+        let mut actions = std::mem::take(&mut self.actions);
+        self.dispatch.on(event, now, &mut actions);
+        for action in actions.drain(..) {
+            match action {
+                Action::Answer { waiter, ending } => self.answer_job(waiter, &ending),
+                Action::Count(counter) => self.parts.metrics.count(counter),
+                Action::Send { peer, message } => self.outbox.word(peer, &message),
             }
-            self.actions = actions;
         }
+        self.actions = actions;
     }
 
     fn tell(&mut self) {

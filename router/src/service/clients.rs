@@ -87,7 +87,7 @@ impl Service {
         }
     }
 
-    pub(super) fn reply(&self, reply: &Reply, way: Way) {
+    pub(super) fn reply(&mut self, reply: &Reply, way: Way) {
         let bytes = answer::of_reply(reply, &way);
         self.deliver(bytes, reply.reason, way);
     }
@@ -101,13 +101,10 @@ impl Service {
         self.deliver(bytes, reason, way);
     }
 
-    fn deliver(&self, bytes: Vec<u8>, reason: Reason, way: Way) {
+    fn deliver(&mut self, bytes: Vec<u8>, reason: Reason, way: Way) {
         self.parts.metrics.answered(way.action, reason, &way.received);
         let tail = [Frame::from([].as_slice()), Frame::from(bytes)];
-        if let Err(error) = self.parts.ports.clients.send(way.route.into_iter().chain(tail)) {
-            tracing::debug!(%error, id = way.id, "an answer was not delivered");
-            self.parts.metrics.undelivered();
-        }
+        self.outbox.answer(way.route.into_iter().chain(tail).collect());
     }
 }
 

@@ -58,5 +58,6 @@ impl Service {
         for way in self.waiters.take_all() {
             self.reply(&Reply::error(Reason::RouterDraining, text), way);
         }
+        self.flush();
     }
 }

@@ -1,10 +1,10 @@
-//! The workers' side: their words in, the dispatcher's words out.
+//! The workers' side: their words in.
 
-use trackyard_protocol::worker::{FromRouter, FromWorker};
+use trackyard_protocol::worker::FromWorker;
 
-use super::peers::{peer_of, routing_id};
+use super::peers::peer_of;
 use super::{BATCH, Service};
-use crate::dispatch::{Event, Peer};
+use crate::dispatch::Event;
 use crate::socket::Frame;
 
 /// The routing id and the four frames of a `Result`; and one more, by which a longer message is known.
@@ -35,16 +35,5 @@ impl Service {
                 self.parts.metrics.undecodable(&error);
             }
         }
-    }
-
-    /// Sends to a worker; false if its connection is dead or takes nothing more.
-    pub(super) fn send_worker(&self, peer: Peer, message: &FromRouter) -> bool {
-        let id = Frame::from(routing_id(peer).as_slice());
-        let words = message.encode().into_iter().map(Frame::from);
-        let sent = self.parts.ports.workers.send(std::iter::once(id).chain(words));
-        if let Err(error) = sent {
-            tracing::debug!(%error, peer = peer.0, word = message.word(), "a worker was not reached");
-        }
-        sent.is_ok()
     }
 }
