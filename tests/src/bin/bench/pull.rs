@@ -19,8 +19,9 @@ use crate::cpu;
 use crate::ratio::Ratio;
 
 const ROUNDS: usize = 5;
-const LAYERS: usize = 4;
-const LAYER_BYTES: usize = 50 << 20;
+const LAYERS: usize = 5;
+/// Unpacked; gzipped that is some 200 MB, which is how registries tell sizes.
+const IMAGE_BYTES: u64 = 545_000_000;
 
 /// What was measured.
 pub(crate) struct Pulled {
@@ -28,6 +29,10 @@ pub(crate) struct Pulled {
     pub(crate) unpack: Ratio,
     /// The worker's most resident memory in any round, in bytes.
     pub(crate) memory: u64,
+    /// The image, gzipped, in bytes.
+    pub(crate) gzipped: usize,
+    /// The image's tars, in bytes.
+    pub(crate) tars: u64,
     /// The longest time for the next version, the worker's start and bootstrap included.
     pub(crate) next: Duration,
 }
@@ -57,15 +62,19 @@ pub(crate) fn measure() -> io::Result<Pulled> {
         memory = memory.max(peak);
         slowest = slowest.max(upgrade);
     }
-    Ok(Pulled { unpack: Ratio::of(ratios.into_iter()), memory, next: slowest })
+    let gzipped = layers.iter().map(|layer| layer.blob.len()).sum();
+    let tars = tars.iter().map(|tar| Ok(fs::metadata(tar)?.len())).sum::<io::Result<u64>>()?;
+    Ok(Pulled { unpack: Ratio::of(ratios.into_iter()), memory, gzipped, tars, next: slowest })
 }
 
-/// Layers of this machine's own programs and libraries: real files of real sizes.
+/// Layers of this machine's own programs and libraries, every so many-th of them: real files of real sizes.
 fn layers() -> io::Result<Vec<Arc<Layer>>> {
     let mut found = Vec::new();
-    collect(Path::new("/usr"), &mut found, LAYERS * LAYER_BYTES)?;
-    let share = found.len().div_ceil(LAYERS).max(1);
-    found.chunks(share).map(layer).collect()
+    let bytes = collect(Path::new("/usr"), &mut found)?;
+    let step = usize::try_from(bytes / IMAGE_BYTES).map_err(io::Error::other)?.max(1);
+    let chosen: Vec<PathBuf> = found.into_iter().step_by(step).collect();
+    let share = chosen.len().div_ceil(LAYERS).max(1);
+    chosen.chunks(share).map(layer).collect()
 }
 
 fn layer(paths: &[PathBuf]) -> io::Result<Arc<Layer>> {
@@ -76,24 +85,21 @@ fn layer(paths: &[PathBuf]) -> io::Result<Arc<Layer>> {
     Ok(Layer::of(&files))
 }
 
-/// Regular files below `folder`, in order, until they are `bytes` long together.
-fn collect(folder: &Path, found: &mut Vec<PathBuf>, bytes: usize) -> io::Result<usize> {
-    let mut left = bytes;
+/// Regular files below `folder`, in order; how many bytes they have together.
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<u64> {
+    let mut bytes = 0;
     let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let (kind, path) = (entry.file_type()?, entry.path());
         if kind.is_dir() {
-            left = collect(&path, found, left)?;
+            bytes += collect(&path, found)?;
         } else if kind.is_file() && path.to_str().is_some_and(|p| p.len() < 240) {
-            left = left.saturating_sub(usize::try_from(entry.metadata()?.len()).unwrap_or(usize::MAX));
+            bytes += entry.metadata()?.len();
             found.push(path);
         }
-        if left == 0 {
-            break;
-        }
     }
-    Ok(left)
+    Ok(bytes)
 }
 
 fn plain(layers: &[Arc<Layer>], folder: &Path) -> io::Result<Vec<PathBuf>> {
