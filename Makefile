@@ -47,8 +47,8 @@ deny:
 fmt: ## Format the code
 	cargo fmt --all
 
-docs: ## Write the generated parts of the docs anew
-	TRACKYARD_WRITE_DOCS=1 cargo test -p trackyard-protocol --all-features --locked --test reference
+docs: build ## Write the generated parts of the docs anew
+	TRACKYARD_WRITE_DOCS=1 cargo test --workspace --all-features --locked --test reference --test command_lines
 
 bench: setup ## Measure against zmq_proxy, runc and tar; writes docs/benchmarks.md
 	cargo build --release --workspace --locked

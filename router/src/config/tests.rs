@@ -40,6 +40,13 @@ fn the_example_of_the_reference_is_read_and_written_back_the_same() {
 }
 
 #[test]
+fn the_annotated_example_of_the_docs_is_read() {
+    let read = read(include_str!("../../../docs/router.yml")).unwrap();
+    assert_eq!(read.config.limits.of(Channel::TestRunners, &track("ruby")).pids, 256);
+    assert_eq!(read.config.queue, QueueLimits::default());
+}
+
+#[test]
 fn limits_are_laid_over_each_other_by_channel_and_track() {
     let limits = read(DESIGN).unwrap().config.limits;
     let of = |channel, name| {
