@@ -36,7 +36,9 @@ pub(crate) fn write() -> io::Result<()> {
     println!(
         "The image is a sample of this machine's own files. The ratio depends on it: for few large files `tar x` hardly"
     );
-    println!("does more than copy, and the first 200 MiB of /usr instead of the sample gave 4.30 [3.75 to 4.53].\n");
+    println!(
+        "does more than copy, and the first 200 MiB of /usr instead of the sample gave 4.30 [3.75 to 4.53].\n"
+    );
     println!("| what | figure |");
     println!("| --- | --- |");
     println!(
