@@ -1,0 +1,1 @@
+//! A build's processes, in a cgroup and a pid namespace of their own.

@@ -1,0 +1,1 @@
+//! What builds: img, BuildKit or buildah.

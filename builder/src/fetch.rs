@@ -1,0 +1,1 @@
+//! A repository's commit, from any git URL.
