@@ -1,12 +1,13 @@
 //! The words that Trackyard's parts and its clients share. No I/O, but for the `client` module (feature `client`).
 //!
 //! - names that are checked once: [`name`], [`channel`], [`version`], [`uri`], [`quantity`], [`limits`], [`token`]
-//! - what a client says and gets: [`frame`], [`request`], [`answer`]
+//! - what a client says and gets: [`frame`], [`request`], [`answer`], [`build`]
 //! - how a request can end: [`reason`]
 //! - what routers and workers say to each other: [`worker`]
 //! - where images and submissions are: [`source`]
 
 pub mod answer;
+pub mod build;
 pub mod channel;
 #[cfg(feature = "client")]
 pub mod client;

@@ -137,7 +137,7 @@ pub enum Request {
 /// A channel and a track.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// The channel; never `builders`.
+    /// The channel; `builders` only where a build waits for a worker.
     pub channel: Channel,
     /// The track.
     pub track: TrackSlug,
@@ -182,6 +182,10 @@ pub struct BuildRequest {
     pub place: Place,
     /// A 40-hex sha, a branch or a tag; 1 to 255 bytes of a git reference's characters.
     pub git_reference: String,
+    /// Time asked for; whole seconds, at least one. The maximum is the router's to check.
+    pub execution_timeout: Option<Duration>,
+    /// How long the client waits, from the router's receipt; at least a millisecond.
+    pub deadline: Option<Duration>,
 }
 
 /// Why a request was refused: the reason, a message that names the field, and the id if one was given.

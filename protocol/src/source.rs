@@ -52,6 +52,22 @@ pub fn default_repositories() -> BTreeMap<Channel, String> {
     ])
 }
 
+/// Where tooling is built from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GitSource {
+    /// A git URL with `{repository}` in the place of the repository's name.
+    pub url: String,
+}
+
+impl GitSource {
+    /// The URL of a repository.
+    #[must_use]
+    pub fn repository(&self, name: &str) -> String {
+        self.url.replace("{repository}", name)
+    }
+}
+
 /// Where submissions may come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

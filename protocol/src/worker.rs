@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::name::TrackSlug;
 use crate::version::PinnedVersion;
 
-pub use from_router::{Ack, Acknowledge, Cancel, Desired, Drain, FromRouter, Job, Then, Welcome};
+pub use from_router::{Ack, Acknowledge, Build, Cancel, Desired, Drain, FromRouter, Job, Then, Welcome};
 pub use from_worker::{
     Accepted, FromWorker, HeldJob, HeldState, Hello, JobResult, Load, Returned, Usage, Verdict, VersionFailed,
 };

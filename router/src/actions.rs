@@ -3,6 +3,7 @@
 //! The checks run in a fixed order: the message's shape (502, 501), the caller's role (506), the fields' values (400),
 //! then whether the track (502) and the version (505) are there.
 
+mod build;
 mod configure;
 mod decide;
 mod job;

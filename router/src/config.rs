@@ -14,11 +14,14 @@ mod watch;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use trackyard_protocol::build::BuildLimits;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::name::TrackSlug;
 use trackyard_protocol::quantity::{Bytes, Span};
 use trackyard_protocol::request::Place;
-use trackyard_protocol::source::{ImageSource, ImageSourceKind, InputPolicy, default_repositories};
+use trackyard_protocol::source::{
+    GitSource, ImageSource, ImageSourceKind, InputPolicy, default_repositories,
+};
 
 pub use error::{Error, Position};
 pub use file::ConfigFile;
@@ -45,6 +48,9 @@ pub struct Config {
     /// What jobs may use.
     #[serde(skip_serializing_if = "LimitTable::is_empty")]
     pub limits: LimitTable,
+    /// What a build may use.
+    #[serde(skip_serializing_if = "is_default")]
+    pub builds: BuildLimits,
     /// How many jobs may wait, and how long.
     pub queue: QueueLimits,
     /// Tracks whose jobs wait even while no worker that serves them is connected.
@@ -53,14 +59,6 @@ pub struct Config {
     /// The original's form of `container_versions`: read, never written.
     #[serde(skip_serializing)]
     workers: Option<original::Workers>,
-}
-
-/// Where tooling is built from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GitSource {
-    /// A git URL with `{repository}` in the place of the repository's name.
-    pub url: String,
 }
 
 /// How many jobs may wait, and how long.
@@ -105,9 +103,14 @@ impl Default for Config {
             inputs: InputPolicy::default(),
             container_versions: Deployed::default(),
             limits: LimitTable::default(),
+            builds: BuildLimits::default(),
             queue: QueueLimits::default(),
             expected: BTreeMap::new(),
             workers: None,
         }
     }
+}
+
+fn is_default(limits: &BuildLimits) -> bool {
+    *limits == BuildLimits::default()
 }

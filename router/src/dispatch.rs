@@ -39,7 +39,7 @@ use trackyard_protocol::token::Epoch;
 use trackyard_protocol::version::PinnedVersion;
 
 pub use action::{Action, Counter, Ending, Output};
-pub use event::{Deployment, Event, NewJob, Peer, Time, Waiter};
+pub use event::{Deployment, Event, NewJob, Order, Peer, Time, Waiter};
 #[doc(hidden)]
 pub use sabotage::Sabotage;
 pub use settings::Settings;

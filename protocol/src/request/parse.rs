@@ -46,10 +46,8 @@ impl Shape {
             exercise: field(self.exercise_slug.as_ref(), Reason::BadSlug)?,
             input: field(self.s3_uri.as_ref(), Reason::BadUri)?,
             version: field(self.container_version.as_ref(), Reason::BadVersion)?,
-            execution_timeout: whole(self.execution_timeout.as_deref(), "execution_timeout", "seconds")?
-                .map(Duration::from_secs),
-            deadline: whole(self.deadline_ms.as_deref(), "deadline_ms", "milliseconds")?
-                .map(Duration::from_millis),
+            execution_timeout: self.execution_timeout()?,
+            deadline: self.deadline()?,
             fresh: self.fresh,
         })
     }
@@ -61,7 +59,23 @@ impl Shape {
             return Err(Refusal::new(Reason::BadVersion, message));
         }
         let id = self.id.as_ref().map(|id| value(id, Reason::BadId)).transpose()?;
-        Ok(BuildRequest { id, place: self.place()?, git_reference: reference })
+        Ok(BuildRequest {
+            id,
+            place: self.place()?,
+            git_reference: reference,
+            execution_timeout: self.execution_timeout()?,
+            deadline: self.deadline()?,
+        })
+    }
+
+    fn execution_timeout(&self) -> Result<Option<Duration>, Refusal> {
+        let seconds = whole(self.execution_timeout.as_deref(), "execution_timeout", "seconds")?;
+        Ok(seconds.map(Duration::from_secs))
+    }
+
+    fn deadline(&self) -> Result<Option<Duration>, Refusal> {
+        let millis = whole(self.deadline_ms.as_deref(), "deadline_ms", "milliseconds")?;
+        Ok(millis.map(Duration::from_millis))
     }
 
     fn one_version(&self) -> Result<VersionRequest, Refusal> {

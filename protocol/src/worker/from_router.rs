@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{DecodeError, TrackVersion, frame, json, unknown, word};
+use crate::build::BuildLimits;
 use crate::channel::Channel;
 use crate::limits::Limits;
 use crate::name::{ExerciseSlug, JobId, TrackSlug};
@@ -20,6 +21,8 @@ pub enum FromRouter {
     Desired(Desired),
     /// A job for a free slot.
     Job(Box<Job>),
+    /// A build for a free slot of a builder; in all else like a job.
+    Build(Box<Build>),
     /// A result arrived; the worker may forget it.
     Ack(Acknowledge),
     /// Nobody waits for this attempt any more.
@@ -87,6 +90,30 @@ pub struct Job {
     pub total_ms: u64,
 }
 
+/// A build, every field checked by the router.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Build {
+    /// This attempt; there is only one.
+    pub token: Token,
+    /// The build's key.
+    pub key: JobKey,
+    /// The client's id; for logs only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<JobId>,
+    /// The channel that the container version is for.
+    pub channel: Channel,
+    /// The track.
+    pub track: TrackSlug,
+    /// The repository's URL, without credentials.
+    pub source: String,
+    /// A sha, a branch or a tag.
+    pub git_reference: String,
+    /// The limits to apply, `execution_timeout` already in `wall`.
+    pub limits: BuildLimits,
+    /// Milliseconds from dispatch to the router's own deadline.
+    pub total_ms: u64,
+}
+
 /// Acknowledges a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acknowledge {
@@ -138,6 +165,7 @@ impl FromRouter {
             Self::Welcome(_) => "Welcome",
             Self::Desired(_) => "Desired",
             Self::Job(_) => "Job",
+            Self::Build(_) => "Build",
             Self::Ack(_) => "Ack",
             Self::Cancel(_) => "Cancel",
             Self::Drain(_) => "Drain",
@@ -153,6 +181,7 @@ impl FromRouter {
             Self::Welcome(welcome) => frame(welcome),
             Self::Desired(desired) => frame(desired),
             Self::Job(job) => frame(job),
+            Self::Build(build) => frame(build),
             Self::Ack(ack) => frame(ack),
             Self::Cancel(cancel) => frame(cancel),
             Self::Drain(drain) => frame(drain),
@@ -170,6 +199,7 @@ impl FromRouter {
             "Welcome" => Self::Welcome(json("Welcome", frames)?),
             "Desired" => Self::Desired(json("Desired", frames)?),
             "Job" => Self::Job(json("Job", frames)?),
+            "Build" => Self::Build(json("Build", frames)?),
             "Ack" => Self::Ack(json("Ack", frames)?),
             "Cancel" => Self::Cancel(json("Cancel", frames)?),
             "Drain" => Self::Drain(json("Drain", frames)?),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::*;
+use crate::build::BuildLimits;
 use crate::channel::{Channel, Topics};
 use crate::limits::Limits;
 use crate::reason::Reason;
@@ -101,10 +102,22 @@ fn router_words() -> Vec<FromRouter> {
         setup_ms: 15_000,
         total_ms: 40_000,
     };
+    let build = Build {
+        token: token(),
+        key: JobKey(9),
+        id: Some("42".parse().unwrap()),
+        channel: Channel::TestRunners,
+        track: "ruby".parse().unwrap(),
+        source: "https://example.org/ruby-test-runner".to_owned(),
+        git_reference: "main".to_owned(),
+        limits: BuildLimits::default(),
+        total_ms: 900_000,
+    };
     vec![
         FromRouter::Welcome(Box::new(welcome)),
         FromRouter::Desired(Desired { versions: vec![track_version()] }),
         FromRouter::Job(Box::new(job)),
+        FromRouter::Build(Box::new(build)),
         FromRouter::Ack(Acknowledge { token: token(), ack: Ack::Stored }),
         FromRouter::Cancel(Cancel { token: token() }),
         FromRouter::Drain(Drain { then: Then::Bootstrap }),

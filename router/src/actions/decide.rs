@@ -9,7 +9,7 @@ use trackyard_protocol::token::Epoch;
 use trackyard_protocol::version::ContainerVersion;
 
 use super::reply::Reply;
-use super::{configure, job, views};
+use super::{build, configure, job, views};
 use crate::caller::Role;
 use crate::config::Config;
 use crate::dispatch::{NewJob, Snapshot};
@@ -110,9 +110,7 @@ fn of_request(request: Request, bytes: usize, world: &World<'_>) -> Result<Decis
     let versions = &world.config.container_versions;
     Ok(match request {
         Request::Job(request) => Decision::Job(Box::new(job::new(request, bytes, world.config)?)),
-        Request::Build(_) => {
-            return Err(Reply::error(Reason::NoWorker, "no builder is connected"));
-        }
+        Request::Build(request) => Decision::Job(Box::new(build::new(request, bytes, world.config)?)),
         Request::Deploy(version) => Decision::Errand(Errand::Deploy(version)),
         Request::Unload(version) => {
             job::known_track(versions, &version.place)?;

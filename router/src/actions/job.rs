@@ -9,7 +9,7 @@ use trackyard_protocol::version::PinnedVersion;
 use super::key;
 use super::reply::Reply;
 use crate::config::Config;
-use crate::dispatch::NewJob;
+use crate::dispatch::{NewJob, Order};
 use crate::versions::Deployed;
 
 /// The most versions that an answer names.
@@ -25,7 +25,7 @@ pub(super) fn new(request: JobRequest, bytes: usize, config: &Config) -> Result<
         return Err(Reply::error(Reason::StoreUnavailable, message));
     }
     let key = key::of(&request, &version);
-    Ok(NewJob { request, version, limits, key, bytes })
+    Ok(NewJob { order: Order::Run { request, version, limits }, key, bytes })
 }
 
 /// The versions of a track, or 502.

@@ -1,7 +1,7 @@
 //! What two requests for the same work have in common.
 
 use sha2::{Digest as _, Sha256};
-use trackyard_protocol::request::JobRequest;
+use trackyard_protocol::request::{BuildRequest, JobRequest};
 use trackyard_protocol::token::JobKey;
 use trackyard_protocol::version::PinnedVersion;
 
@@ -19,11 +19,21 @@ pub(super) fn of(request: &JobRequest, version: &PinnedVersion) -> JobKey {
         request.place.track.to_string(),
         request.exercise.to_string(),
         request.input.to_string(),
+        timeout.to_string(),
     ];
+    hash(texts.iter().map(String::as_str))
+}
+
+/// The key of a build: who asks for the same reference of the same repository gets the same build, whatever the id.
+pub(super) fn of_build(request: &BuildRequest, source: &str) -> JobKey {
+    let place = &request.place;
+    hash(["build", place.channel.as_str(), place.track.as_str(), source, &request.git_reference].into_iter())
+}
+
+fn hash<'a>(texts: impl Iterator<Item = &'a str>) -> JobKey {
     let mut hash = Sha256::new();
     field(&mut hash, PLAIN_PEER);
-    texts.iter().for_each(|text| field(&mut hash, text.as_bytes()));
-    hash.update(timeout.to_be_bytes());
+    texts.for_each(|text| field(&mut hash, text.as_bytes()));
     let digest: [u8; 32] = hash.finalize().into();
     JobKey(digest.iter().take(16).fold(0, |key, byte| key << 8 | u128::from(*byte)))
 }

@@ -7,7 +7,7 @@ use trackyard_protocol::token::Epoch;
 use super::*;
 use crate::caller::Role;
 use crate::config::{Config, read};
-use crate::dispatch::{Snapshot, Totals, WorkerView};
+use crate::dispatch::{Order, Snapshot, Totals, WorkerView};
 
 const A: &str = "git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const B: &str = "git-bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
@@ -113,7 +113,7 @@ fn response(request: &Value) -> Value {
 #[case::none_deployed(job(&json!({"track_slug": "nim"})), Reason::NotDeployed, "none is")]
 #[case::unresolved(job(&json!({"container_version": B})), Reason::StoreUnavailable, B)]
 #[case::other_channel(job(&json!({"action": "represent"})), Reason::UnknownTrack, "representers")]
-#[case::build(json!({"action": "build_container", "channel": "test_runners", "track_slug": "ruby", "git_reference": "main"}), Reason::NoWorker, "builder")]
+#[case::build(json!({"action": "build_container", "channel": "test_runners", "track_slug": "ruby", "git_reference": "main"}), Reason::NoWorker, "source.url")]
 #[case::unload(json!({"action": "unload_container_version", "channel": "test_runners", "track_slug": "zig", "version": A}), Reason::UnknownTrack, "zig")]
 fn what_is_refused(#[case] request: Value, #[case] reason: Reason, #[case] names: &str) {
     let refused = reply(ask(&request));
@@ -150,7 +150,10 @@ fn a_draining_router_changes_nothing_and_still_tells() {
 #[test]
 fn a_jobs_timeout_becomes_its_wall_time() {
     let wall = |changes| match ask_as(Role::Submitter, false, &job(&changes)).decision {
-        Decision::Job(job) => job.limits.wall.to_string(),
+        Decision::Job(job) => match job.order {
+            Order::Run { limits, .. } => limits.wall.to_string(),
+            Order::Build { limits, .. } => limits.wall.to_string(),
+        },
         other => panic!("no job but {other:?}"),
     };
     assert_eq!(wall(json!({})), "5s");

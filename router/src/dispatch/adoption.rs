@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use trackyard_protocol::build::BuildLimits;
+use trackyard_protocol::channel::Channel;
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::token::Token;
 use trackyard_protocol::worker::{Cancel, FromRouter, HeldJob, HeldState, Hello};
@@ -38,7 +40,7 @@ impl Dispatch {
             }
         }
         for token in hand.into_iter().filter(|token| !held.contains(token)) {
-            self.settle_absent(id, token, same_connection);
+            self.settle_absent(id, token, same_connection, turn);
         }
         if returned {
             turn.count(Counter::WorkerReturned);
@@ -46,13 +48,18 @@ impl Dispatch {
     }
 
     /// An attempt that the worker does not hold: on its way, or lost.
-    fn settle_absent(&mut self, id: WorkerId, token: Token, same_connection: bool) {
+    fn settle_absent(&mut self, id: WorkerId, token: Token, same_connection: bool, turn: &mut Turn<'_>) {
         let sent = self.attempts.get(token).is_some_and(|attempt| attempt.state == State::Sent);
         if sent && same_connection {
             self.keep(id, token, None);
             return;
         }
-        self.close(id, token);
+        // Other jobs run elsewhere already, but a build has waited for its builder.
+        if let Some((_, Some(no))) = self.close(id, token)
+            && self.jobs.get(no).is_some_and(Job::is_build)
+        {
+            self.run_on(no, turn);
+        }
     }
 
     /// A stranded attempt is back in the worker's hand. True if its job had counted it as lost.
@@ -72,6 +79,7 @@ impl Dispatch {
             self.dequeue(no);
             if let Some(job) = self.jobs.get_mut(no) {
                 job.live += 1;
+                job.back_until = None;
                 job.lost = job.lost.saturating_sub(u32::from(blamed));
             }
             self.jobs.arm(no, self.settings.min_start);
@@ -89,7 +97,7 @@ impl Dispatch {
     /// A job that this worker was not given in this start of the router, or that is over.
     fn adopt(&mut self, id: WorkerId, held: &HeldJob, turn: &mut Turn<'_>) {
         let foreign = self.attempts.is_foreign(held.token);
-        let job = if foreign { self.adopting_job(held, turn) } else { None };
+        let job = if foreign { self.adopting_job(id, held, turn) } else { None };
         match (job, held.state) {
             (Some(no), state) => self.take_over(id, held.token, state, no, turn),
             (None, HeldState::Running) => self.disown(id, held.token, turn),
@@ -100,7 +108,7 @@ impl Dispatch {
     fn take_over(&mut self, id: WorkerId, token: Token, state: HeldState, no: JobNo, turn: &mut Turn<'_>) {
         turn.count(Counter::Adopted);
         self.dequeue(no);
-        let until = turn.now + self.adopted_life(Some(no));
+        let until = turn.now + self.adopted_life(id, Some(no));
         let state = match state {
             HeldState::Running => State::Accepted,
             HeldState::Finished => State::Finished,
@@ -121,21 +129,25 @@ impl Dispatch {
     }
 
     /// The job with the same key, waiting, running or made now; none if its answer is known already.
-    fn adopting_job(&mut self, held: &HeldJob, turn: &Turn<'_>) -> Option<JobNo> {
+    fn adopting_job(&mut self, id: WorkerId, held: &HeldJob, turn: &Turn<'_>) -> Option<JobNo> {
         if let Some(no) = self.jobs.by_key(held.key) {
             return Some(no);
         }
         if self.answers.has(held.key) || self.jobs.len() >= MOST_JOBS {
             return None;
         }
-        let until = turn.now + self.adopted_life(None);
+        let until = turn.now + self.adopted_life(id, None);
         Some(self.jobs.insert(Job::new(held.key, turn.now, until)))
     }
 
     /// How long an adopted attempt may still take: what its job's limits say if they are known.
-    fn adopted_life(&self, job: Option<JobNo>) -> Duration {
+    fn adopted_life(&self, worker: WorkerId, job: Option<JobNo>) -> Duration {
         let work = job.and_then(|no| self.jobs.get(no)).and_then(|job| job.work.as_ref());
-        let unknown = Limits::default().wall_max.0;
-        work.map_or(self.settings.setup + unknown + self.settings.grace, |work| self.attempt_total(&work.new))
+        if let Some(work) = work {
+            return self.attempt_total(&work.new);
+        }
+        let builds = self.workers.get(worker).is_some_and(|worker| worker.about.channel == Channel::Builders);
+        let unknown = if builds { BuildLimits::default().wall_max } else { Limits::default().wall_max };
+        self.settings.setup + unknown.0 + self.settings.grace
     }
 }

@@ -13,7 +13,7 @@ impl Dispatch {
         if let Some(no) = self.jobs.by_key(new.key) {
             return self.join(no, waiter, new, turn);
         }
-        if let Some(ending) = self.answers.claim(new.key, new.request.fresh) {
+        if let Some(ending) = self.answers.claim(new.key, new.wants_fresh()) {
             if ending.replayed {
                 turn.count(Counter::Replayed);
             }
@@ -27,20 +27,20 @@ impl Dispatch {
 
     /// Why a job cannot be taken, if so.
     fn refusal(&mut self, new: &NewJob, turn: &mut Turn<'_>) -> Option<Ending> {
-        let place = &new.request.place;
+        let place = new.place();
         if self.draining {
             return Some(Ending::new(Reason::RouterDraining, ""));
         }
         if self.poison.has(new.key) {
             return Some(Ending::new(Reason::Poison, ""));
         }
-        if new.request.deadline.is_some_and(|deadline| deadline < self.settings.min_start) {
+        if new.deadline().is_some_and(|deadline| deadline < self.settings.min_start) {
             return Some(Ending::new(Reason::Deadline, "deadline_ms is too short to start the job"));
         }
         if !self.recovering && !self.is_servable(place) {
             return Some(no_worker(place));
         }
-        let lane = self.lanes.find(place, &new.version);
+        let lane = self.lanes.find(place, new.version());
         if let Some(failure) = lane.and_then(|lane| self.failure_everywhere(lane)) {
             return Some(failure);
         }
@@ -56,7 +56,7 @@ impl Dispatch {
             if self.lanes.waiting() < max_jobs && !over_bytes || self.would_run_now(new) {
                 return true;
             }
-            let own = self.lanes.track_id(&new.request.place);
+            let own = self.lanes.track_id(new.place());
             let added = if over_bytes { new.bytes } else { 1 };
             let longest = self.longest_track(own, added, over_bytes);
             let Some(victim) = longest.and_then(|track| self.lanes.newest(track)) else { return false };
@@ -66,7 +66,7 @@ impl Dispatch {
 
     /// A full queue does not matter to a job for which a slot is free.
     fn would_run_now(&self, new: &NewJob) -> bool {
-        let lane = self.lanes.find(&new.request.place, &new.version);
+        let lane = self.lanes.find(new.place(), new.version());
         lane.is_some_and(|lane| self.choose(lane).is_some())
     }
 
@@ -82,13 +82,13 @@ impl Dispatch {
     }
 
     fn take_in(&mut self, waiter: Waiter, new: Box<NewJob>, turn: &mut Turn<'_>) {
-        let lane = self.lanes.enter(&new.request.place, &new.version);
+        let lane = self.lanes.enter(new.place(), new.version());
         if let Some(lane) = self.lanes.lane_mut(lane) {
             lane.jobs += 1;
         }
         let whole = self.whole(&new);
         let mut job = Job::new(new.key, turn.now, turn.now + whole);
-        job.queue_until = turn.now + self.settings.queue_max_wait;
+        job.queue_until = turn.now + self.queue_wait(&new);
         job.waiters.push(waiting(waiter, &new, turn));
         job.work = Some(Work { new, lane });
         let no = self.jobs.insert(job);
@@ -111,7 +111,7 @@ impl Dispatch {
         let whole = self.whole(&new);
         let attempt = self.attempt_total(&new);
         let Some(job) = self.jobs.get_mut(no).filter(|job| job.work.is_none()) else { return };
-        let lane = self.lanes.enter(&new.request.place, &new.version);
+        let lane = self.lanes.enter(new.place(), new.version());
         if let Some(lane) = self.lanes.lane_mut(lane) {
             lane.jobs += 1;
         }
@@ -134,5 +134,5 @@ pub(crate) fn no_worker(place: &Place) -> Ending {
 }
 
 fn waiting(waiter: Waiter, new: &NewJob, turn: &Turn<'_>) -> Waiting {
-    Waiting { waiter, until: new.request.deadline.map(|deadline| turn.now + deadline) }
+    Waiting { waiter, until: new.deadline().map(|deadline| turn.now + deadline) }
 }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::token::Token;
-use trackyard_protocol::worker::{FromRouter, Job as JobMessage};
+use trackyard_protocol::worker::{Build, FromRouter, Job as JobMessage};
 
 use super::attempt::{Attempt, State};
 use super::job::{Job, Work};
 use super::number::{JobNo, LaneId, TrackId, WorkerId};
 use super::turn::Turn;
 use super::worker::Worker;
-use super::{Counter, Dispatch, NewJob, Time};
+use super::{Counter, Dispatch, NewJob, Order, Time};
 
 /// Up to so many workers that have a version ready are compared one by one; beyond, the pools are walked, where
 /// one of many is soon found.
@@ -32,6 +32,9 @@ impl Dispatch {
         let lane_of = self.lanes.lane(lane).filter(|_| !self.recovering)?;
         let track = lane_of.track;
         let channel = self.lanes.track(track)?.place.channel;
+        if lane_of.version.is_none() {
+            return self.workers.pools.free(channel, track).next().map(|free| free.worker);
+        }
         if lane_of.ready.len() > FEW {
             let mut free = self.workers.pools.free(channel, track).map(|free| free.worker);
             return free.find(|worker| lane_of.ready.contains(worker));
@@ -80,7 +83,9 @@ impl Dispatch {
         if !worker.serves(worker.about.channel, track) {
             return None;
         }
-        self.lanes.oldest(track, |lane| worker.ready.contains(&lane)).map(|(_, no)| no)
+        let builds = self.lanes.track(track)?.builds;
+        let usable = |lane| worker.ready.contains(&lane) || builds == Some(lane);
+        self.lanes.oldest(track, usable).map(|(_, no)| no)
     }
 
     /// Gives all waiting jobs of a channel their workers, as far as slots go: used when many became free at once.
@@ -117,7 +122,7 @@ impl Dispatch {
         let until = (turn.now + self.attempt_total(&work.new)).min(job.patience());
         let total = until.saturating_sub(turn.now);
         let message = message(work, token, number, self.settings.setup, total);
-        turn.send(peer, FromRouter::Job(Box::new(message)));
+        turn.send(peer, message);
         turn.count(if job.lost > 0 { Counter::Redelivered } else { Counter::Dispatched });
         let attempt = Attempt {
             token,
@@ -153,7 +158,18 @@ impl Dispatch {
 
     /// The longest that one attempt may take.
     pub(crate) fn attempt_total(&self, new: &NewJob) -> Duration {
-        self.settings.setup + new.limits.wall.0 + self.settings.grace
+        match &new.order {
+            Order::Run { limits, .. } => self.settings.setup + limits.wall.0 + self.settings.grace,
+            Order::Build { limits, .. } => limits.wall.0 + self.settings.grace,
+        }
+    }
+
+    /// How long a job may wait: a build as long as it may take.
+    pub(crate) fn queue_wait(&self, new: &NewJob) -> Duration {
+        match &new.order {
+            Order::Run { .. } => self.settings.queue_max_wait,
+            Order::Build { limits, .. } => limits.wall.0,
+        }
     }
 
     fn attempt_total_of(&self, no: JobNo) -> Duration {
@@ -163,25 +179,39 @@ impl Dispatch {
 
     /// The longest that a job may take.
     pub(crate) fn whole(&self, new: &NewJob) -> Duration {
-        self.settings.queue_max_wait + self.attempt_total(new) * self.settings.max_attempts
+        let attempts = if new.is_build() { 1 } else { self.settings.max_attempts };
+        self.queue_wait(new) + self.attempt_total(new) * attempts
     }
 }
 
-fn message(work: &Work, token: Token, attempt: u32, setup: Duration, total: Duration) -> JobMessage {
-    let NewJob { request, version, limits, key, .. } = &*work.new;
-    JobMessage {
-        token,
-        key: *key,
-        attempt,
-        id: request.id.clone(),
-        channel: request.place.channel,
-        track: request.place.track.clone(),
-        exercise: request.exercise.clone(),
-        version: version.clone(),
-        input: request.input.clone(),
-        limits: limits.clone(),
-        setup_ms: millis(setup.min(total)),
-        total_ms: millis(total),
+fn message(work: &Work, token: Token, attempt: u32, setup: Duration, total: Duration) -> FromRouter {
+    let key = work.new.key;
+    match &work.new.order {
+        Order::Run { request, version, limits } => FromRouter::Job(Box::new(JobMessage {
+            token,
+            key,
+            attempt,
+            id: request.id.clone(),
+            channel: request.place.channel,
+            track: request.place.track.clone(),
+            exercise: request.exercise.clone(),
+            version: version.clone(),
+            input: request.input.clone(),
+            limits: limits.clone(),
+            setup_ms: millis(setup.min(total)),
+            total_ms: millis(total),
+        })),
+        Order::Build { request, source, limits, .. } => FromRouter::Build(Box::new(Build {
+            token,
+            key,
+            id: request.id.clone(),
+            channel: request.place.channel,
+            track: request.place.track.clone(),
+            source: source.clone(),
+            git_reference: request.git_reference.clone(),
+            limits: *limits,
+            total_ms: millis(total),
+        })),
     }
 }
 

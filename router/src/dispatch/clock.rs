@@ -88,6 +88,12 @@ impl Dispatch {
 
     fn expiry(&self, no: JobNo) -> Ending {
         let Some(job) = self.jobs.get(no) else { return Ending::new(Reason::Deadline, "") };
+        if job.back_until.is_some() {
+            return Ending::new(
+                Reason::WorkerLost,
+                "the builder was lost and did not come back with the build",
+            );
+        }
         let reason = match (job.queued, job.lost) {
             (false, _) => Reason::Deadline,
             (true, 0) => Reason::QueueDeadline,

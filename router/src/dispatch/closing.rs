@@ -42,7 +42,7 @@ impl Dispatch {
             self.jobs.swap_waiters(no);
         }
         let Some(job) = self.jobs.get(no) else { return };
-        let (key, unclaimed) = (job.key, job.waiters.is_empty());
+        let (key, unclaimed, build) = (job.key, job.waiters.is_empty(), job.is_build());
         let queued = attempt.sent.saturating_sub(job.received);
         let mut ending = from_result(result);
         ending.attempt = Some(attempt.number);
@@ -50,7 +50,7 @@ impl Dispatch {
         if let Some(usage) = &mut ending.usage {
             usage.queue_ms = millis(queued);
         }
-        if unclaimed || ending.reason.is_storable() {
+        if unclaimed || ending.reason.is_storable() && !build {
             let room = self.settings.store_bytes;
             let evicted = self.answers.store(key, ending.clone(), unclaimed, room, turn.now);
             (0..evicted).for_each(|_| turn.count(Counter::AnswerEvicted));

@@ -18,12 +18,12 @@ impl Dispatch {
         let new = deployment.0;
         let old = self.deployed.take().unwrap_or_default();
         let lanes: Vec<LaneId> =
-            pairs(&new).map(|(place, version)| self.lanes.enter(place, version)).collect();
+            pairs(&new).map(|(place, version)| self.lanes.enter(place, Some(version))).collect();
         let kept: BTreeSet<LaneId> = lanes.into_iter().collect();
         for lane in &kept {
             self.set_deployed(*lane, true);
         }
-        let before = pairs(&old).filter_map(|(place, version)| self.lanes.find(place, version));
+        let before = pairs(&old).filter_map(|(place, version)| self.lanes.find(place, Some(version)));
         let gone: Vec<LaneId> = before.filter(|lane| !kept.contains(lane)).collect();
         let places: BTreeSet<&Place> = new.keys().chain(old.keys()).collect();
         let changed: Vec<&Place> = places.into_iter().filter(|p| old.get(*p) != new.get(*p)).collect();
@@ -77,7 +77,7 @@ impl Dispatch {
             place.channel == worker.about.channel && worker.about.topics.covers(&place.track)
         });
         let waits = |place: &Place, version: &PinnedVersion| {
-            let lane = self.lanes.find(place, version).and_then(|lane| self.lanes.lane(lane));
+            let lane = self.lanes.find(place, Some(version)).and_then(|lane| self.lanes.lane(lane));
             lane.is_some_and(|lane| !lane.waiting.is_empty())
         };
         let (first, rest): (Vec<_>, Vec<_>) = own.partition(|(place, version)| waits(place, version));
@@ -90,7 +90,7 @@ impl Dispatch {
     }
 
     pub(crate) fn track_version(&self, lane: LaneId) -> Option<TrackVersion> {
-        Some(of_track(self.lanes.place(lane)?, &self.lanes.lane(lane)?.version))
+        Some(of_track(self.lanes.place(lane)?, self.lanes.lane(lane)?.version.as_ref()?))
     }
 
     /// The first job that waits for a version that no worker has ready: workers prepare it before others.

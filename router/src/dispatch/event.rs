@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use trackyard_protocol::build::BuildLimits;
 use trackyard_protocol::limits::Limits;
-use trackyard_protocol::request::{JobRequest, Place};
+use trackyard_protocol::name::JobId;
+use trackyard_protocol::request::{BuildRequest, JobRequest, Place};
 use trackyard_protocol::token::JobKey;
 use trackyard_protocol::version::PinnedVersion;
 use trackyard_protocol::worker::FromWorker;
@@ -68,16 +70,90 @@ pub enum Event {
 /// A checked job.
 #[derive(Debug, Clone)]
 pub struct NewJob {
-    /// The client's request.
-    pub request: JobRequest,
-    /// The deployed version that it names.
-    pub version: PinnedVersion,
-    /// The limits to apply, `execution_timeout` already in `wall`.
-    pub limits: Limits,
+    /// What is to be done.
+    pub order: Order,
     /// What it has in common with a repeated request.
     pub key: JobKey,
     /// Bytes of the client's message, for the queue's bound.
     pub bytes: usize,
+}
+
+/// What a worker shall do.
+#[derive(Debug, Clone)]
+pub enum Order {
+    /// Run a track's container.
+    Run {
+        /// The client's request.
+        request: JobRequest,
+        /// The deployed version that it names.
+        version: PinnedVersion,
+        /// The limits to apply, `execution_timeout` already in `wall`.
+        limits: Limits,
+    },
+    /// Build a container version.
+    Build {
+        /// The client's request.
+        request: BuildRequest,
+        /// Where builders wait for it: the channel `builders` and the track.
+        place: Place,
+        /// The repository's URL.
+        source: String,
+        /// The limits to apply, `execution_timeout` already in `wall`.
+        limits: BuildLimits,
+    },
+}
+
+impl NewJob {
+    /// Whose workers can take it.
+    #[must_use]
+    pub const fn place(&self) -> &Place {
+        match &self.order {
+            Order::Run { request, .. } => &request.place,
+            Order::Build { place, .. } => place,
+        }
+    }
+
+    /// The version that a worker must have ready; none for a build.
+    #[must_use]
+    pub const fn version(&self) -> Option<&PinnedVersion> {
+        match &self.order {
+            Order::Run { version, .. } => Some(version),
+            Order::Build { .. } => None,
+        }
+    }
+
+    /// The client's id.
+    #[must_use]
+    pub const fn id(&self) -> Option<&JobId> {
+        match &self.order {
+            Order::Run { request, .. } => Some(&request.id),
+            Order::Build { request, .. } => request.id.as_ref(),
+        }
+    }
+
+    /// How long the client waits.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Duration> {
+        match &self.order {
+            Order::Run { request, .. } => request.deadline,
+            Order::Build { request, .. } => request.deadline,
+        }
+    }
+
+    /// True if a stored answer is not good enough. A build's never is: a branch moves on.
+    #[must_use]
+    pub const fn wants_fresh(&self) -> bool {
+        match &self.order {
+            Order::Run { request, .. } => request.fresh,
+            Order::Build { .. } => true,
+        }
+    }
+
+    /// True for a build, which is never given to a second worker.
+    #[must_use]
+    pub const fn is_build(&self) -> bool {
+        matches!(self.order, Order::Build { .. })
+    }
 }
 
 /// The deployed versions of each channel and track.

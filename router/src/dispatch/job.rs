@@ -26,6 +26,8 @@ pub(crate) struct Job {
     pub(crate) queue_until: Time,
     pub(crate) attempt_until: Time,
     pub(crate) whole_until: Time,
+    /// For a build whose worker is lost: until when it may come back with it.
+    pub(crate) back_until: Option<Time>,
     /// When the timer fires; may be earlier than what is due, never later.
     armed: Time,
 }
@@ -60,12 +62,17 @@ impl Job {
             queue_until: whole_until,
             attempt_until: whole_until,
             whole_until,
+            back_until: None,
             armed: Time::MAX,
         }
     }
 
     pub(crate) fn lane(&self) -> Option<LaneId> {
         self.work.as_ref().map(|work| work.lane)
+    }
+
+    pub(crate) fn is_build(&self) -> bool {
+        self.work.as_ref().is_some_and(|work| work.new.is_build())
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -75,6 +82,7 @@ impl Job {
     /// The next moment at which something is due, if nothing happens before.
     pub(crate) fn due(&self, min_start: Duration) -> Time {
         let own = if self.queued { self.queue_until } else { self.attempt_until };
+        let own = own.min(self.back_until.unwrap_or(Time::MAX));
         let waiters = self.waiters.iter().filter_map(|waiting| waiting.due(self.queued, min_start));
         waiters.fold(own.min(self.whole_until), Time::min)
     }

@@ -1,4 +1,4 @@
-//! Lanes (one per channel, track and version) with the jobs that wait in them, and the tracks' turns.
+//! Lanes (one per channel, track and version; one per track for builds) with the jobs that wait in them, and the tracks' turns.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -8,11 +8,12 @@ use trackyard_protocol::version::PinnedVersion;
 
 use super::number::{JobNo, LaneId, Map, Numbers, TrackId, WorkerId};
 
-/// A version of a channel's track.
+/// A version of a channel's track, or a track's builds.
 #[derive(Debug)]
 pub(crate) struct Lane {
     pub(crate) track: TrackId,
-    pub(crate) version: PinnedVersion,
+    /// Absent for builds, for which every builder of the track is ready.
+    pub(crate) version: Option<PinnedVersion>,
     pub(crate) deployed: bool,
     /// Jobs in flight, waiting or running.
     pub(crate) jobs: usize,
@@ -31,6 +32,8 @@ pub(crate) struct Lane {
 pub(crate) struct Track {
     pub(crate) place: Place,
     pub(crate) lanes: BTreeMap<PinnedVersion, LaneId>,
+    /// The lane of its builds.
+    pub(crate) builds: Option<LaneId>,
     /// The lanes in which jobs wait.
     pub(crate) waiting_lanes: BTreeSet<LaneId>,
     pub(crate) waiting: usize,
@@ -70,8 +73,9 @@ impl Lanes {
         self.lanes.get_mut(&id)
     }
 
-    pub(crate) fn find(&self, place: &Place, version: &PinnedVersion) -> Option<LaneId> {
-        self.track(self.track_id(place)?)?.lanes.get(version).copied()
+    pub(crate) fn find(&self, place: &Place, version: Option<&PinnedVersion>) -> Option<LaneId> {
+        let track = self.track(self.track_id(place)?)?;
+        version.map_or(track.builds, |version| track.lanes.get(version).copied())
     }
 
     pub(crate) fn place(&self, lane: LaneId) -> Option<&Place> {
@@ -91,16 +95,19 @@ impl Lanes {
     }
 
     /// The lane, made if it is new. The caller puts something into it, or calls [`release`](Self::release).
-    pub(crate) fn enter(&mut self, place: &Place, version: &PinnedVersion) -> LaneId {
+    pub(crate) fn enter(&mut self, place: &Place, version: Option<&PinnedVersion>) -> LaneId {
         if let Some(lane) = self.find(place, version) {
             return lane;
         }
         let track = self.enter_track(place);
         let id = LaneId(self.numbers.next());
         if let Some(entry) = self.tracks.get_mut(&track) {
-            entry.lanes.insert(version.clone(), id);
+            match version {
+                Some(version) => _ = entry.lanes.insert(version.clone(), id),
+                None => entry.builds = Some(id),
+            }
         }
-        self.lanes.insert(id, Lane::new(track, version.clone()));
+        self.lanes.insert(id, Lane::new(track, version.cloned()));
         id
     }
 
@@ -111,7 +118,10 @@ impl Lanes {
         }
         let Some(lane) = self.lanes.remove(&id) else { return };
         if let Some(track) = self.tracks.get_mut(&lane.track) {
-            track.lanes.remove(&lane.version);
+            match &lane.version {
+                Some(version) => _ = track.lanes.remove(version),
+                None => track.builds = None,
+            }
         }
         self.release_track(lane.track);
     }
@@ -211,7 +221,7 @@ impl Lanes {
     }
 
     fn release_track(&mut self, id: TrackId) {
-        if self.tracks.get(&id).is_some_and(|track| track.lanes.is_empty() && track.scoped == 0)
+        if self.tracks.get(&id).is_some_and(Track::is_unused)
             && let Some(track) = self.tracks.remove(&id)
         {
             self.ids.remove(&track.place);
@@ -230,7 +240,7 @@ fn entry<'a>(
 }
 
 impl Lane {
-    fn new(track: TrackId, version: PinnedVersion) -> Self {
+    fn new(track: TrackId, version: Option<PinnedVersion>) -> Self {
         Self {
             track,
             version,
@@ -253,11 +263,16 @@ impl Track {
         Self {
             place,
             lanes: BTreeMap::new(),
+            builds: None,
             waiting_lanes: BTreeSet::new(),
             waiting: 0,
             bytes: 0,
             turn: 0,
             scoped: 0,
         }
+    }
+
+    fn is_unused(&self) -> bool {
+        self.lanes.is_empty() && self.builds.is_none() && self.scoped == 0
     }
 }

@@ -99,6 +99,9 @@ impl Dispatch {
     /// A job of which attempts were lost: it waits for those still running, runs elsewhere, or ends.
     pub(crate) fn run_on(&mut self, no: JobNo, turn: &mut Turn<'_>) {
         let Some(job) = self.jobs.get(no).filter(|job| job.live == 0 && !job.queued) else { return };
+        if job.is_build() {
+            return self.run_build_on(no, turn);
+        }
         let sabotaged = self.saboteur.does(Sabotage::ThirdAttempt);
         if job.lost >= self.settings.max_attempts + u32::from(sabotaged) {
             self.poison.remember(job.key, turn.now);
@@ -109,11 +112,28 @@ impl Dispatch {
         self.run_elsewhere(no, turn);
     }
 
+    /// A build is never run twice: its builder may come back with it for a while. One that did not even reach its
+    /// builder may go to another.
+    fn run_build_on(&mut self, no: JobNo, turn: &mut Turn<'_>) {
+        let Some(job) = self.jobs.get_mut(no) else { return };
+        if !job.attempts.is_empty() {
+            job.back_until = Some(turn.now + self.settings.build_return);
+            return self.jobs.arm(no, self.settings.min_start);
+        }
+        if job.lost == 0 {
+            return self.run_elsewhere(no, turn);
+        }
+        let message = "the builder was lost; the build may or may not have been released";
+        self.finish(no, Ending::new(Reason::WorkerLost, message), turn);
+    }
+
     /// Sends a job that no worker has in hand to another, or lets it wait again, as far as its time goes.
     pub(crate) fn run_elsewhere(&mut self, no: JobNo, turn: &mut Turn<'_>) {
-        let Some(job) = self.jobs.get_mut(no).filter(|job| job.live == 0 && !job.queued) else { return };
+        let Some(job) = self.jobs.get(no).filter(|job| job.live == 0 && !job.queued) else { return };
         let last_start = job.whole_until.saturating_sub(self.settings.min_start);
-        job.queue_until = last_start.min(turn.now + self.settings.queue_max_wait);
+        let wait = job.work.as_ref().map_or(Time::ZERO, |work| self.queue_wait(&work.new));
+        let Some(job) = self.jobs.get_mut(no) else { return };
+        job.queue_until = last_start.min(turn.now + wait);
         // Somebody must still be there when it starts.
         let in_time = turn.now < job.patience().saturating_sub(self.settings.min_start);
         let lost = job.lost > 0;
@@ -129,12 +149,12 @@ impl Dispatch {
         let Some(work) = &job.work else {
             return Some(Ending::new(Reason::WorkerLost, ""));
         };
-        let deployed = self.lanes.lane(work.lane).is_some_and(|lane| lane.deployed);
+        let usable = self.lanes.lane(work.lane).is_some_and(|lane| lane.deployed || lane.version.is_none());
         if self.draining {
             Some(Ending::new(Reason::RouterDraining, ""))
         } else if !in_time {
             Some(Ending::new(if lost { Reason::WorkerLost } else { Reason::QueueDeadline }, ""))
-        } else if self.deployed.is_some() && !deployed {
+        } else if self.deployed.is_some() && !usable {
             Some(Ending::new(Reason::NotDeployed, "the version was unloaded before the job could run again"))
         } else {
             None

@@ -17,6 +17,8 @@ pub struct Settings {
     pub silence: Duration,
     /// How long a job waits for a worker at most.
     pub queue_max_wait: Duration,
+    /// How long a lost builder may take to come back with its build.
+    pub build_return: Duration,
     /// How many jobs wait at most.
     pub queue_max_jobs: usize,
     /// How many bytes of requests wait at most.
@@ -54,6 +56,7 @@ impl Settings {
             heartbeat: Duration::from_secs(1),
             silence: Duration::from_secs(3),
             queue_max_wait: Duration::from_secs(10),
+            build_return: Duration::from_secs(30),
             queue_max_jobs: 10_000,
             queue_max_bytes: 256 << 20,
             setup: Duration::from_secs(15),

@@ -103,8 +103,9 @@ pub struct QueueView {
     pub channel: Channel,
     /// The track.
     pub track: TrackSlug,
-    /// The version.
-    pub version: PinnedVersion,
+    /// The version; absent for builds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<PinnedVersion>,
     /// Jobs that wait.
     pub jobs: usize,
     /// Milliseconds since the first of them was received.
@@ -178,7 +179,7 @@ impl super::Dispatch {
         let work = attempt.job.and_then(|no| self.jobs.get(no)).and_then(|job| job.work.as_ref());
         Some(JobView {
             token,
-            id: work.map(|work| work.new.request.id.to_string()),
+            id: work.and_then(|work| work.new.id()).map(ToString::to_string),
             accepted: attempt.state != State::Sent,
             cancelled: attempt.job.is_none(),
             running_ms: self.millis_since(attempt.sent),

@@ -100,13 +100,13 @@ impl Dispatch {
             return None;
         }
         let place = Place { channel: worker.about.channel, track: version.track.clone() };
-        Some(self.lanes.enter(&place, &version.version))
+        Some(self.lanes.enter(&place, Some(&version.version)))
     }
 
     fn note_unready(&mut self, id: WorkerId, version: &TrackVersion) {
         let Some(worker) = self.workers.get(id) else { return };
         let place = Place { channel: worker.about.channel, track: version.track.clone() };
-        if let Some(lane) = self.lanes.find(&place, &version.version) {
+        if let Some(lane) = self.lanes.find(&place, Some(&version.version)) {
             self.forget_ready(id, lane);
         }
     }

@@ -58,7 +58,7 @@ impl Checker {
     }
 
     pub(crate) fn asked(&mut self, _: Waiter, request: &Request) {
-        if request.plan.fresh {
+        if request.plan.fresh || request.plan.build {
             self.fresh.insert(request.plan.key);
         }
     }
@@ -115,11 +115,15 @@ impl Checker {
     ) {
         match message {
             FromRouter::Job(job) => {
-                self.check_job(now, epoch, peer, job, workers);
-                self.keys.insert(job.token, job.key);
-                if let Some(known) = self.known.get_mut(&peer) {
-                    known.tokens.insert(job.token);
+                self.check_job(now, job, workers);
+                self.check_token(now, epoch, peer, job.token, job.key);
+            }
+            FromRouter::Build(build) => {
+                if self.accepted.get(&build.key).is_some_and(|attempts| !attempts.is_empty()) {
+                    self.fail(now, format!("{} is built a second time", build.key));
                 }
+                self.saw("builds");
+                self.check_token(now, epoch, peer, build.token, build.key);
             }
             FromRouter::Cancel(cancel) => {
                 self.over.insert(cancel.token);
@@ -133,19 +137,23 @@ impl Checker {
         }
     }
 
-    fn check_job(&mut self, now: Time, epoch: Epoch, peer: Peer, job: &Job, workers: &[Worker]) {
-        if job.token.epoch != epoch || self.keys.contains_key(&job.token) {
-            self.fail(now, format!("{} is not a new token", job.token));
+    fn check_token(&mut self, now: Time, epoch: Epoch, peer: Peer, token: Token, key: JobKey) {
+        if token.epoch != epoch || self.keys.insert(token, key).is_some() {
+            self.fail(now, format!("{token} is not a new token"));
         }
         if now < self.started + Duration::from_secs(2) {
-            self.fail(now, format!("{} was sent while workers still report", job.token));
+            self.fail(now, format!("{token} was sent while workers still report"));
         }
+        match self.known.get_mut(&peer) {
+            Some(known) => drop(known.tokens.insert(token)),
+            None => self.fail(now, format!("{token} was sent to someone who did not say hello")),
+        }
+    }
+
+    fn check_job(&mut self, now: Time, job: &Job, workers: &[Worker]) {
         let attempts = self.accepted.get(&job.key).map_or(0, BTreeSet::len);
         if job.attempt > 2 || attempts >= 2 {
             self.fail(now, format!("a third attempt of {}", job.key));
-        }
-        if !self.known.contains_key(&peer) {
-            self.fail(now, format!("{} was sent to someone who did not say hello", job.token));
         }
         for worker in workers {
             if let Some(token) = self.runs_there(now, worker, job.key) {
@@ -178,6 +186,9 @@ impl Checker {
         };
         let key = request.plan.key;
         self.accepted.remove(&key);
+        if ending.replayed && request.plan.build {
+            self.fail(now, format!("the build {key} was replayed"));
+        }
         self.check_content(now, key, ending);
         let whole = Duration::from_secs(4) + (Duration::from_secs(3) + wall()) * 2;
         let patience = request.plan.deadline.unwrap_or(whole).min(whole);

@@ -110,7 +110,8 @@ impl World {
         let others = self.workers.iter().enumerate().filter(|(other, _)| *other != index);
         let stolen = others.flat_map(|(_, worker)| worker.held.keys().copied()).next();
         let lie = JobKey(u128::MAX);
-        let made_up = Token { epoch: Epoch(7), sequence: self.random.below(1000) };
+        let own = self.workers[index].held.keys().next().map(|token| token.sequence);
+        let made_up = Token { epoch: Epoch(7), sequence: own.unwrap_or_else(|| self.random.below(1000)) };
         let next = Token { epoch: self.router.epoch, sequence: u64::MAX };
         for token in stolen.into_iter().chain([made_up, next]) {
             self.say(index, result(token, lie, Reason::Ok));

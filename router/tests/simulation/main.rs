@@ -61,6 +61,7 @@ fn each_job_ends_as_promised_in_a_million_events() {
         "adopted",
         "redelivered",
         "returned",
+        "builds",
         "late_result",
         "worker_lost",
         "worker_returned",

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use trackyard_protocol::build::BuildLimits;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::name::{ExerciseSlug, JobId, TrackSlug};
 use trackyard_protocol::quantity::Span;
 use trackyard_protocol::reason::Reason;
-use trackyard_protocol::request::{JobRequest, Place};
+use trackyard_protocol::request::{BuildRequest, JobRequest, Place};
 use trackyard_protocol::token::JobKey;
 use trackyard_protocol::version::PinnedVersion;
-use trackyard_router::dispatch::NewJob;
+use trackyard_router::dispatch::{NewJob, Order};
 
 use crate::random::Random;
 
@@ -25,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) version: usize,
     pub(crate) deadline: Option<Duration>,
     pub(crate) fresh: bool,
+    /// A build of the track, instead of a run of its version.
+    pub(crate) build: bool,
 }
 
 pub(crate) fn track(index: usize) -> TrackSlug {
@@ -54,27 +57,45 @@ impl Plan {
             version: random.index(VERSIONS),
             deadline,
             fresh: random.chance(2),
+            build: random.chance(4),
         }
     }
 
     pub(crate) fn job(&self) -> Box<NewJob> {
+        let order = if self.build { self.build() } else { self.run() };
+        Box::new(NewJob { order, key: self.key, bytes: 600 })
+    }
+
+    fn build(&self) -> Order {
+        let request = BuildRequest {
+            id: None,
+            place: place(self.track),
+            git_reference: self.key.to_string(),
+            execution_timeout: None,
+            deadline: self.deadline,
+        };
+        Order::Build {
+            request,
+            place: Place { channel: Channel::Builders, track: track(self.track) },
+            source: "https://example.org/tooling".to_owned(),
+            limits: BuildLimits { wall: Span(wall()), ..BuildLimits::default() },
+        }
+    }
+
+    fn run(&self) -> Order {
         let version = version(self.version);
-        Box::new(NewJob {
-            request: JobRequest {
-                id: JobId::new(self.key.to_string()).unwrap(),
-                place: place(self.track),
-                exercise: ExerciseSlug::new("two-fer").unwrap(),
-                input: "s3://submissions/1".parse().unwrap(),
-                version: version.version.clone(),
-                execution_timeout: None,
-                deadline: self.deadline,
-                fresh: self.fresh,
-            },
-            version,
-            limits: Limits { wall: Span(wall()), ..Limits::default() },
-            key: self.key,
-            bytes: 600,
-        })
+        let request = JobRequest {
+            id: JobId::new(self.key.to_string()).unwrap(),
+            place: place(self.track),
+            exercise: ExerciseSlug::new("two-fer").unwrap(),
+            input: "s3://submissions/1".parse().unwrap(),
+            version: version.version.clone(),
+            execution_timeout: None,
+            deadline: self.deadline,
+            fresh: self.fresh,
+        };
+        let limits = Limits { wall: Span(wall()), ..Limits::default() };
+        Order::Run { request, version, limits }
     }
 }
 

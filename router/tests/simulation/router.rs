@@ -73,6 +73,7 @@ fn settings() -> Settings {
         setup: Duration::from_secs(2),
         grace: Duration::from_secs(1),
         queue_max_wait: Duration::from_secs(4),
+        build_return: Duration::from_secs(2),
         queue_max_jobs: 200,
         store_ttl: Duration::from_secs(20),
         store_bytes: 200_000,

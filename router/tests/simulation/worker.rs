@@ -25,6 +25,7 @@ pub(crate) struct Held {
 
 pub(crate) struct Worker {
     pub(crate) name: WorkerName,
+    channel: Channel,
     topics: Topics,
     slots: u32,
     pub(crate) incarnation: u64,
@@ -56,12 +57,15 @@ impl Worker {
             Self::new("snakes", topics(&["python", "csharp"]), 2),
             Self::new("any-1", Topics::any(), 5),
             Self::new("any-2", Topics::any(), 5),
+            Self { channel: Channel::Builders, ..Self::new("builder-1", Topics::any(), 2) },
+            Self { channel: Channel::Builders, ..Self::new("builder-2", topics(&["ruby"]), 1) },
         ]
     }
 
     fn new(name: &str, topics: Topics, slots: u32) -> Self {
         Self {
             name: WorkerName::new(name).unwrap(),
+            channel: Channel::TestRunners,
             topics,
             slots,
             incarnation: 0,
@@ -107,7 +111,7 @@ impl Worker {
             name: self.name.clone(),
             incarnation: Incarnation(self.incarnation),
             pool: None,
-            channel: Channel::TestRunners,
+            channel: self.channel,
             topics: self.topics.clone(),
             slots: self.slots,
             versions: self.ready.iter().map(|(track, version)| pinned(*track, *version)).collect(),
@@ -271,7 +275,11 @@ impl World {
                 self.want(index, &welcome.desired);
             }
             FromRouter::Desired(desired) => self.want(index, &desired.versions),
-            FromRouter::Job(job) => self.take_job(index, &job),
+            FromRouter::Job(job) => {
+                let ready = worker.ready.iter().any(|(t, v)| pinned(*t, *v) == of(&job));
+                self.take_job(index, job.token, job.key, ready);
+            }
+            FromRouter::Build(build) => self.take_job(index, build.token, build.key, true),
             FromRouter::Ack(ack) => {
                 worker.held.retain(|token, held| *token != ack.token || held.running);
                 self.leave_if_done(index);
@@ -336,25 +344,24 @@ impl World {
         self.workers[index].alive && self.workers[index].incarnation == incarnation
     }
 
-    fn take_job(&mut self, index: usize, job: &Job) {
+    fn take_job(&mut self, index: usize, token: Token, key: JobKey, ready: bool) {
         let worker = &self.workers[index];
-        let ready = worker.ready.iter().any(|(t, v)| pinned(*t, *v) == of(job));
         if worker.draining.is_some() || !ready {
             let why = if ready { "draining" } else { "not_unpacked" }.to_owned();
-            return self.say(index, FromWorker::Returned(Returned { token: job.token, why }));
+            return self.say(index, FromWorker::Returned(Returned { token, why }));
         }
         if worker.running() >= usize::try_from(worker.slots).unwrap() {
             self.check.fail(self.now, format!("{} got a job without a free slot", worker.name));
         }
-        self.say(index, FromWorker::Accepted(Accepted { token: job.token }));
-        let (span, reason) = match fate(job.key) {
+        self.say(index, FromWorker::Accepted(Accepted { token }));
+        let (span, reason) = match fate(key) {
             Fate::Ends(span, reason) => (span, reason),
             Fate::Kills(span) => (span, Reason::Killed),
         };
-        let held = Held { key: job.key, running: true, reason };
-        self.workers[index].held.insert(job.token, held);
+        let held = Held { key, running: true, reason };
+        self.workers[index].held.insert(token, held);
         let incarnation = self.workers[index].incarnation;
-        self.later(span, Happening::JobEnds(index, incarnation, job.token));
+        self.later(span, Happening::JobEnds(index, incarnation, token));
     }
 
     pub(crate) fn job_ends(&mut self, index: usize, incarnation: u64, token: Token) {

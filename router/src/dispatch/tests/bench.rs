@@ -16,7 +16,7 @@ use trackyard_protocol::worker::{
 };
 
 use crate::dispatch::{
-    Action, Counter, Deployment, Dispatch, Ending, Event, NewJob, Peer, Settings, Time, Waiter,
+    Action, Counter, Deployment, Dispatch, Ending, Event, NewJob, Order, Peer, Settings, Time, Waiter,
 };
 
 pub(super) const EPOCH: Epoch = Epoch(0xe);
@@ -67,22 +67,26 @@ pub(super) fn hello(name: &str, topics: &[&str], slots: u32, ready: &[&str]) -> 
 }
 
 pub(super) fn new_job(track: &str, key: u128) -> NewJob {
-    NewJob {
-        request: JobRequest {
-            id: JobId::new(format!("job-{key}")).unwrap(),
-            place: place(track),
-            exercise: ExerciseSlug::new("two-fer").unwrap(),
-            input: "s3://submissions/1".parse().unwrap(),
-            version: version(0).version,
-            execution_timeout: None,
-            deadline: None,
-            fresh: false,
-        },
-        version: version(0),
-        limits: Limits::default(),
-        key: JobKey(key),
-        bytes: 100,
+    let request = JobRequest {
+        id: JobId::new(format!("job-{key}")).unwrap(),
+        place: place(track),
+        exercise: ExerciseSlug::new("two-fer").unwrap(),
+        input: "s3://submissions/1".parse().unwrap(),
+        version: version(0).version,
+        execution_timeout: None,
+        deadline: None,
+        fresh: false,
+    };
+    let order = Order::Run { request, version: version(0), limits: Limits::default() };
+    NewJob { order, key: JobKey(key), bytes: 100 }
+}
+
+/// The job with its request changed.
+pub(super) fn with(mut job: NewJob, change: impl Fn(&mut JobRequest)) -> NewJob {
+    if let Order::Run { request, .. } = &mut job.order {
+        change(request);
     }
+    job
 }
 
 impl Bench {

@@ -8,7 +8,7 @@ use trackyard_protocol::worker::{
     Ack, Acknowledge, Cancel, FromRouter, FromWorker, HeldJob, HeldState, Load, Returned,
 };
 
-use super::bench::{Bench, hello, new_job, settings};
+use super::bench::{Bench, hello, new_job, settings, with};
 use crate::dispatch::{Counter, Event, NewJob, Peer};
 
 fn one_worker() -> Bench {
@@ -18,9 +18,8 @@ fn one_worker() -> Bench {
 }
 
 fn with_deadline(millis: u64) -> NewJob {
-    let mut job = new_job("ruby", u128::from(millis));
-    job.request.deadline = Some(Duration::from_millis(millis));
-    job
+    let job = new_job("ruby", u128::from(millis));
+    with(job, |request| request.deadline = Some(Duration::from_millis(millis)))
 }
 
 #[test]
@@ -34,11 +33,7 @@ fn requests_for_the_same_job_share_one_run_and_then_its_answer() {
     let third = bench.ask(new_job("ruby", 1));
     let replayed = [first, second, third].map(|waiter| bench.answers[&waiter].replayed);
     assert_eq!(replayed, [false, false, true]);
-    let fresh = bench.ask({
-        let mut job = new_job("ruby", 1);
-        job.request.fresh = true;
-        job
-    });
+    let fresh = bench.ask(with(new_job("ruby", 1), |request| request.fresh = true));
     assert_eq!((bench.reason(fresh), bench.jobs().len()), (None, 1));
 }
 

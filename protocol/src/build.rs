@@ -1,0 +1,71 @@
+//! What a build may use, and what it answers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::TrackSlug;
+use crate::quantity::{Bytes, Span};
+
+/// The limits of one build, all set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BuildLimits {
+    /// From the start of the fetch to the end of the release.
+    pub wall: Span,
+    /// The longest `wall` that a request's `execution_timeout` may ask for.
+    pub wall_max: Span,
+    /// How long the build may print nothing.
+    pub idle: Span,
+    /// Memory of the build's processes, with everything that is charged to it; there is no swap.
+    pub memory: Bytes,
+    /// Processes and threads.
+    pub pids: u32,
+    /// The repository, the build's files and the image, together.
+    pub disk: Bytes,
+    /// What is kept of the log: its first half and its end.
+    pub log: Bytes,
+}
+
+impl Default for BuildLimits {
+    fn default() -> Self {
+        Self {
+            wall: Span::from_secs(15 * 60),
+            wall_max: Span::from_secs(60 * 60),
+            idle: Span::from_secs(5 * 60),
+            memory: Bytes(4 << 30),
+            pids: 4096,
+            disk: Bytes(10 << 30),
+            log: Bytes(512 << 10),
+        }
+    }
+}
+
+/// What became of a build that went well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BuildStatus {
+    /// It is released now.
+    Built,
+    /// It was released already, maybe while this build ran; nothing was changed.
+    Ignored,
+}
+
+/// The `response` of a build's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildResponse {
+    /// What became of it.
+    pub status: BuildStatus,
+    /// The same for people.
+    pub message: String,
+    /// The track.
+    pub track: TrackSlug,
+    /// The image: the registry or folder, the repository and the container version.
+    pub image: String,
+    /// The container version, ready to be deployed.
+    pub image_tag: String,
+    /// The branch, tag or sha that was asked for.
+    pub git_tag: String,
+    /// The manifest's digest.
+    pub digest: String,
+    /// What fetch, build, smoke check and release printed.
+    pub logs: String,
+}
