@@ -6,3 +6,5 @@ mod run;
 
 pub use report::MAX_RESULT_BYTES;
 pub use run::{Finished, Task};
+#[cfg(test)]
+pub(crate) use run::refused;

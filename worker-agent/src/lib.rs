@@ -8,6 +8,7 @@
 pub mod agent;
 pub mod args;
 pub mod bootstrap;
+pub mod build;
 pub mod canary;
 pub mod configure;
 pub mod connection;

@@ -2,7 +2,7 @@
 
 use trackyard_protocol::token::{Epoch, JobKey, Token};
 use trackyard_protocol::worker::{
-    Desired, FromRouter, FromWorker, Job, JobResult, Then, TrackVersion, VersionFailed, Welcome,
+    Build, Desired, FromRouter, FromWorker, Job, JobResult, Then, TrackVersion, VersionFailed, Welcome,
 };
 
 /// What happens to a worker.
@@ -84,6 +84,8 @@ pub enum Action {
     Prepare(Desired),
     /// Run a job.
     Start(Box<Job>),
+    /// Build a container version.
+    Build(Box<Build>),
     /// End a job; its end is reported as usual.
     Stop {
         /// Which.

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use trackyard_protocol::token::Token;
+use trackyard_protocol::channel::Channel;
+use trackyard_protocol::name::TrackSlug;
+use trackyard_protocol::token::{JobKey, Token};
 use trackyard_protocol::worker::{
-    Accepted, Desired, FromRouter, FromWorker, HeldState, Job, Returned, TrackVersion, Welcome,
+    Accepted, Build, Desired, FromRouter, FromWorker, HeldState, Job, Returned, TrackVersion, Welcome,
 };
 
 use super::event::Action;
@@ -24,6 +26,7 @@ impl Connection {
             FromRouter::Welcome(welcome) => self.welcome(*welcome, now, out),
             FromRouter::Desired(desired) => out.push(Action::Prepare(desired)),
             FromRouter::Job(job) => self.job(*job, out),
+            FromRouter::Build(build) => self.build(*build, out),
             FromRouter::Ack(ack) => self.held.acknowledge(ack.token),
             FromRouter::Cancel(cancel) => self.stop(cancel.token, "cancelled", out),
             FromRouter::Drain(drain) => self.start_draining(drain.then.into(), now, out),
@@ -45,33 +48,66 @@ impl Connection {
     }
 
     fn job(&mut self, job: Job, out: &mut Vec<Action>) {
-        let token = job.token;
-        match self.held.repeat(token) {
-            Some(HeldState::Running) => return out.push(accepted(token)),
-            Some(HeldState::Finished) => return,
-            None => {}
+        let (token, key) = (job.token, job.key);
+        if self.is_repeated(token, out) {
+            return;
         }
-        if let Some(why) = self.refusal(&job) {
-            if [NO_FREE_SLOT, NOT_ACKNOWLEDGED].contains(&why) {
-                // A router takes whatever is not a drain for "not ready", and this is not for long.
-                self.standings.tell_again(&version(&job));
-            }
+        let served = self.serves(job.channel, &job.track);
+        let why = self.refusal(served, self.standings.is_ready(&version(&job)));
+        if why.is_some_and(|why| [NO_FREE_SLOT, NOT_ACKNOWLEDGED].contains(&why)) {
+            // A router takes whatever is not a drain for "not ready", and this is not for long.
+            self.standings.tell_again(&version(&job));
+        }
+        self.take(token, key, why, Action::Start(Box::new(job)), out);
+    }
+
+    fn build(&mut self, build: Build, out: &mut Vec<Action>) {
+        let (token, key) = (build.token, build.key);
+        if self.is_repeated(token, out) {
+            return;
+        }
+        let why = self.refusal(self.serves(Channel::Builders, &build.track), true);
+        self.take(token, key, why, Action::Build(Box::new(build)), out);
+    }
+
+    /// A router that is not sure says it again: it is told what it has missed.
+    fn is_repeated(&mut self, token: Token, out: &mut Vec<Action>) -> bool {
+        let held = self.held.repeat(token);
+        if held == Some(HeldState::Running) {
+            out.push(accepted(token));
+        }
+        held.is_some()
+    }
+
+    fn take(
+        &mut self,
+        token: Token,
+        key: JobKey,
+        why_not: Option<&'static str>,
+        start: Action,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some(why) = why_not {
             let returned = Returned { token, why: why.to_owned() };
             return out.push(Action::Send(FromWorker::Returned(returned)));
         }
-        self.held.start(token, job.key);
+        self.held.start(token, key);
         out.push(accepted(token));
-        out.push(Action::Start(Box::new(job)));
+        out.push(start);
+    }
+
+    fn serves(&self, channel: Channel, track: &TrackSlug) -> bool {
+        channel == self.identity.channel && self.identity.topics.covers(track)
     }
 
     /// Why a job is not taken: it crossed a drain or an unready on the way, or the router does not count right.
-    fn refusal(&self, job: &Job) -> Option<&'static str> {
+    fn refusal(&self, served: bool, ready: bool) -> Option<&'static str> {
         let slots = usize::try_from(self.identity.slots).unwrap_or(usize::MAX);
         if self.is_draining() {
             Some("draining")
-        } else if job.channel != self.identity.channel || !self.identity.topics.covers(&job.track) {
+        } else if !served {
             Some("not_served")
-        } else if !self.standings.is_ready(&version(job)) {
+        } else if !ready {
             Some("not_unpacked")
         } else if self.held.running() >= slots {
             Some(NO_FREE_SLOT)

@@ -138,7 +138,7 @@ const fn is_suspicious(reason: Reason) -> bool {
 }
 
 /// The outcome of a job that had no container.
-pub(super) fn refused(reason: Reason, message: String, usage: Usage) -> Outcome {
+pub(crate) fn refused(reason: Reason, message: String, usage: Usage) -> Outcome {
     Outcome {
         reason,
         message,

@@ -1,0 +1,133 @@
+//! A tooling repository's own fixtures: `tests/<case>/` with a submission and the result that it must give.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
+use rustix::io::Errno;
+use trackyard_protocol::name::ExerciseSlug;
+
+/// Where they are.
+const FOLDER: &str = "tests";
+/// Fixtures that are run; a smoke check is not the repository's own test suite.
+const MOST: usize = 50;
+/// The largest expected result.
+const MAX_EXPECTED: u64 = 1 << 20;
+
+/// One fixture.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fixture {
+    pub(super) name: ExerciseSlug,
+    pub(super) folder: PathBuf,
+    pub(super) expected: Vec<u8>,
+}
+
+/// What was found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) fixtures: Vec<Fixture>,
+    /// Folders of the tests that are not run, and why.
+    pub(super) left_out: Vec<String>,
+}
+
+/// The fixtures of a checkout whose expected result is the file `expected_<result>`. The checkout is hostile: no link
+/// in it is followed.
+///
+/// # Errors
+/// When the checkout cannot be read.
+pub(super) fn find(tree: &Path, result: &str) -> io::Result<Found> {
+    let root = openat(CWD, tree, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let tests = match open_beneath(&root, Path::new(FOLDER), OFlags::DIRECTORY) {
+        Ok(tests) => tests,
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(Found::default()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut found = Found::default();
+    for name in names(&tests)? {
+        let Some(expected) = expected(&tests, &name, result)? else { continue };
+        match ExerciseSlug::new(&name) {
+            Err(_) => found.left_out.push(format!("{FOLDER}/{name}: its name is no exercise's")),
+            Ok(_) if found.fixtures.len() >= MOST => {
+                found.left_out.push(format!("{FOLDER}/{name}: only the first {MOST} are run"));
+            }
+            Ok(slug) => {
+                let folder = tree.join(FOLDER).join(&name);
+                found.fixtures.push(Fixture { name: slug, folder, expected });
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn names(folder: &OwnedFd) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type() == FileType::Directory && !name.starts_with('.') {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The expected result; none where the folder has no such file, and so is no fixture.
+fn expected(tests: &OwnedFd, name: &str, result: &str) -> io::Result<Option<Vec<u8>>> {
+    let path = Path::new(name).join(format!("expected_{result}"));
+    let file = match open_beneath(tests, &path, OFlags::NONBLOCK) {
+        Ok(file) => file,
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    if !FileType::from_raw_mode(fstat(&file)?.st_mode).is_file() {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    File::from(file).take(MAX_EXPECTED).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+fn open_beneath(folder: &impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let rules = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    openat2(folder, path, OFlags::RDONLY | OFlags::CLOEXEC | flags, Mode::empty(), rules)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn folders_with_an_expected_result_are_fixtures_and_no_link_is_followed() {
+        let tree = tempfile::tempdir().unwrap();
+        let tests = tree.path().join("tests");
+        for (case, file) in [
+            ("pass", "expected_results.json"),
+            ("Not A Slug", "expected_results.json"),
+            ("other", "readme.md"),
+            ("analysis", "expected_analysis.json"),
+        ] {
+            fs::create_dir_all(tests.join(case)).unwrap();
+            fs::write(tests.join(case).join(file), "{}").unwrap();
+        }
+        fs::create_dir(tests.join("link")).unwrap();
+        symlink("/etc/passwd", tests.join("link/expected_results.json")).unwrap();
+        symlink("/", tests.join("root")).unwrap();
+        let found = find(tree.path(), "results.json").unwrap();
+        let names: Vec<&str> = found.fixtures.iter().map(|fixture| fixture.name.as_str()).collect();
+        assert_eq!((names, found.left_out.len()), (vec!["pass"], 1));
+        assert_eq!(found.fixtures[0].expected, b"{}");
+    }
+
+    #[test]
+    fn a_repository_need_not_have_any() {
+        let tree = tempfile::tempdir().unwrap();
+        assert_eq!(find(tree.path(), "results.json").unwrap(), Found::default());
+        symlink("/", tree.path().join("tests")).unwrap();
+        assert_eq!(find(tree.path(), "results.json").unwrap(), Found::default());
+    }
+}
