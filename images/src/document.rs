@@ -38,6 +38,16 @@ pub(crate) struct Descriptor {
     pub(crate) annotations: Option<BTreeMap<String, String>>,
 }
 
+impl Descriptor {
+    /// A statement about an image, beside it in an index; no image itself.
+    pub(crate) fn is_attestation(&self) -> bool {
+        let kind = self.annotations.as_ref().and_then(|all| all.get("vnd.docker.reference.type"));
+        let platform = self.platform.as_ref();
+        kind.is_some_and(|kind| kind == "attestation-manifest")
+            || platform.is_some_and(|p| p.os == "unknown" && p.architecture == "unknown")
+    }
+}
+
 /// What an image was built for.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Platform {

@@ -1,6 +1,7 @@
 //! Amazon ECR: token and listing from its API, manifests and blobs from the registry that it names.
 
 mod location;
+mod push;
 mod token;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
@@ -40,6 +42,7 @@ impl Ecr {
         let location = Location::parse(location, options.ecr_endpoint.as_deref())?;
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(location.region().to_owned()))
+            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(options.stall).build())
             .retry_config(RetryConfig::standard().with_max_attempts(options.attempts.max(1)));
         if let Some(credentials) = &options.ecr_credentials {
             loader = loader.credentials_provider(credentials.clone());
@@ -156,7 +159,8 @@ where
         code => Error::Unauthorized {
             place,
             detail: format!(
-                "{code}: see that the credentials allow ecr:GetAuthorizationToken and ecr:DescribeImages"
+                "{code}: see that the credentials allow ecr:GetAuthorizationToken and ecr:DescribeImages, and to \
+                 release ecr:CreateRepository"
             ),
         },
     }

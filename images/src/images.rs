@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use trackyard_protocol::source::{ImageSource, ImageSourceKind};
@@ -15,13 +16,16 @@ use crate::image::{self, Image, Layer};
 use crate::layout::Layout;
 use crate::options::Options;
 use crate::registry::Registry;
+use crate::release::{Release, ReleaseError, ReleaseTags, Released, Target, Watch};
 use crate::repository;
 use crate::source::Source;
+use crate::tag;
 
 /// The images of one place. Cheap to clone.
 #[derive(Clone)]
 pub struct Images {
     source: Arc<dyn Source>,
+    target: Arc<dyn Target>,
     location: Arc<str>,
     options: Arc<Options>,
 }
@@ -40,12 +44,12 @@ impl Images {
     /// When the location is not valid, or the Docker configuration cannot be read.
     pub async fn connect(source: &ImageSource, options: &Options) -> Result<Self, Error> {
         let location = source.location.as_str();
-        let place: Arc<dyn Source> = match source.kind {
-            ImageSourceKind::Layout => Arc::new(Layout::open(location)?),
-            ImageSourceKind::Registry => Arc::new(Registry::connect(location, options)?),
-            ImageSourceKind::Ecr => Arc::new(Ecr::connect(location, options).await?),
+        let (source, target) = match source.kind {
+            ImageSourceKind::Layout => both(Layout::open(location)?),
+            ImageSourceKind::Registry => both(Registry::connect(location, options)?),
+            ImageSourceKind::Ecr => both(Ecr::connect(location, options).await?),
         };
-        Ok(Self { source: place, location: location.into(), options: Arc::new(options.clone()) })
+        Ok(Self { source, target, location: location.into(), options: Arc::new(options.clone()) })
     }
 
     /// The digest of the image manifest that a version names, for Linux on this machine's architecture: what
@@ -103,9 +107,55 @@ impl Images {
         Ok(self.stream(repository, Expected { what, digest: layer.digest.clone(), size: layer.size }))
     }
 
+    /// What a tag names; nothing if the tag or the repository is not there. One request, however many tags there are.
+    ///
+    /// # Errors
+    /// When the place cannot be read.
+    pub async fn built(&self, repository: &str, tag: &str) -> Result<Option<Digest>, Error> {
+        repository::check(repository)?;
+        if !tag::is_valid(tag) {
+            return Err(Error::configuration("image tag", "a-z A-Z 0-9 _ . -, at most 128 characters"));
+        }
+        self.target.named(repository, tag).await
+    }
+
+    /// Releases the one image of the OCI layout folder `from` under all `tags`. Every byte is verified on its way.
+    ///
+    /// `git-<sha>` and `build-…` are never overwritten. If `git-<sha>` names this image already, the other tags are
+    /// still written; if it names another one, nothing is, and the answer is [`Released::Ignored`]. ECR and layout
+    /// folders of one machine keep that promise whatever happens at once. A plain registry offers no way to: of two
+    /// builders that release different images of one commit at the same moment, each one checks before and after, yet
+    /// there remains an instant in which both may believe to have won; the later one then holds the tag.
+    ///
+    /// # Errors
+    /// When the folder is not one whole image, the place refuses or cannot be reached, or `watch` is cancelled. What
+    /// was sent until then stays; the same release goes on from there.
+    pub async fn release(
+        &self,
+        repository: &str,
+        from: &Path,
+        tags: &ReleaseTags,
+        watch: &Watch,
+    ) -> Result<Released, ReleaseError> {
+        repository::check(repository)?;
+        let release = Release {
+            target: self.target.as_ref(),
+            repository,
+            place: &self.location,
+            options: &self.options,
+            watch,
+        };
+        release.run(from, tags).await
+    }
+
     fn stream(&self, repository: &str, expected: Expected) -> Blob {
         blob::stream(Arc::clone(&self.source), repository, expected, &self.options)
     }
+}
+
+fn both<T: Source + Target + 'static>(place: T) -> (Arc<dyn Source>, Arc<dyn Target>) {
+    let place = Arc::new(place);
+    (Arc::<T>::clone(&place), place)
 }
 
 fn verified_manifest(what: &str, document: &Document, digest: &Digest) -> Result<Manifest, Error> {

@@ -1,6 +1,10 @@
 //! OCI image layout folders: `<location>/<repository>` holds `index.json` and `blobs/sha256/<hex>`. Everything is
 //! opened beneath the location, so that no symlink leads out of it.
 
+mod folder;
+mod index;
+mod push;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -23,8 +27,10 @@ const REF_NAME: &str = "org.opencontainers.image.ref.name";
 const READ_SIZE: usize = 128 << 10;
 
 /// A folder of layout folders.
+#[derive(Clone)]
 pub(crate) struct Layout {
     location: Arc<str>,
+    resolve: ResolveFlags,
 }
 
 impl Layout {
@@ -33,10 +39,16 @@ impl Layout {
             return Err(Error::configuration(format!("image folder {location:?}"), "an absolute path"));
         }
         open_folder(location)?;
-        Ok(Self { location: location.into() })
+        Ok(Self { location: location.into(), resolve: ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS })
     }
 
-    async fn read(&self, path: String, limit: u64) -> Result<Bytes, Error> {
+    /// One that someone not trusted wrote: no symlink in it is followed, wherever it leads.
+    pub(crate) fn without_symlinks(location: &str) -> Result<Self, Error> {
+        let layout = Self::open(location)?;
+        Ok(Self { resolve: layout.resolve | ResolveFlags::NO_SYMLINKS, ..layout })
+    }
+
+    pub(crate) async fn read(&self, path: String, limit: u64) -> Result<Bytes, Error> {
         self.blocking(path, move |file, what| {
             let mut bytes = Vec::new();
             file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| io(what, &e))?;
@@ -54,15 +66,15 @@ impl Layout {
         path: String,
         work: impl FnOnce(File, &str) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let location = Arc::clone(&self.location);
+        let (location, resolve) = (Arc::clone(&self.location), self.resolve);
         let task = tokio::task::spawn_blocking(move || {
-            let file = open_beneath(&location, &path)?;
+            let file = open_beneath(&location, &path, resolve)?;
             work(file, &format!("{location}/{path}"))
         });
         task.await.map_err(|e| Error::Io { what: "a layout file".to_owned(), detail: e.to_string() })?
     }
 
-    async fn index(&self, repository: &str) -> Result<Index, Error> {
+    pub(crate) async fn index(&self, repository: &str) -> Result<Index, Error> {
         let path = format!("{repository}/index.json");
         let what = format!("{}/{path}", self.location);
         let document = Document { media_type: None, bytes: self.read(path, MAX_DOCUMENT).await? };
@@ -138,15 +150,15 @@ fn open_folder(location: &str) -> Result<OwnedFd, Error> {
     })
 }
 
-fn open_beneath(location: &str, path: &str) -> Result<File, Error> {
+fn open_beneath(location: &str, path: &str, resolve: ResolveFlags) -> Result<File, Error> {
     let folder = open_folder(location)?;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     let opened = openat2(folder, path, flags, Mode::empty(), resolve).map_err(|errno| match errno {
         Errno::NOENT | Errno::NOTDIR => {
             Error::NotFound { what: path.to_owned(), place: format!("image folder {location}") }
         }
         Errno::XDEV => malformed_file(location, path, "a symlink leads out of the image folder"),
+        Errno::LOOP => malformed_file(location, path, "a symlink, where none may be"),
         other => Error::Io { what: format!("{location}/{path}"), detail: other.to_string() },
     })?;
     let is_file = fstat(&opened).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_file());

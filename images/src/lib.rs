@@ -1,7 +1,8 @@
 //! Tooling images where they live: an OCI layout folder, an OCI registry, or ECR. Resolves a container version to a
-//! digest, lists what there is, and pulls by digest with every byte checked.
+//! digest, lists what there is, pulls by digest with every byte checked, and releases what was built.
 //!
 //! - what a caller uses: [`Images`], [`Options`], [`Error`], [`Image`]
+//! - a release: `release` (the order of things), `registry::push`, `ecr::push`, `layout::push` (the places)
 //! - one file per kind of place: `layout`, `registry`, `ecr`
 //! - what is believed of an answer: `document` (manifest, index), `image` (manifest and configuration together),
 //!   `blob` (size and digest while streaming)
@@ -16,11 +17,14 @@ mod images;
 mod layout;
 mod options;
 mod registry;
+mod release;
 mod repository;
 mod source;
+mod tag;
 
 pub use blob::Blob;
 pub use error::Error;
 pub use image::{Compression, Image, Layer};
 pub use images::Images;
 pub use options::Options;
+pub use release::{Progress, ReleaseError, ReleaseTags, Released, Watch};

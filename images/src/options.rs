@@ -11,6 +11,8 @@ pub struct Options {
     /// A Docker configuration file (`config.json`) whose `auths` hold user names and passwords. It is read again
     /// whenever a registry asks for credentials, so that it may be replaced while the program runs.
     pub docker_config: Option<PathBuf>,
+    /// A PEM file of certificate authorities to trust beside the system's, for a registry with a private one.
+    pub ca_file: Option<PathBuf>,
     /// An ECR endpoint other than Amazon's. Tokens are then also sent to this endpoint's host, on any port.
     pub ecr_endpoint: Option<String>,
     /// AWS credentials other than those that the SDK finds by itself: in the environment, by a web identity, from the
@@ -24,18 +26,22 @@ pub struct Options {
     pub connect: Duration,
     /// How long an answer or a blob may make no progress.
     pub stall: Duration,
+    /// How long a registry may take to store a blob or manifest once it has all bytes.
+    pub store: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             docker_config: None,
+            ca_file: None,
             ecr_endpoint: None,
             ecr_credentials: None,
             attempts: 5,
             first_backoff: Duration::from_millis(200),
             connect: Duration::from_secs(10),
             stall: Duration::from_secs(30),
+            store: Duration::from_secs(300),
         }
     }
 }

@@ -4,7 +4,9 @@
 pub(crate) mod auth;
 pub(crate) mod endpoint;
 mod http;
+mod push;
 mod tags;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -83,6 +83,10 @@ impl Credentials for Tokens {
     async fn basic(&self, refused: Option<&Basic>) -> Result<Option<Basic>, Error> {
         Ok(Some(self.get(refused).await?.basic))
     }
+
+    fn expire(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

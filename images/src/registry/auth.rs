@@ -15,6 +15,11 @@ use crate::error::Error;
 pub(crate) trait Credentials: Send + Sync {
     /// What to send now; `refused` is what the registry has just refused, if anything.
     async fn basic(&self, refused: Option<&Basic>) -> Result<Option<Basic>, Error>;
+
+    /// Whether they are good for a time only, so that a 403 may mean that it is over.
+    fn expire(&self) -> bool {
+        false
+    }
 }
 
 /// From a Docker configuration file.

@@ -1,17 +1,19 @@
 //! Requests to one registry: authorised, bounded in size and time, redirected only where that is safe.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt};
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
 use tokio::sync::Mutex;
 
 use super::auth::{Authorization, Challenge, Credentials, TokenAnswer};
 use super::endpoint::Endpoint;
+use super::tls;
 use crate::docker_config::Basic;
 use crate::error::Error;
 use crate::options::Options;
@@ -22,12 +24,28 @@ const MAX_TOKEN_ANSWER: u64 = 1 << 20;
 /// More repositories than a yard has tracks; forgetting them all costs one request each.
 const MAX_SESSIONS: usize = 1024;
 
+/// What a request wants to do, and where: bearer tokens are good for that only.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub(crate) repository: &'a str,
+    pub(crate) access: Access,
+}
+
+/// What a request wants to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Access {
+    Pull,
+    Push,
+}
+
 pub(crate) struct Http {
     client: Client,
+    /// Follows no redirect, and watches no progress: its caller does.
+    sender: Client,
     endpoint: Endpoint,
     credentials: Arc<dyn Credentials>,
-    /// What the registry took last, by repository: bearer tokens are good for one only.
-    sessions: Mutex<HashMap<String, Authorization>>,
+    /// What the registry took last.
+    sessions: Mutex<HashMap<(String, Access), Authorization>>,
 }
 
 impl Http {
@@ -47,17 +65,13 @@ impl Http {
                 attempt.error("a redirect to a place that is not allowed")
             }
         });
-        let mut builder = Client::builder()
-            .user_agent(concat!("trackyard/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirects)
-            .referer(false)
-            .connect_timeout(options.connect)
-            .read_timeout(options.stall);
-        if endpoint.is_loopback() {
-            builder = builder.no_proxy();
-        }
-        let client = builder.build().map_err(|e| Error::configuration("HTTP client", words(e)))?;
-        Ok(Self { client, endpoint, credentials, sessions: Mutex::default() })
+        let build = |builder: ClientBuilder| {
+            builder.build().map_err(|e| Error::configuration("HTTP client", words(e)))
+        };
+        let common = || tls::client(&endpoint, options);
+        let client = build(common()?.redirect(redirects).read_timeout(options.stall))?;
+        let sender = build(common()?.redirect(Policy::none()))?;
+        Ok(Self { client, sender, endpoint, credentials, sessions: Mutex::default() })
     }
 
     /// Sends a request for `path` of `repository`, and once more with fresh credentials if it is refused.
@@ -81,29 +95,67 @@ impl Http {
         headers: HeaderMap,
     ) -> Result<Response, Error> {
         let request = || self.client.request(method.clone(), url.clone()).headers(headers.clone());
-        let session = self.sessions.lock().await.get(repository).cloned();
+        self.authorised(Scope { repository, access: Access::Pull }, request).await
+    }
+
+    /// Sends what `request` makes, and once more with fresh credentials if it is refused.
+    pub(crate) async fn authorised(
+        &self,
+        scope: Scope<'_>,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<Response, Error> {
+        let key = (scope.repository.to_owned(), scope.access);
+        let session = self.sessions.lock().await.get(&key).cloned();
         let response = self.execute(authorised(request(), session.as_ref())).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
+        let Some(answer) = self.renewed(scope, &response, session.as_ref()).await? else {
             return Ok(response);
-        }
-        let answer = self.answer(repository, response.headers(), session.as_ref()).await?;
+        };
         let response = self.execute(authorised(request(), Some(&answer))).await?;
         let mut sessions = self.sessions.lock().await;
         if response.status() == StatusCode::UNAUTHORIZED {
-            sessions.remove(repository);
+            sessions.remove(&key);
             return Err(self.refused("it does not take the credentials given"));
         }
         if sessions.len() >= MAX_SESSIONS {
             sessions.clear();
         }
-        sessions.insert(repository.to_owned(), answer);
+        sessions.insert(key, answer);
         Ok(response)
+    }
+
+    /// The credentials that the registry took last.
+    pub(crate) async fn session(&self, scope: Scope<'_>) -> Option<Authorization> {
+        self.sessions.lock().await.get(&(scope.repository.to_owned(), scope.access)).cloned()
+    }
+
+    /// Whether an answer may mean that the credentials expired.
+    pub(crate) fn is_expiry(&self, status: StatusCode) -> bool {
+        status == StatusCode::UNAUTHORIZED || (status == StatusCode::FORBIDDEN && self.credentials.expire())
+    }
+
+    /// Fresh credentials, if the answer asks for any.
+    async fn renewed(
+        &self,
+        scope: Scope<'_>,
+        response: &Response,
+        session: Option<&Authorization>,
+    ) -> Result<Option<Authorization>, Error> {
+        match (response.status(), session) {
+            (StatusCode::UNAUTHORIZED, session) => {
+                self.answer(scope, response.headers(), session).await.map(Some)
+            }
+            // ECR says so of a token that it once took.
+            (StatusCode::FORBIDDEN, Some(Authorization::Basic(refused))) if self.credentials.expire() => {
+                Ok(self.credentials.basic(Some(refused)).await?.map(Authorization::Basic))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// What a 401 asks for.
     async fn answer(
         &self,
-        repository: &str,
+        scope: Scope<'_>,
         headers: &HeaderMap,
         session: Option<&Authorization>,
     ) -> Result<Authorization, Error> {
@@ -121,21 +173,21 @@ impl Http {
                     .refused("it asks for a user name and a password: give a Docker configuration with them"))
             }
             (Challenge::Bearer { realm, service }, basic) => {
-                self.token(repository, &realm, service.as_deref(), basic.as_ref()).await
+                self.token(scope, &realm, service.as_deref(), basic.as_ref()).await
             }
         }
     }
 
     async fn token(
         &self,
-        repository: &str,
+        scope: Scope<'_>,
         realm: &str,
         service: Option<&str>,
         basic: Option<&Basic>,
     ) -> Result<Authorization, Error> {
         let url = Url::parse(realm).ok().filter(|url| self.endpoint.may_lead_to(url));
         let url = url.ok_or_else(|| self.refused("its token server is not at an address that is allowed"))?;
-        let mut request = self.client.get(url).query(&[("scope", format!("repository:{repository}:pull"))]);
+        let mut request = self.client.get(url).query(&[("scope", scope.to_string())]);
         if let Some(service) = service {
             request = request.query(&[("service", service)]);
         }
@@ -149,7 +201,7 @@ impl Http {
         token.map(Authorization::Bearer).ok_or_else(|| self.refused("its token server gives no token"))
     }
 
-    async fn execute(&self, request: RequestBuilder) -> Result<Response, Error> {
+    pub(crate) async fn execute(&self, request: RequestBuilder) -> Result<Response, Error> {
         request.send().await.map_err(|error| {
             if error.is_redirect() {
                 return Error::malformed(self.place(), "a redirect to a place that is not allowed");
@@ -203,12 +255,30 @@ impl Http {
         &self.endpoint
     }
 
-    fn place(&self) -> String {
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) const fn sender(&self) -> &Client {
+        &self.sender
+    }
+
+    pub(crate) fn place(&self) -> String {
         format!("registry {}", self.endpoint.host())
     }
 
     fn refused(&self, detail: &str) -> Error {
         Error::Unauthorized { place: self.place(), detail: detail.to_owned() }
+    }
+}
+
+impl fmt::Display for Scope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let actions = match self.access {
+            Access::Pull => "pull",
+            Access::Push => "pull,push",
+        };
+        write!(f, "repository:{}:{actions}", self.repository)
     }
 }
 
@@ -220,7 +290,7 @@ fn authorised(request: RequestBuilder, session: Option<&Authorization>) -> Reque
 }
 
 /// The error's causes without its URL, whose query may hold a signature.
-fn words(error: reqwest::Error) -> String {
+pub(crate) fn words(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut source = std::error::Error::source(&error);

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::http::Http;
 use crate::error::Error;
 use crate::options::Options;
+use crate::tag;
 
 const MAX_PAGE: u64 = 8 << 20;
 const MAX_PAGES: u32 = 1000;
@@ -29,7 +30,7 @@ pub(crate) async fn all(http: &Http, repository: &str, options: &Options) -> Res
         let get = || page(http, repository, &what, url.clone());
         let (link, bytes) = get.retry(options.backoff()).when(Error::is_transient).await?;
         let page: Page = serde_json::from_slice(&bytes).map_err(|e| Error::malformed(&what, e))?;
-        all.extend(page.tags.unwrap_or_default().into_iter().filter(|tag| is_tag(tag)));
+        all.extend(page.tags.unwrap_or_default().into_iter().filter(|tag| tag::is_valid(tag)));
         if all.len() > MAX_TAGS {
             break;
         }
@@ -57,14 +58,6 @@ fn next_of(header: &str) -> Option<String> {
     is_next.then(|| target.to_owned())
 }
 
-/// The specification's rule: `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`. Nothing else could be asked for.
-fn is_tag(tag: &str) -> bool {
-    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    tag.len() <= 128
-        && tag.bytes().next().is_some_and(word)
-        && tag.bytes().all(|b| word(b) || matches!(b, b'.' | b'-'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,14 +70,5 @@ mod tests {
     #[case("", None)]
     fn links(#[case] header: &str, #[case] next: Option<&str>) {
         assert_eq!(next_of(header).as_deref(), next);
-    }
-
-    #[rstest]
-    #[case("git-0123", true)]
-    #[case("_x.y", true)]
-    #[case("../x", false)]
-    #[case("", false)]
-    fn tags(#[case] tag: &str, #[case] valid: bool) {
-        assert_eq!(is_tag(tag), valid);
     }
 }
