@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::name::TrackSlug;
 
-use crate::{exit_code, local, status, submit, versions};
+use crate::{build, exit_code, local, status, submit, versions};
 
 /// Run submissions through Trackyard, and look after it.
 #[derive(Debug, Parser)]
@@ -22,6 +22,8 @@ pub enum Command {
     Submit(submit::Submit),
     /// List the workers: what they serve, their slots, the versions they have ready
     Status(status::StatusArgs),
+    /// Build a container version from its tooling repository, and release it
+    Build(build::Build),
     /// Let jobs name one more container version
     Deploy(versions::Deploy),
     /// Let jobs no longer name a container version

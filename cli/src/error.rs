@@ -3,7 +3,7 @@
 use trackyard_protocol::{client, name};
 
 use crate::exit_code::Code;
-use crate::{local, router, submit};
+use crate::{local, router, submit, versions};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,9 @@ pub enum Error {
     /// A name on the command line is not one.
     #[error(transparent)]
     Name(#[from] name::Error),
+    /// A deployed version is not ready in time.
+    #[error(transparent)]
+    NotReady(#[from] versions::NotReady),
     /// The submission cannot be handed over.
     #[error(transparent)]
     Input(#[from] submit::InputError),
@@ -37,7 +40,7 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Unreachable(_) => Code::Unreachable,
-            Self::Refused(_) => Code::Refused,
+            Self::Refused(_) | Self::NotReady(_) => Code::Refused,
             Self::Name(_) | Self::Input(_) => Code::Usage,
             Self::Upload(_) | Self::Output(_) => Code::Machine,
             Self::Local(error) => error.code(),
@@ -53,6 +56,9 @@ impl Error {
                     .to_owned(),
             ),
             Self::Refused(refused) => refused.hint(),
+            Self::NotReady(_) => {
+                Some("`trackyard status` shows what each worker has ready, and why not".to_owned())
+            }
             Self::Local(error) => error.hint(),
             _ => None,
         }

@@ -5,6 +5,7 @@
 //! platform of `local`, with its processes and its storage, is in [`local`].
 
 pub mod args;
+pub mod build;
 pub mod console;
 pub mod error;
 pub mod exit_code;
@@ -41,6 +42,7 @@ fn run(cli: Cli, console: Console) -> Result<Code, Error> {
     match cli.command {
         Command::Submit(args) => submit::run(&args, console),
         Command::Status(args) => status::run(&args, console),
+        Command::Build(args) => build::run(&args, console),
         Command::Deploy(args) => versions::deploy(&args, console),
         Command::Unload(args) => versions::unload(&args, console),
         Command::Versions(args) => versions::list(&args, console),

@@ -1,6 +1,7 @@
 //! `deploy`, `unload` and `versions`: which container versions jobs may name.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -8,6 +9,7 @@ use trackyard_protocol::answer::Answer;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::client::Client;
 use trackyard_protocol::name::TrackSlug;
+use trackyard_protocol::quantity::Span;
 use trackyard_protocol::version::ContainerVersion;
 
 use crate::args::{Output, PlaceArgs, RouterArgs, channel};
@@ -17,6 +19,9 @@ use crate::exit_code::Code;
 use crate::router::{as_json, ask, texts};
 use crate::table;
 
+/// Between two questions whether a version is ready.
+const POLL: Duration = Duration::from_millis(200);
+
 /// Arguments of `deploy`.
 #[derive(Debug, Args)]
 pub struct Deploy {
@@ -24,6 +29,9 @@ pub struct Deploy {
     version: ContainerVersion,
     #[command(flatten)]
     place: PlaceArgs,
+    /// Wait until every worker that serves the track has it ready, at most so long [default: 2m]
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "2m")]
+    wait: Option<Span>,
     #[command(flatten)]
     router: RouterArgs,
 }
@@ -62,7 +70,39 @@ pub struct Versions {
 pub fn deploy(args: &Deploy, console: Console) -> Result<Code, Error> {
     let asked = json!({"action": "deploy_container_version", "new_version": args.version});
     let done = format!("deployed {}", args.version);
-    change(&args.router, &args.place, "deploy", asked, &done, console)
+    let code = change(&args.router, &args.place, "deploy", asked, &done, console)?;
+    if let Some(patience) = args.wait {
+        wait_until_ready(args, patience, console)?;
+    }
+    Ok(code)
+}
+
+fn wait_until_ready(args: &Deploy, patience: Span, console: Console) -> Result<(), Error> {
+    let client = Client::connect(&args.router.router)?;
+    let PlaceArgs { channel, track } = &args.place;
+    let request = json!({"action": "deployment_check", "channel": channel, "track_slug": track});
+    let start = Instant::now();
+    console.phase("waiting until the workers have it ready");
+    loop {
+        let answer = ask(&client, "deploy --wait", &request)?;
+        let ready = answer.response.get("status").and_then(|status| status.get(args.version.as_str()));
+        if ready == Some(&Value::Bool(true)) {
+            console.say(&format!("{} is ready", args.version));
+            return Ok(());
+        }
+        if start.elapsed() >= patience.0 {
+            return Err(NotReady { version: args.version.clone(), patience }.into());
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// A deployed version is not ready on all workers in time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{version} is deployed, but not ready on every worker that serves the track within {patience}")]
+pub struct NotReady {
+    version: ContainerVersion,
+    patience: Span,
 }
 
 /// Runs `unload`.

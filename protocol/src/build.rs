@@ -39,6 +39,37 @@ impl Default for BuildLimits {
     }
 }
 
+/// Lines of a growing log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPage {
+    /// The lines, without line ends; some may be missing before the first.
+    pub lines: Vec<String>,
+    /// The number of the line after the last, from 0: what to ask for next.
+    pub next: u64,
+}
+
+/// How far a build is: the `response` of `build_log`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildProgress {
+    /// How far it is.
+    pub state: BuildState,
+    /// What it has printed since the line that was asked for.
+    #[serde(flatten)]
+    pub log: LogPage,
+}
+
+/// How far a build is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BuildState {
+    /// There is none: it has ended, or was never asked for.
+    None,
+    /// It waits for a builder.
+    Waiting,
+    /// A builder has it in hand.
+    Running,
+}
+
 /// What became of a build that went well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

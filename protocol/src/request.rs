@@ -42,6 +42,8 @@ pub enum Action {
     Represent,
     /// Build a container version from git.
     BuildContainer,
+    /// What a build in flight has printed.
+    BuildLog,
     /// Let jobs name one more version.
     DeployContainerVersion,
     /// Let jobs no longer name a version.
@@ -84,6 +86,7 @@ impl Action {
         matches!(
             self,
             Self::BuildContainer
+                | Self::BuildLog
                 | Self::DeployContainerVersion
                 | Self::UnloadContainerVersion
                 | Self::UpdateContainerVersions
@@ -100,6 +103,13 @@ pub enum Request {
     Job(JobRequest),
     /// Build a container version.
     Build(BuildRequest),
+    /// What a build in flight has printed, from a line on.
+    BuildLog {
+        /// Which build.
+        build: BuildRequest,
+        /// The first line wanted.
+        from: u64,
+    },
     /// Deploy a version.
     Deploy(VersionRequest),
     /// Unload a version.

@@ -16,7 +16,8 @@ use crate::version::PinnedVersion;
 
 pub use from_router::{Ack, Acknowledge, Build, Cancel, Desired, Drain, FromRouter, Job, Then, Welcome};
 pub use from_worker::{
-    Accepted, FromWorker, HeldJob, HeldState, Hello, JobResult, Load, Returned, Usage, Verdict, VersionFailed,
+    Accepted, BuildLog, FromWorker, HeldJob, HeldState, Hello, JobResult, Load, Returned, Usage, Verdict,
+    VersionFailed,
 };
 
 /// The version of these words; a router says it in `Welcome`, a worker in `Hello`.

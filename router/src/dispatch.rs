@@ -19,6 +19,7 @@ mod event;
 mod hello;
 mod job;
 mod lane;
+mod log;
 mod loss;
 mod number;
 mod poison;

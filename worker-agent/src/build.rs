@@ -3,4 +3,4 @@
 mod log;
 mod smoke;
 
-pub use log::{Log, Page};
+pub use log::Log;

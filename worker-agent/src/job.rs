@@ -5,6 +5,6 @@ mod report;
 mod run;
 
 pub use report::MAX_RESULT_BYTES;
-pub use run::{Finished, Task};
 #[cfg(test)]
 pub(crate) use run::refused;
+pub use run::{Finished, Task};

@@ -32,6 +32,8 @@ pub(super) struct Raw<'a> {
     #[serde(borrow)]
     git_reference: Option<&'a RawValue>,
     #[serde(borrow)]
+    from: Option<&'a RawValue>,
+    #[serde(borrow)]
     new_version: Option<&'a RawValue>,
     #[serde(borrow)]
     version: Option<&'a RawValue>,
@@ -56,6 +58,7 @@ pub struct Shape {
     pub(super) deadline_ms: Option<String>,
     pub(super) fresh: bool,
     pub(super) git_reference: Option<String>,
+    pub(super) from: u64,
     pub(super) versions: Vec<String>,
     pub(super) topics: Vec<String>,
 }
@@ -117,6 +120,7 @@ impl Shape {
             deadline_ms: verbatim(raw.deadline_ms),
             fresh: typed(raw.fresh, "fresh", "true or false")?.unwrap_or_default(),
             git_reference: text(raw.git_reference, "git_reference")?,
+            from: typed(raw.from, "from", "a whole number")?.unwrap_or_default(),
             versions,
             topics: if action == Action::ConfigureWorker { list(raw.topics, "topics")? } else { Vec::new() },
         })
@@ -148,7 +152,7 @@ const JOB: &[&str] = &["id", "track_slug", "exercise_slug", "s3_uri", "container
 fn required(action: Action) -> &'static [&'static str] {
     match action {
         Action::TestSolution | Action::AnalyzeIteration | Action::Represent => JOB,
-        Action::BuildContainer => &["channel", "track_slug", "git_reference"],
+        Action::BuildContainer | Action::BuildLog => &["channel", "track_slug", "git_reference"],
         Action::DeployContainerVersion => &["channel", "track_slug", "new_version"],
         Action::UnloadContainerVersion => &["channel", "track_slug", "version"],
         Action::UpdateContainerVersions => &["channel", "track_slug", "versions"],

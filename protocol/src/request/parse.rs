@@ -16,6 +16,7 @@ impl Shape {
         Ok(match self.action {
             Action::TestSolution | Action::AnalyzeIteration | Action::Represent => Request::Job(self.job()?),
             Action::BuildContainer => Request::Build(self.build()?),
+            Action::BuildLog => Request::BuildLog { build: self.build()?, from: self.from },
             Action::DeployContainerVersion => Request::Deploy(self.one_version()?),
             Action::UnloadContainerVersion => Request::Unload(self.one_version()?),
             Action::UpdateContainerVersions => {

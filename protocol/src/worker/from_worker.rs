@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{DecodeError, TrackVersion, frame, json, unknown, word};
+use crate::build::LogPage;
 use crate::channel::{Channel, Topics};
 use crate::name::{PoolName, WorkerName};
 use crate::reason::Reason;
@@ -21,6 +22,8 @@ pub enum FromWorker {
     Unready(TrackVersion),
     /// A job was taken in hand.
     Accepted(Accepted),
+    /// What a build has printed.
+    Log(BuildLog),
     /// A job ended.
     Result(Box<JobResult>),
     /// A job was not run, or not to its end; it may run elsewhere.
@@ -109,6 +112,16 @@ pub struct VersionFailed {
 pub struct Accepted {
     /// Which.
     pub token: Token,
+}
+
+/// What a build has printed since the last time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildLog {
+    /// Which build.
+    pub token: Token,
+    /// The lines.
+    #[serde(flatten)]
+    pub page: LogPage,
 }
 
 /// A job was not run to its end.
@@ -216,6 +229,7 @@ impl FromWorker {
             Self::Failed(_) => "Failed",
             Self::Unready(_) => "Unready",
             Self::Accepted(_) => "Accepted",
+            Self::Log(_) => "Log",
             Self::Result(_) => "Result",
             Self::Returned(_) => "Returned",
             Self::Heartbeat(_) => "Heartbeat",
@@ -233,6 +247,7 @@ impl FromWorker {
             Self::Ready(version) | Self::Unready(version) => frame(&version),
             Self::Failed(failed) => frame(&failed),
             Self::Accepted(accepted) => frame(&accepted),
+            Self::Log(log) => frame(&log),
             Self::Returned(returned) => frame(&returned),
             Self::Heartbeat(load) => frame(&load),
             Self::Draining | Self::Goodbye => b"{}".to_vec(),
@@ -256,6 +271,7 @@ impl FromWorker {
             "Unready" => Self::Unready(json("Unready", &frames)?),
             "Accepted" => Self::Accepted(json("Accepted", &frames)?),
             "Result" => Self::Result(Box::new(result(frames)?)),
+            "Log" => Self::Log(json("Log", &frames)?),
             "Returned" => Self::Returned(json("Returned", &frames)?),
             "Heartbeat" => Self::Heartbeat(json("Heartbeat", &frames)?),
             "Draining" => Self::Draining,

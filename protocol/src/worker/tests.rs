@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::*;
-use crate::build::BuildLimits;
+use crate::build::{BuildLimits, LogPage};
 use crate::channel::{Channel, Topics};
 use crate::limits::Limits;
 use crate::reason::Reason;
@@ -61,6 +61,10 @@ fn worker_words() -> Vec<FromWorker> {
         FromWorker::Failed(failed),
         FromWorker::Unready(track_version()),
         FromWorker::Accepted(Accepted { token: token() }),
+        FromWorker::Log(BuildLog {
+            token: token(),
+            page: LogPage { lines: vec!["step 1".to_owned()], next: 1 },
+        }),
         FromWorker::Result(Box::new(result)),
         FromWorker::Returned(Returned { token: token(), why: "draining".to_owned() }),
         FromWorker::Heartbeat(Load { busy: 1 }),

@@ -5,6 +5,7 @@ use trackyard_protocol::channel::Channel;
 use trackyard_protocol::quantity::Span;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::{BuildRequest, Place};
+use trackyard_protocol::token::JobKey;
 
 use super::key;
 use super::reply::Reply;
@@ -18,6 +19,11 @@ pub(super) fn new(request: BuildRequest, bytes: usize, config: &Config) -> Resul
     let key = key::of_build(&request, &source);
     let place = Place { channel: Channel::Builders, track: request.place.track.clone() };
     Ok(NewJob { order: Order::Build { request, place, source, limits }, key, bytes })
+}
+
+/// The key of a build.
+pub(super) fn key(request: &BuildRequest, config: &Config) -> Result<JobKey, Reply> {
+    Ok(key::of_build(request, &source(&request.place, config)?))
 }
 
 fn limits(request: &BuildRequest, limits: BuildLimits) -> Result<BuildLimits, Reply> {

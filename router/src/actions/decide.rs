@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
+use trackyard_protocol::build::BuildProgress;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::{Action, Place, Refusal, Request, Shape, VersionRequest};
-use trackyard_protocol::token::Epoch;
+use trackyard_protocol::token::{Epoch, JobKey};
 use trackyard_protocol::version::ContainerVersion;
 
 use super::reply::Reply;
@@ -28,6 +29,8 @@ pub struct World<'a> {
     pub role: &'a mut dyn FnMut() -> Role,
     /// What the dispatcher holds.
     pub snapshot: &'a dyn Fn() -> Snapshot,
+    /// How far the build with a key is, and its lines from a number on.
+    pub progress: &'a dyn Fn(JobKey, u64) -> BuildProgress,
 }
 
 /// What to do with a message.
@@ -111,6 +114,10 @@ fn of_request(request: Request, bytes: usize, world: &World<'_>) -> Result<Decis
     Ok(match request {
         Request::Job(request) => Decision::Job(Box::new(job::new(request, bytes, world.config)?)),
         Request::Build(request) => Decision::Job(Box::new(build::new(request, bytes, world.config)?)),
+        Request::BuildLog { build, from } => {
+            let key = build::key(&build, world.config)?;
+            Decision::Reply(Reply::ok(&(world.progress)(key, from)))
+        }
         Request::Deploy(version) => Decision::Errand(Errand::Deploy(version)),
         Request::Unload(version) => {
             job::known_track(versions, &version.place)?;

@@ -1,8 +1,9 @@
 use rstest::rstest;
 use serde_json::{Value, json};
+use trackyard_protocol::build::{BuildProgress, BuildState, LogPage};
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::Shape;
-use trackyard_protocol::token::Epoch;
+use trackyard_protocol::token::{Epoch, JobKey};
 
 use super::*;
 use crate::caller::Role;
@@ -57,6 +58,10 @@ fn snapshot() -> Snapshot {
     }
 }
 
+fn no_build(_: JobKey, from: u64) -> BuildProgress {
+    BuildProgress { state: BuildState::None, log: LogPage { lines: vec![], next: from } }
+}
+
 fn ask_as(role: Role, draining: bool, request: &Value) -> Decided {
     let config = config();
     let mut world = World {
@@ -66,6 +71,7 @@ fn ask_as(role: Role, draining: bool, request: &Value) -> Decided {
         draining,
         role: &mut || role,
         snapshot: &snapshot,
+        progress: &no_build,
     };
     decide_text(&request.to_string(), &mut world)
 }
@@ -201,6 +207,7 @@ fn nothing_is_ready_where_no_worker_is() {
         draining: false,
         role: &mut || Role::Submitter,
         snapshot: &nobody,
+        progress: &no_build,
     };
     let answer = reply(decide_text(&request.to_string(), &mut world)).response.unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap()["status"][A], false);

@@ -8,6 +8,7 @@ use trackyard_protocol::worker::{Build, FromRouter, Job as JobMessage};
 
 use super::attempt::{Attempt, State};
 use super::job::{Job, Work};
+use super::log::Tail;
 use super::number::{JobNo, LaneId, TrackId, WorkerId};
 use super::turn::Turn;
 use super::worker::Worker;
@@ -133,6 +134,7 @@ impl Dispatch {
             sent: turn.now,
             stranded: false,
             blamed: false,
+            log: Tail::default(),
         };
         self.open(attempt, turn.now + self.attempt_total_of(no));
         self.workers.use_now(id);

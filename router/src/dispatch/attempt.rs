@@ -3,6 +3,7 @@
 use trackyard_protocol::token::{Epoch, Token};
 
 use super::Time;
+use super::log::Tail;
 use super::number::{JobNo, Map, Numbers, WorkerId};
 use super::sabotage::{Sabotage, Saboteur};
 
@@ -22,12 +23,24 @@ pub(crate) struct Attempt {
     pub(crate) stranded: bool,
     /// True if the job counts this attempt as lost.
     pub(crate) blamed: bool,
+    /// What it has printed, for a build.
+    pub(crate) log: Tail,
 }
 
 impl Attempt {
     /// An attempt that a worker has in hand already.
     pub(crate) fn held(token: Token, job: Option<JobNo>, worker: WorkerId, state: State, now: Time) -> Self {
-        Self { token, job, worker, state, number: 1, sent: now, stranded: false, blamed: false }
+        Self {
+            token,
+            job,
+            worker,
+            state,
+            number: 1,
+            sent: now,
+            stranded: false,
+            blamed: false,
+            log: Tail::default(),
+        }
     }
 }
 

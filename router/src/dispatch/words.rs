@@ -54,6 +54,7 @@ impl Dispatch {
     fn hear_known(&mut self, id: WorkerId, peer: Peer, message: FromWorker, turn: &mut Turn<'_>) {
         match message {
             FromWorker::Accepted(accepted) => self.take_accepted(id, accepted.token, turn),
+            FromWorker::Log(log) => self.take_log(id, log.token, log.page, turn),
             FromWorker::Result(result) => self.take_result(id, peer, *result, turn),
             FromWorker::Returned(returned) => self.take_returned(id, &returned, turn),
             FromWorker::Ready(version) => {

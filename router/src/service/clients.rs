@@ -50,6 +50,7 @@ impl Service {
             draining: self.is_draining(),
             role,
             snapshot: &|| self.dispatch.snapshot(),
+            progress: &|key, from| self.dispatch.build_progress(key, from),
         };
         decide(shape, bytes, &mut world)
     }

@@ -3,21 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use trackyard_protocol::build::LogPage;
+
 /// The longest line.
 const MAX_LINE: usize = 4 << 10;
 
 /// A log; clones are the same one.
 #[derive(Debug, Clone)]
 pub struct Log(Arc<Mutex<Lines>>);
-
-/// What a reader of a growing log gets.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Page {
-    /// The lines from the one that was asked for on, but for those that were dropped.
-    pub lines: Vec<String>,
-    /// What to ask for next.
-    pub next: u64,
-}
 
 #[derive(Debug)]
 struct Lines {
@@ -33,8 +26,14 @@ impl Log {
     /// A log that keeps so many bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        let lines =
-            Lines { limit, head: Vec::new(), head_bytes: 0, tail: VecDeque::new(), tail_bytes: 0, dropped: 0 };
+        let lines = Lines {
+            limit,
+            head: Vec::new(),
+            head_bytes: 0,
+            tail: VecDeque::new(),
+            tail_bytes: 0,
+            dropped: 0,
+        };
         Self(Arc::new(Mutex::new(lines)))
     }
 
@@ -48,14 +47,14 @@ impl Log {
 
     /// The lines from number `from` on.
     #[must_use]
-    pub fn since(&self, from: u64) -> Page {
+    pub fn since(&self, from: u64) -> LogPage {
         let lines = self.lines();
         let head = u64::try_from(lines.head.len()).unwrap_or(u64::MAX);
         let numbered = (0..).zip(&lines.head).chain((head + lines.dropped..).zip(&lines.tail));
         let wanted = numbered.filter(|(number, _)| *number >= from);
         let wanted = wanted.map(|(_, line)| line.clone()).collect();
         let tail = u64::try_from(lines.tail.len()).unwrap_or(u64::MAX);
-        Page { lines: wanted, next: head + lines.dropped + tail }
+        LogPage { lines: wanted, next: head + lines.dropped + tail }
     }
 
     /// Everything that was kept, as one text.
@@ -99,8 +98,8 @@ mod tests {
         let log = Log::new(20);
         (0..100).for_each(|number| log.line(&format!("line{number}")));
         assert_eq!(log.text(), "line0\n[98 lines left out]\nline99\n");
-        assert_eq!(log.since(0), Page { lines: vec!["line0".to_owned(), "line99".to_owned()], next: 100 });
-        assert_eq!(log.since(100), Page { lines: vec![], next: 100 });
+        assert_eq!(log.since(0), LogPage { lines: vec!["line0".to_owned(), "line99".to_owned()], next: 100 });
+        assert_eq!(log.since(100), LogPage { lines: vec![], next: 100 });
     }
 
     #[test]

@@ -86,13 +86,15 @@ impl Smoke<'_> {
     }
 
     async fn start(&self, slot: &mut Slot) -> Result<(), Error> {
-        let exercise = ExerciseSlug::new("smoke-check").map_err(|error| self.not_started(error.to_string()))?;
+        let exercise =
+            ExerciseSlug::new("smoke-check").map_err(|error| self.not_started(error.to_string()))?;
         let prepared = slot.prepare(&self.rootfs, &self.limits).await?;
         let outcome = prepared.run(&self.run(exercise), self.cancel.clone()).await;
         if let Some(message) = not_started(&outcome) {
             return Err(self.not_started(message));
         }
-        let line = format!("smoke check: no fixtures in tests/; the entry script starts ({})", outcome.reason);
+        let line =
+            format!("smoke check: no fixtures in tests/; the entry script starts ({})", outcome.reason);
         self.log.line(&line);
         Ok(())
     }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use trackyard_protocol::build::BuildLimits;
+use trackyard_protocol::build::{BuildLimits, BuildState, LogPage};
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::{BuildRequest, Place};
 use trackyard_protocol::token::{Incarnation, JobKey, Token};
-use trackyard_protocol::worker::{Build, FromRouter, FromWorker, HeldJob, HeldState, Hello, Load, Returned};
+use trackyard_protocol::worker::{
+    Build, BuildLog, FromRouter, FromWorker, HeldJob, HeldState, Hello, Load, Returned,
+};
 
 use super::bench::{Bench, hello, place};
 use crate::dispatch::{Event, NewJob, Order, Peer};
@@ -156,6 +158,20 @@ fn a_build_that_never_reached_its_builder_goes_to_another() {
     assert_eq!(sent.iter().map(|(peer, _)| *peer).collect::<Vec<_>>(), [2]);
     bench.end(2, sent[0].1.token, Reason::Ok);
     assert_eq!(bench.reason(waiter), Some(Reason::Ok));
+}
+
+#[test]
+fn a_build_can_be_followed_from_its_queue_to_its_end() {
+    let (mut bench, _, token) = building();
+    bench.ask(build("python", 2));
+    let page = LogPage { lines: vec!["step 1".to_owned()], next: 1 };
+    bench.say(1, FromWorker::Log(BuildLog { token, page: page.clone() }));
+    let state = |bench: &Bench, key| bench.dispatch.build_progress(JobKey(key), 0).state;
+    assert_eq!(bench.dispatch.build_progress(JobKey(1), 0).log, page);
+    assert_eq!(bench.dispatch.build_progress(JobKey(1), 1).log.lines.len(), 0);
+    assert_eq!((state(&bench, 1), state(&bench, 2)), (BuildState::Running, BuildState::Waiting));
+    bench.end(1, token, Reason::Ok);
+    assert_eq!((state(&bench, 1), state(&bench, 2)), (BuildState::None, BuildState::Running));
 }
 
 #[test]

@@ -1,0 +1,201 @@
+//! The way of one build through a slot.
+
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+use trackyard_builder::driver::Order;
+use trackyard_builder::fetch::{Checkout, GitReference, RepositoryUrl, Resolved};
+use trackyard_images::{Images, ReleaseTags, Released, Watch};
+use trackyard_protocol::build::{BuildLimits, BuildStatus};
+use trackyard_protocol::limits::Limits;
+use trackyard_protocol::quantity::Span;
+use trackyard_protocol::reason::Reason;
+use trackyard_protocol::source::{ImageSource, ImageSourceKind};
+use trackyard_protocol::version::Digest;
+use trackyard_protocol::worker::Build;
+
+use super::failed::Failed;
+use super::log::Log;
+use super::report::{self, Outcome};
+use super::smoke::Smoke;
+use super::workshop::{Bench, Workshop};
+use crate::job::Finished;
+use crate::sandbox::{Entry, Rootfs, Slot};
+
+/// A build with all that it needs but a slot.
+#[derive(Debug)]
+pub struct Task {
+    /// The router's build.
+    pub build: Build,
+    /// When it came.
+    pub received: Instant,
+    /// What builds share.
+    pub workshop: Workshop,
+    /// The limits that this worker applies.
+    pub limits: BuildLimits,
+    /// Where its lines go.
+    pub log: Log,
+    /// Ends the build.
+    pub cancel: CancellationToken,
+}
+
+/// What is being released, and where.
+struct Release<'a> {
+    images: Images,
+    repository: &'a str,
+    /// `git-<sha>`.
+    version: String,
+}
+
+impl Task {
+    /// Builds in `slot` and `bench`. A build that was cancelled has no result.
+    pub async fn run(&self, slot: &mut Slot, bench: &mut Bench) -> Finished {
+        let stop = self.cancel.child_token();
+        let work = self.build(slot, bench, &stop);
+        let (ended, is_late) = bounded(work, &stop, self.received + self.limits.wall.0).await;
+        if let Err(error) = bench.clear() {
+            tracing::error!(%error, "a build's files are left behind");
+        }
+        if self.cancel.is_cancelled() {
+            return Finished { result: None, is_suspicious: false };
+        }
+        let ended = if is_late && ended.is_err() { Err(self.too_late()) } else { ended };
+        let is_suspicious = ended.as_ref().is_err_and(|failed| {
+            matches!(failed.reason, Reason::Mount | Reason::Cgroup | Reason::Launch | Reason::HostResources)
+        });
+        let wall = self.received.elapsed();
+        let result = report::result(&self.build, &self.limits, ended, &self.log.text(), wall);
+        Finished { result: Some(result), is_suspicious }
+    }
+
+    fn too_late(&self) -> Failed {
+        let limit = self.limits.wall;
+        Failed::new(Reason::WallTime, format!("the build was stopped after {limit}, its limit"))
+    }
+
+    async fn build(
+        &self,
+        slot: &mut Slot,
+        bench: &mut Bench,
+        stop: &CancellationToken,
+    ) -> Result<Outcome, Failed> {
+        let source = &self.workshop.images;
+        let repository = source.repository(self.build.channel, &self.build.track).ok_or_else(|| {
+            Failed::new(Reason::Release, "the router names no repository for images of this channel")
+        })?;
+        let (url, resolved) = self.resolve(stop).await?;
+        let images = Images::connect(source, &self.workshop.options).await?;
+        let release = Release { images, repository: &repository, version: format!("git-{}", resolved.commit) };
+        if let Some(digest) = release.images.built(&repository, &release.version).await? {
+            self.log.line(&format!("release: {} is released already", release.version));
+            return Ok(self.outcome(BuildStatus::Ignored, &release, digest));
+        }
+        let checkout = self.fetch(&url, &resolved, bench, stop).await?;
+        self.drive(&checkout, bench, stop).await?;
+        self.smoke(slot, bench, stop).await?;
+        self.release(&release, &resolved, bench, stop).await
+    }
+
+    async fn resolve(&self, stop: &CancellationToken) -> Result<(RepositoryUrl, Resolved), Failed> {
+        let url = self.workshop.trust.repository(&self.build.source)?;
+        let reference: GitReference = self.build.git_reference.parse()?;
+        self.log.line(&format!("fetch: looking for {reference} in {url}"));
+        let resolved = self.workshop.repositories.resolve(&url, &reference, stop).await?;
+        self.log.line(&format!("fetch: {reference} is commit {}", resolved.commit));
+        Ok((url, resolved))
+    }
+
+    async fn fetch(
+        &self,
+        url: &RepositoryUrl,
+        resolved: &Resolved,
+        bench: &Bench,
+        stop: &CancellationToken,
+    ) -> Result<Checkout, Failed> {
+        let checkout = self.workshop.repositories.checkout(url, resolved, &bench.tree(), stop).await?;
+        self.log.line(&format!("fetch: commit {} of {}", checkout.commit, url));
+        Ok(checkout)
+    }
+
+    async fn drive(
+        &self,
+        checkout: &Checkout,
+        bench: &mut Bench,
+        stop: &CancellationToken,
+    ) -> Result<(), Failed> {
+        let order = Order {
+            context: bench.tree(),
+            output: bench.image(),
+            created: checkout.commit_time,
+            labels: self.labels(checkout),
+            limits: self.driver_limits(),
+        };
+        let log = self.log.clone();
+        self.log.line(&format!("build: with {}", bench.driver.name()));
+        bench.driver.build(&order, &move |line: &str| log.line(line), stop).await?;
+        Ok(())
+    }
+
+    /// Unpacks the image as a job's worker would, and runs it.
+    async fn smoke(&self, slot: &mut Slot, bench: &Bench, stop: &CancellationToken) -> Result<(), Failed> {
+        let (images, digest) = self.built_image(bench).await?;
+        let image = self.workshop.store.prepare(&images, IMAGE, &digest).await?;
+        let (host, layers, channel) = (self.workshop.host.clone(), image.layers.clone(), self.build.channel);
+        let entry = tokio::task::spawn_blocking(move || host.find_entry(&layers, channel)).await;
+        let entry = entry.map_err(|error| Failed::new(Reason::WorkerInternal, error))??;
+        let entry = entry.ok_or_else(|| Failed::new(Reason::SmokeCheck, Entry::missing(channel)))?;
+        let smoke = Smoke {
+            rootfs: Rootfs { layers: image.layers.clone(), env: image.env.clone() },
+            entry,
+            limits: smoke_limits(),
+            tree: &bench.tree(),
+            log: &self.log,
+            cancel: stop.clone(),
+        };
+        smoke.check(slot).await?;
+        Ok(())
+    }
+
+    async fn built_image(&self, bench: &Bench) -> Result<(Images, Digest), Failed> {
+        let source = ImageSource {
+            kind: ImageSourceKind::Layout,
+            location: bench.folder().to_string_lossy().into_owned(),
+            repositories: self.workshop.images.repositories.clone(),
+        };
+        let images = Images::connect(&source, &self.workshop.options).await?;
+        let digest = images.only(IMAGE).await?;
+        Ok((images, digest))
+    }
+
+    async fn release(
+        &self,
+        release: &Release<'_>,
+        resolved: &Resolved,
+        bench: &Bench,
+        stop: &CancellationToken,
+    ) -> Result<Outcome, Failed> {
+        let tags = ReleaseTags::new(resolved.commit.as_str(), std::time::SystemTime::now())?;
+        let tags = tags.git_reference(&self.build.git_reference).latest(resolved.is_default_branch);
+        let log = self.log.clone();
+        let watch = Watch::new(stop.clone(), move |progress| log.line(&format!("release: {progress}")));
+        match release.images.release(release.repository, &bench.image(), &tags, &watch).await? {
+            Released::Done { digest, .. } => Ok(self.outcome(BuildStatus::Built, release, digest)),
+            Released::Ignored { digest } => Ok(self.outcome(BuildStatus::Ignored, release, digest)),
+        }
+    }
+}
+
+/// Waits for `work`; after `deadline` it is stopped, which it takes as its end. True if it was.
+async fn bounded<T>(
+    work: impl Future<Output = T>,
+    stop: &CancellationToken,
+    deadline: Instant,
+) -> (T, bool) {
+    tokio::pin!(work);
+    tokio::select! {
+        biased;
+        done = &mut work => return (done, false),
+        () = tokio::time::sleep_until(deadline.into()) => stop.cancel(),
+    }
+    (work.await, true)
+}

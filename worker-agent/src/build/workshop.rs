@@ -1,0 +1,86 @@
+//! What all builds of a worker share, and what each slot has of its own.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use trackyard_builder::driver::Driver;
+use trackyard_builder::fetch::Repositories;
+use trackyard_images::Options;
+use trackyard_protocol::source::ImageSource;
+
+use crate::sandbox::Host;
+use crate::store::Store;
+use crate::trust::Trust;
+
+/// What all builds share. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Workshop {
+    /// The repositories fetched so far.
+    pub repositories: Arc<Repositories>,
+    /// Where the smoke check unpacks images.
+    pub store: Store,
+    /// The sandbox.
+    pub host: Host,
+    /// Credentials of registries and such.
+    pub options: Options,
+    /// Whose word counts.
+    pub trust: Arc<Trust>,
+    /// Where images are released to.
+    pub images: ImageSource,
+}
+
+/// A slot's own folder: one build at a time works in it.
+#[derive(Debug)]
+pub struct Bench {
+    folder: PathBuf,
+    /// What builds, with its state in this folder.
+    pub driver: Box<dyn Driver>,
+}
+
+impl Bench {
+    /// Makes the folder, without what a build that was killed has left there.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn open(folder: PathBuf, driver: Box<dyn Driver>) -> io::Result<Self> {
+        let bench = Self { folder, driver };
+        bench.clear()?;
+        Ok(bench)
+    }
+
+    /// Where the commit's files go.
+    #[must_use]
+    pub fn tree(&self) -> PathBuf {
+        self.folder.join("tree")
+    }
+
+    /// Where the driver leaves the image.
+    #[must_use]
+    pub fn image(&self) -> PathBuf {
+        self.folder.join("image")
+    }
+
+    /// The folder that holds both, as a place for images.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Empties both.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub fn clear(&self) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        for folder in [self.tree(), self.image()] {
+            match fs::remove_dir_all(&folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
