@@ -8,3 +8,4 @@
 pub mod confine;
 pub mod driver;
 pub mod fetch;
+mod size;

@@ -27,4 +27,4 @@ pub use error::Error;
 pub use image::{Compression, Image, Layer};
 pub use images::Images;
 pub use options::Options;
-pub use release::{Progress, ReleaseError, ReleaseTags, Released, Watch};
+pub use release::{Progress, ReleaseError, ReleaseTags, Released, Watch, built_digest};

@@ -43,6 +43,14 @@ pub enum Released {
     },
 }
 
+/// The digest of the one image in the OCI layout folder `from`.
+///
+/// # Errors
+/// When the folder is not one whole image.
+pub async fn built_digest(from: &Path, options: &Options) -> Result<Digest, ReleaseError> {
+    Ok(Built::open(from, options).await?.digest)
+}
+
 /// One release on its way.
 pub(crate) struct Release<'a> {
     pub(crate) target: &'a dyn Target,
@@ -72,11 +80,10 @@ impl Release<'_> {
     }
 
     async fn blobs(&self, built: &Built) -> Result<(), ReleaseError> {
-        stream::iter(&built.layers)
-            .map(|layer| self.target.put_blob(self.repository, built, layer, self.watch))
-            .buffer_unordered(PARALLEL_LAYERS)
-            .try_collect::<()>()
-            .await?;
+        let put = |layer| self.target.put_blob(self.repository, built, layer, self.watch);
+        // Collected first: a closure within the stream would keep the compiler from seeing that it is `Send`.
+        let layers: Vec<_> = built.layers.iter().map(put).collect();
+        stream::iter(layers).buffer_unordered(PARALLEL_LAYERS).try_collect::<()>().await?;
         self.target.put_blob(self.repository, built, &built.config, self.watch).await
     }
 

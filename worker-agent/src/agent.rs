@@ -3,6 +3,7 @@
 
 mod actions;
 mod begin;
+mod builds;
 mod jobs;
 mod status;
 mod tasks;
@@ -36,11 +37,15 @@ pub use begin::{Error, listen};
 pub use status::Status;
 
 use begin::Asker;
+use builds::Builds;
 use jobs::Running;
 use tasks::{Done, Tasks};
 
 /// The longest sleep: liveness is told at least so often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+
+/// Between two pages of a build's log.
+const LOG_PAUSE: Duration = Duration::from_millis(300);
 
 /// What a worker is made of.
 struct Agent {
@@ -58,6 +63,7 @@ struct Agent {
     inputs: Option<Inputs>,
     ready: HashMap<TrackVersion, Arc<Ready>>,
     slots: Vec<Slot>,
+    builds: Option<Builds>,
     running: HashMap<Token, Running>,
     canary: Option<Canary>,
     tasks: Tasks,
@@ -107,12 +113,13 @@ impl Agent {
                 () = tokio::time::sleep_until(tick.into()) => self.tick(),
             }
             self.show();
+            self.tell_logs();
         }
         self.fault.map_or(Ok(()), Err)
     }
 
     fn next_tick(&self) -> Instant {
-        let latest = Instant::now() + LONGEST_SLEEP;
+        let latest = Instant::now() + if self.is_building() { LOG_PAUSE } else { LONGEST_SLEEP };
         [self.connection.next_tick(), self.versions.next_tick()]
             .into_iter()
             .flatten()

@@ -1,5 +1,6 @@
 //! The command line. Every flag is also read from the environment.
 
+pub mod builder;
 pub mod ceilings;
 pub mod router_url;
 
@@ -11,7 +12,8 @@ use trackyard_daemon::logs::LogArgs;
 use trackyard_protocol::name::{PoolName, WorkerName};
 use trackyard_protocol::quantity::Span;
 
-pub use ceilings::Ceilings;
+pub use builder::BuilderArgs;
+use ceilings::Ceilings;
 pub use router_url::RouterUrl;
 
 /// Runs a channel's jobs in runc: pulls container versions, takes jobs from a router, returns the output.
@@ -84,6 +86,14 @@ pub struct Allowed {
     /// A folder below which jobs of a router elsewhere may read file:// submissions
     #[arg(long = "allow-input", env = "TRACKYARD_ALLOW_INPUT", value_name = "FOLDER", value_delimiter = ',')]
     pub folders: Vec<PathBuf>,
+    /// Where repositories may be that builds of a router elsewhere fetch: the start of their URLs
+    #[arg(
+        long = "allow-repository",
+        env = "TRACKYARD_ALLOW_REPOSITORY",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
+    pub repositories: Vec<String>,
     /// The S3 endpoint, instead of Amazon's or the one that a router on loopback names
     #[arg(long, env = "TRACKYARD_S3_ENDPOINT", value_name = "URL")]
     pub s3_endpoint: Option<String>,
@@ -136,6 +146,9 @@ pub struct Listen {
     /// The most that any job gets.
     #[command(flatten)]
     pub ceilings: Ceilings,
+    /// What builds.
+    #[command(flatten)]
+    pub builder: BuilderArgs,
 }
 
 /// `configure`.

@@ -1,6 +1,12 @@
 //! One build's life: resolved → fetched → built → checked → released → result.
 
+mod failed;
 mod log;
+mod report;
+mod run;
 mod smoke;
+mod workshop;
 
 pub use log::Log;
+pub use run::Task;
+pub use workshop::{Bench, Workshop};

@@ -10,6 +10,7 @@
 
 pub(crate) mod cgroup;
 
+mod cage;
 mod capture;
 mod collect;
 mod enter;
@@ -31,6 +32,7 @@ mod spec;
 mod verdict;
 mod watch;
 
+pub use cage::Cage;
 pub use capture::{Captured, KEPT};
 pub use enter::{Entered, SandboxConfig, enter};
 pub use entry::{Entry, JOB_FOLDER};

@@ -5,6 +5,8 @@ use trackyard_protocol::limits::{LimitOverrides, Limits};
 use trackyard_protocol::quantity::{Bytes, Cpus, Span};
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, InputPolicy};
 
+use trackyard_builder::fetch::{self, RepositoryUrl};
+
 use crate::args::Allowed;
 use crate::args::router_url::{host_of, is_loopback};
 
@@ -52,6 +54,23 @@ impl Trust {
             return Ok(named);
         }
         Err(Refused { place: named.location.chars().take(200).collect() })
+    }
+
+    /// Checks where a build's repository is.
+    ///
+    /// # Errors
+    /// If the URL is not one, or the router is not trusted and the place is not allowed.
+    pub fn repository(&self, named: &str) -> Result<RepositoryUrl, fetch::Error> {
+        let url: RepositoryUrl = named.parse()?;
+        let below = |allowed: &String| {
+            let rest = named.strip_prefix(allowed.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || allowed.ends_with(['/', ':']) || rest.starts_with('/'))
+        };
+        if self.router_is_trusted || self.allowed.repositories.iter().any(below) {
+            return Ok(url);
+        }
+        let why = "this builder does not allow it; start it with --allow-repository";
+        Err(fetch::Error::BadUrl { url: url.to_string(), why })
     }
 
     /// Where submissions may come from.

@@ -1,7 +1,7 @@
 //! Running git: with an environment of its own, without hooks, and never longer or larger than allowed.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -142,7 +142,7 @@ impl Git<'_> {
         loop {
             tokio::time::sleep(LOOK).await;
             let path = folder.clone();
-            let size = tokio::task::spawn_blocking(move || size(&path)).await.unwrap_or_default();
+            let size = tokio::task::spawn_blocking(move || crate::size::of(&path)).await.unwrap_or_default();
             if size > *limit {
                 return Error::TooLarge { what: "the history", url: String::new(), limit: *limit };
             }
@@ -183,14 +183,4 @@ fn shown(said: &[u8]) -> String {
     let clean = |line: &str| line.chars().filter(|c| !c.is_control()).take(300).collect::<String>();
     let lines: Vec<String> = text.lines().rev().take(4).map(clean).collect();
     lines.into_iter().rev().collect::<Vec<_>>().join("; ")
-}
-
-/// Bytes of all files below a folder. What goes away meanwhile does not count.
-pub(super) fn size(folder: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    let sizes = entries.flatten().map(|entry| match entry.file_type() {
-        Ok(kind) if kind.is_dir() => size(&entry.path()),
-        _ => entry.metadata().map_or(0, |metadata| metadata.len()),
-    });
-    sizes.sum()
 }

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::error::Error;
-use super::git::{Git, size};
+use super::git::Git;
 use super::listing::{self, Kind, Resolved};
 use super::reference::{Commit, GitReference, is_short_sha};
 use super::url::RepositoryUrl;
@@ -244,7 +244,7 @@ impl Repositories {
             .flatten()
             .map(|entry| entry.path())
             .filter(git)
-            .map(|path| (used(&path).unwrap_or(SystemTime::UNIX_EPOCH), size(&path), path))
+            .map(|path| (used(&path).unwrap_or(SystemTime::UNIX_EPOCH), crate::size::of(&path), path))
             .collect();
         all.sort();
         let mut total: u64 = all.iter().map(|(_, size, _)| size).sum();

@@ -34,6 +34,7 @@ impl Agent {
                 self.prepare(actions);
             }
             Action::Start(job) => self.start_job(*job),
+            Action::Build(build) => self.start_build(*build),
             Action::Stop { token, why } => self.stop_job(token, why),
             Action::Bootstrap => self.ask_again(),
             Action::Exit => self.leaving = true,
@@ -54,7 +55,7 @@ impl Agent {
         self.generation = 0;
     }
 
-    fn send(&self, message: FromWorker) {
+    pub(super) fn send(&self, message: FromWorker) {
         self.socket.send(message.encode());
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::watch;
+use trackyard_builder::{driver, fetch};
 use trackyard_daemon::admin::{self, Admin};
 use trackyard_daemon::metrics::Metrics as AllMetrics;
 use trackyard_daemon::pulse::Pulse;
@@ -15,6 +16,7 @@ use trackyard_images::Options;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::token::Incarnation;
 
+use super::builds::Builds;
 use super::tasks::Tasks;
 use super::{Agent, Gates, Status};
 use crate::args::{Allowed, Listen, Place, RouterUrl};
@@ -58,9 +60,15 @@ pub enum Error {
     /// A job's task broke, which is a bug; its slot cannot be trusted.
     #[error("the task of a job broke; its slot is not used again")]
     SlotLost,
-    /// There is nothing like that yet.
-    #[error("workers of the channel builders do not exist in this version; choose another channel")]
-    NoBuilders,
+    /// The driver of a builder cannot be used.
+    #[error("the driver cannot be used: {0}")]
+    Driver(#[from] driver::Unusable),
+    /// The cache of repositories cannot be used.
+    #[error(transparent)]
+    Repositories(#[from] fetch::Error),
+    /// The folders of builds cannot be made.
+    #[error("cannot make the folders of builds: {0}")]
+    Bench(std::io::Error),
 }
 
 /// Asks the router for its workers' port until it answers.
@@ -110,9 +118,6 @@ impl Asker {
 /// # Errors
 /// When this machine cannot run jobs, the folder or a port cannot be used, or the sandbox breaks.
 pub async fn listen(args: Listen, slots: u32, entered: Entered) -> Result<(), Error> {
-    if args.place.router_url.channel == Channel::Builders {
-        return Err(Error::NoBuilders);
-    }
     let shutdown = Shutdown::on_signals()?;
     let (readiness, pulse) = (Readiness::default(), Pulse::new(PATIENCE));
     let gates = Gates::new(&readiness);
@@ -141,6 +146,8 @@ pub async fn listen(args: Listen, slots: u32, entered: Entered) -> Result<(), Er
         answer = asker.ask() => answer,
         () = shutdown.requested.cancelled() => return Ok(()),
     };
+    let trust = trust(&args, &answer);
+    let builds = builds(&args, slots, &trust).await?;
     let (handle, incoming) = socket::start()?;
     let timing = Timing { drain: args.drain_timeout.0, ..Timing::default() };
     let topics = identity.topics.clone();
@@ -149,7 +156,7 @@ pub async fn listen(args: Listen, slots: u32, entered: Entered) -> Result<(), Er
         versions: Versions::new(topics),
         socket: handle,
         generation: 0,
-        trust: trust(&args, &answer),
+        trust,
         bootstrap: answer,
         asker,
         host,
@@ -159,6 +166,7 @@ pub async fn listen(args: Listen, slots: u32, entered: Entered) -> Result<(), Er
         inputs: None,
         ready: HashMap::new(),
         slots: room,
+        builds,
         running: HashMap::new(),
         canary,
         tasks: Tasks::default(),
@@ -171,6 +179,14 @@ pub async fn listen(args: Listen, slots: u32, entered: Entered) -> Result<(), Er
         settled: false,
     };
     agent.run(incoming, shutdown).await
+}
+
+async fn builds(args: &Listen, slots: u32, trust: &Trust) -> Result<Option<Builds>, Error> {
+    if args.place.router_url.channel != Channel::Builders {
+        return Ok(None);
+    }
+    let Place { workdir, allowed, .. } = &args.place;
+    Builds::open(workdir, slots, &args.builder, allowed, trust).await.map(Some)
 }
 
 impl Gates {

@@ -10,6 +10,7 @@ use trackyard_protocol::worker::{Job, JobResult, TrackVersion, Usage, Verdict};
 
 use super::tasks::{Done, Purpose};
 use super::{Agent, Error};
+use crate::build::{Bench, Log};
 use crate::canary;
 use crate::connection::{Ended, Event};
 use crate::job::{Finished, Task};
@@ -17,19 +18,24 @@ use crate::sandbox::Slot;
 
 /// A job in a slot.
 pub(super) struct Running {
-    cancel: CancellationToken,
+    pub(super) cancel: CancellationToken,
     /// Why it was stopped.
-    why: &'static str,
-    version: TrackVersion,
+    pub(super) why: &'static str,
+    /// What it runs, if it is not a build.
+    pub(super) version: Option<TrackVersion>,
+    /// What a build prints, and how much of it the router has.
+    pub(super) log: Option<(Log, u64)>,
 }
 
 /// A job that left its slot.
 pub(super) struct JobDone {
-    token: Token,
-    key: JobKey,
-    slot: Slot,
-    finished: Finished,
-    canary: Option<canary::Error>,
+    pub(super) token: Token,
+    pub(super) key: JobKey,
+    pub(super) slot: Slot,
+    /// Where it was built, for a build.
+    pub(super) bench: Option<Bench>,
+    pub(super) finished: Finished,
+    pub(super) canary: Option<canary::Error>,
 }
 
 impl Agent {
@@ -51,7 +57,7 @@ impl Agent {
             limits,
             cancel: cancel.clone(),
         };
-        self.running.insert(token, Running { cancel, why: "cancelled", version });
+        self.running.insert(token, Running { cancel, why: "cancelled", version: Some(version), log: None });
         self.tasks.spawn(Purpose::Job(token, key), run(task, slot, self.canary.clone()));
     }
 
@@ -63,10 +69,12 @@ impl Agent {
     }
 
     pub(super) fn job_done(&mut self, done: JobDone) {
-        let JobDone { token, key, slot, finished, canary } = done;
+        let JobDone { token, key, slot, bench, finished, canary } = done;
         self.slots.push(slot);
+        self.put_back(bench);
         let running = self.running.remove(&token);
-        if running.as_ref().is_some_and(|running| !self.ready.contains_key(&running.version)) {
+        let version = running.as_ref().and_then(|running| running.version.as_ref());
+        if version.is_some_and(|version| !self.ready.contains_key(version)) {
             // Its version went while it ran; the image could not be removed before.
             self.collect(self.versions.keep());
         }
@@ -95,7 +103,7 @@ impl Agent {
         self.leave_for(Error::SlotLost);
     }
 
-    fn give_back(&mut self, token: Token, key: JobKey, why: &'static str) {
+    pub(super) fn give_back(&mut self, token: Token, key: JobKey, why: &'static str) {
         self.metrics.gave_back();
         self.end(Ended::Returned { token, key, why });
     }
@@ -118,5 +126,12 @@ async fn run(task: Task, mut slot: Slot, canary: Option<canary::Canary>) -> Done
         Some(canary) => canary.sing(&mut slot).await.err(),
         None => None,
     };
-    Done::Job(Box::new(JobDone { token: task.job.token, key: task.job.key, slot, finished, canary }))
+    Done::Job(Box::new(JobDone {
+        token: task.job.token,
+        key: task.job.key,
+        slot,
+        bench: None,
+        finished,
+        canary,
+    }))
 }

@@ -16,35 +16,34 @@ pub(super) struct Failed {
 }
 
 impl Failed {
-    pub(super) fn new(reason: Reason, message: impl ToString) -> Self {
-        Self { reason, message: message.to_string() }
+    pub(super) fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
     }
 }
 
 impl From<fetch::Error> for Failed {
     fn from(error: fetch::Error) -> Self {
         let reason = match &error {
-            fetch::Error::ShortSha { .. } | fetch::Error::BadReference { .. } | fetch::Error::NoReference { .. } => {
-                Reason::BadReference
-            }
+            fetch::Error::ShortSha { .. }
+            | fetch::Error::BadReference { .. }
+            | fetch::Error::NoReference { .. } => Reason::BadReference,
             fetch::Error::TooLarge { .. } => Reason::DiskLimit,
             _ => Reason::Fetch,
         };
-        Self::new(reason, error)
+        Self::new(reason, error.to_string())
     }
 }
 
 impl From<driver::Error> for Failed {
     fn from(error: driver::Error) -> Self {
         let reason = match &error {
-            driver::Error::Failed { .. } | driver::Error::NoDockerfile { .. } => Reason::BuildFailed,
-            driver::Error::TimedOut { .. } => Reason::WallTime,
-            driver::Error::Idle { .. } => Reason::IdleTime,
-            driver::Error::Disk { .. } => Reason::DiskLimit,
-            driver::Error::Memory { .. } => Reason::OomKilled,
+            driver::Error::Failed { .. } | driver::Error::NoDockerfile => Reason::BuildFailed,
+            driver::Error::Idle(_) => Reason::IdleTime,
+            driver::Error::Disk(_) => Reason::DiskLimit,
+            driver::Error::Memory => Reason::OomKilled,
             _ => Reason::Driver,
         };
-        Self::new(reason, error)
+        Self::new(reason, error.to_string())
     }
 }
 
@@ -52,7 +51,7 @@ impl From<smoke::Error> for Failed {
     fn from(error: smoke::Error) -> Self {
         match error {
             smoke::Error::Sandbox(error) => error.into(),
-            error => Self::new(Reason::SmokeCheck, error),
+            error => Self::new(Reason::SmokeCheck, error.to_string()),
         }
     }
 }
@@ -77,6 +76,6 @@ impl From<ReleaseError> for Failed {
 
 impl From<ImagesError> for Failed {
     fn from(error: ImagesError) -> Self {
-        Self::new(Reason::Release, error)
+        Self::new(Reason::Release, error.to_string())
     }
 }

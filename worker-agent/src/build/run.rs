@@ -1,11 +1,12 @@
 //! The way of one build through a slot.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 use trackyard_builder::driver::Order;
 use trackyard_builder::fetch::{Checkout, GitReference, RepositoryUrl, Resolved};
-use trackyard_images::{Images, ReleaseTags, Released, Watch};
+use trackyard_images::{Images, ReleaseTags, Released, Watch, built_digest};
 use trackyard_protocol::build::{BuildLimits, BuildStatus};
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::quantity::Span;
@@ -39,6 +40,11 @@ pub struct Task {
     pub cancel: CancellationToken,
 }
 
+/// The name of a built image in its bench's folder.
+const IMAGE: &str = "image";
+/// How long a fixture may run.
+const SMOKE_WALL: u64 = 60;
+
 /// What is being released, and where.
 struct Release<'a> {
     images: Images,
@@ -49,7 +55,7 @@ struct Release<'a> {
 
 impl Task {
     /// Builds in `slot` and `bench`. A build that was cancelled has no result.
-    pub async fn run(&self, slot: &mut Slot, bench: &mut Bench) -> Finished {
+    pub async fn run(&self, slot: &mut Slot, bench: &Bench) -> Finished {
         let stop = self.cancel.child_token();
         let work = self.build(slot, bench, &stop);
         let (ended, is_late) = bounded(work, &stop, self.received + self.limits.wall.0).await;
@@ -76,7 +82,7 @@ impl Task {
     async fn build(
         &self,
         slot: &mut Slot,
-        bench: &mut Bench,
+        bench: &Bench,
         stop: &CancellationToken,
     ) -> Result<Outcome, Failed> {
         let source = &self.workshop.images;
@@ -85,13 +91,14 @@ impl Task {
         })?;
         let (url, resolved) = self.resolve(stop).await?;
         let images = Images::connect(source, &self.workshop.options).await?;
-        let release = Release { images, repository: &repository, version: format!("git-{}", resolved.commit) };
+        let release =
+            Release { images, repository: &repository, version: format!("git-{}", resolved.commit) };
         if let Some(digest) = release.images.built(&repository, &release.version).await? {
             self.log.line(&format!("release: {} is released already", release.version));
             return Ok(self.outcome(BuildStatus::Ignored, &release, digest));
         }
         let checkout = self.fetch(&url, &resolved, bench, stop).await?;
-        self.drive(&checkout, bench, stop).await?;
+        self.drive(&checkout, slot, bench, stop).await?;
         self.smoke(slot, bench, stop).await?;
         self.release(&release, &resolved, bench, stop).await
     }
@@ -120,20 +127,42 @@ impl Task {
     async fn drive(
         &self,
         checkout: &Checkout,
-        bench: &mut Bench,
+        slot: &mut Slot,
+        bench: &Bench,
         stop: &CancellationToken,
     ) -> Result<(), Failed> {
         let order = Order {
             context: bench.tree(),
             output: bench.image(),
             created: checkout.commit_time,
-            labels: self.labels(checkout),
-            limits: self.driver_limits(),
+            labels: self.labels(checkout)?,
+            idle: self.limits.idle.0,
+            disk: self.limits.disk.0,
         };
-        let log = self.log.clone();
-        self.log.line(&format!("build: with {}", bench.driver.name()));
-        bench.driver.build(&order, &move |line: &str| log.line(line), stop).await?;
+        self.log.line(&format!("build: with {}", bench.driver.kind()));
+        let cage = slot.cage(&self.limits).await?;
+        bench.driver.build(&order, &cage, &|line: &str| self.log.line(line), stop).await?;
         Ok(())
+    }
+
+    /// As the OCI's image specification names them.
+    fn labels(&self, checkout: &Checkout) -> Result<BTreeMap<String, String>, Failed> {
+        let seconds = i64::try_from(checkout.commit_time).unwrap_or(i64::MAX);
+        let created = jiff::Timestamp::from_second(seconds);
+        let created =
+            created.map_err(|error| Failed::new(Reason::Fetch, format!("the commit's time: {error}")))?;
+        let label = |name: &str, value: String| (format!("org.opencontainers.image.{name}"), value);
+        Ok(BTreeMap::from([
+            label("revision", checkout.commit.to_string()),
+            label("source", self.build.source.clone()),
+            label("created", created.to_string()),
+        ]))
+    }
+
+    fn outcome(&self, status: BuildStatus, release: &Release<'_>, digest: Digest) -> Outcome {
+        let place = &self.workshop.images.location;
+        let image = format!("{place}/{}:{}", release.repository, release.version);
+        Outcome { status, image, version: release.version.clone(), digest }
     }
 
     /// Unpacks the image as a job's worker would, and runs it.
@@ -142,7 +171,7 @@ impl Task {
         let image = self.workshop.store.prepare(&images, IMAGE, &digest).await?;
         let (host, layers, channel) = (self.workshop.host.clone(), image.layers.clone(), self.build.channel);
         let entry = tokio::task::spawn_blocking(move || host.find_entry(&layers, channel)).await;
-        let entry = entry.map_err(|error| Failed::new(Reason::WorkerInternal, error))??;
+        let entry = entry.map_err(|error| Failed::new(Reason::WorkerInternal, error.to_string()))??;
         let entry = entry.ok_or_else(|| Failed::new(Reason::SmokeCheck, Entry::missing(channel)))?;
         let smoke = Smoke {
             rootfs: Rootfs { layers: image.layers.clone(), env: image.env.clone() },
@@ -163,7 +192,7 @@ impl Task {
             repositories: self.workshop.images.repositories.clone(),
         };
         let images = Images::connect(&source, &self.workshop.options).await?;
-        let digest = images.only(IMAGE).await?;
+        let digest = built_digest(&bench.image(), &self.workshop.options).await?;
         Ok((images, digest))
     }
 
@@ -185,12 +214,13 @@ impl Task {
     }
 }
 
+/// As for a job of the default limits, but for the time: a builder is a busy machine.
+fn smoke_limits() -> Limits {
+    Limits { wall: Span::from_secs(SMOKE_WALL), ..Limits::default() }
+}
+
 /// Waits for `work`; after `deadline` it is stopped, which it takes as its end. True if it was.
-async fn bounded<T>(
-    work: impl Future<Output = T>,
-    stop: &CancellationToken,
-    deadline: Instant,
-) -> (T, bool) {
+async fn bounded<T>(work: impl Future<Output = T>, stop: &CancellationToken, deadline: Instant) -> (T, bool) {
     tokio::pin!(work);
     tokio::select! {
         biased;

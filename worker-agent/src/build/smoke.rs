@@ -35,7 +35,7 @@ pub(super) struct Smoke<'a> {
 
 /// Why an image is not released.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(super) enum Error {
     /// The entry script did not start.
     #[error("the entry script {script} does not start: {message}")]
     NotStarted {

@@ -98,6 +98,7 @@ impl World {
                 assert!(self.running.insert(job.token));
                 assert!(!self.results.contains_key(&job.token) || self.acknowledged.contains(&job.token));
             }
+            Action::Build(build) => assert!(self.running.insert(build.token)),
             Action::Stop { token, .. } => assert!(self.running.contains(&token)),
             Action::Exit => self.exited = true,
             Action::Send(message) => self.sent(message),

@@ -148,6 +148,7 @@ fn words(actions: &[Action]) -> Vec<String> {
             Action::Configure(_) => "configure".to_owned(),
             Action::Prepare(_) => "prepare".to_owned(),
             Action::Start(_) => "start".to_owned(),
+            Action::Build(_) => "build".to_owned(),
             Action::Bootstrap => "bootstrap".to_owned(),
             Action::Exit => "exit".to_owned(),
         })

@@ -42,6 +42,15 @@ impl Entry {
         forms.iter().map(move |form| Self { tool, form: *form })
     }
 
+    /// What to say of an image that has none.
+    #[must_use]
+    pub fn missing(channel: Channel) -> String {
+        let scripts: Vec<String> = Self::candidates(channel)
+            .map(|entry| format!("{}/{}", entry.working_folder(), entry.script()))
+            .collect();
+        format!("the image has no executable {}", scripts.join(" or "))
+    }
+
     /// The working folder inside.
     #[must_use]
     pub const fn working_folder(self) -> &'static str {

@@ -42,7 +42,7 @@ pub struct Run {
 
 /// Room for one job at a time.
 #[derive(Debug)]
-pub struct Slot(Arc<Place>);
+pub struct Slot(pub(super) Arc<Place>);
 
 /// What stays of a slot from job to job.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub(super) struct Place {
     pub(super) ids: IdRange,
     user_namespace: OwnedFd,
     /// Held by a job until its teardown is done, even where its caller has gone away.
-    busy: Arc<Mutex<()>>,
+    pub(super) busy: Arc<Mutex<()>>,
 }
 
 impl Slot {

@@ -97,13 +97,7 @@ impl Preparer {
         let found = tokio::task::spawn_blocking(move || host.find_entry(&layers, channel)).await;
         match found {
             Ok(Ok(Some(entry))) => Ok(entry),
-            Ok(Ok(None)) => {
-                let scripts: Vec<String> = Entry::candidates(self.channel)
-                    .map(|entry| format!("{}/{}", entry.working_folder(), entry.script()))
-                    .collect();
-                let message = format!("the image has no executable {}", scripts.join(" or "));
-                Err(definitive(Reason::NoEntry, &message))
-            }
+            Ok(Ok(None)) => Err(definitive(Reason::NoEntry, &Entry::missing(self.channel))),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "an image cannot be looked into");
                 Err(Failure { reason: error.reason(), message: error.public(), is_transient: true })

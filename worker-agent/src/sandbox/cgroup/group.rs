@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, WaitOptions, waitpid};
+use trackyard_builder::confine::Hierarchy as Mounted;
 use trackyard_protocol::limits::Limits;
 
 use super::layout::Version;
@@ -36,6 +37,30 @@ impl JobGroup {
             group.apply(&write)?;
         }
         Ok(group)
+    }
+
+    /// As [`Self::create`], in every hierarchy that there is: for a build, whose own runtime makes groups below it.
+    pub(crate) fn create_with_groups_below(
+        tree: Arc<Tree>,
+        slot: u32,
+        limits: &Limits,
+    ) -> Result<Self, Error> {
+        let group = Self::create(tree, slot, limits)?;
+        for hierarchy in &group.tree.layout.hierarchies {
+            group.tree.make_job(hierarchy, slot)?;
+        }
+        Ok(group)
+    }
+
+    /// The files into which a process writes its id to come in.
+    pub(crate) fn entrances(&self) -> Vec<PathBuf> {
+        self.folders().into_iter().map(|folder| folder.join("cgroup.procs")).collect()
+    }
+
+    /// The hierarchies, as they are mounted.
+    pub(crate) fn mounts(&self) -> Vec<Mounted> {
+        let version = self.version();
+        self.tree.layout.hierarchies.iter().map(|hierarchy| hierarchy.mounted(version)).collect()
     }
 
     fn apply(&self, write: &Write) -> Result<(), Error> {
@@ -93,9 +118,14 @@ impl JobGroup {
         self.tree.layout.hierarchies.iter().map(job).filter(|folder| folder.exists()).collect()
     }
 
+    /// The group's folders with all groups below them, the deepest first.
+    fn folders_and_below(&self) -> Vec<PathBuf> {
+        self.folders().iter().flat_map(|folder| tree::with_groups_below(folder)).collect()
+    }
+
     /// Kills all of the job and waits until it is gone.
     pub(crate) fn kill(&self) -> Result<(), Error> {
-        let folders = self.folders();
+        let folders = self.folders_and_below();
         let killed: Vec<Pid> = folders.iter().flat_map(|folder| tree::kill(folder)).collect();
         let empty = |folder: &PathBuf| tree::await_empty(folder);
         folders.iter().try_for_each(empty).map_err(Error::cgroup("end a job's processes"))?;
@@ -109,7 +139,7 @@ impl JobGroup {
     fn remove(&self) -> Result<(), Error> {
         self.kill()?;
         let remove = |folder: &PathBuf| tree::remove(folder);
-        self.folders().iter().try_for_each(remove).map_err(Error::cgroup("remove a job's group"))
+        self.folders_and_below().iter().try_for_each(remove).map_err(Error::cgroup("remove a job's group"))
     }
 }
 

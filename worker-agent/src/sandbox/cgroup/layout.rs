@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use trackyard_builder::confine::Hierarchy as Mounted;
+
 /// The two generations of control groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Version {
@@ -25,6 +27,24 @@ pub(crate) struct Hierarchy {
 pub(crate) struct Layout {
     pub(crate) version: Version,
     pub(crate) hierarchies: Vec<Hierarchy>,
+}
+
+impl Hierarchy {
+    /// How it is mounted.
+    pub(crate) fn mounted(&self, version: Version) -> Mounted {
+        let (kind, options) = match (version, self.controllers.is_empty()) {
+            (Version::V2, _) | (Version::V1, true) => ("cgroup2", "rw".to_owned()),
+            (Version::V1, false) => {
+                ("cgroup", self.controllers.iter().map(|name| option(name)).collect::<Vec<_>>().join(","))
+            }
+        };
+        Mounted { kind, options, point: self.mount_point.clone() }
+    }
+}
+
+/// A hierarchy without a controller is mounted by its name.
+fn option(controller: &str) -> String {
+    if controller.starts_with("name=") { format!("none,{controller}") } else { controller.to_owned() }
 }
 
 impl Layout {

@@ -91,6 +91,9 @@ impl Tree {
             }
         }
         make(&job)?;
+        if hierarchy.controllers.iter().any(|controller| controller == "cpuset") {
+            [slot.parent().unwrap_or(slot), slot, &job].into_iter().try_for_each(inherit_cpuset)?;
+        }
         Ok(job)
     }
 
@@ -101,6 +104,17 @@ impl Tree {
             |top: &PathBuf| remove_tree(top).map_err(Error::cgroup(format!("remove {}", top.display())));
         tops.iter().filter(|top| top.exists()).try_for_each(remove)
     }
+}
+
+/// On version 1 a new group may use no processor and no memory node until it is told which.
+fn inherit_cpuset(folder: &Path) -> Result<(), Error> {
+    let Some(parent) = folder.parent() else { return Ok(()) };
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+        let above = parent.join(file);
+        let value = fs::read_to_string(&above).map_err(Error::cgroup(format!("read {}", above.display())))?;
+        write(&folder.join(file), value.trim())?;
+    }
+    Ok(())
 }
 
 /// The worker's group before it moved into its leaf.
@@ -130,6 +144,15 @@ fn remove_tree(folder: &Path) -> io::Result<()> {
     kill(folder);
     await_empty(folder)?;
     remove(folder)
+}
+
+/// A group and all groups below it, the deepest first.
+pub(super) fn with_groups_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let groups = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut all: Vec<PathBuf> = groups.flat_map(|entry| with_groups_below(&entry.path())).collect();
+    all.push(folder.to_owned());
+    all
 }
 
 /// Sends KILL to all in one group, and says to whom.

@@ -1,0 +1,162 @@
+//! BuildKit: a daemon for each build, in the build's own cage. It is ready within a tenth of a second, and its cache is
+//! in its state folder, so nothing has to stay between builds.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::tail::Tail;
+use super::{Driver, DriverKind, Error, Order, Tools, Unusable, dockerfile};
+use crate::confine::{Bounds, Cage, Line, Program, run, start};
+
+/// How long the daemon may take to be ready.
+const START: Duration = Duration::from_secs(20);
+/// Between two tries to reach it.
+const POLL: Duration = Duration::from_millis(10);
+
+#[derive(Debug)]
+pub(super) struct Buildkit {
+    pub(super) tools: Tools,
+    pub(super) state: PathBuf,
+}
+
+#[async_trait]
+impl Driver for Buildkit {
+    fn kind(&self) -> DriverKind {
+        DriverKind::Buildkit
+    }
+
+    async fn probe(&self) -> Result<String, Unusable> {
+        self.tools.version("runc", &["--version"]).await?;
+        self.tools.version("buildctl", &["--version"]).await?;
+        self.tools.version("buildkitd", &["--version"]).await
+    }
+
+    async fn build(
+        &self,
+        order: &Order,
+        cage: &dyn Cage,
+        line: &Line<'_>,
+        stop: &CancellationToken,
+    ) -> Result<(), Error> {
+        dockerfile::check(&order.context, DriverKind::Buildkit)?;
+        let built = self.serve_and_build(order, cage, line, stop).await;
+        // The daemon too.
+        let killed = cage.kill();
+        built?;
+        killed.map_err(Error::io("end the daemon"))
+    }
+}
+
+impl Buildkit {
+    async fn serve_and_build(
+        &self,
+        order: &Order,
+        cage: &dyn Cage,
+        line: &Line<'_>,
+        stop: &CancellationToken,
+    ) -> Result<(), Error> {
+        fs::create_dir_all(&self.state).map_err(Error::io("make the state folder"))?;
+        let _ = fs::remove_file(self.socket());
+        let mut said = start(&self.daemon()?, cage)?;
+        tokio::select! {
+            () = stop.cancelled() => return Err(Error::Cancelled),
+            ready = self.ready(&mut said) => ready?,
+        }
+        let tail = Tail::default();
+        let told = |text: &str| {
+            tail.push(text);
+            line(text);
+        };
+        let bounds = Bounds { idle: order.idle, disk: order.disk, folder: self.state.clone() };
+        let client = self.client(order)?;
+        let building = run(&client, cage, &bounds, &told, stop);
+        tokio::pin!(building);
+        let code = loop {
+            tokio::select! {
+                code = &mut building => break code?,
+                // What the daemon prints must be taken, or it stands still; nobody needs it.
+                Some(_) = said.recv() => {}
+            }
+        };
+        if code == Some(0) { Ok(()) } else { Err(Error::Failed { said: tail.text() }) }
+    }
+
+    /// Waits until the daemon takes connections.
+    async fn ready(&self, said: &mut mpsc::Receiver<String>) -> Result<(), Error> {
+        let tail = Tail::default();
+        let broken = |tail: &Tail| Error::Broken { driver: DriverKind::Buildkit, said: tail.text() };
+        let deadline = tokio::time::Instant::now() + START;
+        while UnixStream::connect(self.socket()).await.is_err() {
+            tokio::select! {
+                line = said.recv() => match line {
+                    Some(line) => tail.push(&line),
+                    None => return Err(broken(&tail)),
+                },
+                () = tokio::time::sleep(POLL) => {}
+                () = tokio::time::sleep_until(deadline) => return Err(broken(&tail)),
+            }
+        }
+        Ok(())
+    }
+
+    fn daemon(&self) -> Result<Program, Error> {
+        let config = self.state.join("buildkitd.toml");
+        fs::write(&config, self.config()).map_err(Error::io("write buildkitd's configuration"))?;
+        let root = self.state.join("buildkit").display().to_string();
+        let arguments =
+            ["--addr", &self.address(), "--root", &root, "--config", &config.display().to_string()];
+        Ok(Program {
+            path: self.tools.find("buildkitd")?,
+            arguments: arguments.map(ToOwned::to_owned).into(),
+            environment: Vec::new(),
+            home: self.state.join("home"),
+        })
+    }
+
+    fn config(&self) -> String {
+        let mut text =
+            "[worker.oci]\nenabled = true\nnetworkMode = \"host\"\n[worker.containerd]\nenabled = false\n"
+                .to_owned();
+        for registry in &self.tools.plain_registries {
+            let _ = writeln!(text, "[registry.{registry:?}]\nhttp = true");
+        }
+        text
+    }
+
+    fn client(&self, order: &Order) -> Result<Program, Error> {
+        let context = order.context.display();
+        let mut arguments = vec!["--addr".to_owned(), self.address(), "build".to_owned()];
+        let mut flag = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+        flag("--progress", "plain".to_owned());
+        flag("--frontend", "dockerfile.v0".to_owned());
+        flag("--local", format!("context={context}"));
+        flag("--local", format!("dockerfile={context}"));
+        flag("--opt", format!("build-arg:SOURCE_DATE_EPOCH={}", order.created));
+        for (name, value) in &order.labels {
+            flag("--opt", format!("label:{name}={value}"));
+        }
+        let output = format!("type=oci,tar=false,rewrite-timestamp=true,dest={}", order.output.display());
+        flag("--output", output);
+        Ok(Program {
+            path: self.tools.find("buildctl")?,
+            arguments,
+            environment: self.tools.docker_environment(),
+            home: self.state.join("home"),
+        })
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.state.join("d.sock")
+    }
+
+    fn address(&self) -> String {
+        format!("unix://{}", self.socket().display())
+    }
+}

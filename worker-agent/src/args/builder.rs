@@ -1,0 +1,60 @@
+//! What only workers of the channel builders need.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use trackyard_builder::driver::{DriverKind, Tools};
+use trackyard_builder::fetch;
+
+/// How a builder builds.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Builders")]
+pub struct BuilderArgs {
+    /// What builds: img, buildkit or buildah
+    #[arg(long, env = "TRACKYARD_DRIVER", default_value_t = DriverKind::Img)]
+    pub driver: DriverKind,
+    /// A folder that is looked into for the driver's programs before PATH
+    #[arg(long, env = "TRACKYARD_TOOLS", value_name = "FOLDER")]
+    pub tools: Option<PathBuf>,
+    /// A registry for base images that speaks plain HTTP (not with img)
+    #[arg(
+        long = "plain-registry",
+        env = "TRACKYARD_PLAIN_REGISTRY",
+        value_name = "HOST:PORT",
+        value_delimiter = ','
+    )]
+    pub plain_registries: Vec<String>,
+    /// User names and passwords for https:// repositories, in the form of git's `store` helper
+    #[arg(long, env = "TRACKYARD_GIT_CREDENTIALS", value_name = "FILE")]
+    pub git_credentials: Option<PathBuf>,
+    /// The private key for repositories by ssh
+    #[arg(long, env = "TRACKYARD_SSH_KEY", value_name = "FILE", requires = "known_hosts")]
+    pub ssh_key: Option<PathBuf>,
+    /// The hosts' keys for repositories by ssh, as in ~/.ssh/known_hosts
+    #[arg(long, env = "TRACKYARD_KNOWN_HOSTS", value_name = "FILE")]
+    pub known_hosts: Option<PathBuf>,
+}
+
+impl BuilderArgs {
+    /// Where the drivers' programs are, and what they may use.
+    #[must_use]
+    pub fn tools(&self, docker_config: Option<&Path>) -> Tools {
+        Tools {
+            folder: self.tools.clone(),
+            docker_config: docker_config.and_then(Path::parent).map(Path::to_owned),
+            plain_registries: self.plain_registries.clone(),
+        }
+    }
+
+    /// How repositories are fetched; `folders` are those below which `file://` may be.
+    #[must_use]
+    pub fn fetching(&self, folders: Vec<PathBuf>) -> fetch::Options {
+        fetch::Options {
+            credentials: self.git_credentials.clone(),
+            ssh_key: self.ssh_key.clone(),
+            known_hosts: self.known_hosts.clone(),
+            folders,
+            ..fetch::Options::default()
+        }
+    }
+}

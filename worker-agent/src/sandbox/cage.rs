@@ -1,0 +1,58 @@
+//! A slot's control group, lent to a build.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::OwnedMutexGuard;
+use trackyard_builder::confine::{self, Hierarchy};
+use trackyard_protocol::build::BuildLimits;
+use trackyard_protocol::limits::Limits;
+use trackyard_protocol::quantity::Cpus;
+
+use super::Slot;
+use super::cgroup::group::JobGroup;
+use super::error::Error;
+
+/// The control group of one build. A build that the worker's death interrupts is ended by the worker's guard, as a job
+/// is.
+#[derive(Debug)]
+pub struct Cage {
+    group: JobGroup,
+    _busy: OwnedMutexGuard<()>,
+}
+
+impl Slot {
+    /// Makes the group of a build. A build may use all processors.
+    ///
+    /// # Errors
+    /// When it cannot be made; nothing is left then.
+    pub async fn cage(&mut self, limits: &BuildLimits) -> Result<Cage, Error> {
+        let busy = Arc::clone(&self.0.busy).lock_owned().await;
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let cpus = u32::try_from(processors).unwrap_or(1).saturating_mul(1000);
+        let limits =
+            Limits { memory: limits.memory, pids: limits.pids, cpus: Cpus(cpus), ..Limits::default() };
+        let tree = Arc::clone(&self.0.host.entered.tree);
+        let group = JobGroup::create_with_groups_below(tree, self.0.number, &limits)?;
+        Ok(Cage { group, _busy: busy })
+    }
+}
+
+impl confine::Cage for Cage {
+    fn entrances(&self) -> Vec<PathBuf> {
+        self.group.entrances()
+    }
+
+    fn hierarchies(&self) -> Vec<Hierarchy> {
+        self.group.mounts()
+    }
+
+    fn kill(&self) -> io::Result<()> {
+        self.group.kill().map_err(io::Error::other)
+    }
+
+    fn was_out_of_memory(&self) -> bool {
+        self.group.watched().1 > 0
+    }
+}
