@@ -300,3 +300,15 @@ pub(crate) fn words(error: reqwest::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_asked_for_what_is_to_be_done() {
+        let scope = |access| Scope { repository: "a/b", access }.to_string();
+        assert_eq!(scope(Access::Pull), "repository:a/b:pull");
+        assert_eq!(scope(Access::Push), "repository:a/b:pull,push");
+    }
+}
