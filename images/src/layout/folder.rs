@@ -22,35 +22,42 @@ const MARK: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 const INCOMING: &str = ".incoming-";
 /// A file that is not whole for so long belongs to nobody any more.
 const ABANDONED: Duration = Duration::from_secs(24 * 3600);
-/// The lock is held for a few small writes.
-const LOCK_WITHIN: Duration = Duration::from_secs(30);
 
 /// An open folder.
 pub(super) struct Folder {
     fd: OwnedFd,
     what: String,
+    /// How long to wait for another builder, who holds the lock for a few small writes.
+    patience: Duration,
 }
 
 impl Folder {
     /// Makes what is missing of `location/repository`, beneath the location.
-    pub(super) fn open(location: &str, repository: &str) -> Result<Self, ReleaseError> {
-        let root = Self { fd: open_folder(location)?, what: location.to_owned() };
+    pub(super) fn open(location: &str, repository: &str, patience: Duration) -> Result<Self, ReleaseError> {
+        let root = Self { fd: open_folder(location)?, what: location.to_owned(), patience };
         root.below(repository)
     }
 
+    /// The folder at `path`, made where it is missing; each part from its parent, so that no symlink on the way leads
+    /// out.
     fn below(&self, path: &str) -> Result<Self, ReleaseError> {
         let what = format!("{}/{path}", self.what);
-        let failed = |errno: Errno| io(&what, errno);
         let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
         for part in ends.filter_map(|end| path.get(..end)) {
-            match mkdirat(&self.fd, part, Mode::from_raw_mode(0o755)) {
+            let (parent, name) = part.rsplit_once('/').unwrap_or((".", part));
+            let parent = self.folder(parent).map_err(|errno| io(&what, errno))?;
+            match mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
                 Ok(()) | Err(Errno::EXIST) => {}
-                Err(errno) => return Err(failed(errno)),
+                Err(errno) => return Err(io(&what, errno)),
             }
         }
+        let fd = self.folder(path).map_err(|errno| io(&what, errno))?;
+        Ok(Self { fd, what, patience: self.patience })
+    }
+
+    fn folder(&self, path: &str) -> rustix::io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = openat2(&self.fd, path, flags, Mode::empty(), beneath()).map_err(failed)?;
-        Ok(Self { fd, what })
+        openat2(&self.fd, path, flags, Mode::empty(), beneath())
     }
 
     /// Makes an empty layout, if there is none, and clears what nobody finished.
@@ -88,9 +95,8 @@ impl Folder {
 
     /// On the folder itself, so that no lock file stays behind.
     fn lock(&self) -> Result<OwnedFd, ReleaseError> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = openat2(&self.fd, ".", flags, Mode::empty(), beneath()).map_err(|e| io(&self.what, e))?;
-        let until = Instant::now() + LOCK_WITHIN;
+        let fd = self.folder(".").map_err(|errno| io(&self.what, errno))?;
+        let until = Instant::now() + self.patience;
         loop {
             match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(fd),
@@ -99,7 +105,7 @@ impl Folder {
                 }
                 Err(Errno::WOULDBLOCK) => {
                     let what = format!("the lock of image folder {}", self.what);
-                    return Err(ReleaseError::Stalled { what, after: LOCK_WITHIN });
+                    return Err(ReleaseError::Stalled { what, after: self.patience });
                 }
                 Err(errno) => return Err(io(&self.what, errno)),
             }
@@ -131,7 +137,7 @@ impl Folder {
 
     fn again(&self) -> Result<Self, ReleaseError> {
         let fd = self.fd.try_clone().map_err(|e| failed(&self.what, &e))?;
-        Ok(Self { fd, what: self.what.clone() })
+        Ok(Self { fd, what: self.what.clone(), patience: self.patience })
     }
 
     /// Removes what a builder left that was killed long ago.
@@ -199,6 +205,10 @@ fn beneath() -> ResolveFlags {
 }
 
 fn io(what: &str, errno: Errno) -> ReleaseError {
+    if errno == Errno::XDEV {
+        let (what, detail) = (format!("image folder {what}"), "a symlink leads out of it".to_owned());
+        return ReleaseError::Io { what, detail };
+    }
     failed(what, &errno.into())
 }
 
