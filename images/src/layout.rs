@@ -2,6 +2,7 @@
 //! opened beneath the location, so that no symlink leads out of it.
 
 mod folder;
+mod incoming;
 mod index;
 mod push;
 
