@@ -45,7 +45,7 @@ impl Images {
     pub async fn connect(source: &ImageSource, options: &Options) -> Result<Self, Error> {
         let location = source.location.as_str();
         let (source, target) = match source.kind {
-            ImageSourceKind::Layout => both(Layout::open(location)?),
+            ImageSourceKind::Layout => both(Layout::open(location, options)?),
             ImageSourceKind::Registry => both(Registry::connect(location, options)?),
             ImageSourceKind::Ecr => both(Ecr::connect(location, options).await?),
         };

@@ -2,6 +2,7 @@
 //! opened beneath the location, so that no symlink leads out of it.
 
 mod folder;
+mod incoming;
 mod index;
 mod push;
 
@@ -10,6 +11,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,6 +23,7 @@ use trackyard_protocol::version::Digest;
 
 use crate::document::{Document, Index, MAX_DOCUMENT, Parsed};
 use crate::error::Error;
+use crate::options::Options;
 use crate::source::{ByteStream, Source};
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -31,20 +34,23 @@ const READ_SIZE: usize = 128 << 10;
 pub(crate) struct Layout {
     location: Arc<str>,
     resolve: ResolveFlags,
+    /// How long a release waits for another one.
+    patience: Duration,
 }
 
 impl Layout {
-    pub(crate) fn open(location: &str) -> Result<Self, Error> {
+    pub(crate) fn open(location: &str, options: &Options) -> Result<Self, Error> {
         if !location.starts_with('/') {
             return Err(Error::configuration(format!("image folder {location:?}"), "an absolute path"));
         }
         open_folder(location)?;
-        Ok(Self { location: location.into(), resolve: ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS })
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        Ok(Self { location: location.into(), resolve, patience: options.stall })
     }
 
     /// One that someone not trusted wrote: no symlink in it is followed, wherever it leads.
-    pub(crate) fn without_symlinks(location: &str) -> Result<Self, Error> {
-        let layout = Self::open(location)?;
+    pub(crate) fn without_symlinks(location: &str, options: &Options) -> Result<Self, Error> {
+        let layout = Self::open(location, options)?;
         Ok(Self { resolve: layout.resolve | ResolveFlags::NO_SYMLINKS, ..layout })
     }
 

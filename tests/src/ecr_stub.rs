@@ -3,7 +3,10 @@
 
 mod control;
 mod front;
+mod pushes;
+mod repositories;
 mod serving;
+mod uploads;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,6 +14,8 @@ use std::time::Duration;
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 
 pub use front::{Front, Seen};
+use repositories::Repositories;
+pub use repositories::Settings;
 use serving::Serving;
 
 use crate::registry::Registry;
@@ -29,7 +34,15 @@ pub(crate) struct Account {
     lifetime: Option<Duration>,
     stated_in_the_past: bool,
     throttle: u32,
+    throttle_registry: u32,
     pages: u32,
+    repositories: Repositories,
+    /// Tokens up to this number are expired.
+    expired: u32,
+    /// How many more bytes may be sent before all tokens given so far expire, and how that is told.
+    expire: Option<(usize, u16)>,
+    /// The registry that tokens are for.
+    named: String,
 }
 
 /// A running ECR.
@@ -51,11 +64,9 @@ impl EcrStub {
     #[must_use]
     pub fn start(registry: &Registry) -> Self {
         let account = Arc::new(Mutex::new(Account::default()));
-        let of_front = Arc::clone(&account);
-        let accepts = move |user: &str, password: &str| user == "AWS" && lock(&of_front).takes(password);
-        let front = Front::start(registry, accepts);
-        let named = format!("http://{}", front.location());
-        let control = Serving::start(control::service(Arc::clone(&account), named));
+        let front = Front::of_account(registry, Arc::clone(&account));
+        lock(&account).named = front.location();
+        let control = Serving::start(control::service(Arc::clone(&account)));
         Self { account, front, control }
     }
 
@@ -84,6 +95,32 @@ impl EcrStub {
         }
         account.tags.push((repository.to_owned(), tag.to_owned(), digest.to_owned()));
         Ok(())
+    }
+
+    /// Tokens are for the registry at `location` from now on: something before the front.
+    pub fn name_registry(&self, location: &str) {
+        location.clone_into(&mut lock(&self.account).named);
+    }
+
+    /// How a repository was created; nothing if it was not.
+    #[must_use]
+    pub fn settings(&self, repository: &str) -> Option<Settings> {
+        lock(&self.account).repositories.settings(repository).cloned()
+    }
+
+    /// Creates a repository, as someone else might.
+    pub fn create(&self, repository: &str, settings: Settings) {
+        let _ = lock(&self.account).repositories.create(repository, settings);
+    }
+
+    /// All tokens given so far expire once so many more bytes of blobs were sent; they are refused with `status` then.
+    pub fn expire_tokens_after(&self, bytes: usize, status: u16) {
+        lock(&self.account).expire = Some((bytes, status));
+    }
+
+    /// The next `count` requests of the registry are throttled.
+    pub fn throttle_registry(&self, count: u32) {
+        lock(&self.account).throttle_registry = count;
     }
 
     /// All tokens given so far are refused from now on.

@@ -1,7 +1,12 @@
-//! Debian's docker-registry as a process, open or with a password.
+//! Debian's docker-registry as a process, open or with a password, plain or with TLS; and what tests of releases put
+//! before it.
+
+mod built;
+mod faulty;
+mod tls;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -12,6 +17,9 @@ use crate::ports::free_port;
 use crate::process::Process;
 use crate::wait::{seconds, wait_until};
 
+pub use built::Built;
+pub use faulty::{Fault, Faulty};
+
 /// The user of a registry with a password.
 pub const USER: &str = "yard";
 /// Its password.
@@ -19,8 +27,8 @@ pub const PASSWORD: &str = "correct-horse";
 
 /// A running registry.
 pub struct Registry {
-    _process: Process,
-    _folder: TempDir,
+    process: Process,
+    folder: TempDir,
     port: u16,
 }
 
@@ -31,16 +39,41 @@ impl Registry {
     /// When it does not answer within 10 seconds.
     #[must_use]
     pub fn start(auth: bool) -> Self {
+        Self::with(auth, false)
+    }
+
+    /// Starts one with a password and TLS, whose certificate an authority of its own signed.
+    ///
+    /// # Panics
+    /// When it does not answer within 10 seconds.
+    #[must_use]
+    pub fn start_tls() -> Self {
+        Self::with(true, true)
+    }
+
+    fn with(auth: bool, tls: bool) -> Self {
         let folder = TempDir::new().expect("a folder for the registry");
         let port = free_port();
         let config = folder.path().join("registry.yml");
-        fs::write(&config, configuration(folder.path(), port, auth))
+        fs::write(&config, configuration(folder.path(), port, auth, tls))
             .expect("write the registry's configuration");
         let mut command = Command::new(system("docker-registry", "docker-registry"));
         command.arg("serve").arg(&config);
         let process = Process::spawn("docker-registry", &mut command, &folder.path().join("log"));
         wait_until(seconds(10), "the registry answers", || http::get(port, "/v2/").is_some());
-        Self { _process: process, _folder: folder, port }
+        Self { process, folder, port }
+    }
+
+    /// The authority to trust, of a registry with TLS.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.folder.path().join(tls::AUTHORITY)
+    }
+
+    /// All that it logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
     }
 
     /// `127.0.0.1:<port>`.
@@ -70,10 +103,11 @@ impl Registry {
     }
 }
 
-fn configuration(folder: &Path, port: u16, auth: bool) -> String {
+fn configuration(folder: &Path, port: u16, auth: bool, tls: bool) -> String {
+    let tls = if tls { tls::make(folder) } else { String::new() };
     let mut text = format!(
         "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}/data}}}}\n\
-         http: {{addr: \"127.0.0.1:{port}\"}}\n",
+         http: {{addr: \"127.0.0.1:{port}\"{tls}}}\n",
         folder.display()
     );
     if auth {

@@ -3,14 +3,12 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use rustix::fs::{
-    AtFlags, Dir, FlockOperation, Mode, OFlags, ResolveFlags, flock, mkdirat, openat2, renameat, statat,
-    unlinkat,
-};
+use rustix::fs::{FlockOperation, Mode, OFlags, ResolveFlags, flock, mkdirat, openat2};
 use rustix::io::Errno;
 
+use super::incoming::{self, Incoming};
 use super::index::{self, Change, Entry};
 use super::open_folder;
 use crate::document::MAX_DOCUMENT;
@@ -18,45 +16,47 @@ use crate::release::{Put, ReleaseError, Tag};
 
 const BLOBS: &str = "blobs/sha256";
 const MARK: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
-/// Before the name of a file that is not whole yet.
-const INCOMING: &str = ".incoming-";
-/// A file that is not whole for so long belongs to nobody any more.
-const ABANDONED: Duration = Duration::from_secs(24 * 3600);
-/// The lock is held for a few small writes.
-const LOCK_WITHIN: Duration = Duration::from_secs(30);
-
 /// An open folder.
 pub(super) struct Folder {
-    fd: OwnedFd,
-    what: String,
+    pub(super) fd: OwnedFd,
+    pub(super) what: String,
+    /// How long to wait for another builder, who holds the lock for a few small writes.
+    patience: Duration,
 }
 
 impl Folder {
     /// Makes what is missing of `location/repository`, beneath the location.
-    pub(super) fn open(location: &str, repository: &str) -> Result<Self, ReleaseError> {
-        let root = Self { fd: open_folder(location)?, what: location.to_owned() };
+    pub(super) fn open(location: &str, repository: &str, patience: Duration) -> Result<Self, ReleaseError> {
+        let root = Self { fd: open_folder(location)?, what: location.to_owned(), patience };
         root.below(repository)
     }
 
+    /// The folder at `path`, made where it is missing; each part from its parent, so that no symlink on the way leads
+    /// out.
     fn below(&self, path: &str) -> Result<Self, ReleaseError> {
         let what = format!("{}/{path}", self.what);
-        let failed = |errno: Errno| io(&what, errno);
         let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
         for part in ends.filter_map(|end| path.get(..end)) {
-            match mkdirat(&self.fd, part, Mode::from_raw_mode(0o755)) {
+            let (parent, name) = part.rsplit_once('/').unwrap_or((".", part));
+            let parent = self.folder(parent).map_err(|errno| io(&what, errno))?;
+            match mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
                 Ok(()) | Err(Errno::EXIST) => {}
-                Err(errno) => return Err(failed(errno)),
+                Err(errno) => return Err(io(&what, errno)),
             }
         }
+        let fd = self.folder(path).map_err(|errno| io(&what, errno))?;
+        Ok(Self { fd, what, patience: self.patience })
+    }
+
+    fn folder(&self, path: &str) -> rustix::io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = openat2(&self.fd, path, flags, Mode::empty(), beneath()).map_err(failed)?;
-        Ok(Self { fd, what })
+        openat2(&self.fd, path, flags, Mode::empty(), beneath())
     }
 
     /// Makes an empty layout, if there is none, and clears what nobody finished.
     pub(super) fn prepare(&self) -> Result<(), ReleaseError> {
         let _lock = self.lock()?;
-        self.below(BLOBS)?.sweep()?;
+        incoming::sweep(&self.below(BLOBS)?)?;
         for (name, content) in [("oci-layout", MARK), ("index.json", &index::empty())] {
             if self.read(name)?.is_none() {
                 self.write(name, content)?;
@@ -88,9 +88,8 @@ impl Folder {
 
     /// On the folder itself, so that no lock file stays behind.
     fn lock(&self) -> Result<OwnedFd, ReleaseError> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = openat2(&self.fd, ".", flags, Mode::empty(), beneath()).map_err(|e| io(&self.what, e))?;
-        let until = Instant::now() + LOCK_WITHIN;
+        let fd = self.folder(".").map_err(|errno| io(&self.what, errno))?;
+        let until = Instant::now() + self.patience;
         loop {
             match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(fd),
@@ -99,7 +98,7 @@ impl Folder {
                 }
                 Err(Errno::WOULDBLOCK) => {
                     let what = format!("the lock of image folder {}", self.what);
-                    return Err(ReleaseError::Stalled { what, after: LOCK_WITHIN });
+                    return Err(ReleaseError::Stalled { what, after: self.patience });
                 }
                 Err(errno) => return Err(io(&self.what, errno)),
             }
@@ -131,77 +130,22 @@ impl Folder {
 
     fn again(&self) -> Result<Self, ReleaseError> {
         let fd = self.fd.try_clone().map_err(|e| failed(&self.what, &e))?;
-        Ok(Self { fd, what: self.what.clone() })
-    }
-
-    /// Removes what a builder left that was killed long ago.
-    fn sweep(&self) -> Result<(), ReleaseError> {
-        let before = SystemTime::now().checked_sub(ABANDONED).unwrap_or(SystemTime::UNIX_EPOCH);
-        let before = before.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        let entries = Dir::read_from(&self.fd).map_err(|e| io(&self.what, e))?;
-        for entry in entries.filter_map(Result::ok) {
-            let name = entry.file_name();
-            let changed = || statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).ok();
-            let is_old =
-                || changed().is_some_and(|stat| u64::try_from(stat.st_mtime).is_ok_and(|t| t < before));
-            if name.to_bytes().starts_with(INCOMING.as_bytes()) && is_old() {
-                // Another builder may sweep too.
-                let _ = unlinkat(&self.fd, name, AtFlags::empty());
-            }
-        }
-        Ok(())
+        Ok(Self { fd, what: self.what.clone(), patience: self.patience })
     }
 }
 
-/// A file that is not whole yet; gone when its value is dropped.
-pub(super) struct Incoming {
-    folder: Folder,
-    name: String,
-    file: File,
-}
-
-impl Incoming {
-    fn new(folder: Folder) -> Result<Self, ReleaseError> {
-        let name = format!("{INCOMING}{:016x}", rand::random::<u64>());
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let fd = openat2(&folder.fd, &name, flags, Mode::from_raw_mode(0o644), beneath());
-        let file = File::from(fd.map_err(|e| io(&folder.what, e))?);
-        Ok(Self { folder, name, file })
-    }
-
-    /// To write to.
-    pub(super) fn file(&self) -> Result<File, ReleaseError> {
-        self.file.try_clone().map_err(|e| self.failed(&e))
-    }
-
-    pub(super) fn failed(&self, error: &std::io::Error) -> ReleaseError {
-        failed(&self.folder.what, error)
-    }
-
-    /// Gives it its name, once it is on the disk.
-    pub(super) fn keep(self, name: &str) -> Result<(), ReleaseError> {
-        self.file.sync_all().map_err(|e| self.failed(&e))?;
-        let folder = &self.folder;
-        renameat(&folder.fd, &self.name, &folder.fd, name).map_err(|e| io(&folder.what, e))?;
-        rustix::fs::fsync(&folder.fd).map_err(|e| io(&folder.what, e))
-    }
-}
-
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        // It has another name if all went well.
-        let _ = unlinkat(&self.folder.fd, &self.name, AtFlags::empty());
-    }
-}
-
-fn beneath() -> ResolveFlags {
+pub(super) fn beneath() -> ResolveFlags {
     ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS
 }
 
-fn io(what: &str, errno: Errno) -> ReleaseError {
+pub(super) fn io(what: &str, errno: Errno) -> ReleaseError {
+    if errno == Errno::XDEV {
+        let (what, detail) = (format!("image folder {what}"), "a symlink leads out of it".to_owned());
+        return ReleaseError::Io { what, detail };
+    }
     failed(what, &errno.into())
 }
 
-fn failed(what: &str, error: &std::io::Error) -> ReleaseError {
+pub(super) fn failed(what: &str, error: &std::io::Error) -> ReleaseError {
     ReleaseError::Io { what: format!("image folder {what}"), detail: error.to_string() }
 }

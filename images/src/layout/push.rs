@@ -82,7 +82,8 @@ impl Layout {
         work: impl FnOnce(&Folder) -> Result<T, ReleaseError> + Send + 'static,
     ) -> Result<T, ReleaseError> {
         let (location, repository) = (Arc::clone(&self.location), repository.to_owned());
-        blocking(move || work(&Folder::open(&location, &repository)?)).await
+        let patience = self.patience;
+        blocking(move || work(&Folder::open(&location, &repository, patience)?)).await
     }
 }
 

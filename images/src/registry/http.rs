@@ -1,7 +1,7 @@
 //! Requests to one registry: authorised, bounded in size and time, redirected only where that is safe.
 
-use std::collections::HashMap;
-use std::fmt;
+mod sessions;
+
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -9,34 +9,17 @@ use futures_util::{StreamExt, TryStreamExt};
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
-use tokio::sync::Mutex;
 
-use super::auth::{Authorization, Challenge, Credentials, TokenAnswer};
+use super::auth::Credentials;
 use super::endpoint::Endpoint;
 use super::tls;
-use crate::docker_config::Basic;
 use crate::error::Error;
 use crate::options::Options;
 use crate::source::ByteStream;
+use sessions::Sessions;
+pub(crate) use sessions::{Access, Scope};
 
 const MAX_REDIRECTS: usize = 5;
-const MAX_TOKEN_ANSWER: u64 = 1 << 20;
-/// More repositories than a yard has tracks; forgetting them all costs one request each.
-const MAX_SESSIONS: usize = 1024;
-
-/// What a request wants to do, and where: bearer tokens are good for that only.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Scope<'a> {
-    pub(crate) repository: &'a str,
-    pub(crate) access: Access,
-}
-
-/// What a request wants to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Access {
-    Pull,
-    Push,
-}
 
 pub(crate) struct Http {
     client: Client,
@@ -44,8 +27,7 @@ pub(crate) struct Http {
     sender: Client,
     endpoint: Endpoint,
     credentials: Arc<dyn Credentials>,
-    /// What the registry took last.
-    sessions: Mutex<HashMap<(String, Access), Authorization>>,
+    sessions: Sessions,
 }
 
 impl Http {
@@ -71,7 +53,7 @@ impl Http {
         let common = || tls::client(&endpoint, options);
         let client = build(common()?.redirect(redirects).read_timeout(options.stall))?;
         let sender = build(common()?.redirect(Policy::none()))?;
-        Ok(Self { client, sender, endpoint, credentials, sessions: Mutex::default() })
+        Ok(Self { client, sender, endpoint, credentials, sessions: Sessions::default() })
     }
 
     /// Sends a request for `path` of `repository`, and once more with fresh credentials if it is refused.
@@ -96,109 +78,6 @@ impl Http {
     ) -> Result<Response, Error> {
         let request = || self.client.request(method.clone(), url.clone()).headers(headers.clone());
         self.authorised(Scope { repository, access: Access::Pull }, request).await
-    }
-
-    /// Sends what `request` makes, and once more with fresh credentials if it is refused.
-    pub(crate) async fn authorised(
-        &self,
-        scope: Scope<'_>,
-        request: impl Fn() -> RequestBuilder,
-    ) -> Result<Response, Error> {
-        let key = (scope.repository.to_owned(), scope.access);
-        let session = self.sessions.lock().await.get(&key).cloned();
-        let response = self.execute(authorised(request(), session.as_ref())).await?;
-        let Some(answer) = self.renewed(scope, &response, session.as_ref()).await? else {
-            return Ok(response);
-        };
-        let response = self.execute(authorised(request(), Some(&answer))).await?;
-        let mut sessions = self.sessions.lock().await;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            sessions.remove(&key);
-            return Err(self.refused("it does not take the credentials given"));
-        }
-        if sessions.len() >= MAX_SESSIONS {
-            sessions.clear();
-        }
-        sessions.insert(key, answer);
-        Ok(response)
-    }
-
-    /// The credentials that the registry took last.
-    pub(crate) async fn session(&self, scope: Scope<'_>) -> Option<Authorization> {
-        self.sessions.lock().await.get(&(scope.repository.to_owned(), scope.access)).cloned()
-    }
-
-    /// Whether an answer may mean that the credentials expired.
-    pub(crate) fn is_expiry(&self, status: StatusCode) -> bool {
-        status == StatusCode::UNAUTHORIZED || (status == StatusCode::FORBIDDEN && self.credentials.expire())
-    }
-
-    /// Fresh credentials, if the answer asks for any.
-    async fn renewed(
-        &self,
-        scope: Scope<'_>,
-        response: &Response,
-        session: Option<&Authorization>,
-    ) -> Result<Option<Authorization>, Error> {
-        match (response.status(), session) {
-            (StatusCode::UNAUTHORIZED, session) => {
-                self.answer(scope, response.headers(), session).await.map(Some)
-            }
-            // ECR says so of a token that it once took.
-            (StatusCode::FORBIDDEN, Some(Authorization::Basic(refused))) if self.credentials.expire() => {
-                Ok(self.credentials.basic(Some(refused)).await?.map(Authorization::Basic))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// What a 401 asks for.
-    async fn answer(
-        &self,
-        scope: Scope<'_>,
-        headers: &HeaderMap,
-        session: Option<&Authorization>,
-    ) -> Result<Authorization, Error> {
-        let challenge = Challenge::from_headers(headers)
-            .ok_or_else(|| self.refused("it asks for a kind of authentication that is not known here"))?;
-        let refused = match session {
-            Some(Authorization::Basic(basic)) => Some(basic),
-            _ => None,
-        };
-        let basic = self.credentials.basic(refused).await?;
-        match (challenge, basic) {
-            (Challenge::Basic, Some(basic)) => Ok(Authorization::Basic(basic)),
-            (Challenge::Basic, None) => {
-                Err(self
-                    .refused("it asks for a user name and a password: give a Docker configuration with them"))
-            }
-            (Challenge::Bearer { realm, service }, basic) => {
-                self.token(scope, &realm, service.as_deref(), basic.as_ref()).await
-            }
-        }
-    }
-
-    async fn token(
-        &self,
-        scope: Scope<'_>,
-        realm: &str,
-        service: Option<&str>,
-        basic: Option<&Basic>,
-    ) -> Result<Authorization, Error> {
-        let url = Url::parse(realm).ok().filter(|url| self.endpoint.may_lead_to(url));
-        let url = url.ok_or_else(|| self.refused("its token server is not at an address that is allowed"))?;
-        let mut request = self.client.get(url).query(&[("scope", scope.to_string())]);
-        if let Some(service) = service {
-            request = request.query(&[("service", service)]);
-        }
-        if let Some(basic) = basic {
-            request = request.basic_auth(&basic.user, Some(&basic.password));
-        }
-        let response = self.success(self.execute(request).await?, "a token")?;
-        let bytes = self.bounded(response, "the token server's answer", MAX_TOKEN_ANSWER).await?;
-        let answer: Option<TokenAnswer> = serde_json::from_slice(&bytes).ok();
-        let token = answer.and_then(TokenAnswer::token);
-        token.map(Authorization::Bearer).ok_or_else(|| self.refused("its token server gives no token"))
     }
 
     pub(crate) async fn execute(&self, request: RequestBuilder) -> Result<Response, Error> {
@@ -269,23 +148,6 @@ impl Http {
 
     fn refused(&self, detail: &str) -> Error {
         Error::Unauthorized { place: self.place(), detail: detail.to_owned() }
-    }
-}
-
-impl fmt::Display for Scope<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let actions = match self.access {
-            Access::Pull => "pull",
-            Access::Push => "pull,push",
-        };
-        write!(f, "repository:{}:{actions}", self.repository)
-    }
-}
-
-fn authorised(request: RequestBuilder, session: Option<&Authorization>) -> RequestBuilder {
-    match session {
-        Some(authorization) => authorization.apply(request),
-        None => request,
     }
 }
 

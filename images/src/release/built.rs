@@ -65,7 +65,7 @@ async fn read(folder: &Path, options: &Options) -> Result<Built, Error> {
     let name = folder
         .to_str()
         .ok_or_else(|| Error::configuration(format!("folder {}", folder.display()), "a path in UTF-8"))?;
-    let layout = Arc::new(Layout::without_symlinks(name)?);
+    let layout = Arc::new(Layout::without_symlinks(name, &options)?);
     check_mark(&layout).await?;
     let entry = choose(layout.index(HERE).await?, "index.json")?;
     let (entry, manifest) = open_entry(&layout, entry).await?;

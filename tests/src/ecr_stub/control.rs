@@ -1,4 +1,4 @@
-//! The control plane: tokens and the list of images, over JSON as the SDK speaks it.
+//! The control plane: tokens, repositories and the list of images, over JSON as the SDK speaks it.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,16 +11,16 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{Account, PAGE, lock};
+use super::{Account, PAGE, Settings, lock};
 
 const TWELVE_HOURS: Duration = Duration::from_secs(12 * 3600);
 
 type Answer = (StatusCode, Json<Value>);
 
-/// The service; its tokens name `registry`.
-pub(super) fn service(account: Arc<Mutex<Account>>, registry: String) -> Router {
+/// The service.
+pub(super) fn service(account: Arc<Mutex<Account>>) -> Router {
     let answer = move |headers: HeaderMap, body: Bytes| {
-        let answer = lock(&account).answer(&registry, &headers, &body);
+        let answer = lock(&account).answer(&headers, &body);
         std::future::ready(answer)
     };
     Router::new().route("/", post(answer))
@@ -30,10 +30,17 @@ impl Account {
     /// Whether the registry takes this token. A lifetime that was cut short holds for all given so far.
     pub(super) fn takes(&self, token: &str) -> bool {
         let number = token.strip_prefix("token-").and_then(|number| number.parse::<u32>().ok());
-        self.lifetime != Some(Duration::ZERO) && number == Some(self.tokens_given)
+        let is_current = number == Some(self.tokens_given) && self.tokens_given > self.expired;
+        is_current && self.lifetime != Some(Duration::ZERO)
     }
 
-    fn answer(&mut self, registry: &str, headers: &HeaderMap, body: &[u8]) -> Answer {
+    /// Whether there is such a repository.
+    pub(super) fn has(&self, repository: &str) -> bool {
+        self.repositories.settings(repository).is_some()
+            || self.tags.iter().any(|(name, _, _)| name == repository)
+    }
+
+    fn answer(&mut self, headers: &HeaderMap, body: &[u8]) -> Answer {
         if let Some(left) = self.throttle.checked_sub(1) {
             self.throttle = left;
             return refused("ThrottlingException", "Rate exceeded");
@@ -41,18 +48,28 @@ impl Account {
         let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let request: Value = serde_json::from_slice(body).unwrap_or_default();
         match target.rsplit('.').next() {
-            Some("GetAuthorizationToken") => self.token(registry),
+            Some("GetAuthorizationToken") => self.token(),
+            Some("CreateRepository") => self.create(&request),
             Some("DescribeImages") => self.describe(&request),
             _ => refused("UnknownOperationException", target),
         }
     }
 
-    fn token(&mut self, registry: &str) -> Answer {
+    fn create(&mut self, request: &Value) -> Answer {
+        let name = request.get("repositoryName").and_then(Value::as_str).unwrap_or_default();
+        let settings = Settings::read(request);
+        match self.repositories.create(name, settings) {
+            Ok(()) => (StatusCode::OK, Json(json!({"repository": {"repositoryName": name}}))),
+            Err(()) => refused("RepositoryAlreadyExistsException", "The repository already exists"),
+        }
+    }
+
+    fn token(&mut self) -> Answer {
         self.tokens_given += 1;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let expires = if self.stated_in_the_past { Duration::ZERO } else { now + TWELVE_HOURS };
         let token = STANDARD.encode(format!("AWS:token-{}", self.tokens_given));
-        let data = json!({"authorizationToken": token, "proxyEndpoint": registry,
+        let data = json!({"authorizationToken": token, "proxyEndpoint": format!("http://{}", self.named),
             "expiresAt": expires.as_secs_f64()});
         (StatusCode::OK, Json(json!({"authorizationData": [data]})))
     }
@@ -60,7 +77,7 @@ impl Account {
     fn describe(&mut self, request: &Value) -> Answer {
         let text = |name: &str| request.get(name).and_then(Value::as_str).unwrap_or_default();
         let repository = text("repositoryName");
-        if !self.tags.iter().any(|(name, _, _)| name == repository) {
+        if !self.has(repository) {
             return refused("RepositoryNotFoundException", "The repository does not exist");
         }
         let wanted = request.pointer("/imageIds/0/imageTag").and_then(Value::as_str);
@@ -73,7 +90,7 @@ impl Account {
                 None => images.push((digest, vec![tag])),
             }
         }
-        if images.is_empty() {
+        if images.is_empty() && wanted.is_some() {
             return refused("ImageNotFoundException", "The image does not exist");
         }
         self.pages += 1;

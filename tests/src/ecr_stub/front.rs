@@ -14,7 +14,8 @@ use futures_util::{StreamExt, TryStreamExt, future, stream};
 use serde_json::{Value, json};
 
 use super::serving::Serving;
-use super::{PAGE, lock};
+use super::uploads::Uploads;
+use super::{Account, PAGE, lock, pushes};
 use crate::registry::{PASSWORD, Registry, USER};
 
 /// What came by.
@@ -34,9 +35,12 @@ pub struct Seen {
 
 type Accepts = dyn Fn(&str, &str) -> bool + Send + Sync;
 
-struct Shared {
-    backend: String,
-    client: reqwest::Client,
+pub(super) struct Shared {
+    pub(super) backend: String,
+    pub(super) client: reqwest::Client,
+    /// Whom it keeps to; no one's, if it is just a registry.
+    pub(super) account: Option<Arc<Mutex<Account>>>,
+    pub(super) uploads: Uploads,
     accepts: Box<Accepts>,
     seen: Mutex<Seen>,
     /// Blobs to break off after so many bytes.
@@ -58,10 +62,23 @@ impl Front {
     /// When it can't be started.
     #[must_use]
     pub fn start(registry: &Registry, accepts: impl Fn(&str, &str) -> bool + Send + Sync + 'static) -> Self {
+        Self::with(registry, Box::new(accepts), None)
+    }
+
+    /// One that takes an account's tokens and keeps its rules.
+    pub(super) fn of_account(registry: &Registry, account: Arc<Mutex<Account>>) -> Self {
+        let of_front = Arc::clone(&account);
+        let accepts = move |user: &str, password: &str| user == "AWS" && lock(&of_front).takes(password);
+        Self::with(registry, Box::new(accepts), Some(account))
+    }
+
+    fn with(registry: &Registry, accepts: Box<Accepts>, account: Option<Arc<Mutex<Account>>>) -> Self {
         let shared = Arc::new(Shared {
             backend: registry.location(),
             client: reqwest::Client::builder().no_proxy().build().expect("an HTTP client"),
-            accepts: Box::new(accepts),
+            account,
+            uploads: Uploads::default(),
+            accepts,
             seen: Mutex::default(),
             cuts: Mutex::default(),
             blob_host: Mutex::default(),
@@ -99,10 +116,19 @@ impl Front {
 
 async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or("").to_owned());
+    if let Some(answer) = pushes::before(&shared) {
+        return answer;
+    }
     if !shared.is_authorized(request.headers()) {
         lock(&shared.seen).unauthorized += 1;
+        if let Some(answer) = pushes::expired(&shared, request.headers()) {
+            return answer;
+        }
         return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Basic realm=\"tests\"")])
             .into_response();
+    }
+    if pushes::is_push(&request) {
+        return pushes::serve(&shared, request).await;
     }
     if path.contains("/blobs/") {
         lock(&shared.seen).redirected += 1;

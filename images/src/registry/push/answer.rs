@@ -1,5 +1,7 @@
 //! What a registry's refusal means.
 
+use std::time::Duration;
+
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 
@@ -38,9 +40,10 @@ struct Entry {
     code: String,
 }
 
-/// The first known code of an answer.
-pub(super) async fn code(http: &Http, response: Response) -> Option<&'static str> {
-    let bytes = http.bounded(response, "an answer", MAX_ANSWER).await.ok()?;
+/// The first known code of an answer, if it comes within `limit`.
+pub(super) async fn code(http: &Http, response: Response, limit: Duration) -> Option<&'static str> {
+    let answer = http.bounded(response, "an answer", MAX_ANSWER);
+    let bytes = tokio::time::timeout(limit, answer).await.ok()?.ok()?;
     let answer: Answer = serde_json::from_slice(&bytes).ok()?;
     let known = |entry: &Entry| CODES.iter().copied().find(|code| *code == entry.code);
     answer.errors.iter().find_map(known)

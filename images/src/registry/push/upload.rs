@@ -166,7 +166,7 @@ impl<'a> Upload<'a> {
             let said = header(&response, "docker-content-digest");
             return self.wire.same_digest(&self.what, &self.blob.digest, said.as_deref());
         }
-        let code = answer::code(self.wire.http, response).await;
+        let code = self.wire.code(response).await;
         if status == StatusCode::NOT_FOUND {
             self.session = None;
             return Err(self.wire.dropped(&self.what, "it does not know the upload any more"));

@@ -64,8 +64,12 @@ impl Wire<'_> {
         if status.is_success() {
             return Ok(response);
         }
-        let code = answer::code(self.http, response).await;
+        let code = self.code(response).await;
         Err(answer::failure(self.place(), what.to_owned(), status, code))
+    }
+
+    pub(super) async fn code(&self, response: Response) -> Option<&'static str> {
+        answer::code(self.http, response, self.options.stall).await
     }
 
     /// What the registry says that it stored, if it says anything, must be what was sent.

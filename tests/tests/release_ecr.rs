@@ -1,0 +1,223 @@
+//! Releases to ECR: its control plane and its rules a stub, the images in a real docker-registry.
+
+#![cfg(test)]
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, UNIX_EPOCH};
+
+use e2e::ecr_stub::{EcrStub, LOCATION, Settings};
+use e2e::registry::{Built, Fault, Faulty, Registry};
+use futures_util::TryStreamExt;
+use rstest::rstest;
+use tokio_util::sync::CancellationToken;
+use trackyard_images::{Error, Images, Options, Progress, ReleaseError, ReleaseTags, Released, Watch};
+use trackyard_protocol::source::{ImageSource, ImageSourceKind, default_repositories};
+use trackyard_protocol::version::Digest;
+
+const REPOSITORY: &str = "ruby-test-runner";
+const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
+const VERSION: &str = "git-0123456789abcdef0123456789abcdef01234567";
+
+struct Place {
+    registry: Registry,
+    ecr: EcrStub,
+}
+
+impl Place {
+    fn new() -> Self {
+        let registry = Registry::start(true);
+        let ecr = EcrStub::start(&registry);
+        Self { registry, ecr }
+    }
+
+    async fn images(&self) -> Images {
+        let options = Options {
+            ecr_endpoint: Some(self.ecr.endpoint()),
+            ecr_credentials: Some(EcrStub::credentials()),
+            attempts: 4,
+            first_backoff: Duration::from_millis(5),
+            ..Options::default()
+        };
+        let source = ImageSource {
+            kind: ImageSourceKind::Ecr,
+            location: LOCATION.to_owned(),
+            repositories: default_repositories(),
+        };
+        Images::connect(&source, &options).await.unwrap()
+    }
+}
+
+fn tags() -> ReleaseTags {
+    let tags = ReleaseTags::new(SHA, UNIX_EPOCH + Duration::from_secs(1_700_000_000)).unwrap();
+    tags.git_reference("main").latest(true)
+}
+
+async fn release(images: &Images, built: &Built) -> Result<Released, ReleaseError> {
+    images.release(REPOSITORY, &built.path(), &tags(), &Watch::default()).await
+}
+
+fn watched() -> (Watch, Arc<Mutex<Vec<Progress>>>) {
+    let told = Arc::<Mutex<Vec<Progress>>>::default();
+    let of_watch = Arc::clone(&told);
+    (Watch::new(CancellationToken::new(), move |step| of_watch.lock().unwrap().push(step)), told)
+}
+
+fn sha(built: &Built) -> Digest {
+    built.digest().parse().unwrap()
+}
+
+async fn pull(images: &Images, digest: &Digest) {
+    let image = images.manifest(REPOSITORY, digest).await.unwrap();
+    for layer in &image.layers {
+        images.blob(REPOSITORY, layer).unwrap().try_for_each(|_| async { Ok(()) }).await.unwrap();
+    }
+}
+
+fn is_done(released: &Result<Released, ReleaseError>, built: &Built) -> bool {
+    matches!(released, Ok(Released::Done { digest, .. }) if *digest == sha(built))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_repository_is_made_so_that_released_tags_never_move() {
+    let (place, built) = (Place::new(), Built::large(2 << 20));
+    let images = place.images().await;
+    assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(None));
+    assert_eq!(place.ecr.tokens_given(), 0, "looking needs no token");
+    assert!(is_done(&release(&images, &built).await, &built));
+    let exclusions = ["git-*", "build-*"].map(str::to_owned).to_vec();
+    let expected = Settings { mutability: "MUTABLE_WITH_EXCLUSION".to_owned(), exclusions };
+    assert_eq!(place.ecr.settings(REPOSITORY), Some(expected));
+    for tag in [VERSION, "main", "latest"] {
+        assert_eq!(images.built(REPOSITORY, tag).await, Ok(Some(sha(&built))));
+    }
+    pull(&images, &sha(&built)).await;
+    assert_eq!((place.ecr.tokens_given(), place.ecr.front().seen().leaked), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_it_was_built_is_one_request_beside_250_other_tags() {
+    let (place, built) = (Place::new(), Built::small("a"));
+    let images = place.images().await;
+    for number in 0..250_u8 {
+        let digest = Digest::from_sha256(&[number; 32]);
+        place.ecr.put_tag(REPOSITORY, &format!("git-{number:040}"), digest.as_str()).unwrap();
+    }
+    assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(None));
+    release(&images, &built).await.unwrap();
+    let before = place.ecr.pages_given();
+    assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(Some(sha(&built))));
+    assert_eq!(place.ecr.pages_given() - before, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_image_of_the_same_commit_is_ignored() {
+    let (place, first, second) = (Place::new(), Built::small("a"), Built::small("b"));
+    let images = place.images().await;
+    release(&images, &first).await.unwrap();
+    assert_eq!(release(&images, &second).await, Ok(Released::Ignored { digest: sha(&first) }));
+    assert!(is_done(&release(&images, &first).await, &first));
+    assert_eq!(images.built(REPOSITORY, "latest").await, Ok(Some(sha(&first))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_releases_at_once_exactly_one_wins() {
+    for _ in 0..5 {
+        let (place, first, second) = (Place::new(), Built::small("a"), Built::small("b"));
+        let images = place.images().await;
+        let (a, b) = tokio::join!(release(&images, &first), release(&images, &second));
+        let (winner, loser, digest) =
+            if is_done(&a, &first) { (&first, b, sha(&first)) } else { (&second, a, sha(&second)) };
+        assert_eq!(loser, Ok(Released::Ignored { digest: digest.clone() }));
+        assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(Some(digest)));
+        pull(&images, &sha(winner)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_repository_where_nothing_moves_only_new_tags_are_written() {
+    let (place, first, second) = (Place::new(), Built::small("a"), Built::small("b"));
+    place.ecr.create(REPOSITORY, Settings::of("IMMUTABLE"));
+    let images = place.images().await;
+    release(&images, &first).await.unwrap();
+    let next = ReleaseTags::new(&"1".repeat(40), UNIX_EPOCH).unwrap().latest(true);
+    let (watch, told) = watched();
+    let released = images.release(REPOSITORY, &second.path(), &next, &watch).await.unwrap();
+    assert!(matches!(released, Released::Done { tags, .. } if tags.len() == 2));
+    let kept = Progress::Kept { tag: "latest".to_owned(), digest: sha(&first) };
+    assert_eq!(told.lock().unwrap().last(), Some(&kept));
+}
+
+#[rstest]
+#[case(401)]
+#[case(403)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_expires_in_the_middle_of_a_layer_is_renewed(#[case] status: u16) {
+    let (place, built) = (Place::new(), Built::large(8 << 20));
+    let images = place.images().await;
+    place.ecr.expire_tokens_after(3 << 20, status);
+    let (watch, told) = watched();
+    let released = images.release(REPOSITORY, &built.path(), &tags(), &watch).await;
+    assert!(is_done(&released, &built), "{released:?} {:?}", told.lock().unwrap());
+    assert_eq!(place.ecr.tokens_given(), 2);
+    let shown = format!("{:?}", told.lock().unwrap());
+    assert!(!shown.contains("token-"), "{shown}");
+    pull(&images, &sha(&built)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_breaks_in_a_layer_goes_on_where_it_broke() {
+    let (place, built) = (Place::new(), Built::large(8 << 20));
+    let wire = Faulty::start(&place.ecr.front().location());
+    place.ecr.name_registry(&wire.location());
+    let images = place.images().await;
+    wire.set(Some(Fault::Drop { after: 6 << 20 }));
+    let (watch, told) = watched();
+    let released = images.release(REPOSITORY, &built.path(), &tags(), &watch).await;
+    assert!(is_done(&released, &built), "{released:?}");
+    let sent = wire.passed();
+    assert!((8 << 20..11 << 20).contains(&sent), "{sent} bytes: {:?}", told.lock().unwrap());
+    assert_eq!(wire.met(), 1);
+    pull(&images, &sha(&built)).await;
+}
+
+#[rstest]
+#[case::of_the_control_plane(2, 0, None)]
+#[case::of_the_registry(0, 2, None)]
+#[case::for_good(0, 1000, Some("throttled"))]
+#[case::of_the_control_plane_for_good(1000, 0, Some("throttled"))]
+#[tokio::test(flavor = "multi_thread")]
+async fn throttling_is_waited_out_a_bounded_number_of_times(
+    #[case] control: u32,
+    #[case] registry: u32,
+    #[case] error: Option<&str>,
+) {
+    let (place, built) = (Place::new(), Built::small("a"));
+    let images = place.images().await;
+    place.ecr.throttle(control);
+    place.ecr.throttle_registry(registry);
+    let released = release(&images, &built).await;
+    assert_eq!(released.as_ref().err().map(ReleaseError::word), error);
+    assert!(released.as_ref().err().is_none_or(ReleaseError::is_transient));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_token_is_in_any_error_or_log() {
+    let (place, built) = (Place::new(), Built::small("a"));
+    let images = place.images().await;
+    release(&images, &built).await.unwrap();
+    place.ecr.expire_tokens();
+    let (watch, told) = watched();
+    let other = ReleaseTags::new(&"1".repeat(40), UNIX_EPOCH).unwrap();
+    let error = images.release(REPOSITORY, &built.path(), &other, &watch).await.unwrap_err();
+    assert_eq!(error.word(), "unauthorized");
+    let shown = format!("{error} {error:?} {images:?} {:?} {}", told.lock().unwrap(), place.registry.log());
+    assert!(!shown.contains("token-"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_no_tag_is_not_asked_for() {
+    let images = Place::new().images().await;
+    for tag in ["", "../x", "a b", "-x"] {
+        assert_eq!(images.built(REPOSITORY, tag).await.as_ref().map_err(Error::word), Err("configuration"));
+    }
+}

@@ -1,0 +1,210 @@
+//! Releases to the image folder of one machine.
+
+#![cfg(test)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use e2e::binaries::system;
+use e2e::registry::Built;
+use e2e::wait::{seconds, wait_until};
+use futures_util::TryStreamExt;
+use futures_util::future::join_all;
+use rustix::fs::{FlockOperation, flock};
+use tempfile::TempDir;
+use trackyard_images::{Images, Options, ReleaseError, ReleaseTags, Released, Watch};
+use trackyard_protocol::source::{ImageSource, ImageSourceKind, default_repositories};
+use trackyard_protocol::version::Digest;
+
+const REPOSITORY: &str = "exercism/ruby-test-runner";
+const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
+const VERSION: &str = "git-0123456789abcdef0123456789abcdef01234567";
+
+struct Place {
+    folder: TempDir,
+    images: Images,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let images = connect(folder.path()).await;
+        Self { folder, images }
+    }
+
+    fn repository(&self) -> PathBuf {
+        self.folder.path().join(REPOSITORY)
+    }
+
+    /// The files of the blobs' folder.
+    fn blobs(&self) -> BTreeSet<String> {
+        let entries = self.repository().join("blobs/sha256").read_dir().unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}
+
+async fn connect(folder: &Path) -> Images {
+    let source = ImageSource {
+        kind: ImageSourceKind::Layout,
+        location: folder.to_str().unwrap().to_owned(),
+        repositories: default_repositories(),
+    };
+    let options = Options { stall: Duration::from_millis(300), ..Options::default() };
+    Images::connect(&source, &options).await.unwrap()
+}
+
+fn tags(sha: &str) -> ReleaseTags {
+    let tags = ReleaseTags::new(sha, UNIX_EPOCH + Duration::from_secs(1_700_000_000)).unwrap();
+    tags.git_reference("main").latest(true)
+}
+
+async fn release(images: &Images, built: &Built, sha: &str) -> Result<Released, ReleaseError> {
+    images.release(REPOSITORY, &built.path(), &tags(sha), &Watch::default()).await
+}
+
+fn sha(built: &Built) -> Digest {
+    built.digest().parse().unwrap()
+}
+
+async fn pull(images: &Images, digest: &Digest) {
+    let image = images.manifest(REPOSITORY, digest).await.unwrap();
+    for layer in &image.layers {
+        images.blob(REPOSITORY, layer).unwrap().try_for_each(|_| async { Ok(()) }).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_released_image_can_be_pulled_by_this_and_other_programs() {
+    let (place, built) = (Place::new().await, Built::large(3 << 20));
+    assert_eq!(place.images.built(REPOSITORY, VERSION).await, Ok(None));
+    let released = release(&place.images, &built, SHA).await.unwrap();
+    assert!(matches!(released, Released::Done { tags, .. } if tags.len() == 4));
+    for tag in [VERSION, "main", "latest"] {
+        assert_eq!(place.images.built(REPOSITORY, tag).await, Ok(Some(sha(&built))));
+    }
+    pull(&place.images, &place.images.resolve(REPOSITORY, tags(SHA).version()).await.unwrap()).await;
+    let copy = place.folder.path().join("copy");
+    let output = Command::new(system("skopeo", "skopeo"))
+        .args(["copy", "--quiet"])
+        .arg(format!("oci:{}:{VERSION}", place.repository().display()))
+        .arg(format!("dir:{}", copy.display()))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "skopeo: {}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(e2e::image::digest(&fs::read(copy.join("manifest.json")).unwrap()), built.digest());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn released_tags_stay_and_the_others_move_on() {
+    let (place, first, second) = (Place::new().await, Built::small("a"), Built::small("b"));
+    release(&place.images, &first, SHA).await.unwrap();
+    let before = fs::read(place.repository().join("index.json")).unwrap();
+    let ignored = release(&place.images, &second, SHA).await;
+    assert_eq!(ignored, Ok(Released::Ignored { digest: sha(&first) }));
+    assert!(matches!(release(&place.images, &first, SHA).await, Ok(Released::Done { .. })));
+    assert_eq!(fs::read(place.repository().join("index.json")).unwrap(), before);
+    release(&place.images, &second, &"1".repeat(40)).await.unwrap();
+    assert_eq!(place.images.built(REPOSITORY, VERSION).await, Ok(Some(sha(&first))));
+    assert_eq!(place.images.built(REPOSITORY, "latest").await, Ok(Some(sha(&second))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_release_loses_the_tags_of_another_and_readers_see_whole_ones() {
+    let (place, built) = (Place::new().await, Built::small("a"));
+    release(&place.images, &built, SHA).await.unwrap();
+    let shas: Vec<String> = (0..20_u64).map(|number| format!("{number:040}")).collect();
+    let releases = join_all(shas.iter().map(|sha| release(&place.images, &built, sha)));
+    let reads = async {
+        for _ in 0..200 {
+            place.images.list(REPOSITORY).await.unwrap();
+        }
+    };
+    let (released, ()) = tokio::join!(releases, reads);
+    assert!(released.iter().all(|released| matches!(released, Ok(Released::Done { .. }))), "{released:?}");
+    // Two of each release, the branch and `latest`.
+    assert_eq!(place.images.list(REPOSITORY).await.unwrap()[&sha(&built)].len(), 2 * 21 + 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_releases_at_once_exactly_one_wins() {
+    for _ in 0..20 {
+        let (place, first, second) = (Place::new().await, Built::small("a"), Built::small("b"));
+        let other = connect(place.folder.path()).await;
+        let (a, b) = tokio::join!(release(&place.images, &first, SHA), release(&other, &second, SHA));
+        let named = place.images.built(REPOSITORY, VERSION).await.unwrap().unwrap();
+        let (winner, loser) = if named == sha(&first) { (a, b) } else { (b, a) };
+        assert!(matches!(winner, Ok(Released::Done { digest, .. }) if digest == named));
+        assert_eq!(loser, Ok(Released::Ignored { digest: named }));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_that_is_damaged_at_the_place_is_written_anew() {
+    let (place, built) = (Place::new().await, Built::small("a"));
+    release(&place.images, &built, SHA).await.unwrap();
+    for blob in place.blobs() {
+        let file = place.repository().join("blobs/sha256").join(blob);
+        if file.metadata().unwrap().len() > 100_000 {
+            fs::write(file, "damaged").unwrap();
+        }
+    }
+    release(&place.images, &built, SHA).await.unwrap();
+    pull(&place.images, &sha(&built)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_one_whole_image_leaves_nothing_behind() {
+    let (place, built) = (Place::new().await, Built::small("a"));
+    let layer = built.blobs()[0].clone();
+    let mut bytes = fs::read(&layer).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&layer, bytes).unwrap();
+    let error = release(&place.images, &built, SHA).await.unwrap_err();
+    assert_eq!(error.word(), "digest_mismatch");
+    // What another layer's thread had just begun goes with it.
+    let is_whole = |name: &String| name.len() == 64;
+    wait_until(seconds(5), "half a blob goes", || place.blobs().iter().all(is_whole));
+    assert_eq!(place.images.built(REPOSITORY, VERSION).await, Ok(None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_builder_left_is_cleared_once_it_is_old() {
+    let (place, built) = (Place::new().await, Built::small("a"));
+    let folder = place.repository().join("blobs/sha256");
+    fs::create_dir_all(&folder).unwrap();
+    let old = fs::File::create(folder.join(".incoming-old")).unwrap();
+    old.set_modified(SystemTime::now() - Duration::from_secs(25 * 3600)).unwrap();
+    fs::File::create(folder.join(".incoming-new")).unwrap();
+    release(&place.images, &built, SHA).await.unwrap();
+    let left: Vec<String> = place.blobs().into_iter().filter(|name| name.len() != 64).collect();
+    assert_eq!(left, [".incoming-new"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_out_of_the_folder() {
+    for part in ["exercism", REPOSITORY] {
+        let (place, outside, built) = (Place::new().await, TempDir::new().unwrap(), Built::small("a"));
+        let link = place.folder.path().join(part);
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink(outside.path(), link).unwrap();
+        let error = release(&place.images, &built, SHA).await.unwrap_err();
+        assert!(error.to_string().contains("symlink"), "{error}");
+        assert_eq!(outside.path().read_dir().unwrap().count(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_someone_keeps_is_given_up_in_time() {
+    let (place, built) = (Place::new().await, Built::small("a"));
+    release(&place.images, &built, SHA).await.unwrap();
+    let folder = fs::File::open(place.repository()).unwrap();
+    flock(&folder, FlockOperation::LockExclusive).unwrap();
+    let error = release(&place.images, &built, &"1".repeat(40)).await.unwrap_err();
+    assert_eq!((error.word(), error.is_transient()), ("stalled", true));
+    drop(folder);
+    release(&place.images, &built, &"1".repeat(40)).await.unwrap();
+}

@@ -1,0 +1,394 @@
+//! Releases to a real docker-registry: with a password, with TLS, and over a wire that breaks, freezes and refuses.
+
+#![cfg(test)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use e2e::registry::{Built, Fault, Faulty, PASSWORD, Registry, USER};
+use futures_util::TryStreamExt;
+use rstest::rstest;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use trackyard_images::{Images, Options, Progress, ReleaseError, ReleaseTags, Released, Watch};
+use trackyard_protocol::source::{ImageSource, ImageSourceKind, default_repositories};
+use trackyard_protocol::version::Digest;
+
+const REPOSITORY: &str = "exercism/ruby-test-runner";
+const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
+const VERSION: &str = "git-0123456789abcdef0123456789abcdef01234567";
+
+/// A registry, and a client of it.
+struct Place {
+    folder: TempDir,
+    registry: Registry,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { folder: TempDir::new().unwrap(), registry: Registry::start(true) }
+    }
+
+    async fn images(&self) -> Images {
+        self.at(&self.registry.location(), PASSWORD).await
+    }
+
+    async fn at(&self, location: &str, password: &str) -> Images {
+        connect(location, &options(self.folder.path(), location, password)).await
+    }
+}
+
+fn options(folder: &Path, location: &str, password: &str) -> Options {
+    let path = folder.join("config.json");
+    let config = json!({"auths": {location: {"username": USER, "password": password}}});
+    fs::write(&path, config.to_string()).unwrap();
+    Options {
+        docker_config: Some(path),
+        attempts: 4,
+        first_backoff: Duration::from_millis(5),
+        stall: Duration::from_secs(1),
+        store: Duration::from_secs(2),
+        ..Options::default()
+    }
+}
+
+async fn connect(location: &str, options: &Options) -> Images {
+    let source = ImageSource {
+        kind: ImageSourceKind::Registry,
+        location: location.to_owned(),
+        repositories: default_repositories(),
+    };
+    Images::connect(&source, options).await.unwrap()
+}
+
+/// The tags of a build at a second of the year 2023.
+fn tags(second: u64) -> ReleaseTags {
+    ReleaseTags::new(SHA, UNIX_EPOCH + Duration::from_secs(1_700_000_000 + second)).unwrap()
+}
+
+fn all_tags(second: u64) -> ReleaseTags {
+    tags(second).git_reference("refs/heads/feature/x").latest(true)
+}
+
+async fn release(images: &Images, built: &Built, tags: &ReleaseTags) -> Result<Released, ReleaseError> {
+    images.release(REPOSITORY, &built.path(), tags, &Watch::default()).await
+}
+
+/// A watch, and all that it was told.
+fn watched() -> (Watch, Arc<Mutex<Vec<Progress>>>) {
+    let told = Arc::<Mutex<Vec<Progress>>>::default();
+    let of_watch = Arc::clone(&told);
+    (Watch::new(CancellationToken::new(), move |step| of_watch.lock().unwrap().push(step)), told)
+}
+
+fn sha(digest: &str) -> Digest {
+    digest.parse().unwrap()
+}
+
+/// Pulls all layers, which verifies them.
+async fn pull(images: &Images, digest: &Digest) {
+    let image = images.manifest(REPOSITORY, digest).await.unwrap();
+    for layer in &image.layers {
+        images.blob(REPOSITORY, layer).unwrap().try_for_each(|_| async { Ok(()) }).await.unwrap();
+    }
+}
+
+async fn listed(images: &Images) -> BTreeMap<String, Vec<String>> {
+    let all = images.list(REPOSITORY).await.unwrap();
+    all.into_iter().map(|(digest, tags)| (digest.to_string(), tags)).collect()
+}
+
+#[rstest]
+#[case::plain(false)]
+#[case::tls(true)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_released_image_can_be_pulled_by_each_of_its_tags(#[case] tls: bool) {
+    let folder = TempDir::new().unwrap();
+    let registry = if tls { Registry::start_tls() } else { Registry::start(true) };
+    let location = if tls { format!("https://{}", registry.location()) } else { registry.location() };
+    let mut options = options(folder.path(), &registry.location(), PASSWORD);
+    options.ca_file = tls.then(|| registry.authority());
+    let images = connect(&location, &options).await;
+    assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(None));
+
+    let built = Built::large(3 << 20);
+    let names = [VERSION, &format!("build-{SHA}-20231114T221320Z"), "feature-x", "latest"].map(str::to_owned);
+    let done = Released::Done { digest: sha(built.digest()), tags: names.to_vec() };
+    assert_eq!(release(&images, &built, &all_tags(0)).await, Ok(done));
+
+    assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(Some(sha(built.digest()))));
+    let mut sorted = names.to_vec();
+    sorted.sort();
+    assert_eq!(listed(&images).await, BTreeMap::from([(built.digest().to_owned(), sorted)]));
+    pull(&images, &images.resolve(REPOSITORY, tags(0).version()).await.unwrap()).await;
+    if tls {
+        let nobody = connect(&location, &Options { ca_file: None, ..options }).await;
+        assert_eq!(nobody.built(REPOSITORY, VERSION).await.unwrap_err().word(), "unreachable");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_image_again_sends_nothing_but_its_new_tags() {
+    let (place, built) = (Place::new(), Built::small("a"));
+    let images = place.images().await;
+    release(&images, &built, &tags(0)).await.unwrap();
+    let (watch, told) = watched();
+    let again = images.release(REPOSITORY, &built.path(), &all_tags(1), &watch).await.unwrap();
+    assert!(matches!(again, Released::Done { tags, .. } if tags.len() == 4));
+    let told = told.lock().unwrap().clone();
+    assert!(!told.iter().any(|step| matches!(step, Progress::Sent { .. })), "{told:?}");
+    assert_eq!(told.iter().filter(|step| matches!(step, Progress::Present { .. })).count(), 3);
+    assert_eq!(listed(&images).await[built.digest()].len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_image_of_the_same_commit_is_ignored_also_beside_250_other_tags() {
+    let (place, first, second) = (Place::new(), Built::small("a"), Built::small("b"));
+    let images = place.images().await;
+    for number in 0..125_u64 {
+        let tags = ReleaseTags::new(&format!("{number:040}"), UNIX_EPOCH).unwrap();
+        release(&images, &second, &tags).await.unwrap();
+    }
+    release(&images, &first, &all_tags(0)).await.unwrap();
+    let before = listed(&images).await;
+    let ignored = release(&images, &second, &all_tags(1)).await;
+    assert_eq!(ignored, Ok(Released::Ignored { digest: sha(first.digest()) }));
+    assert_eq!(listed(&images).await, before);
+    assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(Some(sha(first.digest()))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_of_branches_and_latest_move_on() {
+    let (place, first, second) = (Place::new(), Built::small("a"), Built::small("b"));
+    let images = place.images().await;
+    release(&images, &first, &all_tags(0)).await.unwrap();
+    let next = ReleaseTags::new(&"1".repeat(40), UNIX_EPOCH).unwrap().git_reference("feature/x").latest(true);
+    release(&images, &second, &next).await.unwrap();
+    for tag in ["feature-x", "latest"] {
+        assert_eq!(images.built(REPOSITORY, tag).await, Ok(Some(sha(second.digest()))));
+    }
+    assert_eq!(listed(&images).await[first.digest()].len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_releases_at_once_the_tag_is_one_that_won() {
+    for _ in 0..5 {
+        let (place, first, second) = (Place::new(), Built::small("a"), Built::small("b"));
+        let images = place.images().await;
+        let (tags_a, tags_b) = (all_tags(0), all_tags(1));
+        let (a, b) = tokio::join!(release(&images, &first, &tags_a), release(&images, &second, &tags_b));
+        let named = images.built(REPOSITORY, VERSION).await.unwrap().unwrap();
+        let (a, b) = (a.unwrap(), b.unwrap());
+        let done = [&a, &b]
+            .into_iter()
+            .any(|released| matches!(released, Released::Done { digest, .. } if *digest == named));
+        assert!(done, "{named}: {a:?}, {b:?}");
+        for released in [&a, &b] {
+            assert!(!matches!(released, Released::Ignored { digest } if *digest != named), "{a:?}, {b:?}");
+        }
+        pull(&images, &named).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_breaks_in_a_layer_is_made_again() {
+    let (place, built) = (Place::new(), Built::large(8 << 20));
+    let wire = Faulty::start(&place.registry.location());
+    let images = place.at(&wire.location(), PASSWORD).await;
+    wire.set(Some(Fault::Drop { after: 4 << 20 }));
+    let (watch, told) = watched();
+    images.release(REPOSITORY, &built.path(), &tags(0), &watch).await.unwrap();
+    assert_eq!(wire.met(), 1);
+    let told = told.lock().unwrap().clone();
+    let again = |step: &&Progress| matches!(step, Progress::Again { error: ReleaseError::Dropped { .. } });
+    assert_eq!(told.iter().filter(again).count(), 1, "{told:?}");
+    pull(&images, &sha(built.digest())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_freezes_is_given_up_in_time() {
+    let (place, built) = (Place::new(), Built::large(24 << 20));
+    let wire = Faulty::start(&place.registry.location());
+    let mut options = options(place.folder.path(), &wire.location(), PASSWORD);
+    (options.attempts, options.stall) = (1, Duration::from_millis(300));
+    let images = connect(&wire.location(), &options).await;
+    wire.set(Some(Fault::Freeze { after: 1 << 20 }));
+    let started = Instant::now();
+    let error = release(&images, &built, &tags(0)).await.unwrap_err();
+    assert_eq!((error.word(), error.is_transient()), ("stalled", true));
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+}
+
+#[rstest]
+#[case::no_rights("POST", 403, "refused")]
+#[case::no_uploads("POST", 405, "refused")]
+#[case::in_a_layer("PATCH", 403, "refused")]
+#[case::full("PATCH", 507, "full")]
+#[case::too_large("PUT", 413, "full")]
+#[case::at_the_end("PUT", 405, "refused")]
+#[case::busy("POST", 429, "throttled")]
+#[case::down("PUT", 503, "unreachable")]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_registry_refuses_is_told_and_nothing_is_released(
+    #[case] method: &'static str,
+    #[case] status: u16,
+    #[case] word: &str,
+) {
+    let (place, built) = (Place::new(), Built::small("a"));
+    let wire = Faulty::start(&place.registry.location());
+    let images = place.at(&wire.location(), PASSWORD).await;
+    wire.set(Some(Fault::Refuse { method, status, times: 1000 }));
+    let error = release(&images, &built, &tags(0)).await.unwrap_err();
+    assert_eq!(error.word(), word, "{error}");
+    let attempts = if error.is_transient() { 4 } else { 1 };
+    assert!(wire.met() >= attempts, "{} of {attempts}", wire.met());
+    assert!(error.to_string().contains(&wire.location()), "{error}");
+    wire.set(None);
+    assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(None));
+    release(&images, &built, &tags(0)).await.unwrap();
+}
+
+#[rstest]
+#[case("POST", 429)]
+#[case("PATCH", 500)]
+#[case("PATCH", 404)]
+#[case("PUT", 503)]
+#[case("PUT", 404)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_passes_is_waited_out(#[case] method: &'static str, #[case] status: u16) {
+    let (place, built) = (Place::new(), Built::small("a"));
+    let wire = Faulty::start(&place.registry.location());
+    let images = place.at(&wire.location(), PASSWORD).await;
+    wire.set(Some(Fault::Refuse { method, status, times: 2 }));
+    release(&images, &built, &tags(0)).await.unwrap();
+    assert_eq!(wire.met(), 2);
+    pull(&images, &sha(built.digest())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_refused_and_never_shown() {
+    let (place, built) = (Place::new(), Built::small("a"));
+    let location = place.registry.location();
+    let images = place.at(&location, "hunter2").await;
+    let (watch, told) = watched();
+    let error = images.release(REPOSITORY, &built.path(), &tags(0), &watch).await.unwrap_err();
+    assert_eq!(error.word(), "unauthorized");
+    let shown = format!("{error} {error:?} {images:?} {watch:?} {:?}", told.lock().unwrap());
+    let log = place.registry.log();
+    assert!(!shown.contains("hunter2") && !log.contains("hunter2"), "{shown} {log}");
+}
+
+/// What is wrong with a layout, and how it is told.
+fn spoil(built: &Built, how: &str) {
+    let index = built.path().join("index.json");
+    let edit = |change: &dyn Fn(&mut Value)| {
+        let mut value: Value = serde_json::from_slice(&fs::read(&index).unwrap()).unwrap();
+        change(&mut value);
+        fs::write(&index, value.to_string()).unwrap();
+    };
+    let layer = built.blobs()[0].clone();
+    match how {
+        "a wrong byte" => {
+            let mut bytes = fs::read(&layer).unwrap();
+            *bytes.last_mut().unwrap() ^= 1;
+            fs::write(&layer, bytes).unwrap();
+        }
+        "a byte too few" => {
+            let bytes = fs::read(&layer).unwrap();
+            fs::write(&layer, &bytes[1..]).unwrap();
+        }
+        "a byte too many" => fs::write(&layer, [fs::read(&layer).unwrap(), vec![0]].concat()).unwrap(),
+        "a symlink" => {
+            let aside = built.path().join("aside");
+            fs::rename(&layer, &aside).unwrap();
+            std::os::unix::fs::symlink(aside, &layer).unwrap();
+        }
+        "a folder" => {
+            fs::remove_file(&layer).unwrap();
+            fs::create_dir(&layer).unwrap();
+        }
+        "a missing layer" => fs::remove_file(&layer).unwrap(),
+        "a missing manifest" => fs::remove_file(built.blob(built.digest())).unwrap(),
+        "a wrong manifest" => fs::write(built.blob(built.digest()), "{}").unwrap(),
+        "no index" => fs::remove_file(&index).unwrap(),
+        "an empty index" => edit(&|index| index["manifests"] = json!([])),
+        "two platforms" => edit(&|index| {
+            let mut other = index["manifests"][0].clone();
+            other["digest"] = json!(format!("sha256:{}", "0".repeat(64)));
+            index["manifests"].as_array_mut().unwrap().push(other);
+        }),
+        "a name that leads out" => edit(&|index| index["manifests"][0]["digest"] = json!("sha256:../../x")),
+        "no mark" => fs::remove_file(built.path().join("oci-layout")).unwrap(),
+        "no folder" => fs::remove_dir_all(built.path()).unwrap(),
+        other => unreachable!("{other}"),
+    }
+}
+
+#[rstest]
+#[case("a wrong byte", "digest_mismatch")]
+#[case("a byte too few", "bad_layout")]
+#[case("a byte too many", "too_large")]
+#[case("a symlink", "bad_layout")]
+#[case("a folder", "bad_layout")]
+#[case("a missing layer", "bad_layout")]
+#[case("a missing manifest", "bad_layout")]
+#[case("a wrong manifest", "digest_mismatch")]
+#[case("no index", "bad_layout")]
+#[case("an empty index", "bad_layout")]
+#[case("two platforms", "bad_layout")]
+#[case("a name that leads out", "bad_layout")]
+#[case("no mark", "bad_layout")]
+#[case("no folder", "bad_layout")]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_one_whole_image_is_not_released(#[case] how: &str, #[case] word: &str) {
+    let (place, built) = (Place::new(), Built::small("a"));
+    spoil(&built, how);
+    let images = place.images().await;
+    let error = release(&images, &built, &tags(0)).await.unwrap_err();
+    assert_eq!((error.word(), error.is_transient()), (word, false), "{error}");
+    assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_image_is_taken_out_of_an_index_with_an_attestation() {
+    let (place, built) = (Place::new(), Built::small("a"));
+    let index = built.path().join("index.json");
+    let mut value: Value = serde_json::from_slice(&fs::read(&index).unwrap()).unwrap();
+    let mut attestation = value["manifests"][0].clone();
+    attestation["platform"] = json!({"os": "unknown", "architecture": "unknown"});
+    attestation["digest"] = json!(format!("sha256:{}", "0".repeat(64)));
+    value["manifests"].as_array_mut().unwrap().push(attestation);
+    let inner = value.to_string();
+    let digest = e2e::image::digest(inner.as_bytes());
+    fs::write(built.blob(&digest), &inner).unwrap();
+    let entry = json!({"mediaType": "application/vnd.oci.image.index.v1+json", "digest": digest, "size": inner.len()});
+    fs::write(&index, json!({"schemaVersion": 2, "manifests": [entry]}).to_string()).unwrap();
+    let images = place.images().await;
+    release(&images, &built, &tags(0)).await.unwrap();
+    assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(Some(sha(built.digest()))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_release_ends_at_once_and_can_be_done_again() {
+    let (place, built) = (Place::new(), Built::large(24 << 20));
+    let wire = Faulty::start(&place.registry.location());
+    let mut options = options(place.folder.path(), &wire.location(), PASSWORD);
+    options.stall = Duration::from_secs(600);
+    let images = connect(&wire.location(), &options).await;
+    wire.set(Some(Fault::Freeze { after: 1 << 20 }));
+    let cancel = CancellationToken::new();
+    let watch = Watch::new(cancel.clone(), |_| {});
+    let (path, tags) = (built.path(), tags(0));
+    let (ended, ()) = tokio::join!(images.release(REPOSITORY, &path, &tags, &watch), async {
+        while wire.met() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        cancel.cancel();
+    });
+    assert_eq!(ended, Err(ReleaseError::Cancelled));
+    release(&place.images().await, &built, &tags).await.unwrap();
+}
