@@ -13,11 +13,12 @@ use super::{Cage, Error, Hierarchy};
 
 /// Waits until its caller has put it into the control group, then becomes what its arguments say.
 const ENTER: &str = "read -r go && exec \"$@\"";
-/// Inside the namespaces: mounts /proc and the control groups as they are seen from here, then becomes the program.
+/// Inside the namespaces: mounts /proc and the control groups as they are seen from here, then becomes the program. A
+/// hierarchy is unmounted first, because none can be mounted over itself.
 /// Its arguments are kind, options and mount point of each hierarchy, a `--`, and the program with its own.
 const SETTLE: &str = "set -e
 mount -t proc proc /proc
-while [ \"$1\" != -- ]; do mount -t \"$1\" -o \"$2\" cgroup \"$3\"; shift 3; done
+while [ \"$1\" != -- ]; do umount -l \"$3\"; mount -t \"$1\" -o \"$2\" cgroup \"$3\"; shift 3; done
 shift
 exec \"$@\"";
 const NAMESPACES: [&str; 8] = [
