@@ -63,3 +63,18 @@ pub fn find_process(line: &str) -> Option<u32> {
         (String::from_utf8_lossy(&words).replace('\0', " ") == line).then_some(pid)
     })
 }
+
+/// Command lines of all processes.
+#[must_use]
+pub fn commands() -> Vec<String> {
+    let lines = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let lines = lines.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).collect()
+}
+
+/// All mounts that this process sees.
+#[must_use]
+pub fn all_mounts() -> Vec<String> {
+    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    text.lines().map(ToOwned::to_owned).collect()
+}

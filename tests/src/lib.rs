@@ -19,5 +19,6 @@ pub mod router;
 pub mod s3;
 pub mod serial;
 pub mod stage;
+pub mod tooling;
 pub mod wait;
 pub mod worker;
