@@ -9,6 +9,8 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 # One form of the build everywhere: another set of targets or packages would compile the dependencies again.
 BUILD := cargo build --workspace --all-targets --all-features --locked
 IMAGES := $(CACHE)/example-images
+DEMO := $(CACHE)/demo
+TOOLS := $(or $(TRACKYARD_TOOLS),$(HOME)/.cache/trackyard/tools)
 
 # Jobs run in namespaces and cgroups of their own, which only root can make.
 ifneq ($(shell id -u),0)
@@ -29,8 +31,12 @@ build: setup ## Compile everything
 images: setup
 	@examples/build.sh --also-next python $(IMAGES) $(CACHE)
 
-demo: build images ## Run real Ruby and Python submissions through router, workers and runc
-	$(SUDO) $(CARGO_TARGET_DIR)/debug/trackyard local demo --examples examples --images $(IMAGES)
+demo: build ## Build real Ruby and Python tooling from git, and run submissions through it: router, workers, runc
+	rm -rf $(DEMO) && mkdir -p $(DEMO)
+	examples/build.sh --also-next python --repositories $(DEMO)/repositories $(CACHE) > $(DEMO)/builds
+	$(SUDO) $(CARGO_TARGET_DIR)/debug/trackyard local build --repositories $(DEMO)/repositories \
+		--images $(DEMO)/images --driver buildkit --tools $(TOOLS) $$(cat $(DEMO)/builds)
+	$(SUDO) $(CARGO_TARGET_DIR)/debug/trackyard local demo --examples examples --images $(DEMO)/images
 
 test: lint build images ## Run every test: unit, property, simulation, integration with the real parts
 	TRACKYARD_TEST_IMAGES=$(IMAGES) cargo test --workspace --all-features --locked

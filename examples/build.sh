@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
 # Builds the example tooling images without Docker, from Debian's packages.
 #
-# Usage: build.sh [--also-next <track>]... <layout-dir> [<cache-dir>]
+# Usage: build.sh [--also-next <track>]... [--repositories] <layout-dir> [<cache-dir>]
 #
 # Writes one OCI image layout per repository, <layout-dir>/<repository>, and
 # prints one line per image: <repository> <tag> <manifest digest>.
 #
 #   --also-next <track>   a second version of that track's test runner, which
 #                         shares all layers but the last: something to deploy
+#
+#   --repositories        no images, but what a builder makes them from: a git
+#                         repository each, <layout-dir>/<repository>; prints one
+#                         line per thing to build: <repository>@<commit, branch or tag>
 #
 # The base of each track is made once and kept in <cache-dir>, by default
 # ${TRACKYARD_CACHE:-${XDG_CACHE_HOME:-~/.cache}/trackyard}; remove that folder
@@ -190,10 +194,64 @@ build_repository() {
   done
 }
 
+# -- repositories of the same tooling ------------------------------------------
+
+# The file of the only layer of a layout's base.
+base_layer() {
+  python3 -c '
+import json, sys
+def blob(digest): return sys.argv[1] + "/blobs/" + digest.replace(":", "/")
+index = json.load(open(sys.argv[1] + "/index.json"))
+manifest = json.load(open(blob(index["manifests"][0]["digest"])))
+print(blob(manifest["layers"][0]["digest"]))
+' "$1"
+}
+
+# A git that leaves out this machine's settings and clock.
+plain_git() {
+  env GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_DATE="$epoch" GIT_COMMITTER_DATE="$epoch" \
+    git -c user.name=examples -c user.email=examples@example.org -C "$@"
+}
+
+# make_repository <repository> <folder> <base>: the tooling with its base beside it, since a base that is not in a
+# registry has to come from somewhere. Prints what to build of it.
+make_repository() {
+  local repository=$1 folder=$2 base=$3 track=${1%%-*} at=$layouts/$1
+  rm -rf "$at"
+  cp -R "$examples/$folder" "$at"
+  cp "$(base_layer "$base")" "$at/base.tar.gz"
+  {
+    printf '%s\n' 'FROM scratch' 'ADD base.tar.gz /' \
+      'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8'
+    sed '1,/^FROM /d' "$examples/$folder/Dockerfile"
+  } >"$at/Dockerfile"
+  plain_git "$at" init --quiet --initial-branch=main
+  plain_git "$at" add --all
+  plain_git "$at" commit --quiet --message="The tooling of the example"
+  if [[ $repository == *-test-runner && " ${also_next[*]} " == *" $track "* ]]; then
+    printf '%s@%s\n' "$repository" "$(plain_git "$at" rev-parse HEAD)"
+    echo "The same tooling under another version, to show a deploy." >"$at/NEXT"
+    plain_git "$at" add --all
+    plain_git "$at" commit --quiet --message="The next version"
+    printf '%s@main\n' "$repository"
+  elif [[ $repository == *-test-runner ]]; then
+    plain_git "$at" tag --annotate v1.0 --message="The first release"
+    printf '%s@v1.0\n' "$repository"
+  else
+    printf '%s@main\n' "$repository"
+  fi
+}
+
 # -- main ---------------------------------------------------------------------
 
 also_next=()
+repositories=
 while [[ ${1:-} == --* ]]; do
+  if [[ $1 == --repositories ]]; then
+    repositories=yes
+    shift
+    continue
+  fi
   [[ $1 == --also-next && -n ${track_packages[${2:-none}]:-} ]] || usage
   also_next+=("$2")
   shift 2
@@ -220,5 +278,9 @@ for image in "${images[@]}"; do
   read -r repository folder home <<<"$image"
   track=${repository%%-*}
   [[ -n ${bases[$track]:-} ]] || bases[$track]=$(base_of "$track")
-  build_repository "$repository" "$folder" "$home" "${bases[$track]}"
+  if [[ -n $repositories ]]; then
+    make_repository "$repository" "$folder" "${bases[$track]}"
+  else
+    build_repository "$repository" "$folder" "$home" "${bases[$track]}"
+  fi
 done

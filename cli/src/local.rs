@@ -5,6 +5,7 @@
 //! this process the kernel sends each part the SIGTERM (see [`tie`]), and only the temporary folder stays.
 
 mod admin;
+mod build;
 mod child;
 pub mod demo;
 mod error;
@@ -46,6 +47,8 @@ enum Command {
     Up(up::Up),
     /// Run one submission, then take everything down (as root)
     Run(one::Run),
+    /// Build images from git repositories of this machine (as root)
+    Build(build::Build),
     /// Run the example submissions and check every verdict: what `make demo` runs (as root)
     Demo(demo::Demo),
     /// Run a program that ends when the process that started it does
@@ -82,6 +85,7 @@ pub fn run(args: LocalArgs, console: Console) -> Result<Code, CommandError> {
         match args.command {
             Command::Up(args) => up::run(args, console).await,
             Command::Run(args) => one::run(args, console).await,
+            Command::Build(args) => build::run(args, console).await,
             Command::Demo(args) => demo::run(args, console).await,
             Command::Tie(args) => Err(tie::run(&args).into()),
         }

@@ -22,12 +22,14 @@ struct Feature {
 
 const OLD: &[DriverKind] = &[DriverKind::Img, DriverKind::Buildah];
 
-const FEATURES: [Feature; 6] = [
+const FEATURES: [Feature; 7] = [
     Feature { name: "a heredoc", unable: OLD, is_in: is_heredoc },
     Feature { name: "COPY --chmod", unable: &[DriverKind::Img], is_in: |line| copies_with(line, "--chmod") },
     Feature { name: "COPY --link", unable: OLD, is_in: |line| copies_with(line, "--link") },
     Feature { name: "COPY --parents", unable: OLD, is_in: |line| copies_with(line, "--parents") },
     Feature { name: "RUN --network", unable: OLD, is_in: |line| has(line, "RUN", "--network") },
+    // Its helper for archives is not there when it is built as its own authors build it.
+    Feature { name: "ADD of an archive", unable: &[DriverKind::Img], is_in: adds_archive },
     Feature { name: "a # syntax= line", unable: &[DriverKind::Img], is_in: is_syntax_line },
 ];
 
@@ -68,6 +70,19 @@ fn is_heredoc(line: &str) -> bool {
         })
 }
 
+fn adds_archive(line: &str) -> bool {
+    let archive = |word: &str| {
+        let name = word.trim_matches(|c: char| "\"',[]".contains(c)).to_ascii_lowercase();
+        let ends = [".tar", ".tgz", ".tbz2", ".txz", ".tzst"];
+        !name.contains("://") && (name.contains(".tar.") || ends.iter().any(|end| name.ends_with(end)))
+    };
+    let words: Vec<&str> =
+        line.split_ascii_whitespace().skip(1).filter(|word| !word.starts_with("--")).collect();
+    // The last word is the target.
+    starts_with(line, "ADD")
+        && words.split_last().is_some_and(|(_, sources)| sources.iter().any(|word| archive(word)))
+}
+
 fn copies_with(line: &str, flag: &str) -> bool {
     has(line, "COPY", flag) || has(line, "ADD", flag)
 }
@@ -106,6 +121,10 @@ mod tests {
     #[case("# syntax=docker/dockerfile:1", Some(("a # syntax= line", 1)))]
     #[case("# Syntax = x", Some(("a # syntax= line", 1)))]
     #[case("# the syntax of this", None)]
+    #[case("ADD base.tar.gz /", Some(("ADD of an archive", 1)))]
+    #[case("add --chown=1:1 a.txt b.TGZ /x/", Some(("ADD of an archive", 1)))]
+    #[case("ADD a.txt /b.tar", None)]
+    #[case("COPY base.tar.gz /", None)]
     #[case("FROM scratch\nRUN --mount=type=cache,target=/c true", None)]
     fn what_img_cannot_do(#[case] text: &str, #[case] expected: Option<(&str, usize)>) {
         let context = tempfile::tempdir().unwrap();

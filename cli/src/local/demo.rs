@@ -60,6 +60,7 @@ pub(super) async fn run(args: Demo, console: Console) -> Result<Code, CommandErr
         slots: args.parts.slots,
         folders: Vec::new(),
         memory: args.memory,
+        repositories: None,
         usual_ports: false,
     };
     let slots = usize::try_from(args.parts.slots).unwrap_or(1);

@@ -46,7 +46,7 @@ pub(super) fn scoped(asked: &[TrackSlug], versions: &Versions) -> Vec<TrackSlug>
 }
 
 /// The channel and track of a repository's name.
-fn place_of(repository: &str) -> Option<(Channel, TrackSlug)> {
+pub(super) fn place_of(repository: &str) -> Option<(Channel, TrackSlug)> {
     default_repositories().into_iter().find_map(|(channel, template)| {
         let suffix = template.strip_prefix("{track}")?;
         let track = TrackSlug::new(repository.strip_suffix(suffix)?).ok()?;

@@ -89,11 +89,12 @@ fn prepare(args: &Run, home: &Home) -> Result<(Options, Job), CommandError> {
         folder: home.path(),
         images,
         versions,
-        workers: vec![WorkerPlan { channel, track: Some(track) }],
+        workers: vec![WorkerPlan { channel, track: Some(track), flags: Vec::new() }],
         slots: 1,
         // Submissions lie below an allowed folder, so it is the one above.
         folders: vec![folder.parent().unwrap_or(&folder).to_owned()],
         memory: args.memory,
+        repositories: None,
         usual_ports: false,
     };
     Ok((options, job))

@@ -16,6 +16,8 @@ pub(super) struct WorkerPlan {
     pub(super) channel: Channel,
     /// The track it is scoped to; none for a generic worker.
     pub(super) track: Option<TrackSlug>,
+    /// More of its command line.
+    pub(super) flags: Vec<String>,
 }
 
 impl WorkerPlan {
@@ -28,8 +30,13 @@ impl WorkerPlan {
 
 /// A generic worker for each tooling channel, and a test-runner worker for each of `scoped`.
 pub(super) fn all_workers(scoped: &[TrackSlug]) -> Vec<WorkerPlan> {
-    let generic = Channel::TOOLING.into_iter().map(|channel| WorkerPlan { channel, track: None });
-    let own = |track: &TrackSlug| WorkerPlan { channel: Channel::TestRunners, track: Some(track.clone()) };
+    let generic =
+        Channel::TOOLING.into_iter().map(|channel| WorkerPlan { channel, track: None, flags: Vec::new() });
+    let own = |track: &TrackSlug| WorkerPlan {
+        channel: Channel::TestRunners,
+        track: Some(track.clone()),
+        flags: Vec::new(),
+    };
     generic.chain(scoped.iter().map(own)).collect()
 }
 
@@ -90,7 +97,8 @@ pub(super) fn worker(
         "--drain-timeout".to_owned(),
         DRAIN.to_owned(),
     ];
-    Part { name: plan.name(), binary: binary.to_owned(), args: args.into(), admin }
+    let args = args.into_iter().chain(plan.flags.clone()).collect();
+    Part { name: plan.name(), binary: binary.to_owned(), args, admin }
 }
 
 #[cfg(test)]

@@ -46,6 +46,8 @@ pub(super) struct Options {
     pub(super) folders: Vec<PathBuf>,
     /// What one job may use.
     pub(super) memory: Bytes,
+    /// The folder of the repositories that builders fetch.
+    pub(super) repositories: Option<PathBuf>,
     /// Take the usual ports where they are free.
     pub(super) usual_ports: bool,
 }
@@ -206,6 +208,7 @@ impl Platform {
         let options = &self.options;
         let endpoint = self.storage.endpoint();
         let seed = Seed::new(&options.images, &endpoint, &options.folders, &options.versions, options.memory);
+        let seed = seed.fetching(options.repositories.as_deref());
         let text = seed.text().map_err(std::io::Error::other);
         let config = self.file("router.yml");
         text.and_then(|text| fs::write(&config, text)).map_err(Error::file("write", &config))?;

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use trackyard_protocol::limits::LimitOverrides;
 use trackyard_protocol::quantity::Bytes;
-use trackyard_protocol::source::{ImageSource, ImageSourceKind, InputPolicy, default_repositories};
+use trackyard_protocol::source::{
+    GitSource, ImageSource, ImageSourceKind, InputPolicy, default_repositories,
+};
 
 use super::layouts::Versions;
 use super::storage::BUCKET;
@@ -15,6 +17,8 @@ use super::storage::BUCKET;
 #[derive(Debug, Serialize)]
 pub(super) struct Seed {
     images: ImageSource,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<GitSource>,
     inputs: InputPolicy,
     container_versions: Versions,
     limits: BTreeMap<&'static str, LimitOverrides>,
@@ -35,6 +39,7 @@ impl Seed {
                 location: images.display().to_string(),
                 repositories: default_repositories(),
             },
+            source: None,
             inputs: InputPolicy {
                 buckets: vec![BUCKET.to_owned()],
                 endpoint: Some(endpoint.to_owned()),
@@ -47,6 +52,12 @@ impl Seed {
                 LimitOverrides { memory: Some(memory), ..LimitOverrides::default() },
             )]),
         }
+    }
+
+    /// With repositories to build from, in a folder.
+    pub(super) fn fetching(self, repositories: Option<&Path>) -> Self {
+        let url = |folder: &Path| format!("file://{}/{{repository}}", folder.display());
+        Self { source: repositories.map(|folder| GitSource { url: url(folder) }), ..self }
     }
 
     /// The file's text.

@@ -43,6 +43,7 @@ pub(super) async fn run(args: Up, console: Console) -> Result<Code, CommandError
         slots: args.parts.slots,
         folders: allowed.iter().map(canonical).collect::<Result<_, _>>()?,
         memory: args.memory,
+        repositories: None,
         usual_ports: true,
     };
     let shown = home.path();

@@ -47,7 +47,7 @@ impl Case {
             fresh: false,
         };
         let own = channel == Channel::TestRunners && scoped.contains(&track);
-        let worker = WorkerPlan { channel, track: own.then_some(track) }.name();
+        let worker = WorkerPlan { channel, track: own.then_some(track), flags: Vec::new() }.name();
         Ok(Self { expected, job, worker })
     }
 

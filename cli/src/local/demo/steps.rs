@@ -50,7 +50,7 @@ pub(super) async fn no_worker(
 ) -> Result<Vec<String>, CommandError> {
     let channel = Channel::Representers;
     let case = first(cases, |case| case.expected.channel == channel, "is for a representer")?;
-    let worker = WorkerPlan { channel, track: None }.name();
+    let worker = WorkerPlan { channel, track: None, flags: Vec::new() }.name();
     console.say(&format!("demo: stopping the worker {worker}, then {}", case.name()));
     platform.stop(&worker).await?;
     let same = Deployment { channel, track: case.job.track.clone(), version: case.job.version.clone() };
