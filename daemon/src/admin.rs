@@ -44,6 +44,7 @@ pub struct Admin {
     metrics: Metrics,
     pulse: Option<Pulse>,
     status: Status,
+    more: Router,
 }
 
 impl Admin {
@@ -51,7 +52,7 @@ impl Admin {
     #[must_use]
     pub fn new(readiness: Readiness, metrics: Metrics) -> Self {
         let status: Status = Arc::new(|| Box::pin(async { serde_json::json!({}) }));
-        Self { readiness, metrics, pulse: None, status }
+        Self { readiness, metrics, pulse: None, status, more: Router::new() }
     }
 
     /// Shows what `status` gives at `/status.json`.
@@ -62,6 +63,13 @@ impl Admin {
         S: Future<Output = serde_json::Value> + Send + 'static,
     {
         self.status = Arc::new(move || Box::pin(status()));
+        self
+    }
+
+    /// Shows more pages, which must only read.
+    #[must_use]
+    pub fn with_pages(mut self, pages: Router) -> Self {
+        self.more = pages;
         self
     }
 
@@ -94,12 +102,14 @@ impl Admin {
     }
 
     fn routes(self) -> Router {
+        let more = self.more.clone();
         Router::new()
             .route("/livez", get(live))
             .route("/readyz", get(ready))
             .route("/metrics", get(metrics))
             .route("/status.json", get(status))
             .with_state(self)
+            .merge(more)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use e2e::http;
 use e2e::leftovers;
 use e2e::request::{expect, test_solution};
 use e2e::router::Router;
@@ -248,7 +249,7 @@ fn what_img_cannot_do_names_a_driver_that_can() {
     let yard = Yard::new("img");
     let line = "COPY --chmod=755 bin /again";
     let answer = yard.build_with(line);
-    expect(&answer, 512, "driver");
+    expect(&answer, 513, "unsupported");
     let message = &answer.status.message;
     assert!(message.contains("COPY --chmod") && message.contains("buildkit"), "{message}");
     let able = Yard::new("buildkit");
@@ -294,7 +295,12 @@ fn a_build_can_be_followed_while_it_runs() {
         let progress = yard.router.ask(&ask);
         progress.response["state"] == "running" && progress.response["lines"].to_string().contains("one-is-1")
     });
+    let pages = |path: &str| http::get(yard.worker.admin(), path).unwrap().body;
+    let list: Value = serde_json::from_str(&pages("/builds")).unwrap();
+    let log = pages(&format!("/builds/{}/log?from=1", list[0]["token"].as_str().unwrap()));
+    assert!(log.contains("one-is-1") && !log.contains("looking for"), "{log}");
     expect(&client.receive(PATIENCE).unwrap(), 200, "ok");
+    assert_eq!(pages("/builds"), "[]");
     assert!(start.elapsed() >= seconds(2));
     assert_eq!(yard.router.ask(&ask).response["state"], "none");
 }

@@ -21,6 +21,7 @@ use trackyard_protocol::token::Token;
 use trackyard_protocol::worker::{FromRouter, TrackVersion};
 
 use crate::bootstrap::Bootstrap;
+use crate::build::Shelf;
 use crate::canary::Canary;
 use crate::connection::{Connection, Event, Leave};
 use crate::input::Inputs;
@@ -64,6 +65,7 @@ struct Agent {
     ready: HashMap<TrackVersion, Arc<Ready>>,
     slots: Vec<Slot>,
     builds: Option<Builds>,
+    shelf: Shelf,
     running: HashMap<Token, Running>,
     canary: Option<Canary>,
     tasks: Tasks,

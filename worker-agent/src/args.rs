@@ -171,6 +171,9 @@ pub struct Doctor {
     /// The folder that the worker will use
     #[arg(env = "TRACKYARD_WORKDIR", default_value = "/var/lib/trackyard")]
     pub workdir: PathBuf,
+    /// A folder that is looked into for builders' programs before PATH
+    #[arg(long, env = "TRACKYARD_TOOLS", value_name = "FOLDER")]
+    pub tools: Option<PathBuf>,
     /// The sandbox.
     #[command(flatten)]
     pub sandbox: SandboxArgs,

@@ -1,5 +1,6 @@
 //! `doctor`: can this machine run jobs? Each failed check comes with its remedy.
 
+mod drivers;
 mod machine;
 
 use std::io::{self, Write};
@@ -33,6 +34,8 @@ pub(crate) type Check = (&'static str, Finding);
 pub fn doctor(args: &args::Doctor) -> ExitCode {
     let mut checks = machine::checks(&args.workdir);
     checks.extend(sandbox(args));
+    // After the sandbox, which is entered before there is a second thread.
+    checks.extend(drivers::checks(args.tools.as_deref()));
     let healthy = checks.iter().all(|(_, finding)| !matches!(finding, Finding::Bad(_)));
     let written = checks.iter().try_for_each(|check| writeln!(io::stdout(), "{}", line(check)));
     if healthy && written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -21,6 +21,7 @@ use super::tasks::Tasks;
 use super::{Agent, Gates, Status};
 use crate::args::{Allowed, Listen, Place, RouterUrl};
 use crate::bootstrap::{self, Bootstrap, bootstrap};
+use crate::build::Shelf;
 use crate::canary::{self, Canary};
 use crate::connection::{Connection, Identity, Timing};
 use crate::metrics::Metrics;
@@ -126,13 +127,15 @@ pub async fn listen(args: Listen, slots: u32, entered: Entered) -> Result<(), Er
     metrics.slots.set(slots.into());
     let identity = identity(&args, slots);
     let (status, shown) = watch::channel(Status::new(&identity));
+    let shelf = Shelf::default();
     if let Some(address) = args.admin {
-        let admin = Admin::new(readiness, AllMetrics::new(registry)).with_pulse(pulse.clone()).with_status(
-            move || {
-                let status = serde_json::to_value(&*shown.borrow()).unwrap_or_default();
-                std::future::ready(status)
-            },
-        );
+        let admin = Admin::new(readiness, AllMetrics::new(registry))
+            .with_pulse(pulse.clone())
+            .with_pages(shelf.pages());
+        let admin = admin.with_status(move || {
+            let status = serde_json::to_value(&*shown.borrow()).unwrap_or_default();
+            std::future::ready(status)
+        });
         let listener = Admin::bind(address).await?;
         tokio::spawn(admin.serve(listener, shutdown.hurried.child_token()));
     }
@@ -167,6 +170,7 @@ pub async fn listen(args: Listen, slots: u32, entered: Entered) -> Result<(), Er
         ready: HashMap::new(),
         slots: room,
         builds,
+        shelf,
         running: HashMap::new(),
         canary,
         tasks: Tasks::default(),

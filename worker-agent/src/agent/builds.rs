@@ -37,7 +37,7 @@ impl Builds {
         allowed: &Allowed,
         trust: &Trust,
     ) -> Result<Self, Error> {
-        let tools = args.tools(allowed.docker_config.as_deref());
+        let tools = args.tools();
         let folders = folders(allowed, trust);
         let repositories = Repositories::open(workdir.join("repositories"), args.fetching(folders))?;
         let mut benches = Vec::new();
@@ -78,6 +78,7 @@ impl Agent {
         let running =
             Running { cancel: cancel.clone(), why: "cancelled", version: None, log: Some((log.clone(), 0)) };
         self.running.insert(token, running);
+        self.shelf.put(&build, log.clone());
         let limits = build.limits;
         let task = Task { build, received: Instant::now(), workshop, limits, log, cancel };
         self.tasks.spawn(Purpose::Job(token, key), run(task, slot, bench, self.canary.clone()));

@@ -72,6 +72,7 @@ impl Agent {
         let JobDone { token, key, slot, bench, finished, canary } = done;
         self.slots.push(slot);
         self.put_back(bench);
+        self.shelf.remove(token);
         let running = self.running.remove(&token);
         let version = running.as_ref().and_then(|running| running.version.as_ref());
         if version.is_some_and(|version| !self.ready.contains_key(version)) {
@@ -96,6 +97,7 @@ impl Agent {
     /// The task of a job broke. What became of its slot is not known, so it is not used again.
     pub(super) fn job_lost(&mut self, token: Token, key: JobKey) {
         self.running.remove(&token);
+        self.shelf.remove(token);
         let verdict = Verdict::new(Reason::WorkerInternal, "");
         let (response, context) = (Vec::new(), b"{}".to_vec());
         let result = JobResult { token, key, verdict, usage: Usage::default(), response, context };

@@ -1,6 +1,6 @@
 //! What only workers of the channel builders need.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use trackyard_builder::driver::{DriverKind, Tools};
@@ -24,6 +24,10 @@ pub struct BuilderArgs {
         value_delimiter = ','
     )]
     pub plain_registries: Vec<String>,
+    /// A folder with a config.json as Docker has it: credentials for base images. Builds could read them, so they must
+    /// not be those that images are released with
+    #[arg(long, env = "TRACKYARD_BASE_DOCKER_CONFIG", value_name = "FOLDER")]
+    pub base_docker_config: Option<PathBuf>,
     /// User names and passwords for https:// repositories, in the form of git's `store` helper
     #[arg(long, env = "TRACKYARD_GIT_CREDENTIALS", value_name = "FILE")]
     pub git_credentials: Option<PathBuf>,
@@ -38,10 +42,10 @@ pub struct BuilderArgs {
 impl BuilderArgs {
     /// Where the drivers' programs are, and what they may use.
     #[must_use]
-    pub fn tools(&self, docker_config: Option<&Path>) -> Tools {
+    pub fn tools(&self) -> Tools {
         Tools {
             folder: self.tools.clone(),
-            docker_config: docker_config.and_then(Path::parent).map(Path::to_owned),
+            docker_config: self.base_docker_config.clone(),
             plain_registries: self.plain_registries.clone(),
         }
     }

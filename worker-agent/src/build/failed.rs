@@ -38,6 +38,7 @@ impl From<driver::Error> for Failed {
     fn from(error: driver::Error) -> Self {
         let reason = match &error {
             driver::Error::Failed { .. } | driver::Error::NoDockerfile => Reason::BuildFailed,
+            driver::Error::Unsupported { .. } => Reason::Unsupported,
             driver::Error::Idle(_) => Reason::IdleTime,
             driver::Error::Disk(_) => Reason::DiskLimit,
             driver::Error::Memory => Reason::OomKilled,

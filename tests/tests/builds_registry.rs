@@ -1,0 +1,150 @@
+//! Builds released to a real registry with a password, whose secrets show up nowhere.
+#![cfg(test)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use e2e::config::Config;
+use e2e::http;
+use e2e::registry::{Fault, Faulty, PASSWORD, Registry, USER};
+use e2e::request::{expect, test_solution};
+use e2e::router::Router;
+use e2e::stage::Stage;
+use e2e::tooling::{SHELL, Tooling, build, builder, config};
+use e2e::worker::{Options, Worker};
+use serde_json::{Value, json};
+use trackyard_protocol::answer::Answer;
+
+const TRACK: &str = "shell";
+const PATIENCE: Duration = Duration::from_secs(120);
+const GIT_SECRET: &str = "planted-git-secret";
+
+struct Yard {
+    worker: Worker,
+    router: Router,
+    tooling: Tooling,
+    stage: Stage,
+    credentials: PathBuf,
+}
+
+impl Yard {
+    /// A builder that releases to `location`.
+    fn new(location: &str) -> Self {
+        let stage = Stage::new();
+        let tooling = Tooling::new(&stage, TRACK);
+        let credentials = docker_config(&stage, location);
+        let git = stage.path("git-credentials");
+        fs::write(&git, format!("https://someone:{GIT_SECRET}@example.org\n")).unwrap();
+        let images = json!({"kind": "registry", "location": location});
+        let config = set_images(config(&stage), images).yaml();
+        let mut router = Router::launch(&config, &["--docker-config", path(&credentials)]);
+        router.wait_ready();
+        let flags = ["--docker-config", path(&credentials), "--git-credentials", path(&git)];
+        let worker = builder("builder-1", "buildkit").flags(&flags).start(&router);
+        Self { worker, router, tooling, stage, credentials }
+    }
+
+    fn build(&self, reference: &str) -> Answer {
+        self.router.client().request(&build(TRACK, reference), PATIENCE).unwrap()
+    }
+}
+
+fn set_images(config: Config, images: Value) -> Config {
+    config.set(&["images"], images)
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// In a folder of its own, as the drivers want it.
+fn docker_config(stage: &Stage, location: &str) -> PathBuf {
+    let folder = stage.path("docker");
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("config.json");
+    let text = json!({"auths": {location: {"username": USER, "password": PASSWORD}}});
+    fs::write(&file, text.to_string()).unwrap();
+    file
+}
+
+/// Command lines and environments of all processes but this one.
+fn all_processes() -> String {
+    let own = std::process::id().to_string();
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let others = entries.filter(|entry| entry.file_name().to_string_lossy() != own.as_str());
+    let read = |path: PathBuf| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
+    others.map(|entry| read(entry.path().join("cmdline")) + &read(entry.path().join("environ"))).collect()
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let each = entries.flat_map(|entry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => files_below(&entry.path()),
+        Ok(kind) if kind.is_file() => vec![entry.path()],
+        _ => Vec::new(),
+    });
+    each.collect()
+}
+
+#[test]
+fn a_build_goes_to_a_registry_and_its_secrets_nowhere() {
+    let registry = Registry::start(true);
+    let mut yard = Yard::new(&registry.location());
+    yard.tooling.write("Dockerfile", &format!("{SHELL}RUN env && cat /proc/*/environ; sleep 2\n"));
+    let sha = yard.tooling.commit_all();
+    let client = yard.router.client();
+    client.send(&build(TRACK, &sha)).unwrap();
+    let (mut seen, mut answer) = (String::new(), None);
+    while answer.is_none() {
+        seen += &all_processes();
+        answer = client.receive(Duration::from_millis(100)).ok();
+    }
+    let answer = answer.unwrap();
+    expect(&answer, 200, "ok");
+    assert_eq!(answer.response["status"], "built");
+    seen += &serde_json::to_string(&(&answer.response, &answer.context, &answer.status)).unwrap();
+    seen += &yard.worker.process().log();
+    seen += &yard.router.process().log();
+    seen += &http::get(yard.worker.admin(), "/status.json").unwrap().body;
+    seen += &http::get(yard.worker.admin(), "/metrics").unwrap().body;
+    for file in files_below(yard.worker.folder()) {
+        seen += &String::from_utf8_lossy(&fs::read(file).unwrap_or_default());
+    }
+    assert!(seen.contains("PATH="), "nothing was seen at all");
+    for secret in [PASSWORD, GIT_SECRET] {
+        assert!(!seen.contains(secret), "{secret} shows up");
+    }
+
+    let version = answer.response["image_tag"].as_str().unwrap();
+    let flags = ["--docker-config", path(&yard.credentials)];
+    let _runner = Options::new("runner-1").flags(&flags).start(&yard.router);
+    let uri = yard.stage.submission("1", &[("a.sh", "")]);
+    let deploy = json!({
+        "action": "deploy_container_version", "channel": "test_runners", "track_slug": TRACK, "new_version": version
+    });
+    expect(&yard.router.ask(&deploy), 200, "ok");
+    expect(&yard.router.ask(&test_solution("1", TRACK, &uri, version)), 200, "ok");
+}
+
+#[test]
+fn a_wire_that_breaks_in_a_layer_is_tried_again() {
+    let registry = Registry::start(true);
+    let wire = Faulty::start(&registry.location());
+    let yard = Yard::new(&wire.location());
+    wire.set(Some(Fault::Drop { after: 100_000 }));
+    expect(&yard.build("main"), 200, "ok");
+    assert_eq!(wire.met(), 1);
+}
+
+#[test]
+fn a_registry_that_refuses_is_named_and_nothing_is_released() {
+    let registry = Registry::start(true);
+    let wire = Faulty::start(&registry.location());
+    let yard = Yard::new(&wire.location());
+    wire.set(Some(Fault::Refuse { method: "POST", status: 403, times: 99 }));
+    let answer = yard.build("main");
+    expect(&answer, 512, "release");
+    assert!(answer.status.message.contains(&wire.location()), "{}", answer.status.message);
+    assert!(!answer.status.message.contains(PASSWORD));
+}
