@@ -32,7 +32,7 @@ images: setup
 	@examples/build.sh --also-next python $(IMAGES) $(CACHE)
 
 demo: build ## Build real Ruby and Python tooling from git, and run submissions through it: router, workers, runc
-	rm -rf $(DEMO) && mkdir -p $(DEMO)
+	$(SUDO) rm -rf $(DEMO) && mkdir -p $(DEMO)
 	examples/build.sh --also-next python --repositories $(DEMO)/repositories $(CACHE) > $(DEMO)/builds
 	$(SUDO) $(CARGO_TARGET_DIR)/debug/trackyard local build --repositories $(DEMO)/repositories \
 		--images $(DEMO)/images --driver buildkit --tools $(TOOLS) $$(cat $(DEMO)/builds)
