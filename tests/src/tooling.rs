@@ -112,12 +112,21 @@ pub fn config(stage: &Stage) -> Config {
 /// When the driver's programs are nowhere.
 #[must_use]
 pub fn builder(name: &str, driver: &str) -> Options {
+    let tools = tools().display().to_string();
+    Options::new(name).channel("builders").flags(&["--driver", driver, "--tools", &tools])
+}
+
+/// The folder of the drivers' programs.
+///
+/// # Panics
+/// When it is nowhere named.
+#[must_use]
+pub fn tools() -> PathBuf {
     let tools = std::env::var_os("TRACKYARD_TOOLS").map(PathBuf::from).or_else(|| {
         let home = std::env::var_os("HOME").map(PathBuf::from)?;
         Some(home.join(".cache/trackyard/tools"))
     });
-    let tools = tools.expect("HOME or TRACKYARD_TOOLS");
-    Options::new(name).channel("builders").flags(&["--driver", driver, "--tools", &tools.to_string_lossy()])
+    tools.expect("HOME or TRACKYARD_TOOLS")
 }
 
 /// A request to build a track's test runner.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use e2e::http;
 use e2e::leftovers;
-use e2e::request::{expect, test_solution};
+use e2e::request::{expect, test_solution, with};
 use e2e::router::Router;
 use e2e::stage::Stage;
 use e2e::tooling::{PASSED, SHELL, Tooling, build, builder, config};
@@ -130,6 +130,7 @@ fn a_build_that_does_wrong_is_ended_says_why_and_leaves_nothing(#[case] driver: 
         ("RUN echo to be seen && exit 7", 513, "build_failed"),
         ("RUN sleep 1000", 401, "idle_time"),
         ("RUN while :; do head -c 10485760 /dev/urandom >> /fill; echo more; done", 402, "disk_limit"),
+        ("RUN tail /dev/zero", 403, "oom_killed"),
         ("RUN bomb() { bomb | bomb & }; bomb; sleep 2; exit 1", 513, "build_failed"),
         ("COPY missing /x", 513, "build_failed"),
     ] {
@@ -279,6 +280,46 @@ fn a_builder_that_is_killed_leaves_nothing_running_and_the_next_one_starts_clean
     let sha = yard.tooling.commit_all();
     expect(&yard.build(&sha), 200, "ok");
     drop(next);
+}
+
+#[test]
+fn a_build_ends_at_its_time_or_when_nobody_waits_any_more() {
+    let yard = Yard::new("buildkit");
+    yard.tooling.write("Dockerfile", &format!("{SHELL}RUN while sleep 1; do echo more; done\n"));
+    let sha = yard.tooling.commit_all();
+    let client = yard.router.client();
+    let late = client.request(&with(build(TRACK, &sha), "execution_timeout", json!(3)), PATIENCE).unwrap();
+    expect(&late, 401, "wall_time");
+    assert!(late.status.message.contains("3s"), "{}", late.status.message);
+    yard.nothing_is_left();
+    let gone = client.request(&with(build(TRACK, &sha), "deadline_ms", json!(2500)), PATIENCE).unwrap();
+    expect(&gone, 504, "deadline");
+    yard.nothing_is_left();
+    let greedy =
+        client.request(&with(build(TRACK, &sha), "execution_timeout", json!(999_999)), PATIENCE).unwrap();
+    expect(&greedy, 400, "bad_timeout");
+}
+
+#[rstest]
+#[case("img")]
+#[case("buildkit")]
+fn builds_in_two_slots_do_not_wait_for_each_other(#[case] driver: &str) {
+    let yard = Yard::with_slots(driver, 2);
+    let commits = ["one", "two"].map(|word| {
+        yard.tooling.write("Dockerfile", &format!("{SHELL}RUN echo {word}-$((0+1)) && sleep 3\n"));
+        yard.tooling.commit_all()
+    });
+    let client = yard.router.client();
+    commits.iter().for_each(|sha| client.send(&build(TRACK, sha)).unwrap());
+    let sleeps = |sha: &String| {
+        let progress = yard.router.ask(&with(build(TRACK, sha), "action", json!("build_log")));
+        let lines = progress.response["lines"].to_string();
+        progress.response["state"] == "running" && (lines.contains("one-1") || lines.contains("two-1"))
+    };
+    wait_until(seconds(30), "both run their last step at once", || commits.iter().all(sleeps));
+    for _ in commits {
+        expect(&client.receive(PATIENCE).unwrap(), 200, "ok");
+    }
 }
 
 #[test]

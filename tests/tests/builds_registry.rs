@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use e2e::config::Config;
 use e2e::http;
+use e2e::leftovers;
 use e2e::registry::{Fault, Faulty, PASSWORD, Registry, USER};
 use e2e::request::{expect, test_solution};
 use e2e::router::Router;
 use e2e::stage::Stage;
 use e2e::tooling::{SHELL, Tooling, build, builder, config};
+use e2e::wait::{seconds, wait_until};
 use e2e::worker::{Options, Worker};
 use serde_json::{Value, json};
 use trackyard_protocol::answer::Answer;
@@ -147,4 +149,35 @@ fn a_registry_that_refuses_is_named_and_nothing_is_released() {
     expect(&answer, 512, "release");
     assert!(answer.status.message.contains(&wire.location()), "{}", answer.status.message);
     assert!(!answer.status.message.contains(PASSWORD));
+}
+
+#[test]
+fn a_builder_that_is_killed_in_its_smoke_check_or_release_leaves_nothing() {
+    let registry = Registry::start(true);
+    let wire = Faulty::start(&registry.location());
+    for phase in ["smoke check", "release"] {
+        let mut yard = Yard::new(&wire.location());
+        let client = yard.router.client();
+        if phase == "release" {
+            wire.set(Some(Fault::Freeze { after: 50_000 }));
+        } else {
+            yard.tooling.write("bin/run.sh", "#!/bin/sh\nexec sleep 1234.5\n");
+        }
+        yard.tooling.write("phase", phase);
+        let sha = yard.tooling.commit_all();
+        client.send(&build(TRACK, &sha)).unwrap();
+        let asleep = || leftovers::commands().iter().any(|line| line.contains("sleep 1234.5"));
+        wait_until(PATIENCE, phase, || if phase == "release" { wire.met() > 0 } else { asleep() });
+        yard.worker.process().kill();
+        wait_until(seconds(5), "nothing runs any more", || !asleep());
+        wire.set(None);
+        let folder = yard.worker.folder().to_owned();
+        let flags = ["--docker-config", path(&yard.credentials)];
+        let _next = builder("builder-1", "buildkit").folder(&folder).flags(&flags).start(&yard.router);
+        expect(&client.receive(seconds(60)).unwrap(), 504, "worker_lost");
+        assert!(!folder.join("builds/0/tree").exists() && !folder.join("builds/0/image").exists());
+        yard.tooling.write("bin/run.sh", "#!/bin/sh\necho '{\"version\": 2}' > $3/results.json\n");
+        let sha = yard.tooling.commit_all();
+        expect(&yard.build(&sha), 200, "ok");
+    }
 }

@@ -19,6 +19,8 @@ use super::error::Error;
 #[derive(Debug)]
 pub struct Cage {
     group: JobGroup,
+    /// The machine's count of processes killed for memory before the build.
+    killed_before: u64,
     _busy: OwnedMutexGuard<()>,
 }
 
@@ -35,7 +37,7 @@ impl Slot {
             Limits { memory: limits.memory, pids: limits.pids, cpus: Cpus(cpus), ..Limits::default() };
         let tree = Arc::clone(&self.0.host.entered.tree);
         let group = JobGroup::create_with_groups_below(tree, self.0.number, &limits)?;
-        Ok(Cage { group, _busy: busy })
+        Ok(Cage { group, killed_before: killed_for_memory(), _busy: busy })
     }
 }
 
@@ -53,6 +55,16 @@ impl confine::Cage for Cage {
     }
 
     fn was_out_of_memory(&self) -> bool {
-        self.group.watched().1 > 0
+        // On version 1 a kill is counted in the group of the process alone, which may have been one that the build's
+        // own runc made, and is gone.
+        let below = self.group.was_full() && killed_for_memory() > self.killed_before;
+        self.group.watched().1 > 0 || below
     }
+}
+
+/// How many processes the kernel has killed for want of memory, in any group.
+fn killed_for_memory() -> u64 {
+    let text = std::fs::read_to_string("/proc/vmstat").unwrap_or_default();
+    let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    count.and_then(|count| count.trim().parse().ok()).unwrap_or_default()
 }

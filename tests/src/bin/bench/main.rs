@@ -1,6 +1,6 @@
 //! `make bench`: ratios, measured in turn in one run, written as Markdown to standard output.
 //!
-//! The same binary plays the peers: `proxy`, `mirrors` and `echo`.
+//! The same binary plays the peers: `proxy`, `mirrors` and `echo`. `builds` measures only those.
 #![expect(
     clippy::indexing_slicing,
     clippy::print_stdout,
@@ -8,6 +8,7 @@
     reason = "a measuring tool: it prints, and it may stop at a broken assumption"
 )]
 
+mod builds;
 mod child;
 mod cpu;
 mod job;
@@ -27,6 +28,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ["proxy", clients, workers] => peers::proxy(clients, workers),
         ["mirrors", address, count] => peers::mirrors(address, count.parse()?),
         ["echo", address, count, slots] => peers::echo(address, count.parse()?, slots.parse()?),
+        ["builds"] => {
+            report::builds(&builds::measure()?);
+            Ok(())
+        }
         [] => Ok(report::write()?),
         other => Err(format!("unknown role {other:?}").into()),
     }

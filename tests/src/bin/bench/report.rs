@@ -2,7 +2,8 @@
 
 use std::io;
 
-use crate::{jobs, pull, throughput};
+use crate::builds::Line;
+use crate::{builds, jobs, pull, throughput};
 
 /// Measures everything and prints the report.
 pub(crate) fn write() -> io::Result<()> {
@@ -12,6 +13,8 @@ pub(crate) fn write() -> io::Result<()> {
     let job = jobs::measure()?;
     eprintln!("bench: pull and unpack against tar");
     let pulled = pull::measure()?;
+    eprintln!("bench: builds against the bare drivers");
+    let built = builds::measure()?;
     println!("# Benchmarks\n");
     println!(
         "Written by `make bench`. Ratios of what was measured in turn in one run: median [least to largest].\n"
@@ -49,7 +52,25 @@ pub(crate) fn write() -> io::Result<()> {
     );
     println!("| most resident memory meanwhile | {} MiB |", pulled.memory >> 20);
     println!("| a next version with one new layer, slowest round | {:.2} s |", pulled.next.as_secs_f64());
+    builds(&built);
     Ok(())
+}
+
+/// Prints the section of the builds.
+pub(crate) fn builds(lines: &[Line]) {
+    println!("\n## A build against the bare driver\n");
+    println!(
+        "A Dockerfile of four steps with warm caches, its last step new (half a second of sleep), from the request to"
+    );
+    println!(
+        "the answer: fetch, build, unpack, smoke check and release to a layout folder. The bare driver, with the same"
+    );
+    println!("files, builds to a folder; BuildKit's daemon is started for it too. 7 rounds, in turn.\n");
+    println!("| driver | by the bare driver's time | milliseconds more | bare driver by bare BuildKit |");
+    println!("| --- | --- | --- | --- |");
+    for Line { driver, ratio, more, against_buildkit } in lines {
+        println!("| {driver} | {ratio} | {more} | {against_buildkit} |");
+    }
 }
 
 fn machine() -> String {

@@ -99,6 +99,13 @@ impl JobGroup {
         usage::watched(self.version(), |controller, file| self.read(controller, file))
     }
 
+    /// True if the group's memory was full at some time, on version 1.
+    pub(crate) fn was_full(&self) -> bool {
+        // Where swap is limited too, that is what fails first.
+        let failed = ["memory.failcnt", "memory.memsw.failcnt"].map(|file| self.read("memory", file));
+        failed.into_iter().flatten().any(|count| count.trim() != "0")
+    }
+
     /// True where the kernel itself ends the whole job at the first process killed for memory.
     pub(crate) fn kernel_kills_at_oom(&self) -> bool {
         self.version() == Version::V2
