@@ -16,6 +16,9 @@ use super::usage::{self, Counters};
 use super::writes::{NEEDED, Write, writes};
 use crate::sandbox::error::Error;
 
+/// What the kernel charges at a time may not fit any more.
+const NEARLY: u64 = 1 << 20;
+
 /// The group; dropping it kills what runs in it and removes it.
 #[derive(Debug)]
 pub(crate) struct JobGroup {
@@ -99,11 +102,12 @@ impl JobGroup {
         usage::watched(self.version(), |controller, file| self.read(controller, file))
     }
 
-    /// True if the group's memory was full at some time, on version 1.
+    /// True if the group's memory was full at some time, on version 1. Its count of failures stays at 0 where the
+    /// charge came from a group below.
     pub(crate) fn was_full(&self) -> bool {
-        // Where swap is limited too, that is what fails first.
-        let failed = ["memory.failcnt", "memory.memsw.failcnt"].map(|file| self.read("memory", file));
-        failed.into_iter().flatten().any(|count| count.trim() != "0")
+        let number = |file| self.read("memory", file).and_then(|text| text.trim().parse::<u64>().ok());
+        let (peak, limit) = (number("memory.max_usage_in_bytes"), number("memory.limit_in_bytes"));
+        peak.zip(limit).is_some_and(|(peak, limit)| peak + NEARLY >= limit)
     }
 
     /// True where the kernel itself ends the whole job at the first process killed for memory.
