@@ -3,9 +3,10 @@
 //!
 //! - [`fetch`]: a repository's commit, from any git URL
 //! - [`driver`]: img, BuildKit or buildah, behind one trait
+//! - [`size`]: what a folder takes
 //! - [`confine`]: a build's processes, in a cgroup and a pid namespace of their own
 
 pub mod confine;
 pub mod driver;
 pub mod fetch;
-mod size;
+pub mod size;

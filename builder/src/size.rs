@@ -7,7 +7,8 @@ use std::path::Path;
 const BLOCK: u64 = 512;
 
 /// Bytes on disk of all files below a folder, no link followed. What goes away meanwhile does not count.
-pub(crate) fn of(folder: &Path) -> u64 {
+#[must_use]
+pub fn of(folder: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     let sizes = entries.flatten().map(|entry| match entry.file_type() {
         Ok(kind) if kind.is_dir() => of(&entry.path()),

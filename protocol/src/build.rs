@@ -39,6 +39,22 @@ impl Default for BuildLimits {
     }
 }
 
+impl BuildLimits {
+    /// The smaller of each.
+    #[must_use]
+    pub fn at_most(&self, ceiling: &Self) -> Self {
+        Self {
+            wall: self.wall.min(ceiling.wall_max),
+            wall_max: self.wall_max.min(ceiling.wall_max),
+            idle: self.idle.min(ceiling.idle),
+            memory: self.memory.min(ceiling.memory),
+            pids: self.pids.min(ceiling.pids),
+            disk: self.disk.min(ceiling.disk),
+            log: self.log.min(ceiling.log),
+        }
+    }
+}
+
 /// Lines of a growing log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogPage {

@@ -69,10 +69,8 @@ impl Yard {
         wait_until(seconds(5), "no process of the build is left", || !runs());
         let mounts = leftovers::all_mounts();
         assert!(!mounts.iter().any(|line| line.contains(&builds)), "{mounts:?}");
-        let files = std::fs::read_dir(self.worker.folder().join("builds/0")).unwrap();
-        let names: BTreeSet<String> =
-            files.map(|f| f.unwrap().file_name().to_string_lossy().into_owned()).collect();
-        assert!(!names.contains("tree") && !names.contains("image"), "{names:?}");
+        let of_a_build = |name: &str| self.worker.folder().join("builds/0").join(name).exists();
+        wait_until(seconds(5), "its files are gone", || !of_a_build("tree") && !of_a_build("image"));
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a worker lets its router decide. A router on loopback is trusted; any other only chooses among what the
 //! worker's own flags allow, so that a stolen router reads no more than its jobs could.
 
+use trackyard_protocol::build::BuildLimits;
 use trackyard_protocol::limits::{LimitOverrides, Limits};
 use trackyard_protocol::quantity::{Bytes, Cpus, Span};
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, InputPolicy};
@@ -9,6 +10,9 @@ use trackyard_builder::fetch::{self, RepositoryUrl};
 
 use crate::args::Allowed;
 use crate::args::router_url::{host_of, is_loopback};
+
+/// Bytes of a build's log, so that it fits into a message even if every character of it must be escaped.
+const MAX_LOG: u64 = 768 << 10;
 
 /// Whose word counts.
 #[derive(Debug, Clone)]
@@ -90,6 +94,14 @@ impl Trust {
             path_style: own.s3_path_style,
             allowed_folders: own.folders,
         }
+    }
+
+    /// The limits that a build gets.
+    #[must_use]
+    pub fn builds(&self, asked: &BuildLimits) -> BuildLimits {
+        let log = Bytes(asked.log.0.min(MAX_LOG));
+        let asked = BuildLimits { log, ..*asked };
+        if self.router_is_trusted { asked } else { asked.at_most(&BuildLimits::default()) }
     }
 
     /// The limits that a job gets.

@@ -78,20 +78,28 @@ impl Buildkit {
         let client = self.client(order)?;
         let building = run(&client, cage, &bounds, &told, stop);
         tokio::pin!(building);
+        // What the daemon prints must be taken, or it stands still.
+        let daemon = Tail::default();
+        let mut serving = true;
         let code = loop {
             tokio::select! {
                 code = &mut building => break code?,
-                // What the daemon prints must be taken, or it stands still; nobody needs it.
-                Some(_) = said.recv() => {}
+                printed = said.recv(), if serving => match printed {
+                    Some(printed) => daemon.push(&printed),
+                    None => serving = false,
+                }
             }
         };
-        if code == Some(0) { Ok(()) } else { Err(Error::Failed { said: tail.text() }) }
+        match code {
+            Some(0) => Ok(()),
+            _ if !serving => Err(broken(&daemon)),
+            _ => Err(Error::Failed { said: tail.text() }),
+        }
     }
 
     /// Waits until the daemon takes connections.
     async fn ready(&self, said: &mut mpsc::Receiver<String>) -> Result<(), Error> {
         let tail = Tail::default();
-        let broken = |tail: &Tail| Error::Broken { driver: DriverKind::Buildkit, said: tail.text() };
         let deadline = tokio::time::Instant::now() + START;
         while UnixStream::connect(self.socket()).await.is_err() {
             tokio::select! {
@@ -120,10 +128,13 @@ impl Buildkit {
         })
     }
 
+    /// The trace socket too is its own: where several daemons start at once, only one gets the usual one.
     fn config(&self) -> String {
-        let mut text =
-            "[worker.oci]\nenabled = true\nnetworkMode = \"host\"\n[worker.containerd]\nenabled = false\n"
-                .to_owned();
+        let traces = self.state.join("t.sock").display().to_string();
+        let mut text = format!(
+            "[worker.oci]\nenabled = true\nnetworkMode = \"host\"\n[worker.containerd]\nenabled = false\n\
+             [otel]\nsocketPath = {traces:?}\n"
+        );
         for registry in &self.tools.plain_registries {
             let _ = writeln!(text, "[registry.{registry:?}]\nhttp = true");
         }
@@ -159,4 +170,9 @@ impl Buildkit {
     fn address(&self) -> String {
         format!("unix://{}", self.socket().display())
     }
+}
+
+/// The daemon ended by itself.
+fn broken(tail: &Tail) -> Error {
+    Error::Broken { driver: DriverKind::Buildkit, said: tail.text() }
 }

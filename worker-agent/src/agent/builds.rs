@@ -43,7 +43,7 @@ impl Builds {
         let mut benches = Vec::new();
         for slot in 0..slots {
             let folder = workdir.join("builds").join(slot.to_string());
-            let driver = driver::open(args.driver, &tools, &folder.join("state"));
+            let driver = driver::open(args.driver, &tools, &Bench::state(&folder));
             benches.push(Bench::open(folder, driver).map_err(Error::Bench)?);
         }
         if let Some(bench) = benches.first() {
@@ -74,12 +74,12 @@ impl Agent {
         };
         tracing::info!(%token, track = %build.track, reference = build.git_reference, "build");
         let cancel = CancellationToken::new();
-        let log = Log::new(usize::try_from(build.limits.log.0).unwrap_or(usize::MAX));
+        let limits = self.trust.builds(&build.limits);
+        let log = Log::new(usize::try_from(limits.log.0).unwrap_or(usize::MAX));
         let running =
             Running { cancel: cancel.clone(), why: "cancelled", version: None, log: Some((log.clone(), 0)) };
         self.running.insert(token, running);
         self.shelf.put(&build, log.clone());
-        let limits = build.limits;
         let task = Task { build, received: Instant::now(), workshop, limits, log, cancel };
         self.tasks.spawn(Purpose::Job(token, key), run(task, slot, bench, self.canary.clone()));
     }
@@ -100,9 +100,11 @@ impl Agent {
     }
 
     pub(super) fn put_back(&mut self, bench: Option<Bench>) {
-        if let Some(builds) = &mut self.builds {
-            builds.benches.extend(bench);
-        }
+        let (Some(builds), Some(bench)) = (&mut self.builds, bench) else { return };
+        builds.benches.push(bench);
+        // What running builds need of the store is held by them.
+        let keep = builds.benches.iter().filter_map(|bench| bench.last.clone()).collect();
+        self.collect(keep);
     }
 
     pub(super) fn is_building(&self) -> bool {
@@ -127,8 +129,8 @@ impl Agent {
     }
 }
 
-async fn run(task: Task, mut slot: Slot, bench: Bench, canary: Option<Canary>) -> Done {
-    let finished = task.run(&mut slot, &bench).await;
+async fn run(task: Task, mut slot: Slot, mut bench: Bench, canary: Option<Canary>) -> Done {
+    let finished = task.run(&mut slot, &mut bench).await;
     let canary = match canary.filter(|_| finished.is_suspicious) {
         Some(canary) => canary.sing(&mut slot).await.err(),
         None => None,

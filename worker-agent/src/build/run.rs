@@ -55,11 +55,11 @@ struct Release<'a> {
 
 impl Task {
     /// Builds in `slot` and `bench`. A build that was cancelled has no result.
-    pub async fn run(&self, slot: &mut Slot, bench: &Bench) -> Finished {
+    pub async fn run(&self, slot: &mut Slot, bench: &mut Bench) -> Finished {
         let stop = self.cancel.child_token();
         let work = self.build(slot, bench, &stop);
         let (ended, is_late) = bounded(work, &stop, self.received + self.limits.wall.0).await;
-        if let Err(error) = bench.clear() {
+        if let Err(error) = tokio::task::block_in_place(|| bench.clear().and_then(|()| bench.trim())) {
             tracing::error!(%error, "a build's files are left behind");
         }
         if self.cancel.is_cancelled() {
@@ -82,7 +82,7 @@ impl Task {
     async fn build(
         &self,
         slot: &mut Slot,
-        bench: &Bench,
+        bench: &mut Bench,
         stop: &CancellationToken,
     ) -> Result<Outcome, Failed> {
         let source = &self.workshop.images;
@@ -141,8 +141,13 @@ impl Task {
         };
         self.log.line(&format!("build: with {}", bench.driver.kind()));
         let cage = slot.cage(&self.limits).await?;
-        bench.driver.build(&order, &cage, &|line: &str| self.log.line(line), stop).await?;
-        Ok(())
+        // Where things are on this machine is nobody else's business.
+        let here = bench.folder().display().to_string();
+        let log = |line: &str| self.log.line(&line.replace(&here, "."));
+        bench.driver.build(&order, &cage, &log, stop).await.map_err(|error| {
+            let Failed { reason, message } = Failed::from(error);
+            Failed::new(reason, message.replace(&here, "."))
+        })
     }
 
     /// As the OCI's image specification names them.
@@ -166,9 +171,15 @@ impl Task {
     }
 
     /// Unpacks the image as a job's worker would, and runs it.
-    async fn smoke(&self, slot: &mut Slot, bench: &Bench, stop: &CancellationToken) -> Result<(), Failed> {
+    async fn smoke(
+        &self,
+        slot: &mut Slot,
+        bench: &mut Bench,
+        stop: &CancellationToken,
+    ) -> Result<(), Failed> {
         let (images, digest) = self.built_image(bench).await?;
         let image = self.workshop.store.prepare(&images, IMAGE, &digest).await?;
+        bench.last = Some(digest);
         let (host, layers, channel) = (self.workshop.host.clone(), image.layers.clone(), self.build.channel);
         let entry = tokio::task::spawn_blocking(move || host.find_entry(&layers, channel)).await;
         let entry = entry.map_err(|error| Failed::new(Reason::WorkerInternal, error.to_string()))??;

@@ -10,10 +10,16 @@ use trackyard_builder::driver::Driver;
 use trackyard_builder::fetch::Repositories;
 use trackyard_images::Options;
 use trackyard_protocol::source::ImageSource;
+use trackyard_protocol::version::Digest;
 
 use crate::sandbox::Host;
 use crate::store::Store;
 use crate::trust::Trust;
+
+/// Bytes of a driver's cache.
+const MAX_STATE: u64 = 20 << 30;
+/// Builds between two looks at it.
+const TRIM_EVERY: u32 = 16;
 
 /// What all builds share. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -36,6 +42,9 @@ pub struct Workshop {
 #[derive(Debug)]
 pub struct Bench {
     folder: PathBuf,
+    /// The image that was built last: its layers are likely to be the next one's too.
+    pub last: Option<Digest>,
+    builds: u32,
     /// What builds, with its state in this folder.
     pub driver: Box<dyn Driver>,
 }
@@ -46,7 +55,7 @@ impl Bench {
     /// # Errors
     /// When it cannot be made.
     pub fn open(folder: PathBuf, driver: Box<dyn Driver>) -> io::Result<Self> {
-        let bench = Self { folder, driver };
+        let bench = Self { folder, driver, last: None, builds: 0 };
         bench.clear()?;
         Ok(bench)
     }
@@ -67,6 +76,26 @@ impl Bench {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The folder of the driver's own state: its cache.
+    #[must_use]
+    pub fn state(folder: &Path) -> PathBuf {
+        folder.join("state")
+    }
+
+    /// Empties the driver's cache if it has grown too large; looked at now and then, because looking takes time.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub fn trim(&mut self) -> io::Result<()> {
+        self.builds += 1;
+        let state = Self::state(&self.folder);
+        if self.builds.is_multiple_of(TRIM_EVERY) && trackyard_builder::size::of(&state) > MAX_STATE {
+            tracing::info!(folder = %state.display(), "the driver's cache is emptied");
+            fs::remove_dir_all(state)?;
+        }
+        Ok(())
     }
 
     /// Empties both.
