@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use e2e::config::Config;
+use e2e::ecr_stub::{EcrStub, LOCATION};
 use e2e::http;
 use e2e::leftovers;
 use e2e::registry::{Fault, Faulty, PASSWORD, Registry, USER};
@@ -180,4 +181,33 @@ fn a_builder_that_is_killed_in_its_smoke_check_or_release_leaves_nothing() {
         let sha = yard.tooling.commit_all();
         expect(&yard.build(&sha), 200, "ok");
     }
+}
+
+#[test]
+fn a_build_goes_to_ecr_whose_repository_is_made_and_whose_token_expires_meanwhile() {
+    let registry = Registry::start(true);
+    let ecr = EcrStub::start(&registry);
+    let stage = Stage::new();
+    let _tooling = Tooling::new(&stage, TRACK);
+    let images = json!({"kind": "ecr", "location": LOCATION});
+    let router = Router::start(&set_images(config(&stage), images));
+    let keys = [("AWS_ACCESS_KEY_ID", "tests"), ("AWS_SECRET_ACCESS_KEY", "planted-aws-secret")];
+    let builder = builder("builder-1", "buildkit").flags(&["--ecr-endpoint", &ecr.endpoint()]);
+    let mut worker = builder.environment(&keys).start(&router);
+    ecr.throttle(2);
+    ecr.expire_tokens_after(500_000, 403);
+    let client = router.client();
+    let answer = client.request(&build(TRACK, "main"), PATIENCE).unwrap();
+    expect(&answer, 200, "ok");
+    assert_eq!(answer.response["status"], "built");
+    assert!(ecr.settings("shell-test-runner").is_some(), "the repository was made");
+    assert!(ecr.tokens_given() >= 2, "{} tokens", ecr.tokens_given());
+    let again = client.request(&build(TRACK, "main"), PATIENCE).unwrap();
+    assert_eq!(
+        (&again.response["status"], &again.response["digest"]),
+        (&json!("ignored"), &answer.response["digest"])
+    );
+
+    let said = format!("{}{}{}", answer.response, answer.context, worker.process().log());
+    assert!(!said.contains("planted-aws-secret"));
 }
