@@ -55,6 +55,8 @@ pub struct Program {
     pub environment: Vec<(&'static str, String)>,
     /// A folder of its own, for `HOME` and `TMPDIR`.
     pub home: PathBuf,
+    /// False for a client that starts nothing and only talks to a program of the same cage: it needs no namespaces.
+    pub has_namespaces: bool,
 }
 
 /// A running program.
@@ -97,11 +99,15 @@ fn enter(child: &mut Child, cage: &dyn Cage) -> io::Result<()> {
 
 fn command(program: &Program, hierarchies: &[Hierarchy]) -> Command {
     let mut command = Command::new("/bin/sh");
-    command.args(["-c", ENTER, "sh"]).args(NAMESPACES).args(["--", "/bin/sh", "-c", SETTLE, "sh"]);
-    for hierarchy in hierarchies {
-        command.arg(hierarchy.kind).arg(&hierarchy.options).arg(&hierarchy.point);
+    command.args(["-c", ENTER, "sh"]);
+    if program.has_namespaces {
+        command.args(NAMESPACES).args(["--", "/bin/sh", "-c", SETTLE, "sh"]);
+        for hierarchy in hierarchies {
+            command.arg(hierarchy.kind).arg(&hierarchy.options).arg(&hierarchy.point);
+        }
+        command.arg("--");
     }
-    command.arg("--").arg(&program.path).args(&program.arguments);
+    command.arg(&program.path).args(&program.arguments);
     command.env_clear();
     for name in INHERITED {
         if let Some(value) = std::env::var_os(name) {

@@ -97,6 +97,7 @@ impl Buildah {
             arguments: before.chain(arguments).collect(),
             environment: self.tools.docker_environment(),
             home: self.state.join("home"),
+            has_namespaces: true,
         })
     }
 }

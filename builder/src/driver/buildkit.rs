@@ -125,6 +125,7 @@ impl Buildkit {
             arguments: arguments.map(ToOwned::to_owned).into(),
             environment: Vec::new(),
             home: self.state.join("home"),
+            has_namespaces: true,
         })
     }
 
@@ -160,6 +161,7 @@ impl Buildkit {
             arguments,
             environment: self.tools.docker_environment(),
             home: self.state.join("home"),
+            has_namespaces: false,
         })
     }
 

@@ -78,6 +78,7 @@ impl Img {
             arguments,
             environment: self.tools.docker_environment(),
             home,
+            has_namespaces: true,
         })
     }
 }
