@@ -1,6 +1,7 @@
 //! What builds: img, BuildKit or buildah, behind one trait. Each leaves an OCI image layout in a folder, and is never
 //! given a credential of the registry that images are released to.
 
+mod attempt;
 mod buildah;
 mod buildkit;
 mod dockerfile;
@@ -15,10 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio_util::sync::CancellationToken;
-
-use crate::confine::{Cage, Line};
-
+pub use attempt::Attempt;
 pub use error::Error;
 
 /// What builds.
@@ -69,7 +67,9 @@ pub struct Order {
     pub labels: BTreeMap<String, String>,
     /// How long nothing may be printed.
     pub idle: Duration,
-    /// Bytes of disk that the build may take.
+    /// The folder that holds all that the build reads and writes.
+    pub folder: PathBuf,
+    /// Bytes by which it may grow.
     pub disk: u64,
 }
 
@@ -95,17 +95,21 @@ pub trait Driver: Debug + Send + Sync {
     /// When it cannot be used here.
     async fn probe(&self) -> Result<String, Unusable>;
 
-    /// Builds. Each line that it prints goes to `line`. When this returns, nothing of the build runs any more.
+    /// Builds. When this returns, nothing of the build runs any more.
     ///
     /// # Errors
     /// When the Dockerfile cannot be built, or not by this driver, or takes more than it may.
-    async fn build(
-        &self,
-        order: &Order,
-        cage: &dyn Cage,
-        line: &Line<'_>,
-        stop: &CancellationToken,
-    ) -> Result<(), Error>;
+    async fn build(&self, attempt: &Attempt<'_>) -> Result<(), Error> {
+        dockerfile::check(&attempt.order.context, self.kind())?;
+        let made = self.make(attempt).await;
+        let killed = attempt.cage.kill();
+        made?;
+        killed.map_err(Error::io("end the build"))
+    }
+
+    /// Builds what can be built. What it started may still run.
+    #[doc(hidden)]
+    async fn make(&self, attempt: &Attempt<'_>) -> Result<(), Error>;
 }
 
 /// The driver of a kind, with its state in `state`: one build at a time uses it.

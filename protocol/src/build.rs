@@ -19,7 +19,7 @@ pub struct BuildLimits {
     pub memory: Bytes,
     /// Processes and threads.
     pub pids: u32,
-    /// The repository, the build's files and the image, together.
+    /// What the build's files, its cache and the image may grow by, together; the fetch has a bound of its own.
     pub disk: Bytes,
     /// What is kept of the log: its first half and its end.
     pub log: Bytes,

@@ -211,4 +211,31 @@ mod tests {
         let limited = Trust::new(HERE, Allowed::default(), ceilings).limits(&asked);
         assert_eq!((limited.memory, limited.pids), (Bytes(1 << 30), 100_000));
     }
+
+    #[rstest]
+    #[case("https://example.org/ours/ruby", true)]
+    #[case("https://example.org/ours/../theirs", false)]
+    #[case("https://example.org/oursandmore", false)]
+    #[case("https://example.org/theirs", false)]
+    #[case("https://example.org.evil/ours/ruby", false)]
+    #[case("file:///etc", false)]
+    fn a_router_elsewhere_names_only_allowed_repositories(#[case] url: &str, #[case] allowed_away: bool) {
+        let repositories = vec!["https://example.org/ours".to_owned()];
+        let own = Allowed { repositories, ..allowed() };
+        let away = Trust::new(AWAY, own.clone(), LimitOverrides::default());
+        assert_eq!(away.repository(url).is_ok(), allowed_away);
+        assert_eq!(
+            Trust::new(HERE, own, LimitOverrides::default()).repository(url).is_ok(),
+            !url.contains("..")
+        );
+    }
+
+    #[test]
+    fn a_router_elsewhere_raises_no_limit_of_a_build_and_nobody_the_log() {
+        let huge = Bytes(u64::MAX);
+        let asked = BuildLimits { memory: huge, disk: huge, log: huge, ..BuildLimits::default() };
+        let of = |addresses| Trust::new(addresses, allowed(), LimitOverrides::default()).builds(&asked);
+        assert_eq!(of(AWAY), BuildLimits { log: BuildLimits::default().log, ..BuildLimits::default() });
+        assert_eq!((of(HERE).memory, of(HERE).log), (huge, Bytes(MAX_LOG)));
+    }
 }

@@ -3,11 +3,9 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use tokio_util::sync::CancellationToken;
 
-use super::tail::Tail;
-use super::{Driver, DriverKind, Error, Order, Tools, Unusable, dockerfile};
-use crate::confine::{Bounds, Cage, Line, Program, run};
+use super::{Attempt, Driver, DriverKind, Error, Order, Tools, Unusable, dockerfile};
+use crate::confine::Program;
 
 /// The image's name in buildah's own storage.
 const NAME: &str = "localhost/trackyard-build:latest";
@@ -28,47 +26,14 @@ impl Driver for Buildah {
         self.tools.version("buildah", &["--version"]).await
     }
 
-    async fn build(
-        &self,
-        order: &Order,
-        cage: &dyn Cage,
-        line: &Line<'_>,
-        stop: &CancellationToken,
-    ) -> Result<(), Error> {
-        dockerfile::check(&order.context, DriverKind::Buildah)?;
-        let built = async {
-            self.step(order, self.bud(order), cage, line, stop).await?;
-            let output = format!("oci:{}:latest", order.output.display());
-            self.step(order, vec!["push".to_owned(), NAME.to_owned(), output], cage, line, stop).await
-        };
-        let built = built.await;
-        let killed = cage.kill();
-        built?;
-        killed.map_err(Error::io("end the build"))
+    async fn make(&self, attempt: &Attempt<'_>) -> Result<(), Error> {
+        attempt.step(&self.program(self.bud(attempt.order))?).await?;
+        let output = format!("oci:{}:latest", attempt.order.output.display());
+        attempt.step(&self.program(vec!["push".to_owned(), NAME.to_owned(), output])?).await
     }
 }
 
 impl Buildah {
-    async fn step(
-        &self,
-        order: &Order,
-        arguments: Vec<String>,
-        cage: &dyn Cage,
-        line: &Line<'_>,
-        stop: &CancellationToken,
-    ) -> Result<(), Error> {
-        let tail = Tail::default();
-        let told = |text: &str| {
-            tail.push(text);
-            line(text);
-        };
-        let bounds = Bounds { idle: order.idle, disk: order.disk, folder: self.state.clone() };
-        match run(&self.program(arguments)?, cage, &bounds, &told, stop).await? {
-            Some(0) => Ok(()),
-            _ => Err(Error::Failed { said: tail.text() }),
-        }
-    }
-
     fn bud(&self, order: &Order) -> Vec<String> {
         let mut arguments: Vec<String> =
             ["bud", "--isolation", "chroot", "--layers", "--format", "oci"].map(ToOwned::to_owned).into();

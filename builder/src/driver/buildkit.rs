@@ -9,11 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use super::tail::Tail;
-use super::{Driver, DriverKind, Error, Order, Tools, Unusable, dockerfile};
-use crate::confine::{Bounds, Cage, Line, Program, run, start};
+use super::{Attempt, Driver, DriverKind, Error, Order, Tools, Unusable};
+use crate::confine::{Program, start};
 
 /// How long the daemon may take to be ready.
 const START: Duration = Duration::from_secs(20);
@@ -38,65 +37,36 @@ impl Driver for Buildkit {
         self.tools.version("buildkitd", &["--version"]).await
     }
 
-    async fn build(
-        &self,
-        order: &Order,
-        cage: &dyn Cage,
-        line: &Line<'_>,
-        stop: &CancellationToken,
-    ) -> Result<(), Error> {
-        dockerfile::check(&order.context, DriverKind::Buildkit)?;
-        let built = self.serve_and_build(order, cage, line, stop).await;
-        // The daemon too.
-        let killed = cage.kill();
-        built?;
-        killed.map_err(Error::io("end the daemon"))
-    }
-}
-
-impl Buildkit {
-    async fn serve_and_build(
-        &self,
-        order: &Order,
-        cage: &dyn Cage,
-        line: &Line<'_>,
-        stop: &CancellationToken,
-    ) -> Result<(), Error> {
+    async fn make(&self, attempt: &Attempt<'_>) -> Result<(), Error> {
         fs::create_dir_all(&self.state).map_err(Error::io("make the state folder"))?;
         let _ = fs::remove_file(self.socket());
-        let mut said = start(&self.daemon()?, cage)?;
+        let mut said = start(&self.daemon()?, attempt.cage)?;
         tokio::select! {
-            () = stop.cancelled() => return Err(Error::Cancelled),
+            () = attempt.stop.cancelled() => return Err(Error::Cancelled),
             ready = self.ready(&mut said) => ready?,
         }
-        let tail = Tail::default();
-        let told = |text: &str| {
-            tail.push(text);
-            line(text);
-        };
-        let bounds = Bounds { idle: order.idle, disk: order.disk, folder: self.state.clone() };
-        let client = self.client(order)?;
-        let building = run(&client, cage, &bounds, &told, stop);
+        let client = self.client(attempt.order)?;
+        let building = attempt.step(&client);
         tokio::pin!(building);
         // What the daemon prints must be taken, or it stands still.
         let daemon = Tail::default();
         let mut serving = true;
-        let code = loop {
+        loop {
             tokio::select! {
-                code = &mut building => break code?,
+                built = &mut building => return match built {
+                    Err(Error::Failed { .. }) if !serving => Err(broken(&daemon)),
+                    built => built,
+                },
                 printed = said.recv(), if serving => match printed {
                     Some(printed) => daemon.push(&printed),
                     None => serving = false,
                 }
             }
-        };
-        match code {
-            Some(0) => Ok(()),
-            _ if !serving => Err(broken(&daemon)),
-            _ => Err(Error::Failed { said: tail.text() }),
         }
     }
+}
 
+impl Buildkit {
     /// Waits until the daemon takes connections.
     async fn ready(&self, said: &mut mpsc::Receiver<String>) -> Result<(), Error> {
         let tail = Tail::default();

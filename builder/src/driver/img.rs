@@ -1,14 +1,12 @@
 //! img: one process for each build, its state in a folder that only one build at a time may use.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use tokio_util::sync::CancellationToken;
 
-use super::tail::Tail;
-use super::{Driver, DriverKind, Error, Order, Tools, Unusable, dockerfile, unpack};
-use crate::confine::{Bounds, Cage, Line, Program, run};
+use super::{Attempt, Driver, DriverKind, Error, Order, Tools, Unusable, dockerfile, unpack};
+use crate::confine::Program;
 
 /// The name that img wants; nobody sees it.
 const NAME: &str = "trackyard.invalid/build:latest";
@@ -30,28 +28,11 @@ impl Driver for Img {
         self.tools.version("img", &["version"]).await
     }
 
-    async fn build(
-        &self,
-        order: &Order,
-        cage: &dyn Cage,
-        line: &Line<'_>,
-        stop: &CancellationToken,
-    ) -> Result<(), Error> {
-        dockerfile::check(&order.context, DriverKind::Img)?;
+    async fn make(&self, attempt: &Attempt<'_>) -> Result<(), Error> {
+        let order = attempt.order;
         let archive = order.output.with_extension("tar");
         let _ = fs::remove_file(&archive);
-        let tail = Tail::default();
-        let told = |text: &str| {
-            tail.push(text);
-            line(text);
-        };
-        let program = self.program(order, &archive)?;
-        let bounds = Bounds { idle: order.idle, disk: order.disk, folder: self.state.clone() };
-        let code = run(&program, cage, &bounds, &told, stop).await;
-        let _ = cage.kill();
-        if code? != Some(0) {
-            return Err(Error::Failed { said: tail.text() });
-        }
+        attempt.step(&self.program(order, &archive)?).await?;
         let (from, into) = (archive.clone(), order.output.clone());
         let unpacked = tokio::task::spawn_blocking(move || unpack::unpack(&from, &into)).await;
         let _ = fs::remove_file(&archive);
@@ -60,7 +41,7 @@ impl Driver for Img {
 }
 
 impl Img {
-    fn program(&self, order: &Order, archive: &std::path::Path) -> Result<Program, Error> {
+    fn program(&self, order: &Order, archive: &Path) -> Result<Program, Error> {
         let mut arguments: Vec<String> =
             ["build", "--no-console", "--backend", "overlayfs", "--state"].map(ToOwned::to_owned).into();
         arguments.push(self.state.join("img").display().to_string());

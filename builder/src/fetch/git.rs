@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::Error;
 use super::repositories::Options;
-use super::url::without_login;
+use super::url::{RepositoryUrl, without_login};
 
 /// What git may print of a listing.
 const MAX_OUTPUT: u64 = 64 << 20;
@@ -45,8 +45,15 @@ pub(super) struct Git<'a> {
     /// The one protocol that it may speak; none for a command that stays here.
     pub(super) protocol: Option<&'static str>,
     pub(super) stop: &'a CancellationToken,
-    /// A folder that may not grow beyond a size.
-    pub(super) bound: Option<(PathBuf, u64)>,
+    pub(super) bound: Option<Bound<'a>>,
+}
+
+/// A folder that may not grow beyond a size.
+pub(super) struct Bound<'a> {
+    pub(super) folder: PathBuf,
+    pub(super) limit: u64,
+    /// From where its content comes.
+    pub(super) url: &'a RepositoryUrl,
 }
 
 /// How it ended.
@@ -138,13 +145,13 @@ impl Git<'_> {
 
     /// Ends once the folder is too large.
     async fn outgrown(&self) -> Error {
-        let Some((folder, limit)) = &self.bound else { return std::future::pending().await };
+        let Some(Bound { folder, limit, url }) = &self.bound else { return std::future::pending().await };
         loop {
             tokio::time::sleep(LOOK).await;
             let path = folder.clone();
             let size = tokio::task::spawn_blocking(move || crate::size::of(&path)).await.unwrap_or_default();
             if size > *limit {
-                return Error::TooLarge { what: "the history", url: String::new(), limit: *limit };
+                return Error::TooLarge { what: "the history", url: url.to_string(), limit: *limit };
             }
         }
     }

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::error::Error;
-use super::git::Git;
+use super::git::{Bound, Git};
 use super::listing::{self, Kind, Resolved};
 use super::reference::{Commit, GitReference, is_short_sha};
 use super::url::RepositoryUrl;
@@ -221,16 +221,15 @@ impl Repositories {
         at: &Locked,
         stop: &CancellationToken,
     ) -> Result<(), Error> {
-        let bound = Some((at.folder.clone(), self.options.repository_bytes));
+        let bound = Some(Bound { folder: at.folder.clone(), limit: self.options.repository_bytes, url });
         let git = Git { options: &self.options, protocol: Some(url.protocol()), stop, bound };
         let words = ["fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--"];
         let mut arguments = at.arguments(&words);
         arguments.extend([url.as_str().to_owned(), what.to_owned()]);
         let fetched = git.must("fetch", &arguments).await;
-        if let Err(Error::TooLarge { what, limit, .. }) = fetched {
+        if matches!(fetched, Err(Error::TooLarge { .. })) {
             // What was fetched so far is of no use, and would be in the way for ever.
             let _ = fs::remove_dir_all(&at.folder);
-            return Err(Error::TooLarge { what, url: url.to_string(), limit });
         }
         fetched.map(drop)
     }

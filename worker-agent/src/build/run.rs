@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
-use trackyard_builder::driver::Order;
+use trackyard_builder::driver::{Attempt, Order};
 use trackyard_builder::fetch::{Checkout, GitReference, RepositoryUrl, Resolved};
 use trackyard_images::{Images, ReleaseTags, Released, Watch, built_digest};
 use trackyard_protocol::build::{BuildLimits, BuildStatus};
@@ -137,6 +137,7 @@ impl Task {
             created: checkout.commit_time,
             labels: self.labels(checkout)?,
             idle: self.limits.idle.0,
+            folder: bench.folder().to_owned(),
             disk: self.limits.disk.0,
         };
         self.log.line(&format!("build: with {}", bench.driver.kind()));
@@ -144,7 +145,8 @@ impl Task {
         // Where things are on this machine is nobody else's business.
         let here = bench.folder().display().to_string();
         let log = |line: &str| self.log.line(&line.replace(&here, "."));
-        bench.driver.build(&order, &cage, &log, stop).await.map_err(|error| {
+        let attempt = Attempt { order: &order, cage: &cage, line: &log, stop };
+        bench.driver.build(&attempt).await.map_err(|error| {
             let Failed { reason, message } = Failed::from(error);
             Failed::new(reason, message.replace(&here, "."))
         })
