@@ -37,6 +37,9 @@ pub struct Args {
     /// A Docker configuration whose `auths` hold the registry's credentials
     #[arg(long, env = "TRACKYARD_DOCKER_CONFIG", value_name = "FILE")]
     pub docker_config: Option<PathBuf>,
+    /// Certificate authorities (PEM) to trust beside the system's, for a registry of your own
+    #[arg(long, env = "TRACKYARD_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
     /// An ECR endpoint other than Amazon's
     #[arg(long, env = "TRACKYARD_ECR_ENDPOINT", value_name = "URL")]
     pub ecr_endpoint: Option<String>,

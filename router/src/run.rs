@@ -120,6 +120,7 @@ impl Process {
     fn new(args: &Args, live: Arc<LiveConfig>, metrics: RouterMetrics, readiness: &Readiness) -> Self {
         let options = Options {
             docker_config: args.docker_config.clone(),
+            ca_file: args.ca_file.clone(),
             ecr_endpoint: args.ecr_endpoint.clone(),
             ..Options::default()
         };

@@ -3,7 +3,6 @@
 
 mod built;
 mod faulty;
-mod tls;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +14,7 @@ use crate::binaries::system;
 use crate::http;
 use crate::ports::free_port;
 use crate::process::Process;
+use crate::tls;
 use crate::wait::{seconds, wait_until};
 
 pub use built::Built;
@@ -104,7 +104,7 @@ impl Registry {
 }
 
 fn configuration(folder: &Path, port: u16, auth: bool, tls: bool) -> String {
-    let tls = if tls { tls::make(folder) } else { String::new() };
+    let tls = if tls { with_tls(folder) } else { String::new() };
     let mut text = format!(
         "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}/data}}}}\n\
          http: {{addr: \"127.0.0.1:{port}\"{tls}}}\n",
@@ -120,4 +120,10 @@ fn configuration(folder: &Path, port: u16, auth: bool, tls: bool) -> String {
         text += &format!("auth: {{htpasswd: {{realm: tests, path: {}}}}}\n", file.display());
     }
     text
+}
+
+fn with_tls(folder: &Path) -> String {
+    tls::make(folder);
+    let (folder, certificate, key) = (folder.display(), tls::CERTIFICATE, tls::KEY);
+    format!(", tls: {{certificate: {folder}/{certificate}, key: {folder}/{key}}}")
 }

@@ -9,7 +9,7 @@ use e2e::binaries::binary;
 
 const HEAD: &str = "# Command lines\n\nWhat each program says to `--help`; written by `make docs`. \
                     Every flag is also read from the environment.\n";
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 16] = [
     &["trackyard-router"],
     &["trackyard-worker"],
     &["trackyard-worker", "listen"],
@@ -19,10 +19,12 @@ const COMMANDS: [&[&str]; 14] = [
     &["trackyard", "submit"],
     &["trackyard", "status"],
     &["trackyard", "versions"],
+    &["trackyard", "build"],
     &["trackyard", "deploy"],
     &["trackyard", "unload"],
     &["trackyard", "local", "up"],
     &["trackyard", "local", "run"],
+    &["trackyard", "local", "build"],
     &["trackyard", "local", "demo"],
 ];
 

@@ -9,6 +9,7 @@ use e2e::leftovers::{cgroups, find_process};
 use e2e::request::{expect, test_solution, version};
 use e2e::router::Router;
 use e2e::stage::{OBEDIENT, Stage};
+use e2e::tooling::tools;
 use e2e::wait::{seconds, wait_for, wait_until};
 use e2e::worker::Options;
 use rustix::process::Signal;
@@ -179,11 +180,42 @@ fn configure_prepares_every_version_and_exits() {
     assert!(std::fs::read_dir(folder.join("layers")).unwrap().count() >= 2);
 }
 
-#[test]
-fn doctor_finds_this_machine_fit() {
+fn doctor(change: impl FnOnce(&mut Command)) -> String {
     let folder = tempfile::TempDir::new().unwrap();
-    let output = Command::new(binary("trackyard-worker")).arg("doctor").arg(folder.path()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let mut command = Command::new(binary("trackyard-worker"));
+    command.arg("doctor").arg(folder.path());
+    change(&mut command);
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}");
+    text
+}
+
+fn line<'a>(text: &'a str, name: &str) -> &'a str {
+    text.lines().find(|line| line.contains(name)).unwrap_or(text)
+}
+
+#[test]
+fn doctor_finds_this_machine_fit_for_jobs_and_for_every_driver() {
+    let text = doctor(|command| {
+        command.arg("--tools").arg(tools());
+    });
+    assert!(!text.contains("FAIL"), "{text}");
+    for driver in ["driver img", "driver buildkit", "driver buildah"] {
+        assert!(line(&text, driver).starts_with("ok "), "{text}");
+    }
+}
+
+#[test]
+fn doctor_names_the_remedy_for_a_driver_that_is_not_there() {
+    let runc = e2e::binaries::system("runc", "runc");
+    let text = doctor(|command| {
+        command.arg("--runc").arg(runc).args(["--tools", "/nonexistent"]).env("PATH", "/nonexistent");
+    });
+    let buildah = line(&text, "driver buildah");
+    assert!(buildah.starts_with("warn"), "{text}");
+    assert!(buildah.contains("buildah is not there; install it"), "{text}");
+    assert!(buildah.contains("make setup"), "{text}");
 }
 
 #[test]

@@ -106,6 +106,9 @@ pub struct Allowed {
     /// A Docker configuration file with user names and passwords of registries
     #[arg(long, env = "TRACKYARD_DOCKER_CONFIG", value_name = "FILE")]
     pub docker_config: Option<PathBuf>,
+    /// Certificate authorities (PEM) to trust beside the system's, for a registry or a git host of your own
+    #[arg(long, env = "TRACKYARD_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// How the sandbox is made.

@@ -46,7 +46,7 @@ pub enum Error {
         commit: String,
     },
     /// The repository or the commit's files are larger than this builder takes.
-    #[error("{what} of {url} takes more than {limit} bytes")]
+    #[error("{what} of {url}: more than {limit} bytes, the limit")]
     TooLarge {
         /// What is too large.
         what: &'static str,

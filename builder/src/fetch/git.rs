@@ -18,6 +18,8 @@ use super::url::{RepositoryUrl, without_login};
 const MAX_OUTPUT: u64 = 64 << 20;
 /// What is kept of what it says on standard error.
 const MAX_SAID: u64 = 16 << 10;
+/// The authorities that the system trusts, on Debian, Alpine and their kin.
+const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs";
 /// Between two looks at the folder's size.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -135,9 +137,12 @@ impl Git<'_> {
         .into();
         all.push(("GIT_ALLOW_PROTOCOL", self.protocol.unwrap_or("none").to_owned()));
         all.push(("GIT_SSH_COMMAND", self.options.ssh_command()));
-        for name in
-            ["PATH", "SSL_CERT_FILE", "GIT_SSL_CAINFO", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"]
-        {
+        if let Some(file) = &self.options.authorities {
+            // The file alone would replace what curl trusts by itself; with a folder it is added.
+            all.push(("GIT_SSL_CAINFO", file.display().to_string()));
+            all.push(("GIT_SSL_CAPATH", SYSTEM_AUTHORITIES.to_owned()));
+        }
+        for name in ["PATH", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"] {
             all.extend(std::env::var(name).ok().map(|value| (name, value)));
         }
         all
@@ -184,10 +189,11 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>, limit: u64) -> Vec<u8> {
     kept
 }
 
-/// The last lines of what git said, without credentials.
+/// The last lines of what git said, without credentials. Its advice at the end takes two.
 fn shown(said: &[u8]) -> String {
     let text = without_login(&String::from_utf8_lossy(said));
     let clean = |line: &str| line.chars().filter(|c| !c.is_control()).take(300).collect::<String>();
-    let lines: Vec<String> = text.lines().rev().take(4).map(clean).collect();
+    let lines: Vec<String> =
+        text.lines().rev().filter(|line| !line.trim().is_empty()).take(4).map(clean).collect();
     lines.into_iter().rev().collect::<Vec<_>>().join("; ")
 }

@@ -34,6 +34,8 @@ pub struct Options {
     pub ssh_key: Option<PathBuf>,
     /// The known hosts for `ssh://`.
     pub known_hosts: Option<PathBuf>,
+    /// A PEM file of certificate authorities to trust beside the system's, for `https://`.
+    pub authorities: Option<PathBuf>,
     /// The folders below which `file://` repositories may be.
     pub folders: Vec<PathBuf>,
 }
@@ -49,6 +51,7 @@ impl Default for Options {
             credentials: None,
             ssh_key: None,
             known_hosts: None,
+            authorities: None,
             folders: Vec::new(),
         }
     }

@@ -240,6 +240,7 @@ fn trust(args: &Listen, bootstrap: &Bootstrap) -> Trust {
 pub(crate) fn image_options(allowed: &Allowed) -> Options {
     Options {
         docker_config: allowed.docker_config.clone(),
+        ca_file: allowed.ca_file.clone(),
         ecr_endpoint: allowed.ecr_endpoint.clone(),
         ..Options::default()
     }

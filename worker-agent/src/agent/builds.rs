@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 use trackyard_builder::driver;
-use trackyard_builder::fetch::Repositories;
+use trackyard_builder::fetch::{self, Repositories};
 use trackyard_protocol::worker::{Build, BuildLog, FromWorker};
 
 use super::Agent;
@@ -38,8 +38,12 @@ impl Builds {
         trust: &Trust,
     ) -> Result<Self, Error> {
         let tools = args.tools();
-        let folders = folders(allowed, trust);
-        let repositories = Repositories::open(workdir.join("repositories"), args.fetching(folders))?;
+        let fetching = fetch::Options {
+            folders: folders(allowed, trust),
+            authorities: allowed.ca_file.clone(),
+            ..args.fetching()
+        };
+        let repositories = Repositories::open(workdir.join("repositories"), fetching)?;
         let mut benches = Vec::new();
         for slot in 0..slots {
             let folder = workdir.join("builds").join(slot.to_string());

@@ -50,14 +50,13 @@ impl BuilderArgs {
         }
     }
 
-    /// How repositories are fetched; `folders` are those below which `file://` may be.
+    /// How repositories are fetched; none by `file://`.
     #[must_use]
-    pub fn fetching(&self, folders: Vec<PathBuf>) -> fetch::Options {
+    pub fn fetching(&self) -> fetch::Options {
         fetch::Options {
             credentials: self.git_credentials.clone(),
             ssh_key: self.ssh_key.clone(),
             known_hosts: self.known_hosts.clone(),
-            folders,
             ..fetch::Options::default()
         }
     }

@@ -28,19 +28,3 @@ const fn name(kind: DriverKind) -> &'static str {
         DriverKind::Buildah => "driver buildah",
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn what_is_missing_is_told_with_the_remedy() {
-        let empty = tempfile::tempdir().unwrap();
-        let tools = Tools { folder: Some(empty.path().to_owned()), ..Tools::default() };
-        match probe(DriverKind::Buildkit, &tools).await {
-            Finding::Good(version) => assert!(!version.is_empty()),
-            Finding::Poor(text) => assert!(text.contains("make setup") || text.contains("by hand"), "{text}"),
-            Finding::Bad(text) => panic!("a machine without builders is not bad: {text}"),
-        }
-    }
-}

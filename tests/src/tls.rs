@@ -6,24 +6,29 @@ use std::process::Command;
 
 use crate::binaries::system;
 
-/// The file of the authority, in the registry's folder.
-pub(super) const AUTHORITY: &str = "authority.pem";
+/// The file of the authority.
+pub const AUTHORITY: &str = "authority.pem";
+/// The file of the certificate.
+pub const CERTIFICATE: &str = "server.pem";
+/// The file of its key.
+pub const KEY: &str = "server.key";
 
 const EXTENSIONS: &str = "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n";
 
-/// Makes both; gives what the registry's configuration says of them.
-pub(super) fn make(folder: &Path) -> String {
+/// Makes all three in `folder`.
+///
+/// # Panics
+/// When openssl is missing or fails.
+pub fn make(folder: &Path) {
     fs::write(folder.join("extensions"), EXTENSIONS).expect("write the certificate's extensions");
     let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-batch", "-subj"];
     let authority = ["req", "-x509", "-days", "2", "-keyout", "authority.key", "-out", AUTHORITY];
     openssl(folder, &[&authority[..], &key, &["/CN=authority of tests"]].concat());
-    let request = ["req", "-keyout", "server.key", "-out", "server.csr"];
+    let request = ["req", "-keyout", KEY, "-out", "server.csr"];
     openssl(folder, &[&request[..], &key, &["/CN=127.0.0.1"]].concat());
-    let sign = ["x509", "-req", "-days", "1", "-in", "server.csr", "-out", "server.pem", "-CA", AUTHORITY];
+    let sign = ["x509", "-req", "-days", "1", "-in", "server.csr", "-out", CERTIFICATE, "-CA", AUTHORITY];
     let with = ["-CAkey", "authority.key", "-CAcreateserial", "-extfile", "extensions"];
     openssl(folder, &[&sign[..], &with].concat());
-    let folder = folder.display();
-    format!(", tls: {{certificate: {folder}/server.pem, key: {folder}/server.key}}")
 }
 
 fn openssl(folder: &Path, arguments: &[&str]) {

@@ -1,0 +1,7 @@
+//! Git hosts as companies have them: Apache with TLS and a password before `git http-backend`, and OpenSSH's server.
+
+mod https;
+mod ssh;
+
+pub use https::{HttpsHost, PASSWORD};
+pub use ssh::SshHost;

@@ -1,0 +1,112 @@
+//! Apache before `git http-backend`, with TLS and a password.
+
+use std::fs::{self, Permissions};
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::binaries::system;
+use crate::ports::free_port;
+use crate::process::Process;
+use crate::tls;
+use crate::wait::{seconds, wait_until};
+
+/// The user who may fetch.
+const USER: &str = "yard";
+/// The user's password.
+pub const PASSWORD: &str = "git-horse-battery";
+
+/// A running host with a copy of one repository.
+pub struct HttpsHost {
+    _process: Process,
+    folder: TempDir,
+    port: u16,
+}
+
+impl HttpsHost {
+    /// Serves a copy of `repository` under its folder's name.
+    ///
+    /// # Panics
+    /// When it does not take connections within 10 seconds.
+    #[must_use]
+    pub fn start(repository: &Path) -> Self {
+        let folder = TempDir::new().expect("a folder for the git host");
+        let port = free_port();
+        copy(repository, folder.path());
+        tls::make(folder.path());
+        write(&folder.path().join("htpasswd"), &htpasswd());
+        write(&folder.path().join("credentials"), &format!("https://{USER}:{PASSWORD}@127.0.0.1:{port}\n"));
+        let config = folder.path().join("apache.conf");
+        write(&config, &configuration(folder.path(), port));
+        let mut command = Command::new(system("apache2", "apache2-bin"));
+        // When it ends it ends its whole process group, which must not be this test's.
+        command.arg("-DFOREGROUND").arg("-f").arg(&config).process_group(0);
+        let process = Process::spawn("apache2", &mut command, &folder.path().join("log"));
+        let connects = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        wait_until(seconds(10), "Apache takes connections", connects);
+        Self { _process: process, folder, port }
+    }
+
+    /// The URL below which the repository is.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// The authority that signed its certificate.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.folder.path().join(tls::AUTHORITY)
+    }
+
+    /// User and password, as git stores them.
+    #[must_use]
+    pub fn credentials(&self) -> PathBuf {
+        self.folder.path().join("credentials")
+    }
+}
+
+/// What Apache runs is run as nobody, who must be able to read the repository and to own it.
+fn copy(repository: &Path, into: &Path) {
+    fs::set_permissions(into, Permissions::from_mode(0o755)).expect("let nobody in");
+    let name = repository.file_name().expect("a repository's name");
+    let copy = into.join("repositories").join(name);
+    run(Command::new("git").args(["clone", "--quiet", "--bare"]).arg(repository).arg(&copy));
+    run(Command::new("chown").args(["--recursive", "nobody:nogroup"]).arg(copy));
+}
+
+fn htpasswd() -> String {
+    let output = Command::new(system("htpasswd", "apache2-utils")).args(["-Bbn", USER, PASSWORD]).output();
+    String::from_utf8(output.expect("run htpasswd").stdout).expect("a line of htpasswd")
+}
+
+fn configuration(folder: &Path, port: u16) -> String {
+    let here = folder.display();
+    let modules =
+        ["mpm_prefork", "authn_core", "authn_file", "authz_core", "authz_user", "auth_basic", "alias"];
+    let more = ["cgi", "env", "ssl"];
+    let load = |name: &&str| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n");
+    let modules: String = modules.iter().chain(&more).map(load).collect();
+    let (certificate, key) = (tls::CERTIFICATE, tls::KEY);
+    format!(
+        "{modules}ServerName 127.0.0.1\nListen 127.0.0.1:{port}\nUser nobody\nGroup nogroup\n\
+         ServerRoot {here}\nDefaultRuntimeDir {here}\nPidFile {here}/pid\nErrorLog {here}/error.log\nSSLEngine on\n\
+         SSLCertificateFile {here}/{certificate}\nSSLCertificateKeyFile {here}/{key}\n\
+         SetEnv GIT_PROJECT_ROOT {here}/repositories\nSetEnv GIT_HTTP_EXPORT_ALL 1\n\
+         ScriptAlias / /usr/lib/git-core/git-http-backend/\n\
+         <Location />\nAuthType Basic\nAuthName git\nAuthUserFile {here}/htpasswd\nRequire valid-user\n</Location>\n"
+    )
+}
+
+fn write(file: &Path, text: &str) {
+    fs::write(file, text).expect("write a file of the git host");
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().expect("run a program");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}

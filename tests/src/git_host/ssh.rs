@@ -1,0 +1,81 @@
+//! OpenSSH's server, which lets one key in.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::binaries::{require_root, system};
+use crate::ports::free_port;
+use crate::process::Process;
+use crate::wait::{seconds, wait_until};
+
+/// A running host: what root can read can be fetched from it, with the key.
+pub struct SshHost {
+    _process: Process,
+    folder: TempDir,
+    port: u16,
+}
+
+impl SshHost {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// When it does not take connections within 10 seconds.
+    #[must_use]
+    pub fn start() -> Self {
+        require_root();
+        let folder = TempDir::new().expect("a folder for the ssh server");
+        let port = free_port();
+        make_key(&folder.path().join("host"));
+        make_key(&folder.path().join("client"));
+        let host = fs::read_to_string(folder.path().join("host.pub")).expect("the host's key");
+        let known = format!("[127.0.0.1]:{port} {host}");
+        fs::write(folder.path().join("known_hosts"), known).expect("write the known hosts");
+        // Where it keeps its unprivileged half; the service's own start would make it.
+        fs::create_dir_all("/run/sshd").expect("the folder /run/sshd");
+        let config = folder.path().join("sshd_config");
+        fs::write(&config, configuration(folder.path(), port)).expect("write sshd's configuration");
+        let mut command = Command::new(system("sshd", "openssh-server"));
+        command.args(["-D", "-e", "-f"]).arg(&config);
+        let process = Process::spawn("sshd", &mut command, &folder.path().join("log"));
+        let connects = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        wait_until(seconds(10), "sshd takes connections", connects);
+        Self { _process: process, folder, port }
+    }
+
+    /// The URL below which all files are.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("ssh://root@127.0.0.1:{}", self.port)
+    }
+
+    /// The private key that it lets in.
+    #[must_use]
+    pub fn key(&self) -> PathBuf {
+        self.folder.path().join("client")
+    }
+
+    /// What a client must know of it.
+    #[must_use]
+    pub fn known_hosts(&self) -> PathBuf {
+        self.folder.path().join("known_hosts")
+    }
+}
+
+fn make_key(file: &Path) {
+    let mut command = Command::new(system("ssh-keygen", "openssh-client"));
+    let output = command.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(file).output();
+    let output = output.expect("run ssh-keygen");
+    assert!(output.status.success(), "ssh-keygen: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn configuration(folder: &Path, port: u16) -> String {
+    let here = folder.display();
+    format!(
+        "ListenAddress 127.0.0.1:{port}\nHostKey {here}/host\nAuthorizedKeysFile {here}/client.pub\nPidFile none\n\
+         StrictModes no\nPermitRootLogin prohibit-password\nPasswordAuthentication no\nUsePAM no\n"
+    )
+}

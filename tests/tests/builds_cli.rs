@@ -1,0 +1,76 @@
+//! `trackyard build`, `deploy` and `unload` as a user types them.
+#![cfg(test)]
+
+use std::process::{Command, Output};
+
+use e2e::binaries::binary;
+use e2e::router::Router;
+use e2e::stage::Stage;
+use e2e::tooling::{SHELL, Tooling, builder, config};
+use e2e::worker::Options;
+
+const TRACK: &str = "shell";
+
+fn trackyard(router: &Router, words: &[&str]) -> Output {
+    let router = router.clients();
+    Command::new(binary("trackyard"))
+        .args(words)
+        .args(["--track", TRACK, "--router", &router])
+        .output()
+        .unwrap()
+}
+
+/// What must succeed: its output, and what it says on standard error.
+fn typed(router: &Router, words: &[&str]) -> (String, String) {
+    let output = trackyard(router, words);
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let (out, log) = (text(output.stdout), text(output.stderr));
+    assert!(output.status.success(), "{words:?}: {log}");
+    (out, log)
+}
+
+#[test]
+fn from_a_branch_to_a_version_that_workers_have_ready_and_back() {
+    let stage = Stage::new();
+    let tooling = Tooling::new(&stage, TRACK);
+    let sha = tooling.git(&["rev-parse", "HEAD"]);
+    let version = format!("git-{sha}");
+    let router = Router::start(&config(&stage));
+    let _builder = builder("builder-1", "buildkit").start(&router);
+    let _runner = Options::new("runner-1").start(&router);
+
+    let image = format!("{}/{TRACK}-test-runner:{version}", stage.images().folder().display());
+    let (out, log) = typed(&router, &["build", "main", "--follow"]);
+    assert_eq!(out, format!("{version}\n"));
+    let found = format!("fetch: main is commit {sha}");
+    let released = format!("built and released {image}");
+    for line in [&found, "build: with buildkit", "release: tagged latest", &released] {
+        assert!(log.contains(line), "{line} is not in {log}");
+    }
+    let (out, log) = typed(&router, &["build", "main"]);
+    assert_eq!(out, format!("{version}\n"));
+    assert!(log.contains("released already"), "{log}");
+
+    let versions = |flags: &[&str]| typed(&router, &[&["versions"], flags].concat()).0;
+    assert!(versions(&["--available"]).contains(&version));
+    assert!(!versions(&[]).contains(&version));
+    let (out, log) = typed(&router, &["deploy", &version, "--wait"]);
+    assert!(format!("{out}{log}").contains(&format!("{version} is ready")), "{out}{log}");
+    assert!(versions(&[]).contains(&version));
+    typed(&router, &["unload", &version]);
+    assert!(!versions(&[]).contains(&version));
+}
+
+#[test]
+fn a_build_that_fails_says_why_and_the_exit_code_too() {
+    let stage = Stage::new();
+    let tooling = Tooling::new(&stage, TRACK);
+    tooling.write("Dockerfile", &format!("{SHELL}RUN echo no luck today && false\n"));
+    let sha = tooling.commit_all();
+    let router = Router::start(&config(&stage));
+    let _builder = builder("builder-1", "buildkit").start(&router);
+    let output = trackyard(&router, &["build", &sha]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("build_failed") && said.contains("no luck today"), "{said}");
+}

@@ -1,0 +1,80 @@
+//! Builds of repositories on real git hosts: by https with a password, and by ssh with a key.
+#![cfg(test)]
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+use e2e::git_host::{HttpsHost, PASSWORD, SshHost};
+use e2e::leftovers;
+use e2e::request::expect;
+use e2e::router::Router;
+use e2e::stage::Stage;
+use e2e::tooling::{Tooling, build, builder, config};
+use e2e::wait::{seconds, wait_until};
+use serde_json::json;
+use trackyard_protocol::answer::Answer;
+
+const TRACK: &str = "shell";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a builder with these flags answers that is to fetch the repository below `url`.
+fn build_from(stage: &Stage, url: &str, flags: &[&str]) -> Answer {
+    let config = config(stage).set(&["source", "url"], json!(format!("{url}/{{repository}}")));
+    let router = Router::start(&config);
+    let _worker = builder("builder-1", "img").flags(flags).start(&router);
+    let answer = router.client().request(&build(TRACK, "main"), PATIENCE).unwrap();
+    assert!(!format!("{answer:?}").contains(PASSWORD), "{answer:?}");
+    answer
+}
+
+fn refused(answer: &Answer, why: &str) {
+    expect(answer, 512, "fetch");
+    assert!(answer.status.message.contains(why), "{}", answer.status.message);
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn by_https_with_a_password_and_a_private_authority() {
+    let stage = Stage::new();
+    let tooling = Tooling::new(&stage, TRACK);
+    let host = HttpsHost::start(tooling.folder());
+    let (authority, credentials) = (host.authority(), host.credentials());
+    let knows = ["--ca-file", text(&authority)];
+    let enters = ["--git-credentials", text(&credentials)];
+    expect(&build_from(&stage, &host.url(), &[&knows[..], &enters].concat()), 200, "ok");
+    refused(&build_from(&stage, &host.url(), &enters), "certificate");
+    refused(&build_from(&stage, &host.url(), &knows), "could not read Username");
+}
+
+#[test]
+fn by_ssh_with_a_key_and_a_known_host() {
+    let stage = Stage::new();
+    let tooling = Tooling::new(&stage, TRACK);
+    let (host, other) = (SshHost::start(), SshHost::start());
+    let url = format!("{}{}", host.url(), text(tooling.folder().parent().unwrap()));
+    let with = |key: &Path, known_hosts: &Path| {
+        build_from(&stage, &url, &["--ssh-key", text(key), "--known-hosts", text(known_hosts)])
+    };
+    expect(&with(&host.key(), &host.known_hosts()), 200, "ok");
+    refused(&with(&host.key(), &other.known_hosts()), "Host key verification failed");
+    refused(&with(&other.key(), &host.known_hosts()), "Permission denied");
+}
+
+#[test]
+fn a_host_that_says_nothing_holds_no_build_for_ever() {
+    let stage = Stage::new();
+    // It takes connections, and that is all.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", silent.local_addr().unwrap());
+    let config = config(&stage).set(&["source", "url"], json!(format!("{url}/{{repository}}")));
+    let router = Router::start(&config.set(&["builds", "wall"], json!("3s")));
+    let _worker = builder("builder-1", "img").start(&router);
+    let answer = router.client().request(&build(TRACK, "main"), PATIENCE).unwrap();
+    expect(&answer, 401, "wall_time");
+    let fetching = || leftovers::commands().iter().any(|line| line.contains(&url));
+    wait_until(seconds(5), "git has ended", || !fetching());
+}
