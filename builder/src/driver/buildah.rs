@@ -1,4 +1,4 @@
-//! buildah: a process to build, and one to write the image out.
+//! buildah: one process for each build, which writes the image out at its end.
 
 use std::path::PathBuf;
 
@@ -6,9 +6,6 @@ use async_trait::async_trait;
 
 use super::{Attempt, Driver, DriverKind, Error, Order, Tools, Unusable, dockerfile};
 use crate::confine::Program;
-
-/// The image's name in buildah's own storage.
-const NAME: &str = "localhost/trackyard-build:latest";
 
 #[derive(Debug)]
 pub(super) struct Buildah {
@@ -27,9 +24,7 @@ impl Driver for Buildah {
     }
 
     async fn make(&self, attempt: &Attempt<'_>) -> Result<(), Error> {
-        attempt.step(&self.program(self.bud(attempt.order))?).await?;
-        let output = format!("oci:{}:latest", attempt.order.output.display());
-        attempt.step(&self.program(vec!["push".to_owned(), NAME.to_owned(), output])?).await
+        attempt.step(&self.program(attempt.order)?).await
     }
 }
 
@@ -40,7 +35,7 @@ impl Buildah {
         let mut flag = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
         flag("--timestamp", order.created.to_string());
         flag("--build-arg", format!("SOURCE_DATE_EPOCH={}", order.created));
-        flag("--tag", NAME.to_owned());
+        flag("--tag", format!("oci:{}:latest", order.output.display()));
         flag("--file", order.context.join(dockerfile::NAME).display().to_string());
         for (name, value) in &order.labels {
             flag("--label", format!("{name}={value}"));
@@ -52,14 +47,14 @@ impl Buildah {
         arguments
     }
 
-    fn program(&self, arguments: Vec<String>) -> Result<Program, Error> {
+    fn program(&self, order: &Order) -> Result<Program, Error> {
         let storage = self.state.join("storage").display().to_string();
         let running = self.state.join("run").display().to_string();
         let before = ["--root", &storage, "--runroot", &running, "--storage-driver", "overlay"];
         let before = before.into_iter().map(ToOwned::to_owned);
         Ok(Program {
             path: self.tools.find("buildah")?,
-            arguments: before.chain(arguments).collect(),
+            arguments: before.chain(self.bud(order)).collect(),
             environment: self.tools.docker_environment(),
             home: self.state.join("home"),
             has_namespaces: true,

@@ -65,7 +65,9 @@ pub(crate) fn builds(lines: &[Line]) {
     println!(
         "the answer: fetch, build, unpack, smoke check and release to a layout folder. The bare driver, with the same"
     );
-    println!("files, builds to a folder; BuildKit's daemon is started for it too. 7 rounds, in turn.\n");
+    println!(
+        "files, labels and time stamps, builds to a folder; BuildKit's daemon is started for it too. 7 rounds, in turn.\n"
+    );
     println!("| driver | by the bare driver's time | milliseconds more | bare driver by bare BuildKit |");
     println!("| --- | --- | --- | --- |");
     for Line { driver, ratio, more, against_buildkit } in lines {
