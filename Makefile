@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build images demo test lint deny fmt docs bench
+.PHONY: help setup cluster-build build images kubernetes demo test lint deny fmt docs bench
 
 CACHE ?= $(or $(TRACKYARD_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/trackyard)
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
@@ -28,6 +28,9 @@ setup: ## Install what is missing (Debian, Ubuntu; else: say what to install)
 build: setup ## Compile everything
 	$(BUILD)
 
+kubernetes: setup
+	@tests/cluster/build.sh
+
 images: setup
 	@examples/build.sh --also-next python $(IMAGES) $(CACHE)
 
@@ -38,7 +41,7 @@ demo: build ## Build real Ruby and Python tooling from git, and run submissions 
 		--images $(DEMO)/images --driver buildkit --tools $(TOOLS) $$(cat $(DEMO)/builds)
 	$(SUDO) $(CARGO_TARGET_DIR)/debug/trackyard local demo --examples examples --images $(DEMO)/images
 
-test: lint build images ## Run every test: unit, property, simulation, integration with the real parts
+test: lint build images kubernetes ## Run every test: unit, property, simulation, integration with the real parts
 	TRACKYARD_TEST_IMAGES=$(IMAGES) cargo test --workspace --all-features --locked
 	examples/check.py
 
@@ -54,7 +57,7 @@ fmt: ## Format the code
 	cargo fmt --all
 
 docs: build ## Write the generated parts of the docs anew
-	TRACKYARD_WRITE_DOCS=1 cargo test --workspace --all-features --locked --test reference --test command_lines
+	TRACKYARD_WRITE_DOCS=1 cargo test --workspace --all-features --locked --test reference --test command_lines --test generated
 
 bench: setup ## Measure against zmq_proxy, runc and tar; writes docs/benchmarks.md
 	cargo build --release --workspace --locked

@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::name::TrackSlug;
 
-use crate::{build, exit_code, local, status, submit, versions};
+use crate::{build, exit_code, lint, local, status, submit, versions};
 
 /// Run submissions through Trackyard, and look after it.
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ pub enum Command {
     Unload(versions::Unload),
     /// List the deployed container versions, or those that the image source has
     Versions(versions::Versions),
+    /// Say what a Kubernetes API server would say of manifests, without one
+    Lint(lint::Lint),
     /// A whole Trackyard on this machine alone, on loopback
     Local(local::LocalArgs),
 }

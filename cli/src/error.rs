@@ -3,7 +3,7 @@
 use trackyard_protocol::{client, name};
 
 use crate::exit_code::Code;
-use crate::{local, router, submit, versions};
+use crate::{lint, local, router, submit, versions};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,9 @@ pub enum Error {
     /// The submission could not be stored.
     #[error(transparent)]
     Upload(#[from] submit::UploadError),
+    /// A manifest cannot be judged.
+    #[error(transparent)]
+    Lint(#[from] lint::LintError),
     /// `local` failed.
     #[error(transparent)]
     Local(#[from] local::Error),
@@ -41,7 +44,7 @@ impl Error {
         match self {
             Self::Unreachable(_) => Code::Unreachable,
             Self::Refused(_) | Self::NotReady(_) => Code::Refused,
-            Self::Name(_) | Self::Input(_) => Code::Usage,
+            Self::Name(_) | Self::Input(_) | Self::Lint(_) => Code::Usage,
             Self::Upload(_) | Self::Output(_) => Code::Machine,
             Self::Local(error) => error.code(),
         }

@@ -22,10 +22,12 @@ pub enum Code {
     DemoFailed = 6,
     /// This machine's files, network or storage failed.
     Machine = 7,
+    /// `lint` found what the API server would refuse.
+    Faulty = 8,
 }
 
 /// Each code with the line that the help and the reference show.
-pub const TABLE: [(Code, &str); 8] = [
+pub const TABLE: [(Code, &str); 9] = [
     (Code::Done, "done; for a test runner: all tests passed"),
     (Code::SubmissionFailed, "the job ran (200), and the submission's tests failed or could not run"),
     (Code::Usage, "the command line is not right"),
@@ -34,6 +36,7 @@ pub const TABLE: [(Code, &str); 8] = [
     (Code::LocalFailed, "`local` could not start, or a part that it started died"),
     (Code::DemoFailed, "`local demo` ran, and something was not as expected"),
     (Code::Machine, "a file, the storage or the network of this machine failed"),
+    (Code::Faulty, "`lint` found what the API server would refuse"),
 ];
 
 impl From<Code> for std::process::ExitCode {
@@ -64,6 +67,6 @@ mod tests {
     #[test]
     fn each_class_has_a_number_of_its_own() {
         let numbers: BTreeSet<u8> = TABLE.iter().map(|(code, _)| *code as u8).collect();
-        assert_eq!(numbers, (0..8).collect());
+        assert_eq!(numbers, (0..9).collect());
     }
 }

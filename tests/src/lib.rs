@@ -4,6 +4,7 @@
 
 pub mod binaries;
 pub mod config;
+pub mod control_plane;
 pub mod ecr_stub;
 pub mod fake_worker;
 pub mod git_host;
@@ -15,6 +16,7 @@ pub mod ports;
 pub mod process;
 pub mod registry;
 pub mod request;
+pub mod resource_rules;
 pub mod rig;
 pub mod router;
 pub mod s3;

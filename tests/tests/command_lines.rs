@@ -9,7 +9,7 @@ use e2e::binaries::binary;
 
 const HEAD: &str = "# Command lines\n\nWhat each program says to `--help`; written by `make docs`. \
                     Every flag is also read from the environment.\n";
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 17] = [
     &["trackyard-router"],
     &["trackyard-worker"],
     &["trackyard-worker", "listen"],
@@ -22,6 +22,7 @@ const COMMANDS: [&[&str]; 16] = [
     &["trackyard", "build"],
     &["trackyard", "deploy"],
     &["trackyard", "unload"],
+    &["trackyard", "lint"],
     &["trackyard", "local", "up"],
     &["trackyard", "local", "run"],
     &["trackyard", "local", "build"],

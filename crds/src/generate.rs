@@ -1,0 +1,73 @@
+//! What is generated from the types, for the chart, for editors and for readers.
+
+mod reference;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+use serde_json::{Value, json};
+
+use crate::verdict::schema;
+use crate::{ContainerVersion, VERSION, WorkerPool};
+
+pub use reference::reference;
+
+/// A generated file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Where it is, from the top of the repository.
+    pub path: String,
+    /// What it holds.
+    pub text: String,
+}
+
+/// Why something cannot be generated.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// As YAML.
+    #[error("cannot write YAML: {0}")]
+    Yaml(#[from] serde_saphyr::ser::Error),
+    /// As JSON.
+    #[error("cannot write JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// All generated files.
+///
+/// # Errors
+/// When a resource cannot be written as YAML or JSON.
+pub fn all() -> Result<Vec<File>, Error> {
+    let mut files = vec![File { path: "docs/resources.md".to_owned(), text: reference(&definitions()) }];
+    for definition in definitions() {
+        let plural = &definition.spec.names.plural;
+        files.push(File { path: format!("crds/generated/{plural}.yaml"), text: yaml(&definition)? });
+        let kind = definition.spec.names.kind.as_str();
+        let path = format!("crds/generated/{}-{VERSION}.json", kind.to_lowercase());
+        files.push(File { path, text: format!("{:#}\n", json_schema(kind)) });
+    }
+    Ok(files)
+}
+
+/// The definitions that the API server gets.
+#[must_use]
+pub fn definitions() -> [CustomResourceDefinition; 2] {
+    [WorkerPool::crd(), ContainerVersion::crd()]
+}
+
+fn yaml(definition: &CustomResourceDefinition) -> Result<String, Error> {
+    // By way of JSON: fields in the order in which every other tool sorts them.
+    let value = serde_json::to_value(definition)?;
+    Ok(format!(
+        "# Generated from the types in crds/src; `make docs` writes it anew.\n{}",
+        serde_saphyr::to_string(&value)?
+    ))
+}
+
+/// For editors and kubeconform.
+fn json_schema(kind: &str) -> Value {
+    let mut schema = schema(kind).unwrap_or_default();
+    if let Some(fields) = schema.as_object_mut() {
+        fields.insert("$schema".to_owned(), json!("http://json-schema.org/draft-07/schema#"));
+        fields.insert("title".to_owned(), json!(kind));
+    }
+    schema
+}

@@ -1,0 +1,19 @@
+//! Trackyard's Kubernetes resources. Their schemas, with all rules, are derived from the types here; what the API
+//! server says of an object, [`verdict`] says without one.
+
+#![expect(unreachable_pub, reason = "KubeSchema repeats a type inside a function of its own")]
+#![expect(clippy::duplicated_attributes, reason = "two printer columns of the same type are none")]
+
+pub mod container_version;
+pub mod generate;
+pub mod scalar;
+pub mod verdict;
+pub mod worker_pool;
+
+pub use container_version::ContainerVersion;
+pub use worker_pool::WorkerPool;
+
+/// The API group.
+pub const GROUP: &str = "trackyard.dev";
+/// The version that is served and stored.
+pub const VERSION: &str = "v1alpha1";

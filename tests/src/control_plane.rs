@@ -1,0 +1,122 @@
+//! The real kube-apiserver with its etcd, on loopback: what it says of objects. Nothing runs pods here.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use reqwest::{Certificate, Client, Method};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::ports::free_port;
+use crate::process::Process;
+use crate::tls;
+use crate::wait::{seconds, wait_until};
+
+const TOKEN: &str = "token-of-tests";
+/// The merge patch that `kubectl patch --type merge` sends.
+const MERGE: &str = "application/merge-patch+json";
+
+/// A running control plane.
+pub struct ControlPlane {
+    client: Client,
+    runtime: Runtime,
+    url: String,
+    _apiserver: Process,
+    _etcd: Process,
+    _folder: TempDir,
+}
+
+impl ControlPlane {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// When it is not built, or not ready within a minute.
+    #[must_use]
+    pub fn start() -> Self {
+        let folder = TempDir::new().expect("a folder for the control plane");
+        tls::make(folder.path());
+        fs::write(folder.path().join("tokens.csv"), format!("{TOKEN},admin,admin,system:masters\n"))
+            .expect("write the tokens");
+        let (store, port) = (free_port(), free_port());
+        let etcd = spawn(&folder, "etcd", &etcd(folder.path(), store));
+        let mut apiserver = spawn(&folder, "kube-apiserver", &apiserver(folder.path(), store, port));
+        let authority = fs::read(folder.path().join(tls::AUTHORITY)).expect("the authority");
+        let authority = Certificate::from_pem(&authority).expect("the authority's certificate");
+        let client = Client::builder().tls_certs_only([authority]).no_proxy().build().expect("a client");
+        let runtime = Runtime::new().expect("a runtime");
+        let url = format!("https://127.0.0.1:{port}");
+        wait_until(seconds(60), "the API server is ready", || {
+            assert!(apiserver.is_running(), "the API server has ended");
+            let ready = client.get(format!("{url}/readyz")).bearer_auth(TOKEN).send();
+            runtime.block_on(ready).is_ok_and(|answer| answer.status().is_success())
+        });
+        Self { client, runtime, url, _apiserver: apiserver, _etcd: etcd, _folder: folder }
+    }
+
+    /// Sends a request; gives the answer's code and body.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    #[must_use]
+    pub fn send(&self, method: &Method, path: &str, body: &Value) -> (u16, Value) {
+        let kind = if *method == Method::PATCH { MERGE } else { "application/json" };
+        let request = self.client.request(method.clone(), format!("{}{path}", self.url));
+        let request = request.bearer_auth(TOKEN).header("content-type", kind).body(body.to_string());
+        self.runtime.block_on(async {
+            let answer = request.send().await.expect("an answer of the API server");
+            let code = answer.status().as_u16();
+            (code, answer.json().await.expect("JSON of the API server"))
+        })
+    }
+}
+
+fn spawn(folder: &TempDir, name: &str, arguments: &[String]) -> Process {
+    let mut command = Command::new(kube());
+    command.arg(name).args(arguments);
+    Process::spawn(name, &mut command, &folder.path().join(format!("{name}.log")))
+}
+
+/// The one binary of all of Kubernetes.
+fn kube() -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    let folder = std::env::var_os("TRACKYARD_CLUSTER_BIN").map(PathBuf::from);
+    let folder = folder.or_else(|| Some(cache?.join("trackyard/cluster"))).expect("HOME");
+    let kube = folder.join("kube");
+    assert!(kube.is_file(), "Kubernetes is not built; run `make test`, or tests/cluster/build.sh");
+    kube
+}
+
+fn etcd(folder: &Path, port: u16) -> Vec<String> {
+    let (own, peers) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{}", free_port()));
+    let data = folder.join("etcd").display().to_string();
+    words(&["--data-dir", &data, "--unsafe-no-fsync", "--log-level", "warn"])
+        .chain(words(&["--listen-client-urls", &own, "--advertise-client-urls", &own]))
+        .chain(words(&["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers]))
+        .chain([format!("--initial-cluster=default={peers}")])
+        .collect()
+}
+
+fn apiserver(folder: &Path, store: u16, port: u16) -> Vec<String> {
+    let file = |name: &str| folder.join(name).display().to_string();
+    let (certificate, key, port) = (file(tls::CERTIFICATE), file(tls::KEY), port.to_string());
+    words(&["--etcd-servers", &format!("http://127.0.0.1:{store}"), "--secure-port", &port])
+        .chain(words(&["--bind-address", "127.0.0.1", "--endpoint-reconciler-type", "none"]))
+        .chain(words(&["--tls-cert-file", &certificate, "--tls-private-key-file", &key]))
+        .chain(words(&["--token-auth-file", &file("tokens.csv"), "--authorization-mode", "RBAC"]))
+        .chain(words(&[
+            "--service-account-issuer",
+            "https://tests",
+            "--service-account-key-file",
+            &certificate,
+        ]))
+        .chain(words(&["--service-account-signing-key-file", &key, "--cert-dir", &file("certificates")]))
+        .chain(words(&["--disable-admission-plugins", "ServiceAccount", "--profiling=false"]))
+        .collect()
+}
+
+fn words<'a>(words: &'a [&str]) -> impl Iterator<Item = String> + use<'a> {
+    words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>().into_iter()
+}

@@ -1,0 +1,99 @@
+//! The resources on a real API server: what it says of objects is what is said without it.
+#![cfg(test)]
+
+use std::collections::BTreeSet;
+
+use e2e::control_plane::ControlPlane;
+use e2e::resource_rules::{Case, all, messages};
+use e2e::wait::{seconds, wait_until};
+use reqwest::Method;
+use serde_json::{Value, json};
+use trackyard_crds::generate::definitions;
+use trackyard_crds::verdict::{Fault, Verdict, of_object};
+
+const GROUP: &str = "/apis/trackyard.dev/v1alpha1";
+
+#[test]
+fn each_rule_refuses_its_object_offline() {
+    for case in all() {
+        match of_object(&case.object(), case.old().as_ref()) {
+            Verdict::Bad(_, faults) => assert_eq!(faults, [case.fault()]),
+            verdict => panic!("{:?}: {verdict:?}", case.fault()),
+        }
+        let old = case.old().map(|old| of_object(&old, None));
+        assert!(old.is_none_or(|old| matches!(old, Verdict::Good(_))), "{:?}", case.fault());
+    }
+}
+
+#[test]
+fn every_rule_has_an_object() {
+    for kind in ["WorkerPool", "ContainerVersion"] {
+        let cases = all().into_iter().filter(|case| case.kind == kind);
+        let tried: BTreeSet<String> = cases.map(|case| case.fault().message).collect();
+        assert_eq!(tried, messages(kind), "{kind}");
+    }
+}
+
+fn installed() -> ControlPlane {
+    let plane = ControlPlane::start();
+    for definition in definitions() {
+        let crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+        let (code, answer) = plane.send(&Method::POST, crds, &serde_json::to_value(&definition).unwrap());
+        assert_eq!(code, 201, "{answer:#}");
+        let path = format!("{crds}/{}", definition.metadata.name.unwrap());
+        wait_until(seconds(20), "the kind is served", || {
+            let (_, crd) = plane.send(&Method::GET, &path, &Value::Null);
+            let conditions = crd["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let violated =
+                conditions.iter().find(|c| c["type"] == "NonStructuralSchema" && c["status"] == "True");
+            assert!(violated.is_none(), "{violated:?}");
+            conditions.iter().any(|c| c["type"] == "Established" && c["status"] == "True")
+        });
+    }
+    plane
+}
+
+/// The faults that the API server names.
+fn refused(plane: &ControlPlane, case: &Case, namespace: &str) -> Vec<Fault> {
+    let plural = format!("{}s", case.kind.to_lowercase());
+    let all = format!("{GROUP}/namespaces/{namespace}/{plural}");
+    let object = case.object();
+    let one = format!("{all}/{}", object["metadata"]["name"].as_str().unwrap());
+    let (code, answer) = match case.old() {
+        None => plane.send(&Method::POST, &all, &object),
+        Some(old) => {
+            assert_eq!(plane.send(&Method::POST, &all, &old).0, 201);
+            let status = format!("{one}/status");
+            if case.is_of_status() {
+                let stored = json!({"status": old["status"]});
+                assert_eq!(plane.send(&Method::PATCH, &status, &stored).0, 200);
+            }
+            let parts = json!({"spec": object["spec"], "status": object["status"]});
+            plane.send(&Method::PATCH, if case.is_of_status() { &status } else { &one }, &parts)
+        }
+    };
+    assert_eq!(code, 422, "{:?}: {answer:#}", case.fault());
+    answer["details"]["causes"].as_array().unwrap().iter().map(fault).collect()
+}
+
+/// Of `Invalid value: <value as JSON>: <message>` the message.
+fn fault(cause: &Value) -> Fault {
+    let said = cause["message"].as_str().unwrap();
+    let shown = said.strip_prefix("Invalid value: ").unwrap_or(said);
+    let mut value = serde_json::Deserializer::from_str(shown).into_iter::<Value>();
+    let is_value = value.next().is_some_and(|value| value.is_ok());
+    let message = shown[value.byte_offset()..].strip_prefix(": ").filter(|_| is_value).unwrap_or(shown);
+    let field = cause["field"].as_str().unwrap().replace("<nil>", "");
+    Fault { field, message: message.to_owned() }
+}
+
+#[test]
+fn the_api_server_says_of_each_object_what_is_said_offline() {
+    let plane = installed();
+    for (number, case) in all().iter().enumerate() {
+        let namespace = format!("case-{number}");
+        let body = json!({"metadata": {"name": namespace}});
+        assert_eq!(plane.send(&Method::POST, "/api/v1/namespaces", &body).0, 201);
+        assert_eq!(refused(&plane, case, &namespace), [case.fault()]);
+    }
+}
