@@ -2,13 +2,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup cluster-build build images kubernetes demo test lint deny fmt docs bench
+.PHONY: help setup cluster-build build images kubernetes demo test lint deny fmt docs bench cluster-up cluster-down
 
 CACHE ?= $(or $(TRACKYARD_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/trackyard)
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 # One form of the build everywhere: another set of targets or packages would compile the dependencies again.
 BUILD := cargo build --workspace --all-targets --all-features --locked
 IMAGES := $(CACHE)/example-images
+NAME ?= yard
 DEMO := $(CACHE)/demo
 TOOLS := $(or $(TRACKYARD_TOOLS),$(HOME)/.cache/trackyard/tools)
 
@@ -20,7 +21,7 @@ export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER := sudo -E
 endif
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing (Debian, Ubuntu; else: say what to install)
 	@.ci/setup
@@ -30,6 +31,7 @@ build: setup ## Compile everything
 
 kubernetes: setup
 	@tests/cluster/build.sh
+	@tests/cluster/image/build.sh $(CACHE)/cluster-images
 
 images: setup
 	@examples/build.sh --also-next python $(IMAGES) $(CACHE)
@@ -58,6 +60,12 @@ fmt: ## Format the code
 
 docs: build ## Write the generated parts of the docs anew
 	TRACKYARD_WRITE_DOCS=1 cargo test --workspace --all-features --locked --test reference --test command_lines --test generated
+
+cluster-up: kubernetes ## Start a Kubernetes cluster of one node on this machine (NAME=yard)
+	@$(SUDO) tests/cluster/up.sh $(NAME)
+
+cluster-down: ## Stop it, and remove all that it left
+	@$(SUDO) tests/cluster/down.sh $(NAME)
 
 bench: setup ## Measure against zmq_proxy, runc and tar; writes docs/benchmarks.md
 	cargo build --release --workspace --locked

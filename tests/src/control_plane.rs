@@ -1,7 +1,7 @@
 //! The real kube-apiserver with its etcd, on loopback: what it says of objects. Nothing runs pods here.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use reqwest::{Certificate, Client, Method};
@@ -9,6 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use crate::cluster::kube;
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::tls;
@@ -76,17 +77,6 @@ fn spawn(folder: &TempDir, name: &str, arguments: &[String]) -> Process {
     let mut command = Command::new(kube());
     command.arg(name).args(arguments);
     Process::spawn(name, &mut command, &folder.path().join(format!("{name}.log")))
-}
-
-/// The one binary of all of Kubernetes.
-fn kube() -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    let folder = std::env::var_os("TRACKYARD_CLUSTER_BIN").map(PathBuf::from);
-    let folder = folder.or_else(|| Some(cache?.join("trackyard/cluster"))).expect("HOME");
-    let kube = folder.join("kube");
-    assert!(kube.is_file(), "Kubernetes is not built; run `make test`, or tests/cluster/build.sh");
-    kube
 }
 
 fn etcd(folder: &Path, port: u16) -> Vec<String> {

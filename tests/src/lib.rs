@@ -3,6 +3,7 @@
 //! when a test panics.
 
 pub mod binaries;
+pub mod cluster;
 pub mod config;
 pub mod control_plane;
 pub mod ecr_stub;

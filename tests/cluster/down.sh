@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# down.sh NAME: stops a cluster and removes all that it left; fails if something stays.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+
+first=$(inner_pid)
+if [ -n "$first" ]; then
+  outer=$(outer_pid)
+  # With it the kernel ends every process of its pid namespace, and with them their mounts.
+  kill -KILL "$first"
+  for _ in $(seq 100); do
+    [ -e "/proc/$outer" ] || break
+    sleep 0.1
+  done
+fi
+[ ! -e "/run/netns/$space" ] || ip netns del "$space"
+for hierarchy in /sys/fs/cgroup/*/; do
+  for _ in $(seq 50); do
+    [ -d "$hierarchy$space" ] || break
+    find "$hierarchy$space" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.1
+  done
+done
+rm -rf "$state"
+
+for left in /sys/fs/cgroup/*/"$space" "/run/netns/$space" "$state"; do
+  [ ! -e "$left" ] || { say "is left behind: $left"; exit 1; }
+done

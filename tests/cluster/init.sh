@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# init.sh NAME: the first process in the cluster's namespaces (pid, mount, cgroup, network, host name, ipc). It gives
+# the cluster a /sys, /run and /var/lib of its own, starts its parts and keeps them running.
+set -u
+. "$(dirname "$0")/common.sh"
+cd /
+export HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin KUBECONFIG=$kubeconfig
+mount --make-rshared /
+hostname "$cluster"
+
+# Fresh mounts show the directory that this cgroup namespace began in as the top.
+umount -R /sys
+mount -t sysfs sysfs /sys
+mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
+for controller in cpu cpuacct cpuset memory devices freezer blkio pids; do
+  grep -qw "^$controller" /proc/cgroups || continue
+  mkdir "/sys/fs/cgroup/$controller" && mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller"
+done
+mkdir /sys/fs/cgroup/{systemd,unified}
+mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
+mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified
+
+# The kubelet writes settings of the whole machine: it gets private files instead.
+mkdir -p "$state/sysctl"
+for file in vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes; do
+  cat "/proc/sys/$file" >"$state/sysctl/${file##*/}"
+  mount --bind "$state/sysctl/${file##*/}" "/proc/sys/$file"
+done
+mount --bind "$state/lib" /var/lib
+mount --bind "$state/varlog" /var/log
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p /run/lock /run/netns /run/proc
+# One /proc without those mounts: the kernel refuses a fresh one in a user namespace where there is none.
+mount -t proc proc /run/proc
+ulimit -n "$(ulimit -Hn)"
+
+# Starts a part again whenever it ends; fault.sh holds it.
+part() {
+  local name=$1
+  shift
+  (
+    while :; do
+      while [ -e "$state/parts/$name.hold" ]; do sleep 0.1; done
+      "$@" >>"$state/log/$name.log" 2>&1 &
+      echo $! >"$state/parts/$name.pid"
+      wait $!
+      echo "=== $name ended with $? at $(date +%T)" >>"$state/log/$name.log"
+      sleep 0.5
+    done
+  ) &
+}
+# For parts that are of no use before there is an API server.
+later() {
+  local name=$1
+  shift
+  # shellcheck disable=SC2016
+  part "$name" bash -c 'until [ -e "$0/apiserver.up" ]; do sleep 0.1; done; exec "$@"' "$state" "$@"
+}
+
+pki=$state/pki
+kube=$bin/kube
+store=http://127.0.0.1:2379
+peers=http://127.0.0.1:2380
+quick=(--kubeconfig "$kubeconfig" --leader-elect=false --profiling=false --kube-api-qps 300 --kube-api-burst 500)
+part etcd "$kube" etcd --data-dir /var/lib/etcd --unsafe-no-fsync --log-level warn --initial-cluster "default=$peers" \
+  --listen-client-urls $store --advertise-client-urls $store \
+  --listen-peer-urls $peers --initial-advertise-peer-urls $peers
+part containerd containerd --config "$state/etc/containerd.toml"
+part kube-apiserver "$kube" kube-apiserver --etcd-servers $store --advertise-address "$node_ip" --secure-port 6443 \
+  --tls-cert-file "$pki/apiserver.crt" --tls-private-key-file "$pki/apiserver.key" --client-ca-file "$pki/ca.crt" \
+  --service-account-issuer https://kubernetes.default.svc.cluster.local \
+  --service-account-key-file "$pki/sa.pub" --service-account-signing-key-file "$pki/sa.key" \
+  --service-cluster-ip-range "$services" --authorization-mode Node,RBAC \
+  --enable-admission-plugins NodeRestriction --allow-privileged=true \
+  --kubelet-client-certificate "$pki/admin.crt" --kubelet-client-key "$pki/admin.key" \
+  --kubelet-preferred-address-types InternalIP --profiling=false
+(
+  until [ -S /run/containerd/containerd.sock ]; do sleep 0.05; done
+  touch "$state/containerd.up"
+) &
+(
+  until "$kube" kubectl get --raw /readyz >/dev/null 2>&1; do sleep 0.1; done
+  touch "$state/apiserver.up"
+) &
+later kube-controller-manager "$kube" kube-controller-manager "${quick[@]}" \
+  --service-account-private-key-file "$pki/sa.key" --root-ca-file "$pki/ca.crt" \
+  --cluster-signing-cert-file "$pki/ca.crt" --cluster-signing-key-file "$pki/ca.key"
+later kube-scheduler "$kube" kube-scheduler "${quick[@]}"
+later kubelet "$kube" kubelet --config "$state/etc/kubelet.yaml" --kubeconfig "$state/etc/kubelet.kubeconfig" \
+  --hostname-override "$cluster" --node-ip "$node_ip" --root-dir /var/lib/kubelet
+later kube-proxy "$kube" kube-proxy --config "$state/etc/kube-proxy.yaml"
+later coredns "$bin/coredns" -conf "$state/etc/Corefile"
+part registry docker-registry serve "$state/etc/registry.yml"
+
+trap 'exit 0' TERM INT
+while :; do wait -n 2>/dev/null || sleep 1; done

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# up.sh NAME [IMAGE.tar...]: starts a cluster of one node on this machine, in namespaces of its own, and waits until its
+# node is ready. Its network has no way out. Prints the command that runs another one inside.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+shift
+
+[ "$(id -u)" = 0 ] || { say 'namespaces and control groups need root'; exit 1; }
+[ -e /sys/fs/cgroup/memory ] || {
+  say 'this machine has control groups of version 2 only, where this is not tried yet. Name a cluster of your own:'
+  say 'TRACKYARD_E2E_KUBECONFIG=~/.kube/config'
+  exit 1
+}
+[ -z "$(outer_pid)" ] || { say "is up already; tests/cluster/down.sh $cluster stops it"; exit 1; }
+"$here/build.sh"
+"$here/image/build.sh" "$cache/cluster-images"
+"$here/down.sh" "$cluster"
+began=$(date +%s.%N)
+step() { say "$(printf '%5.1f s  %s' "$(echo "$(date +%s.%N) - $began" | bc)" "$*")"; }
+
+# The node's interface is a pair whose ends are both inside: there is no link to this machine.
+ip netns add "$space"
+inside() { ip -n "$space" "$@"; }
+inside link set lo up
+inside link add node0 type veth peer name node1
+inside addr add "$node_ip/32" dev node0
+inside link set node0 up
+inside link set node1 up
+# Services have a route before they are translated.
+inside route add "$services" dev node0
+nsenter --net="/run/netns/$space" sysctl --quiet --write net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=1 \
+  net.ipv4.conf.all.rp_filter=0 net.ipv6.conf.all.disable_ipv6=1 'net.ipv4.ping_group_range=0 2147483647'
+
+mkdir -p "$state"
+"$here/certificates.sh" "$cluster"
+"$here/configuration.sh" "$cluster"
+
+for hierarchy in /sys/fs/cgroup/*/; do
+  mkdir -p "$hierarchy$space"
+  # A group without processors takes no process.
+  for file in cpuset.cpus cpuset.mems; do
+    [ ! -e "$hierarchy$space/$file" ] || cat "$hierarchy$file" >"$hierarchy$space/$file"
+  done
+done
+(
+  for hierarchy in /sys/fs/cgroup/*/; do echo $BASHPID >"$hierarchy$space/cgroup.procs"; done
+  exec setsid nsenter --net="/run/netns/$space" \
+    unshare --cgroup --mount --pid --uts --ipc --fork --kill-child --mount-proc "$here/init.sh" "$cluster"
+) >"$state/log/init.log" 2>&1 </dev/null &
+echo $! >"$state/pid"
+step configured
+
+deadline=$(($(date +%s) + ${TRACKYARD_CLUSTER_TIMEOUT:-120}))
+until_true() {
+  local what=$1
+  shift
+  until "$@" >/dev/null 2>&1; do
+    if [ "$(date +%s)" -gt "$deadline" ]; then
+      say "not in time: $what. The ends of the logs in $state/log:"
+      tail --lines=3 "$state"/log/*.log | cut -c1-300 >&2
+      exit 1
+    fi
+    sleep 0.1
+  done
+  step "$what"
+}
+kubectl() { "$here/kubectl.sh" "$cluster" "$@"; }
+until_true 'containerd answers' [ -e "$state/containerd.up" ]
+for image in "$cache/cluster-images/pause.tar" "$@"; do
+  "$here/in.sh" "$cluster" ctr --namespace k8s.io images import "$(realpath "$image")" >/dev/null
+done
+until_true 'the API server is ready' [ -e "$state/apiserver.up" ]
+until_true 'the node is ready' kubectl wait --for=condition=Ready "node/$cluster" --timeout=1s
+until_true 'pods can be made' kubectl get serviceaccount default
+echo "$here/kubectl.sh $cluster get pods --all-namespaces"

@@ -1,0 +1,116 @@
+//! A real Kubernetes cluster of one node on this machine: see `tests/cluster/README.md`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::binaries::require_root;
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// A running cluster with a name that no other has.
+pub struct Cluster {
+    name: String,
+}
+
+impl Cluster {
+    /// Starts one and waits until its node is ready.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    #[must_use]
+    pub fn start() -> Self {
+        require_root();
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let cluster = Self { name: format!("t{}-{number}", std::process::id()) };
+        // The image of a shell comes with it.
+        let busybox = cache().join("cluster-images/busybox.tar");
+        cluster.must("up.sh", &[]);
+        cluster.import(&busybox);
+        cluster
+    }
+
+    /// Its name, which is also its node's.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Puts an image into the node's store.
+    ///
+    /// # Panics
+    /// When containerd refuses it.
+    pub fn import(&self, image: &Path) {
+        let image = image.to_str().expect("a path in UTF-8");
+        self.must("in.sh", &["ctr", "--namespace", "k8s.io", "images", "import", image]);
+    }
+
+    /// What kubectl prints.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[must_use]
+    pub fn kubectl(&self, arguments: &[&str]) -> String {
+        self.must("kubectl.sh", arguments)
+    }
+
+    /// What kubectl prints, if it succeeds.
+    #[must_use]
+    pub fn try_kubectl(&self, arguments: &[&str]) -> Option<String> {
+        let output = self.script("kubectl.sh", arguments);
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Kills, stops or starts a part, such as `kube-apiserver`.
+    ///
+    /// # Panics
+    /// When there is no such part.
+    pub fn fault(&self, what: &str, part: &str) {
+        self.must("fault.sh", &[what, part]);
+    }
+
+    /// Stops it.
+    ///
+    /// # Panics
+    /// When something of it is left.
+    pub fn stop(self) {
+        self.must("down.sh", &[]);
+    }
+
+    fn must(&self, script: &str, arguments: &[&str]) -> String {
+        let output = self.script(script, arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{script} {arguments:?}: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn script(&self, name: &str, arguments: &[&str]) -> Output {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster").join(name);
+        let mut command = Command::new(script);
+        command.arg(&self.name).args(arguments).stdin(Stdio::null());
+        command.output().expect("run a script of the cluster")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // A test that fails has said why; one that stopped the cluster has none left.
+        let _ = self.script("down.sh", &[]);
+    }
+}
+
+/// Where what is built for clusters is kept.
+pub(crate) fn cache() -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    cache.or_else(home).expect("HOME").join("trackyard")
+}
+
+/// The one binary of all of Kubernetes.
+pub(crate) fn kube() -> PathBuf {
+    let folder =
+        std::env::var_os("TRACKYARD_CLUSTER_BIN").map_or_else(|| cache().join("cluster"), PathBuf::from);
+    let kube = folder.join("kube");
+    assert!(kube.is_file(), "Kubernetes is not built; run `make test`, or tests/cluster/build.sh");
+    kube
+}
