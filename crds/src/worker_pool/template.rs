@@ -43,10 +43,11 @@ pub struct Template {
     /// More annotations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// More environment of the agent; nothing of it reaches a job.
+    /// More environment of the agent, such as `TRACKYARD_ALLOW_BUCKET`: every flag of `trackyard-worker listen` has a
+    /// variable. Nothing of it reaches a job.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
-    #[x_kube(validation = ("self.all(variable, !variable.name.startsWith('TRACKYARD_'))", "variables that start with TRACKYARD_ are the operator's"))]
+    #[x_kube(validation = ("!self.exists(variable, variable.name == 'POD_NAME' || variable.name.matches('^TRACKYARD_(NAME|ROUTER_URL|WORKDIR|POOL|SLOTS|DRAIN_TIMEOUT|ADMIN|RUN_DIR)$'))", "POD_NAME and the variables of what the pool itself says, such as TRACKYARD_SLOTS, are the operator's"))]
     pub env: Vec<EnvVar>,
 }

@@ -1,0 +1,5 @@
+//! WorkerPools.
+
+pub mod autoscale;
+pub mod build;
+pub mod demand;

@@ -1,0 +1,60 @@
+//! Where a worker keeps things: layers, running jobs, results. A container's own file system will not do, as overlays
+//! cannot be stacked.
+
+use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, HostPathVolumeSource, Volume, VolumeMount};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::ResourceExt;
+use trackyard_crds::WorkerPool;
+use trackyard_crds::scalar::Size;
+use trackyard_protocol::quantity::Bytes;
+
+use super::super::Error;
+
+/// The agent's folder: layers are in it.
+pub(super) const WORK: &str = "/var/lib/trackyard";
+/// Running jobs, on tmpfs.
+pub(super) const RUN: &str = "/run/trackyard";
+/// Where nodes keep the layers of pools that share them.
+const NODE: &str = "/var/lib/trackyard-layers";
+/// The folder of layers in the agent's.
+const LAYERS: &str = "/var/lib/trackyard/layers";
+
+pub(super) fn volumes(pool: &WorkerPool) -> Result<Vec<Volume>, Error> {
+    let mut volumes = vec![empty("work", Some(work(pool)?), None), empty("run", None, Some("Memory"))];
+    if pool.spec.cache.node_local.is_some() {
+        let path = format!("{NODE}/{}/{}", pool.namespace().unwrap_or_default(), pool.name_any());
+        let source = HostPathVolumeSource { path, type_: Some("DirectoryOrCreate".to_owned()) };
+        volumes.push(Volume { name: "layers".to_owned(), host_path: Some(source), ..Volume::default() });
+    }
+    Ok(volumes)
+}
+
+pub(super) fn mounts(pool: &WorkerPool) -> Vec<VolumeMount> {
+    let mount = |name: &str, path: &str| VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        ..VolumeMount::default()
+    };
+    let mut mounts = vec![mount("work", WORK), mount("run", RUN)];
+    if pool.spec.cache.node_local.is_some() {
+        mounts.push(mount("layers", LAYERS));
+    }
+    mounts
+}
+
+/// How large the agent's folder may become: the files of jobs, and layers unless the node keeps them.
+pub(super) fn work(pool: &WorkerPool) -> Result<Bytes, Error> {
+    let slots = u64::try_from(pool.spec.slots).map_err(|_| Error::TooLarge)?;
+    let Size(Bytes(slot)) = pool.spec.slot.storage;
+    let cache = pool.spec.cache.empty_dir.as_ref().map_or(0, |cache| cache.size.0.0);
+    let all = slot.checked_mul(slots).and_then(|jobs| jobs.checked_add(cache));
+    all.map(Bytes).ok_or(Error::TooLarge)
+}
+
+fn empty(name: &str, size: Option<Bytes>, medium: Option<&str>) -> Volume {
+    let source = EmptyDirVolumeSource {
+        size_limit: size.map(|size| Quantity(size.to_string())),
+        medium: medium.map(ToOwned::to_owned),
+    };
+    Volume { name: name.to_owned(), empty_dir: Some(source), ..Volume::default() }
+}

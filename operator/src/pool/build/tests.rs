@@ -1,0 +1,67 @@
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn pool(spec: &Value) -> WorkerPool {
+    let metadata = json!({"name": "ruby", "namespace": "yard", "uid": "0a1b"});
+    let kind = json!({"apiVersion": "trackyard.dev/v1alpha1", "kind": "WorkerPool"});
+    let mut whole = json!({"metadata": metadata, "spec": spec});
+    whole.as_object_mut().unwrap().extend(kind.as_object().unwrap().clone());
+    serde_json::from_value(whole).unwrap()
+}
+
+fn settings() -> Settings {
+    Settings {
+        image: "registry.example.org/trackyard-worker:1.0".to_owned(),
+        router: "tcp://trackyard-router.trackyard.svc:5555".to_owned(),
+        share: Share::default(),
+    }
+}
+
+fn shown(children: &Children) -> String {
+    let text = |value: Value| serde_saphyr::to_string(&value).unwrap();
+    let account = children.account.as_ref().map(|account| text(serde_json::to_value(account).unwrap()));
+    [
+        text(serde_json::to_value(&children.deployment).unwrap()),
+        account.unwrap_or_else(|| "no account of its own\n".to_owned()),
+        text(serde_json::to_value(&children.budget).unwrap()),
+    ]
+    .join("---\n")
+}
+
+#[test]
+fn the_children_of_the_shortest_pool() {
+    let pool = pool(&json!({"channel": "test_runners", "topics": ["ruby"]}));
+    assert_snapshot!(shown(&children(&pool, 1, &settings()).unwrap()));
+}
+
+#[test]
+fn the_children_of_a_pool_of_builders_with_all_that_can_be_set() {
+    let pool = pool(&json!({
+        "channel": "builders", "topics": ["*"], "slots": 2, "drainTimeout": "30m", "image": "other:2",
+        "slot": {"cpu": "500m", "memory": "4Gi", "storage": "10Gi"},
+        "cache": {"nodeLocal": {"size": "50Gi"}}, "rollout": {"maxSurge": 1, "maxUnavailable": "50%"},
+        "template": {
+            "nodeSelector": {"pool": "builders"}, "tolerations": [{"key": "untrusted", "operator": "Exists"}],
+            "priorityClassName": "low", "serviceAccountName": "releaser", "imagePullSecrets": [{"name": "pull"}],
+            "labels": {"team": "tracks"}, "annotations": {"note": "x"},
+            "env": [{"name": "TRACKYARD_DRIVER", "value": "buildkit"}]
+        }
+    }));
+    assert_snapshot!(shown(&children(&pool, 3, &settings()).unwrap()));
+}
+
+#[test]
+fn slots_beyond_all_numbers_are_an_error() {
+    let spec =
+        json!({"channel": "test_runners", "topics": ["*"], "slots": 256, "slot": {"memory": "9999999Ti"}});
+    assert_eq!(children(&pool(&spec), 1, &settings()), Err(Error::TooLarge));
+}
+
+#[test]
+fn a_pool_that_is_not_stored_has_no_children() {
+    let mut pool = pool(&json!({"channel": "test_runners", "topics": ["*"]}));
+    pool.metadata.uid = None;
+    assert_eq!(children(&pool, 1, &settings()), Err(Error::NotStored));
+}
