@@ -48,6 +48,6 @@ pub struct Template {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
-    #[x_kube(validation = ("!self.exists(variable, variable.name == 'POD_NAME' || variable.name.matches('^TRACKYARD_(NAME|ROUTER_URL|WORKDIR|POOL|SLOTS|DRAIN_TIMEOUT|ADMIN|RUN_DIR)$'))", "POD_NAME and the variables of what the pool itself says, such as TRACKYARD_SLOTS, are the operator's"))]
+    #[x_kube(validation = ("!self.exists(variable, variable.name in ['POD_NAME', 'TRACKYARD_NAME', 'TRACKYARD_ROUTER_URL', 'TRACKYARD_WORKDIR', 'TRACKYARD_POOL', 'TRACKYARD_SLOTS', 'TRACKYARD_DRAIN_TIMEOUT', 'TRACKYARD_ADMIN', 'TRACKYARD_RUN_DIR'])", "POD_NAME and the variables of what the pool itself says, such as TRACKYARD_SLOTS, are the operator's"))]
     pub env: Vec<EnvVar>,
 }
