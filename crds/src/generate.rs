@@ -39,7 +39,10 @@ pub fn all() -> Result<Vec<File>, Error> {
     let mut files = vec![File { path: "docs/resources.md".to_owned(), text: reference(&definitions()) }];
     for definition in definitions() {
         let plural = &definition.spec.names.plural;
-        files.push(File { path: format!("crds/generated/{plural}.yaml"), text: yaml(&definition)? });
+        let plain = yaml(&definition)?;
+        let template = chart_template(&plain);
+        files.push(File { path: format!("charts/trackyard-crds/templates/{plural}.yaml"), text: template });
+        files.push(File { path: format!("crds/generated/{plural}.yaml"), text: plain });
         let kind = definition.spec.names.kind.as_str();
         let path = format!("crds/generated/{}-{VERSION}.json", kind.to_lowercase());
         files.push(File { path, text: format!("{:#}\n", json_schema(kind)) });
@@ -60,6 +63,13 @@ fn yaml(definition: &CustomResourceDefinition) -> Result<String, Error> {
         "# Generated from the types in crds/src; `make docs` writes it anew.\n{}",
         serde_saphyr::to_string(&value)?
     ))
+}
+
+/// The definition with the labels and annotations of the chart. What looks like an instruction to helm is none.
+fn chart_template(plain: &str) -> String {
+    let inert = plain.replace("{{", "{{ \"{{\" }}");
+    let metadata = "metadata:\n  {{- include \"trackyard-crds.metadata\" . | nindent 2 }}\n";
+    inert.replacen("metadata:\n", metadata, 1)
 }
 
 /// For editors and kubeconform.

@@ -61,6 +61,15 @@ impl Cluster {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// What helm prints.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[must_use]
+    pub fn helm(&self, arguments: &[&str]) -> String {
+        self.must("helm.sh", arguments)
+    }
+
     /// Kills, stops or starts a part, such as `kube-apiserver`.
     ///
     /// # Panics
@@ -100,17 +109,20 @@ impl Drop for Cluster {
 }
 
 /// Where what is built for clusters is kept.
-pub(crate) fn cache() -> PathBuf {
+fn cache() -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     cache.or_else(home).expect("HOME").join("trackyard")
 }
 
-/// The one binary of all of Kubernetes.
-pub(crate) fn kube() -> PathBuf {
-    let folder =
-        std::env::var_os("TRACKYARD_CLUSTER_BIN").map_or_else(|| cache().join("cluster"), PathBuf::from);
-    let kube = folder.join("kube");
-    assert!(kube.is_file(), "Kubernetes is not built; run `make test`, or tests/cluster/build.sh");
-    kube
+/// A program that is built for clusters: `kube`, which is all of Kubernetes, or `helm`.
+///
+/// # Panics
+/// When it is not built.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    let folder = std::env::var_os("TRACKYARD_CLUSTER_BIN").map(PathBuf::from);
+    let program = folder.unwrap_or_else(|| cache().join("cluster")).join(name);
+    assert!(program.is_file(), "{name} is not built; run `make test`, or tests/cluster/build.sh");
+    program
 }

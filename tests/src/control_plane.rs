@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::cluster::kube;
+use crate::cluster::program;
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::tls;
@@ -74,7 +74,7 @@ impl ControlPlane {
 }
 
 fn spawn(folder: &TempDir, name: &str, arguments: &[String]) -> Process {
-    let mut command = Command::new(kube());
+    let mut command = Command::new(program("kube"));
     command.arg(name).args(arguments);
     Process::spawn(name, &mut command, &folder.path().join(format!("{name}.log")))
 }

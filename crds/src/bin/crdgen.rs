@@ -29,7 +29,7 @@ fn run(word: &str) -> io::Result<()> {
         "write" => return files.iter().try_for_each(write),
         _ => return Err(io::Error::other(USAGE)),
     };
-    let wanted = files.iter().filter(|file| file.path.ends_with(ending));
+    let wanted = files.iter().filter(|file| file.path.ends_with(ending) && !file.path.starts_with("charts/"));
     let between = if word == "yaml" { "---\n" } else { "" };
     wanted.into_iter().try_for_each(|file| write!(io::stdout(), "{between}{}", file.text))
 }

@@ -1,0 +1,69 @@
+//! The charts: what they render, and that they install, upgrade and uninstall on a real cluster.
+#![cfg(test)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use e2e::cluster::{Cluster, program};
+
+fn chart(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts").join(name);
+    path.canonicalize().unwrap().display().to_string()
+}
+
+fn helm(words: &[&str]) -> Output {
+    Command::new(program("helm")).args(words).output().unwrap()
+}
+
+fn rendered(words: &[&str]) -> String {
+    let chart = chart("trackyard-crds");
+    let output = helm(&[&["template", "kinds", &chart][..], words].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn helm_finds_no_fault() {
+    let output = helm(&["lint", "--strict", &chart("trackyard-crds")]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn both_kinds_are_rendered_and_kept_unless_told_otherwise() {
+    let kept = rendered(&[]);
+    assert_eq!(kept.matches("kind: CustomResourceDefinition").count(), 2);
+    assert_eq!(kept.matches("helm.sh/resource-policy: keep").count(), 2);
+    assert_eq!(kept, rendered(&[]), "rendering is not deterministic");
+    assert!(!rendered(&["--set", "keep=false"]).contains("resource-policy"));
+    let labelled = rendered(&["--set", "labels.team=tracks,annotations.note=x"]);
+    assert_eq!((labelled.matches("team: tracks").count(), labelled.matches("note: x").count()), (2, 2));
+}
+
+#[test]
+fn a_value_that_is_none_is_refused_by_name() {
+    let output = helm(&["template", &chart("trackyard-crds"), "--set", "kep=true"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("kep"), "{said}");
+}
+
+#[test]
+fn the_kinds_install_upgrade_and_outlive_the_chart() {
+    let cluster = Cluster::start();
+    let chart = chart("trackyard-crds");
+    let installed = cluster.helm(&["install", "kinds", &chart, "--wait"]);
+    assert!(installed.contains("kubectl explain workerpool.spec"), "{installed}");
+    let names = ["get", "crd", "-o", "name"];
+    let kinds = "customresourcedefinition.apiextensions.k8s.io/containerversions.trackyard.dev\n\
+                 customresourcedefinition.apiextensions.k8s.io/workerpools.trackyard.dev\n";
+    assert_eq!(cluster.kubectl(&names), kinds);
+    let explained = cluster.kubectl(&["explain", "workerpool.spec.slots"]);
+    assert!(explained.contains("Jobs that one pod runs at a time."), "{explained}");
+    let _ = cluster.helm(&["upgrade", "kinds", &chart, "--set", "labels.team=tracks"]);
+    assert_eq!(cluster.kubectl(&["get", "crd", "-l", "team=tracks", "-o", "name"]), kinds);
+    let _ = cluster.helm(&["uninstall", "kinds"]);
+    assert_eq!(cluster.kubectl(&names), kinds, "uninstalling took the kinds along");
+    // Whoever installs again finds them, and takes them over.
+    let _ = cluster.helm(&["install", "kinds", &chart, "--set", "keep=false", "--take-ownership"]);
+    let _ = cluster.helm(&["uninstall", "kinds"]);
+    assert_eq!(cluster.kubectl(&names), "");
+}
