@@ -1,0 +1,50 @@
+//! One condition, and whether it has changed.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::Cause;
+
+/// What a condition is to say.
+pub(super) struct Told {
+    is_true: bool,
+    reason: &'static str,
+    message: String,
+}
+
+impl Told {
+    pub(super) const fn yes(reason: &'static str) -> Self {
+        Self { is_true: true, reason, message: String::new() }
+    }
+
+    pub(super) const fn no(reason: &'static str) -> Self {
+        Self { is_true: false, reason, message: String::new() }
+    }
+
+    pub(super) fn because(is_true: bool, cause: &Cause) -> Self {
+        Self { is_true, reason: cause.reason, message: cause.message.clone() }
+    }
+
+    pub(super) fn saying(self, message: &str) -> Self {
+        Self { message: message.to_owned(), ..self }
+    }
+
+    /// Its time changes only when it turns.
+    pub(super) fn condition(
+        self,
+        kind: &str,
+        generation: Option<i64>,
+        before: &[Condition],
+        now: &Time,
+    ) -> Condition {
+        let status = if self.is_true { "True" } else { "False" };
+        let same = before.iter().find(|condition| condition.type_ == kind && condition.status == status);
+        Condition {
+            type_: kind.to_owned(),
+            status: status.to_owned(),
+            reason: self.reason.to_owned(),
+            message: self.message,
+            observed_generation: generation,
+            last_transition_time: same.map_or_else(|| now.clone(), |same| same.last_transition_time.clone()),
+        }
+    }
+}
