@@ -1,4 +1,6 @@
-//! The operator's decisions, which know neither a clock nor a cluster: how many pods a pool has, and what its children
-//! are.
+//! The operator: makes pods of WorkerPools. What is decided is pure (`pool::{validate, build, status, autoscale, demand}`);
+//! what talks to the cluster is `pool::{controller, dereference, apply}`.
 
+pub mod args;
 pub mod pool;
+pub mod run;

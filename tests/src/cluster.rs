@@ -70,6 +70,28 @@ impl Cluster {
         self.must("helm.sh", arguments)
     }
 
+    /// A program of this machine in the cluster's network, as its administrator.
+    #[must_use]
+    pub fn command(&self, program: &Path) -> Command {
+        let clusters = std::env::var_os("TRACKYARD_CLUSTERS").map(PathBuf::from);
+        let state = clusters.unwrap_or_else(|| cache().join("clusters")).join(&self.name);
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/run/netns/trackyard-{}", self.name)).arg(program);
+        command.env("KUBECONFIG", state.join("kubeconfig"));
+        command
+    }
+
+    /// Writes a manifest through `kubectl apply`.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn apply(&self, manifest: &str) {
+        let file = tempfile::NamedTempFile::new().expect("a file for a manifest");
+        std::fs::write(file.path(), manifest).expect("write a manifest");
+        let path = file.path().to_str().expect("a path in UTF-8");
+        let _ = self.kubectl(&["apply", "-f", path]);
+    }
+
     /// Kills, stops or starts a part, such as `kube-apiserver`.
     ///
     /// # Panics

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use e2e::cluster::{Cluster, program};
+use e2e::wait::{seconds, wait_until};
 
 fn chart(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts").join(name);
@@ -56,8 +57,10 @@ fn the_kinds_install_upgrade_and_outlive_the_chart() {
     let kinds = "customresourcedefinition.apiextensions.k8s.io/containerversions.trackyard.dev\n\
                  customresourcedefinition.apiextensions.k8s.io/workerpools.trackyard.dev\n";
     assert_eq!(cluster.kubectl(&names), kinds);
-    let explained = cluster.kubectl(&["explain", "workerpool.spec.slots"]);
-    assert!(explained.contains("Jobs that one pod runs at a time."), "{explained}");
+    wait_until(seconds(30), "the kinds are explained", || {
+        let explained = cluster.try_kubectl(&["explain", "workerpool.spec.slots"]);
+        explained.is_some_and(|text| text.contains("Jobs that one pod runs at a time."))
+    });
     let _ = cluster.helm(&["upgrade", "kinds", &chart, "--set", "labels.team=tracks"]);
     assert_eq!(cluster.kubectl(&["get", "crd", "-l", "team=tracks", "-o", "name"]), kinds);
     let _ = cluster.helm(&["uninstall", "kinds"]);

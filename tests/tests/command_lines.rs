@@ -9,8 +9,9 @@ use e2e::binaries::binary;
 
 const HEAD: &str = "# Command lines\n\nWhat each program says to `--help`; written by `make docs`. \
                     Every flag is also read from the environment.\n";
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &["trackyard-router"],
+    &["trackyard-operator"],
     &["trackyard-worker"],
     &["trackyard-worker", "listen"],
     &["trackyard-worker", "configure"],

@@ -64,11 +64,13 @@ pub struct Children {
 }
 
 /// Why a pool has no children. Its schema refuses such a pool; one may be stored from before a rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
 pub enum Error {
     /// It is not stored yet.
+    #[error("the pool has no uid: it is not stored yet")]
     NotStored,
     /// Its slots together are more than a number can say.
+    #[error("the pool's slots together are larger than any machine; make slot or slots smaller")]
     TooLarge,
 }
 

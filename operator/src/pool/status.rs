@@ -47,6 +47,34 @@ pub fn status(pool: &WorkerPool, seen: &Seen<'_>, now: &Time) -> WorkerPoolStatu
     }
 }
 
+/// The status of a pool that cannot be what it asks for. What was counted stays.
+#[must_use]
+pub fn refused(pool: &WorkerPool, reason: &'static str, message: &str, now: &Time) -> WorkerPoolStatus {
+    let told = |is_true| Told::of(is_true, reason, message);
+    only(pool, [("Ready", told(false)), ("Reconciling", Told::no("Stalled")), ("Stalled", told(true))], now)
+}
+
+/// The status of a pool that its user has taken from the operator.
+#[must_use]
+pub fn hands_off(pool: &WorkerPool, now: &Time) -> WorkerPoolStatus {
+    let told =
+        Told::of(false, "Disabled", "trackyard.dev/reconcile is disabled: nothing of this pool is touched");
+    only(
+        pool,
+        [("Ready", told), ("Reconciling", Told::no("Disabled")), ("Stalled", Told::no("Disabled"))],
+        now,
+    )
+}
+
+fn only<const N: usize>(pool: &WorkerPool, told: [(&str, Told); N], now: &Time) -> WorkerPoolStatus {
+    let before = pool.status.clone().unwrap_or_default();
+    let generation = pool.metadata.generation;
+    let conditions =
+        told.into_iter().map(|(kind, told)| told.condition(kind, generation, &before.conditions, now));
+    let conditions = conditions.collect();
+    WorkerPoolStatus { observed_generation: generation, conditions, ..before }
+}
+
 fn conditions(
     pool: &WorkerPool,
     seen: &Seen<'_>,

@@ -20,6 +20,10 @@ impl Told {
         Self { is_true: false, reason, message: String::new() }
     }
 
+    pub(super) fn of(is_true: bool, reason: &'static str, message: &str) -> Self {
+        Self { is_true, reason, message: message.to_owned() }
+    }
+
     pub(super) fn because(is_true: bool, cause: &Cause) -> Self {
         Self { is_true, reason: cause.reason, message: cause.message.clone() }
     }

@@ -1,0 +1,88 @@
+//! One pool, from what there is of it to what there is to be: dereference, validate, build, apply, status.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::store::WriterDropped;
+use trackyard_crds::WorkerPool;
+
+use super::controller::Context;
+use super::dereference::{Found, dereference};
+use super::status::{self, Seen};
+use super::validate::{Plan, is_hands_off, validate};
+use super::{apply, build, validate as validation};
+
+/// Without any change a pool is looked at so often.
+const AGAIN: Duration = Duration::from_secs(600);
+
+/// Why a pool was not reconciled; a variant for each step.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// The watches are gone: the process ends.
+    #[error("the watches are gone")]
+    Dereference(#[from] WriterDropped),
+    /// It may not be.
+    #[error(transparent)]
+    Validate(#[from] validation::Error),
+    /// It cannot be.
+    #[error(transparent)]
+    Build(#[from] build::Error),
+    /// The API server did not take it.
+    #[error(transparent)]
+    Apply(#[from] apply::Error),
+}
+
+impl Error {
+    /// The word for metrics, logs and conditions.
+    #[must_use]
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Dereference(_) => "WatchesGone",
+            Self::Validate(error) => error.into(),
+            Self::Build(error) => error.into(),
+            Self::Apply(_) => "ApplyFailed",
+        }
+    }
+}
+
+pub(super) async fn reconcile(pool: Arc<WorkerPool>, context: Arc<Context>) -> Result<Action, Error> {
+    // Deleting a pool deletes its children, and that is all: they name it as their owner.
+    if pool.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let now = Time(Timestamp::now());
+    if is_hands_off(&pool) {
+        apply::status(&context.client, &pool, &status::hands_off(&pool, &now)).await?;
+        return Ok(Action::await_change());
+    }
+    let found = dereference(&pool, &context.stores).await?;
+    let done = shape(&pool, &found, &context).await;
+    let status = match &done {
+        Ok(plan) => status::status(&pool, &seen(&found, *plan), &now),
+        Err(error) => status::refused(&pool, error.reason(), &error.to_string(), &now),
+    };
+    apply::status(&context.client, &pool, &status).await?;
+    done?;
+    context.backoff.succeeded(&pool.name_any());
+    Ok(Action::requeue(AGAIN))
+}
+
+async fn shape(pool: &WorkerPool, found: &Found, context: &Context) -> Result<Plan, Error> {
+    let plan = validate(pool, found)?;
+    let children = build::children(pool, plan.desired, &context.settings)?;
+    apply::children(&context.client, &children).await?;
+    Ok(plan)
+}
+
+fn seen(found: &Found, plan: Plan) -> Seen<'_> {
+    Seen {
+        deployment: found.deployment.as_deref(),
+        pods: &found.pods,
+        desired: plan.desired,
+        can_scale: plan.can_scale,
+    }
+}

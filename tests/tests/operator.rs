@@ -1,0 +1,125 @@
+//! The operator on a real cluster: pools become Deployments, their causes are told, and deleting a pool deletes all.
+#![cfg(test)]
+
+use std::path::Path;
+
+use e2e::binaries::binary;
+use e2e::cluster::Cluster;
+use e2e::process::Process;
+use e2e::wait::{seconds, wait_until};
+use tempfile::TempDir;
+
+const YARD: &str = "yard";
+
+/// A cluster with the kinds, a namespace for pools, and the operator.
+struct Yard {
+    operator: Process,
+    cluster: Cluster,
+    folder: TempDir,
+}
+
+impl Yard {
+    fn new() -> Self {
+        let cluster = Cluster::start();
+        let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/trackyard-crds");
+        let _ = cluster.helm(&["install", "kinds", chart.to_str().unwrap()]);
+        for kind in ["workerpools", "containerversions"] {
+            let crd = format!("crd/{kind}.trackyard.dev");
+            let _ = cluster.kubectl(&["wait", "--for=condition=Established", &crd, "--timeout=20s"]);
+        }
+        let _ = cluster.kubectl(&["create", "namespace", YARD]);
+        let folder = TempDir::new().unwrap();
+        let operator = start(&cluster, &folder);
+        Self { operator, cluster, folder }
+    }
+
+    fn get(&self, arguments: &[&str]) -> Option<String> {
+        self.cluster.try_kubectl(&[&["get", "--namespace", YARD][..], arguments].concat())
+    }
+
+    /// Waits until a pool's condition has a status and a reason; gives its message.
+    fn told(&self, pool: &str, condition: &str, status: &str, reason: &str) -> String {
+        let of = |field: &str| format!(r#"{{.status.conditions[?(@.type=="{condition}")].{field}}}"#);
+        let path = format!("-o=jsonpath={} {} {}", of("status"), of("reason"), of("message"));
+        let expected = format!("{status} {reason} ");
+        let mut found = String::new();
+        wait_until(seconds(60), &format!("{pool} is {condition}={status} {reason}"), || {
+            found = self.get(&["wp", pool, &path]).unwrap_or_default();
+            found.starts_with(&expected)
+        });
+        found.split_off(expected.len())
+    }
+
+    fn pool(&self, name: &str, spec: &str) {
+        self.cluster.apply(&format!(
+            "apiVersion: trackyard.dev/v1alpha1\nkind: WorkerPool\nmetadata: {{name: {name}, namespace: {YARD}}}\n\
+             spec: {{channel: test_runners, topics: [ruby], slots: 1, slot: {{cpu: 100m, memory: 64Mi, storage: 1Mi}}, \
+             cache: {{emptyDir: {{size: 1Mi}}}}, {spec}}}\n"
+        ));
+    }
+}
+
+fn start(cluster: &Cluster, folder: &TempDir) -> Process {
+    let mut command = cluster.command(&binary("trackyard-operator"));
+    command.args(["--namespace", YARD, "--router", "tcp://router:5555"]);
+    command.args(["--agent-image", "cluster.local/missing:1", "--admin", "127.0.0.1:9182"]);
+    Process::spawn("trackyard-operator", &mut command, &folder.path().join("operator.log"))
+}
+
+#[test]
+fn a_pool_has_children_that_follow_it_and_go_with_it() {
+    let mut yard = Yard::new();
+    yard.pool("ruby", "replicas: 0");
+    assert_eq!(yard.told("ruby", "Ready", "True", "ScaledToZero"), "");
+    let children = ["deployment,sa,pdb", "-l=trackyard.dev/pool=ruby", "-o=name"];
+    let names = "deployment.apps/ruby-workers\nserviceaccount/ruby-workers\npoddisruptionbudget.policy/ruby-workers\n";
+    assert_eq!(yard.get(&children).unwrap(), names);
+    // An image that is nowhere: the pool says so itself.
+    let _ = yard.cluster.kubectl(&["scale", "wp/ruby", "--replicas=1", "--namespace", YARD]);
+    let said = yard.told("ruby", "Stalled", "True", "ImageUnavailable");
+    assert!(said.contains("cluster.local/missing:1"), "{said}");
+    yard.pool("ruby", "replicas: 1, suspend: true");
+    assert_eq!(yard.told("ruby", "Ready", "True", "Suspended"), "");
+    // What somebody else changes is put right.
+    let _ = yard.cluster.kubectl(&["delete", "pdb/ruby-workers", "--namespace", YARD]);
+    wait_until(seconds(20), "the budget is there again", || yard.get(&["pdb/ruby-workers"]).is_some());
+    // Another operator in its place: nothing changes.
+    let version = ["wp", "ruby", "-o=jsonpath={.metadata.resourceVersion}"];
+    let before = yard.get(&version);
+    yard.operator.kill();
+    yard.operator = start(&yard.cluster, &yard.folder);
+    wait_until(seconds(30), "the new operator has its lists", || {
+        yard.operator.log().matches("all lists").count() == 2
+    });
+    assert_eq!(yard.get(&version), before, "a restart has written a status");
+    let _ = yard.cluster.kubectl(&["delete", "wp/ruby", "--namespace", YARD]);
+    // The garbage collector looks for new kinds twice a minute.
+    wait_until(seconds(90), "the children are gone", || {
+        yard.get(&children).is_some_and(|names| names.is_empty())
+    });
+}
+
+#[test]
+fn what_stops_one_pool_is_told_and_stops_no_other() {
+    let yard = Yard::new();
+    // Somebody's account has the name that a child would have.
+    let _ = yard.cluster.kubectl(&["create", "sa", "taken-workers", "--namespace", YARD]);
+    yard.pool("taken", "replicas: 0");
+    let said = yard.told("taken", "Stalled", "True", "NotOurs");
+    assert!(said.contains("the ServiceAccount taken-workers is there"), "{said}");
+    assert!(yard.get(&["deployment/taken-workers"]).is_none());
+    yard.pool("large", "replicas: 1, template: {nodeSelector: {nowhere: x}}");
+    let said = yard.told("large", "Ready", "False", "Unschedulable");
+    assert!(said.contains("node"), "{said}");
+    yard.cluster.apply(&format!(
+        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: none, namespace: {YARD}}}\nspec: {{hard: {{pods: 1}}}}\n"
+    ));
+    wait_until(seconds(20), "the quota counts", || {
+        yard.get(&["quota/none", "-o=jsonpath={.status.used.pods}"]).is_some_and(|used| used == "1")
+    });
+    yard.pool("poor", "replicas: 1");
+    let said = yard.told("poor", "Stalled", "True", "QuotaExceeded");
+    assert!(said.contains("exceeded quota: none"), "{said}");
+    yard.pool("zero", "replicas: 0");
+    assert_eq!(yard.told("zero", "Ready", "True", "ScaledToZero"), "");
+}
