@@ -2,5 +2,6 @@
 //! what talks to the cluster is `pool::{controller, dereference, apply}`.
 
 pub mod args;
+pub mod metrics;
 pub mod pool;
 pub mod run;

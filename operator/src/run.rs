@@ -54,12 +54,13 @@ async fn serve(args: &Args) -> Result<(), Error> {
     let readiness = Readiness::default();
     let watches = readiness.gate("watches", "the first lists have not come yet");
     let listener = Admin::bind(args.admin).await?;
-    let registry = Metrics::registry("operator", env!("CARGO_PKG_VERSION"));
+    let mut registry = Metrics::registry("operator", env!("CARGO_PKG_VERSION"));
+    let own = crate::metrics::Metrics::register(&mut registry);
     tokio::spawn(Admin::new(readiness, Metrics::new(registry)).serve(listener, stop.clone()));
     let client = kube::Client::try_default().await.map_err(Box::new)?;
     tracing::info!(namespace = args.namespace, "watching");
     tokio::select! {
         () = shutdown.requested.cancelled() => Ok(()),
-        () = controller::run(client, &args.namespace, args.settings(), watches) => Err(Error::Ended),
+        () = controller::run(client, &args.namespace, args.settings(), watches, own) => Err(Error::Ended),
     }
 }

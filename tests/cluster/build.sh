@@ -8,6 +8,10 @@ set -euo pipefail
 cd "$(dirname "$0")/modules"
 bin=${TRACKYARD_CLUSTER_BIN:-${XDG_CACHE_HOME:-$HOME/.cache}/trackyard/cluster}
 PATH="$PATH:/usr/local/go/bin"
+command -v go >/dev/null || {
+  echo 'cluster: go is missing, which builds Kubernetes. Install Go 1.26 or newer (https://go.dev/dl).' >&2
+  exit 1
+}
 export CGO_ENABLED=0 GOFLAGS='-mod=readonly -buildvcs=false -trimpath'
 
 key=$(cat go.mod go.sum main.go coredns/main.go ../build.sh | sha256sum | cut -c1-16)-$(go env GOVERSION)

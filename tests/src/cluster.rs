@@ -86,10 +86,19 @@ impl Cluster {
     /// # Panics
     /// When it is refused.
     pub fn apply(&self, manifest: &str) {
+        assert!(self.try_apply(manifest), "refused: {manifest}");
+    }
+
+    /// The same; false when it is refused.
+    ///
+    /// # Panics
+    /// When there is no room for a file.
+    #[must_use]
+    pub fn try_apply(&self, manifest: &str) -> bool {
         let file = tempfile::NamedTempFile::new().expect("a file for a manifest");
         std::fs::write(file.path(), manifest).expect("write a manifest");
         let path = file.path().to_str().expect("a path in UTF-8");
-        let _ = self.kubectl(&["apply", "-f", path]);
+        self.try_kubectl(&["apply", "-f", path]).is_some()
     }
 
     /// Kills, stops or starts a part, such as `kube-apiserver`.

@@ -50,6 +50,14 @@ impl Yard {
         found.split_off(expected.len())
     }
 
+    /// From inside: the operator listens on loopback.
+    fn metrics(&self) -> String {
+        let mut command = self.cluster.command(Path::new("/bin/busybox"));
+        let output =
+            command.args(["wget", "-q", "-O", "-", "http://127.0.0.1:9182/metrics"]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     fn pool(&self, name: &str, spec: &str) {
         self.cluster.apply(&format!(
             "apiVersion: trackyard.dev/v1alpha1\nkind: WorkerPool\nmetadata: {{name: {name}, namespace: {YARD}}}\n\
@@ -83,6 +91,8 @@ fn a_pool_has_children_that_follow_it_and_go_with_it() {
     // What somebody else changes is put right.
     let _ = yard.cluster.kubectl(&["delete", "pdb/ruby-workers", "--namespace", YARD]);
     wait_until(seconds(20), "the budget is there again", || yard.get(&["pdb/ruby-workers"]).is_some());
+    let counts = ["wp", "ruby", "-o=jsonpath={.status.replicas} {.status.drainingReplicas}"];
+    wait_until(seconds(60), "its pods are gone", || yard.get(&counts).as_deref() == Some("0 0"));
     // Another operator in its place: nothing changes.
     let version = ["wp", "ruby", "-o=jsonpath={.metadata.resourceVersion}"];
     let before = yard.get(&version);
@@ -122,4 +132,29 @@ fn what_stops_one_pool_is_told_and_stops_no_other() {
     assert!(said.contains("exceeded quota: none"), "{said}");
     yard.pool("zero", "replicas: 0");
     assert_eq!(yard.told("zero", "Ready", "True", "ScaledToZero"), "");
+    assert!(yard.metrics().contains(r#"trackyard_operator_reconcile_failures_total{reason="NotOurs"}"#));
+}
+
+#[test]
+fn a_pool_that_cannot_be_read_stops_no_other() {
+    let yard = Yard::new();
+    // As if stored before there were rules.
+    let any = r#"{"type": "object", "x-kubernetes-preserve-unknown-fields": true}"#;
+    let path = "/spec/versions/0/schema/openAPIV3Schema";
+    let patch = format!(r#"[{{"op": "replace", "path": "{path}", "value": {any}}}]"#);
+    let _ = yard.cluster.kubectl(&["patch", "crd/workerpools.trackyard.dev", "--type=json", "-p", &patch]);
+    let malformed = format!(
+        "apiVersion: trackyard.dev/v1alpha1\nkind: WorkerPool\nmetadata: {{name: odd, namespace: {YARD}}}\n\
+         spec: {{channel: 5}}\n"
+    );
+    wait_until(seconds(30), "the API server takes anything", || yard.cluster.try_apply(&malformed));
+    yard.pool("fine", "replicas: 0");
+    wait_until(seconds(30), "the other pool has its Deployment", || {
+        yard.get(&["deployment/fine-workers"]).is_some()
+    });
+    wait_until(seconds(10), "the malformed one is counted", || {
+        let metrics = yard.metrics();
+        let count = metrics.lines().find(|line| line.starts_with("trackyard_operator_unreadable_total "));
+        count.is_some_and(|count| !count.ends_with(" 0"))
+    });
 }

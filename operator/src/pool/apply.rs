@@ -25,6 +25,13 @@ pub(super) struct Error {
     source: Box<kube::Error>,
 }
 
+impl Error {
+    /// True if the API server has understood and refused; false for conflicts, haste and its own failures.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(&*self.source, kube::Error::Api(status) if matches!(status.code, 400..=499) && ![409, 429].contains(&status.code))
+    }
+}
+
 /// The account first: without it no pod can be made.
 pub(super) async fn children(client: &Client, children: &Children) -> Result<(), Error> {
     if let Some(account) = &children.account {

@@ -4,13 +4,14 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, future};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::Api;
 use kube::core::DeserializeGuard;
+use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::reflector::{ObjectRef, Store, store};
 use kube::runtime::watcher::{self, Event};
@@ -24,6 +25,7 @@ use super::backoff::Backoff;
 use super::build::{POOL, Settings};
 use super::dereference::Stores;
 use super::reconcile::{Error, reconcile};
+use crate::metrics::Metrics;
 
 /// Pools that are reconciled at a time.
 const CONCURRENCY: u16 = 4;
@@ -38,14 +40,17 @@ pub(super) struct Context {
     pub(super) settings: Settings,
     pub(super) stores: Stores,
     pub(super) backoff: Backoff,
+    pub(super) metrics: Metrics,
 }
 
 /// Reconciles the pools of a namespace for ever.
-pub async fn run(client: Client, namespace: &str, settings: Settings, ready: Gate) {
+pub async fn run(client: Client, namespace: &str, settings: Settings, ready: Gate, metrics: Metrics) {
     let pools: Api<DeserializeGuard<WorkerPool>> = Api::namespaced(client.clone(), namespace);
     let (pool_store, writer) = store();
-    let trigger =
-        readable(watcher::watcher(pools, watches())).default_backoff().reflect(writer).applied_objects();
+    let trigger = readable(watcher::watcher(pools, watches()), metrics.clone())
+        .default_backoff()
+        .reflect(writer)
+        .applied_objects();
     let trigger = trigger.predicate_filter(
         predicates::generation.combine(predicates::annotations),
         PredicateConfig::default(),
@@ -55,7 +60,8 @@ pub async fn run(client: Client, namespace: &str, settings: Settings, ready: Gat
     let (budgets, budget_stream) = watched::<PodDisruptionBudget>(&client, namespace, watches());
     let (pods, pod_stream) = watched::<Pod>(&client, namespace, watches().labels(POOL));
     let stores = Stores { deployments, accounts, budgets, pods };
-    let context = Arc::new(Context { client, settings, stores: stores.clone(), backoff: Backoff::default() });
+    let context =
+        Arc::new(Context { client, settings, stores: stores.clone(), backoff: Backoff::default(), metrics });
     let first = announce(stores, pool_store.clone(), ready);
     let config = controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE);
     let reconciling = Controller::for_stream(trigger, pool_store)
@@ -107,26 +113,28 @@ where
 /// Leaves out what cannot be read, so that one malformed pool stops no other.
 fn readable(
     events: impl Stream<Item = Result<Event<DeserializeGuard<WorkerPool>>, watcher::Error>> + Send,
+    metrics: Metrics,
 ) -> impl Stream<Item = Result<Event<WorkerPool>, watcher::Error>> + Send {
-    events.filter_map(async |event| match event {
-        Err(error) => Some(Err(error)),
-        Ok(Event::Init) => Some(Ok(Event::Init)),
-        Ok(Event::InitDone) => Some(Ok(Event::InitDone)),
-        Ok(Event::InitApply(guard)) => understood(guard).map(Event::InitApply).map(Ok),
-        Ok(Event::Apply(guard)) => understood(guard).map(Event::Apply).map(Ok),
-        Ok(Event::Delete(guard)) => understood(guard).map(Event::Delete).map(Ok),
-    })
+    events.filter_map(move |event| future::ready(event.map(|event| understood(event, &metrics)).transpose()))
 }
 
-fn understood(guard: DeserializeGuard<WorkerPool>) -> Option<WorkerPool> {
-    match guard.0 {
-        Ok(pool) => Some(pool),
-        Err(invalid) => {
-            let name = invalid.metadata.name.as_deref().unwrap_or_default();
-            tracing::error!(pool = name, error = invalid.error, "this pool cannot be read and is left alone");
-            None
-        }
+fn understood(event: Event<DeserializeGuard<WorkerPool>>, metrics: &Metrics) -> Option<Event<WorkerPool>> {
+    match event {
+        Event::Init => Some(Event::Init),
+        Event::InitDone => Some(Event::InitDone),
+        Event::InitApply(guard) => pool_in(guard, metrics).map(Event::InitApply),
+        Event::Apply(guard) => pool_in(guard, metrics).map(Event::Apply),
+        Event::Delete(guard) => pool_in(guard, metrics).map(Event::Delete),
     }
+}
+
+fn pool_in(guard: DeserializeGuard<WorkerPool>, metrics: &Metrics) -> Option<WorkerPool> {
+    let told = |invalid: &InvalidObject| {
+        let name = invalid.metadata.name.as_deref().unwrap_or_default();
+        tracing::error!(pool = name, error = invalid.error, "this pool cannot be read and is left alone");
+        metrics.unreadable();
+    };
+    guard.0.inspect_err(told).ok()
 }
 
 fn pool_of(pod: &Pod) -> Option<ObjectRef<WorkerPool>> {

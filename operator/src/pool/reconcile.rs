@@ -1,7 +1,7 @@
 //! One pool, from what there is of it to what there is to be: dereference, validate, build, apply, status.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -37,6 +37,15 @@ pub(super) enum Error {
 }
 
 impl Error {
+    /// True if the pool must change, or the cluster around it; false if trying again may be enough.
+    fn is_final(&self) -> bool {
+        match self {
+            Self::Dereference(_) => false,
+            Self::Validate(_) | Self::Build(_) => true,
+            Self::Apply(error) => error.is_final(),
+        }
+    }
+
     /// The word for metrics, logs and conditions.
     #[must_use]
     pub(super) fn reason(&self) -> &'static str {
@@ -50,22 +59,33 @@ impl Error {
 }
 
 pub(super) async fn reconcile(pool: Arc<WorkerPool>, context: Arc<Context>) -> Result<Action, Error> {
+    let begun = Instant::now();
+    let done = attempt(&pool, &context).await;
+    context.metrics.reconciled(begun.elapsed(), done.as_ref().err().map(Error::reason));
+    done
+}
+
+async fn attempt(pool: &WorkerPool, context: &Context) -> Result<Action, Error> {
     // Deleting a pool deletes its children, and that is all: they name it as their owner.
     if pool.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
     let now = Time(Timestamp::now());
-    if is_hands_off(&pool) {
-        apply::status(&context.client, &pool, &status::hands_off(&pool, &now)).await?;
+    if is_hands_off(pool) {
+        apply::status(&context.client, pool, &status::hands_off(pool, &now)).await?;
         return Ok(Action::await_change());
     }
-    let found = dereference(&pool, &context.stores).await?;
-    let done = shape(&pool, &found, &context).await;
+    let found = dereference(pool, &context.stores).await?;
+    let done = shape(pool, &found, context).await;
     let status = match &done {
-        Ok(plan) => status::status(&pool, &seen(&found, *plan), &now),
-        Err(error) => status::refused(&pool, error.reason(), &error.to_string(), &now),
+        Ok(plan) => Some(status::status(pool, &seen(&found, *plan), &now)),
+        Err(error) => {
+            error.is_final().then(|| status::refused(pool, error.reason(), &error.to_string(), &now))
+        }
     };
-    apply::status(&context.client, &pool, &status).await?;
+    if let Some(status) = status {
+        apply::status(&context.client, pool, &status).await?;
+    }
     done?;
     context.backoff.succeeded(&pool.name_any());
     Ok(Action::requeue(AGAIN))
