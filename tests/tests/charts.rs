@@ -68,5 +68,5 @@ fn the_kinds_install_upgrade_and_outlive_the_chart() {
     // Whoever installs again finds them, and takes them over.
     let _ = cluster.helm(&["install", "kinds", &chart, "--set", "keep=false", "--take-ownership"]);
     let _ = cluster.helm(&["uninstall", "kinds"]);
-    assert_eq!(cluster.kubectl(&names), "");
+    wait_until(seconds(30), "the kinds are gone", || cluster.kubectl(&names).is_empty());
 }
