@@ -37,6 +37,17 @@ pub enum Channel {
     Builders,
 }
 
+impl From<Channel> for trackyard_protocol::channel::Channel {
+    fn from(channel: Channel) -> Self {
+        match channel {
+            Channel::TestRunners => Self::TestRunners,
+            Channel::StaticAnalyzers => Self::StaticAnalyzers,
+            Channel::Representers => Self::Representers,
+            Channel::Builders => Self::Builders,
+        }
+    }
+}
+
 /// Workers of one channel, as privileged pods.
 #[derive(Debug, Clone, PartialEq, CustomResource, KubeSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

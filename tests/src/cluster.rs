@@ -25,8 +25,7 @@ impl Cluster {
         let cluster = Self { name: format!("t{}-{number}", std::process::id()) };
         // The image of a shell comes with it.
         let busybox = cache().join("cluster-images/busybox.tar");
-        cluster.must("up.sh", &[]);
-        cluster.import(&busybox);
+        cluster.must("up.sh", &[busybox.to_str().expect("a path in UTF-8")]);
         cluster
     }
 
@@ -34,15 +33,6 @@ impl Cluster {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// Puts an image into the node's store.
-    ///
-    /// # Panics
-    /// When containerd refuses it.
-    pub fn import(&self, image: &Path) {
-        let image = image.to_str().expect("a path in UTF-8");
-        self.must("in.sh", &["ctr", "--namespace", "k8s.io", "images", "import", image]);
     }
 
     /// What kubectl prints.

@@ -1,12 +1,12 @@
-//! Prints the generated files of the resources: `crdgen yaml`, `crdgen json` or `crdgen reference`; `crdgen write` writes
-//! all of them below the current folder, which is the repository's top.
+//! Prints the generated files of the resources: `crdgen yaml`, `crdgen json` or `crdgen reference`. `make docs` writes
+//! the committed ones.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use trackyard_crds::generate::{File, all};
+use trackyard_crds::generate::all;
 
-const USAGE: &str = "usage: crdgen yaml|json|reference|write";
+const USAGE: &str = "usage: crdgen yaml|json|reference";
 
 fn main() -> ExitCode {
     let word = std::env::args().nth(1).unwrap_or_default();
@@ -26,16 +26,9 @@ fn run(word: &str) -> io::Result<()> {
         "yaml" => ".yaml",
         "json" => ".json",
         "reference" => ".md",
-        "write" => return files.iter().try_for_each(write),
         _ => return Err(io::Error::other(USAGE)),
     };
     let wanted = files.iter().filter(|file| file.path.ends_with(ending) && !file.path.starts_with("charts/"));
     let between = if word == "yaml" { "---\n" } else { "" };
     wanted.into_iter().try_for_each(|file| write!(io::stdout(), "{between}{}", file.text))
-}
-
-fn write(file: &File) -> io::Result<()> {
-    let path = std::path::Path::new(&file.path);
-    path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-    std::fs::write(path, &file.text)
 }

@@ -80,11 +80,16 @@ impl Autoscaler {
 /// Pods for this very moment.
 fn needed(policy: &Policy, sample: &Sample) -> u32 {
     let target = policy.target_queue_age.as_millis().max(1);
-    // Without a figure a job has a slot of its own.
-    let run = if sample.mean_run.is_zero() { target } else { sample.mean_run.as_millis().max(1) };
+    let run = run_ms(sample.mean_run, policy.target_queue_age);
     let slots_ms = u128::from(sample.busy) * target + u128::from(sample.waiting) * run;
     let pods = slots_ms.div_ceil(target * u128::from(policy.slots.max(1)));
     u32::try_from(pods).unwrap_or(u32::MAX).clamp(policy.min, policy.max)
+}
+
+/// How long a job takes, in milliseconds. Without a figure as long as it may wait: it has a slot of its own.
+pub(super) fn run_ms(mean: Duration, target: Duration) -> u128 {
+    let run = if mean.is_zero() { target } else { mean };
+    run.as_millis().max(1)
 }
 
 #[cfg(test)]

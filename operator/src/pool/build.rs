@@ -140,13 +140,8 @@ fn selector(pool: &WorkerPool) -> BTreeMap<String, String> {
 }
 
 /// The channel's word.
-const fn channel(pool: &WorkerPool) -> &'static str {
-    match pool.spec.channel {
-        Channel::TestRunners => "test_runners",
-        Channel::StaticAnalyzers => "static_analyzers",
-        Channel::Representers => "representers",
-        Channel::Builders => "builders",
-    }
+fn channel(pool: &WorkerPool) -> &'static str {
+    trackyard_protocol::channel::Channel::from(pool.spec.channel).as_str()
 }
 
 #[cfg(test)]

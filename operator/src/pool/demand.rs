@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::autoscale::run_ms;
+
 /// What waits for workers of one channel and track.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queue {
@@ -41,12 +43,9 @@ impl Candidate {
     fn room(&self, counted: u32) -> u32 {
         let slots = u64::from(self.max) * u64::from(self.slots);
         let free = slots.saturating_sub(u64::from(self.busy));
-        // Without a figure a job has a slot of its own.
-        let per_slot = match self.mean_run.as_millis() {
-            0 => 1,
-            run => (self.target_queue_age.as_millis() / run).max(1),
-        };
-        let all = u128::from(free) * per_slot;
+        // As many as make the pool ask for its maximum, and no more.
+        let run = run_ms(self.mean_run, self.target_queue_age);
+        let all = u128::from(free) * self.target_queue_age.as_millis().max(1) / run;
         u32::try_from(all).unwrap_or(u32::MAX).saturating_sub(counted)
     }
 
@@ -124,6 +123,13 @@ mod tests {
     fn without_another_pool_all_counts_for_the_only_one() {
         let counted = assign(&[queue("ruby", 100)], &[pool("ruby", "ruby", 1)]);
         assert_eq!(counted["ruby"], 100);
+    }
+
+    #[test]
+    fn long_jobs_leave_room_for_fewer_than_there_are_slots() {
+        let long = Candidate { mean_run: Duration::from_secs(4), ..pool("ruby", "ruby", 1) };
+        let counted = assign(&[queue("ruby", 3)], &[long, pool("any", "*", 1)]);
+        assert_eq!((counted["ruby"], counted["any"]), (1, 2));
     }
 
     #[test]

@@ -158,6 +158,17 @@ fn without_figures_of_the_router_scaling_says_so() {
 }
 
 #[test]
+fn what_cannot_be_and_what_is_not_to_be_touched_keep_their_counts() {
+    let mut pool = pool(&json!({}));
+    pool.status = Some(WorkerPoolStatus { replicas: Some(3), ..WorkerPoolStatus::default() });
+    let refused = refused(&pool, "TooLarge", "too large", &at(0));
+    assert_eq!(told(&refused), ("False False True".to_owned(), "TooLarge".to_owned()));
+    let left = hands_off(&pool, &at(0));
+    assert_eq!(told(&left), ("False False False".to_owned(), "Disabled".to_owned()));
+    assert_eq!((refused.replicas, left.replicas), (Some(3), Some(3)));
+}
+
+#[test]
 fn what_has_not_turned_keeps_its_time() {
     let mut pool = pool(&json!({}));
     let (good, bad) = (deployment(1, 1, &json!([])), deployment(1, 0, &json!([])));
