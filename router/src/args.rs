@@ -19,6 +19,10 @@ pub struct Args {
     /// The configuration, in YAML; it is rewritten when a client deploys or unloads a version
     #[arg(env = "TRACKYARD_CONFIG", value_name = "CONFIG.yml")]
     pub config: PathBuf,
+    /// In a cluster: the namespace whose ContainerVersions are the deployed versions, and whose WorkerPools say what
+    /// may be served; versions in CONFIG.yml do not count then, and it is never written
+    #[arg(long, env = "TRACKYARD_NAMESPACE", value_name = "NAME")]
+    pub namespace: Option<String>,
     /// Copied to CONFIG.yml when that does not exist
     #[arg(long, env = "TRACKYARD_SEED", value_name = "FILE")]
     pub seed: Option<PathBuf>,

@@ -135,6 +135,7 @@ impl From<StoreError> for Reply {
     fn from(error: StoreError) -> Self {
         let reason = match error {
             StoreError::NotDeployed(_) => Reason::NotDeployed,
+            StoreError::Managed { .. } => Reason::Forbidden,
             StoreError::Unavailable(_) => Reason::StoreUnavailable,
         };
         Self::error(reason, error.to_string())

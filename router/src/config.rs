@@ -25,12 +25,14 @@ use trackyard_protocol::source::{
 
 pub use error::{Error, Position};
 pub use file::ConfigFile;
+pub(crate) use limits::check;
 pub use limits::{ChannelLimits, LimitTable};
 pub use live::{LiveConfig, Look};
 pub use read::{Read, read};
 pub use watch::watch;
 
 use crate::versions::Deployed;
+use crate::yard::FromYard;
 
 /// The configuration, as the file holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +58,9 @@ pub struct Config {
     /// Tracks whose jobs wait even while no worker that serves them is connected.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub expected: BTreeMap<Channel, BTreeSet<TrackSlug>>,
+    /// What a cluster says, where the versions are kept there.
+    #[serde(skip)]
+    pub yard: FromYard,
     /// The original's form of `container_versions`: read, never written.
     #[serde(skip_serializing)]
     workers: Option<original::Workers>,
@@ -106,6 +111,7 @@ impl Default for Config {
             builds: BuildLimits::default(),
             queue: QueueLimits::default(),
             expected: BTreeMap::new(),
+            yard: FromYard::default(),
             workers: None,
         }
     }

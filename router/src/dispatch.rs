@@ -43,7 +43,7 @@ pub use action::{Action, Counter, Ending, Output};
 pub use event::{Deployment, Event, NewJob, Order, Peer, Time, Waiter};
 #[doc(hidden)]
 pub use sabotage::Sabotage;
-pub use settings::Settings;
+pub use settings::{PoolCover, Settings};
 pub use snapshot::{FailedView, JobView, QueueView, Snapshot, Totals, WorkerView};
 
 use answers::Answers;

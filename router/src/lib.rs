@@ -15,6 +15,7 @@ mod run;
 pub mod service;
 pub mod socket;
 pub mod versions;
+pub mod yard;
 
 pub use args::{Args, Endpoint};
 pub use run::{Error, run};

@@ -7,6 +7,7 @@ mod status;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch::{self as channel, Receiver};
 use tokio_util::sync::CancellationToken;
 use trackyard_daemon::admin::Admin;
 use trackyard_daemon::metrics::Metrics;
@@ -17,11 +18,12 @@ use trackyard_daemon::{admin, logs};
 use trackyard_images::Options;
 
 use crate::args::Args;
-use crate::config::{self, ConfigFile, LiveConfig, watch};
+use crate::config::{self, Config, ConfigFile, LiveConfig, watch};
 use crate::metrics::RouterMetrics;
 use crate::service::Exit;
 use crate::socket;
 use crate::versions::{Catalogue, VersionStore, YamlStore, pin_versions};
+use crate::yard::{self, KubernetesStore};
 use life::Endpoints;
 use status::Status;
 
@@ -37,6 +39,9 @@ pub enum Error {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] config::Error),
+    /// The cluster.
+    #[error(transparent)]
+    Cluster(#[from] yard::Error),
     /// A socket.
     #[error(transparent)]
     Socket(#[from] socket::Error),
@@ -58,6 +63,7 @@ pub enum Error {
 struct Process {
     args: Args,
     live: Arc<LiveConfig>,
+    configs: Receiver<Arc<Config>>,
     catalogue: Arc<Catalogue>,
     store: Arc<dyn VersionStore>,
     metrics: RouterMetrics,
@@ -100,7 +106,8 @@ async fn serve(args: &Args) -> Result<(), Error> {
     let metrics = RouterMetrics::register(&mut registry);
     let live = Arc::new(LiveConfig::start(ConfigFile::open(&args.config, args.seed.as_deref())?)?);
     config.open();
-    let process = Process::new(args, live, metrics, &readiness);
+    let versions = Versions::new(args, Arc::clone(&live), &readiness, &stop).await?;
+    let process = Process::new(args, live, versions, metrics, &readiness);
     let admin = Admin::new(readiness, Metrics::new(registry)).with_pulse(process.pulse.clone());
     let admin = process.status.show_on(admin);
     tokio::spawn(admin.serve(listener, stop.clone()));
@@ -116,8 +123,45 @@ async fn serve(args: &Args) -> Result<(), Error> {
     }
 }
 
+/// Where the deployed versions are kept, and the configuration with them.
+struct Versions {
+    store: Arc<dyn VersionStore>,
+    configs: Receiver<Arc<Config>>,
+}
+
+impl Versions {
+    /// In the configuration's file, or in a cluster.
+    async fn new(
+        args: &Args,
+        live: Arc<LiveConfig>,
+        readiness: &Readiness,
+        stop: &CancellationToken,
+    ) -> Result<Self, Error> {
+        let Some(namespace) = &args.namespace else {
+            return Ok(Self { configs: live.subscribe(), store: Arc::new(YamlStore::new(live)) });
+        };
+        let client = yard::connect().await?;
+        let gates = yard::Gates {
+            versions: readiness.gate("versions", "the cluster has not listed its ContainerVersions yet"),
+            pools: readiness.gate("pools", "the cluster has not listed its WorkerPools yet"),
+        };
+        let (sender, yard) = channel::channel(yard::Yard::default());
+        let configs = yard::combine(live.subscribe(), yard.clone(), stop.clone());
+        let store = Arc::new(KubernetesStore::new(client.clone(), namespace, yard, live));
+        let (namespace, stop) = (namespace.clone(), stop.clone());
+        tokio::spawn(async move { yard::watch(client, &namespace, sender, gates, stop).await });
+        Ok(Self { store, configs })
+    }
+}
+
 impl Process {
-    fn new(args: &Args, live: Arc<LiveConfig>, metrics: RouterMetrics, readiness: &Readiness) -> Self {
+    fn new(
+        args: &Args,
+        live: Arc<LiveConfig>,
+        versions: Versions,
+        metrics: RouterMetrics,
+        readiness: &Readiness,
+    ) -> Self {
         let options = Options {
             docker_config: args.docker_config.clone(),
             ca_file: args.ca_file.clone(),
@@ -127,8 +171,9 @@ impl Process {
         Self {
             args: args.clone(),
             catalogue: Arc::new(Catalogue::new(options)),
-            store: Arc::new(YamlStore::new(Arc::clone(&live))),
-            status: Arc::new(Status::new(Arc::clone(&live), readiness.clone())),
+            status: Arc::new(Status::new(Arc::clone(&live), versions.configs.clone(), readiness.clone())),
+            store: versions.store,
+            configs: versions.configs,
             live,
             metrics,
             sockets: readiness.gate("sockets", "not bound yet"),
@@ -142,6 +187,6 @@ impl Process {
         let metrics = self.metrics.clone();
         tokio::spawn(watch(Arc::clone(&self.live), stop.clone(), move |look| metrics.config_edited(look)));
         let (catalogue, store) = (Arc::clone(&self.catalogue), Arc::clone(&self.store));
-        tokio::spawn(pin_versions(self.live.subscribe(), catalogue, store, stop.clone()));
+        tokio::spawn(pin_versions(self.configs.clone(), catalogue, store, stop.clone()));
     }
 }

@@ -11,6 +11,7 @@ mod phase;
 mod waiters;
 mod workers;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
@@ -29,6 +30,7 @@ use crate::config::Config;
 use crate::dispatch::{Action, Dispatch, Event, Settings, Time, Waiter};
 use crate::metrics::RouterMetrics;
 use crate::socket::Ports;
+use crate::versions::Deployed;
 use lateness::lateness;
 use outbox::Outbox;
 use phase::Phase;
@@ -97,7 +99,9 @@ impl Service {
             recovering: true,
             shown: Time::ZERO,
         };
-        service.feed(Event::Deployed(service.parts.config.container_versions.resolved()));
+        if !service.parts.config.yard.is_unknown {
+            service.feed(Event::Deployed(service.parts.config.container_versions.resolved()));
+        }
         tracing::info!(%epoch, clients = service.parts.ports.clients.endpoint(),
             workers = service.parts.ports.workers.endpoint(), "serving");
         service
@@ -155,6 +159,17 @@ impl Service {
         due.min(LONGEST_POLL)
     }
 
+    /// The configuration. While the cluster has not said which versions are deployed, those count that workers have.
+    fn config(&self) -> Cow<'_, Config> {
+        let config = &*self.parts.config;
+        if !config.yard.is_unknown {
+            return Cow::Borrowed(config);
+        }
+        let mut reported = config.clone();
+        reported.container_versions = Deployed::reported(&self.dispatch.snapshot());
+        Cow::Owned(reported)
+    }
+
     fn now(&self) -> Time {
         self.started.elapsed()
     }
@@ -196,6 +211,7 @@ fn settings(config: &Config, force_worker_restart: bool) -> Settings {
         queue_max_jobs: usize::try_from(queue.max_jobs).unwrap_or(usize::MAX),
         queue_max_bytes: usize::try_from(queue.max_bytes.0).unwrap_or(usize::MAX),
         expected: config.expected_places(),
+        pools: config.yard.pools.clone(),
         force_worker_restart,
         ..Settings::new(config.images.clone(), config.inputs.clone())
     }

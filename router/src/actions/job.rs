@@ -17,15 +17,22 @@ const MAX_NAMED: usize = 20;
 
 /// A job for the dispatcher, or why there is none: 502, 400, 505 or 503.
 pub(super) fn new(request: JobRequest, bytes: usize, config: &Config) -> Result<NewJob, Reply> {
-    let deployed = known_track(&config.container_versions, &request.place)?;
+    let unknown = |reply: Reply| if config.yard.is_unknown { versions_unknown() } else { reply };
+    let deployed = known_track(&config.container_versions, &request.place).map_err(unknown)?;
     let limits = limits(&request, config)?;
-    let version = find(&request, deployed)?.clone();
+    let version = find(&request, deployed).map_err(unknown)?.clone();
     if version.digest.is_none() {
         let message = format!("{version} is deployed, but its image could not be looked up yet");
         return Err(Reply::error(Reason::StoreUnavailable, message));
     }
     let key = key::of(&request, &version);
     Ok(NewJob { order: Order::Run { request, version, limits }, key, bytes })
+}
+
+/// Only what workers report is known.
+pub(super) fn versions_unknown() -> Reply {
+    let message = "the cluster has not said yet which versions are deployed; send this again";
+    Reply::error(Reason::StoreUnavailable, message)
 }
 
 /// The versions of a track, or 502.
@@ -37,7 +44,9 @@ pub(super) fn known_track<'a>(deployed: &'a Deployed, place: &Place) -> Result<&
 }
 
 fn limits(request: &JobRequest, config: &Config) -> Result<Limits, Reply> {
-    let limits = config.limits.of(request.place.channel, &request.place.track);
+    let own = config.yard.limits.get(&(request.place.clone(), request.version.clone()));
+    let limits =
+        own.cloned().unwrap_or_else(|| config.limits.of(request.place.channel, &request.place.track));
     let Some(asked) = request.execution_timeout.map(Span) else { return Ok(limits) };
     if asked > limits.wall_max {
         let message = format!("execution_timeout is {asked}; at most {} may be asked for", limits.wall_max);

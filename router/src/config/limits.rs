@@ -81,7 +81,8 @@ fn refusal(place: &str, why: &str) -> Refusal {
     Refusal::new(format!("limits.{place}: {why}"))
 }
 
-fn check(limits: &Limits) -> Result<(), &'static str> {
+/// Refuses limits with which no job could run.
+pub(crate) fn check(limits: &Limits) -> Result<(), &'static str> {
     let none = [limits.memory, limits.file_size, limits.job_folder, limits.result].iter().any(|b| b.0 == 0);
     if limits.wall > limits.wall_max {
         Err("wall is above wall_max")

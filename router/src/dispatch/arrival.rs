@@ -121,10 +121,11 @@ impl Dispatch {
         job.work = Some(Work { new, lane });
     }
 
-    /// True if a job of the track may wait: a connected worker covers it, or one is expected.
+    /// True if a job of the track may wait: a connected worker covers it, or one is expected, or a pool may start one.
     pub(crate) fn is_servable(&self, place: &Place) -> bool {
         self.workers.pools.is_served(place.channel, self.lanes.track_id(place))
             || self.settings.expected.contains(place)
+            || self.settings.cold_start(place).is_some()
             || self.returning.iter().any(|r| r.channel == place.channel && r.topics.covers(&place.track))
     }
 }

@@ -166,12 +166,20 @@ impl Dispatch {
         }
     }
 
-    /// How long a job may wait: a build as long as it may take.
+    /// How long a job may wait: a build as long as it may take; a job for whose version no worker is there yet, as
+    /// long as its pool may take to start one.
     pub(crate) fn queue_wait(&self, new: &NewJob) -> Duration {
+        let usual = self.settings.queue_max_wait;
         match &new.order {
-            Order::Run { .. } => self.settings.queue_max_wait,
+            Order::Run { .. } if self.is_prepared(new) => usual,
+            Order::Run { .. } => self.settings.cold_start(new.place()).map_or(usual, |cold| cold.max(usual)),
             Order::Build { limits, .. } => limits.wall.0,
         }
+    }
+
+    fn is_prepared(&self, new: &NewJob) -> bool {
+        let lane = self.lanes.find(new.place(), new.version()).and_then(|lane| self.lanes.lane(lane));
+        lane.is_some_and(|lane| !lane.ready.is_empty())
     }
 
     fn attempt_total_of(&self, no: JobNo) -> Duration {

@@ -49,7 +49,8 @@ impl Dispatch {
         self.refuse_all_failed(turn);
     }
 
-    fn refuse_unserved(&mut self, turn: &mut Turn<'_>) {
+    /// Answers the jobs for which nobody may come.
+    pub(super) fn refuse_unserved(&mut self, turn: &mut Turn<'_>) {
         let unserved = |(_, track): &(TrackId, &Track)| !self.is_servable(&track.place);
         let lanes = |(_, track): (TrackId, &Track)| track.waiting_lanes.iter().copied().collect::<Vec<_>>();
         let lanes: Vec<LaneId> = self.lanes.waiting_tracks().filter(unserved).flat_map(lanes).collect();

@@ -108,6 +108,10 @@ impl Dispatch {
     /// New settings; workers are told what concerns them.
     pub(crate) fn set(&mut self, settings: Settings, turn: &mut Turn<'_>) {
         let old = std::mem::replace(&mut self.settings, settings);
+        if !self.recovering && (&old.pools, &old.expected) != (&self.settings.pools, &self.settings.expected)
+        {
+            self.refuse_unserved(turn);
+        }
         let new = &self.settings;
         let same = (&old.images, &old.inputs, old.heartbeat, old.silence)
             == (&new.images, &new.inputs, new.heartbeat, new.silence);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use trackyard_protocol::channel::{Channel, Topics};
 use trackyard_protocol::request::Place;
 use trackyard_protocol::source::{ImageSource, InputPolicy};
 
@@ -39,6 +40,8 @@ pub struct Settings {
     pub poison_ttl: Duration,
     /// Tracks whose jobs wait even while no worker is connected.
     pub expected: BTreeSet<Place>,
+    /// Pools of a cluster that may have workers even while none is connected.
+    pub pools: Vec<PoolCover>,
     /// Where images are; passed on to workers.
     pub images: ImageSource,
     /// Where submissions may come from; passed on to workers.
@@ -47,7 +50,29 @@ pub struct Settings {
     pub force_worker_restart: bool,
 }
 
+/// What a pool of a cluster may serve, as it may have pods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolCover {
+    /// Its channel.
+    pub channel: Channel,
+    /// What its workers are scoped to.
+    pub topics: Topics,
+    /// How long it may take from no pod to one that is ready.
+    pub cold_start: Duration,
+}
+
 impl Settings {
+    /// How long jobs of a track wait for a first worker: the longest of the pools that may serve it; none if no pool
+    /// does.
+    #[must_use]
+    pub fn cold_start(&self, place: &Place) -> Option<Duration> {
+        let covers = self
+            .pools
+            .iter()
+            .filter(|pool| pool.channel == place.channel && pool.topics.covers(&place.track));
+        covers.map(|pool| pool.cold_start).max()
+    }
+
     /// The defaults.
     #[must_use]
     pub fn new(images: ImageSource, inputs: InputPolicy) -> Self {
@@ -67,6 +92,7 @@ impl Settings {
             store_bytes: 256 << 20,
             poison_ttl: Duration::from_secs(600),
             expected: BTreeSet::new(),
+            pools: Vec::new(),
             images,
             inputs,
             force_worker_restart: false,

@@ -56,7 +56,7 @@ impl Process {
             ports,
             commands,
             errands,
-            config: self.live.current(),
+            config: self.configs.borrow().clone(),
             force_worker_restart: self.args.force_worker_restart,
             plain_peers: self.args.plain_peers_may,
             drain_timeout: self.args.drain_timeout.0,
@@ -105,7 +105,7 @@ impl Process {
     /// Tells the service of new configurations and of signals.
     fn help(&self, handle: &Handle, shutdown: &Shutdown) -> CancellationToken {
         let stop = CancellationToken::new();
-        let mut configs = self.live.subscribe();
+        let mut configs = self.configs.clone();
         // What changed since the service took its configuration is sent once more: it does no harm.
         configs.mark_changed();
         let service = handle.clone();

@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::watch::Receiver;
 use trackyard_daemon::admin::Admin;
 use trackyard_daemon::clock::{Moment, millis};
 use trackyard_daemon::readiness::Readiness;
 
-use crate::config::LiveConfig;
+use crate::config::{Config, LiveConfig};
 use crate::service::Handle;
 
 use super::life::Endpoints;
@@ -19,14 +20,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// What the status page is made of.
 pub(super) struct Status {
     live: Arc<LiveConfig>,
+    configs: Receiver<Arc<Config>>,
     readiness: Readiness,
     started: Moment,
     service: Mutex<Option<(Handle, Endpoints)>>,
 }
 
 impl Status {
-    pub(super) fn new(live: Arc<LiveConfig>, readiness: Readiness) -> Self {
-        Self { live, readiness, started: Moment::now(), service: Mutex::new(None) }
+    pub(super) fn new(live: Arc<LiveConfig>, configs: Receiver<Arc<Config>>, readiness: Readiness) -> Self {
+        Self { live, configs, readiness, started: Moment::now(), service: Mutex::new(None) }
     }
 
     /// Names the service that runs now.
@@ -50,7 +52,7 @@ impl Status {
             }
             None => (None, None),
         };
-        let config = self.live.current();
+        let config = self.configs.borrow().clone();
         json!({
             "component": "router",
             "version": env!("CARGO_PKG_VERSION"),

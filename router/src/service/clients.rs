@@ -43,8 +43,9 @@ impl Service {
         let (shape, bytes) = (Shape::read(body.as_ref()), body.as_ref().len());
         let mut role = || role_of_plain_peer(body.peer_address(), plain);
         let role: &mut dyn FnMut() -> Role = &mut role;
+        let config = self.config();
         let mut world = World {
-            config: &self.parts.config,
+            config: &config,
             epoch: self.epoch,
             workers_port: self.parts.ports.workers.number(),
             draining: self.is_draining(),

@@ -91,7 +91,8 @@ impl Service {
             (before.container_versions.resolved(), self.parts.config.container_versions.resolved());
         let settings = super::settings(&self.parts.config, self.parts.force_worker_restart);
         self.feed(Event::Settings(Box::new(settings)));
-        if old != new {
+        let is_first = before.yard.is_unknown && !self.parts.config.yard.is_unknown;
+        if !self.parts.config.yard.is_unknown && (is_first || old != new) {
             self.feed(Event::Deployed(new));
         }
     }

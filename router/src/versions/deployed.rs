@@ -8,7 +8,7 @@ use trackyard_protocol::name::TrackSlug;
 use trackyard_protocol::request::Place;
 use trackyard_protocol::version::{ContainerVersion, Digest, PinnedVersion};
 
-use crate::dispatch::Deployment;
+use crate::dispatch::{Deployment, Snapshot};
 
 /// The deployed versions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +76,19 @@ impl Deployed {
         let of =
             |versions: &[PinnedVersion]| versions.iter().filter(|p| p.digest.is_some()).cloned().collect();
         Deployment(self.iter().map(|(place, versions)| (place.to_owned(), of(versions))).collect())
+    }
+
+    /// What the connected workers have ready.
+    #[must_use]
+    pub fn reported(snapshot: &Snapshot) -> Self {
+        let mut reported = Self::default();
+        for worker in &snapshot.workers {
+            for ready in &worker.ready {
+                let place = Place { channel: worker.channel, track: ready.track.clone() };
+                reported.deploy(&place, ready.version.clone());
+            }
+        }
+        reported
     }
 
     /// Adds a track with its versions, or replaces them.

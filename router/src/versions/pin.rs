@@ -48,6 +48,9 @@ async fn pin(config: &Config, catalogue: &Catalogue, store: &dyn VersionStore) -
             Err(error) => {
                 tracing::error!(%channel, %track, %version, %error, "cannot look up a deployed version");
                 missing += 1;
+                // The log has all of it; it is tried again either way.
+                let _ =
+                    store.unresolved(place, version, format!("the image cannot be looked up: {error}")).await;
             }
         }
     }

@@ -12,6 +12,18 @@ pub enum Error {
     /// The version is not deployed.
     #[error("{0} is not deployed")]
     NotDeployed(ContainerVersion),
+    /// It is deployed by what somebody else manages.
+    #[error(
+        "{version} is deployed by the ContainerVersion {object}, which {manager} manages: unload it there"
+    )]
+    Managed {
+        /// The version.
+        version: ContainerVersion,
+        /// The resource's name.
+        object: String,
+        /// Who manages it.
+        manager: String,
+    },
     /// The store cannot be read or written now; the text names no path, because clients see it.
     #[error("{0}")]
     Unavailable(String),
@@ -34,4 +46,14 @@ pub trait VersionStore: Send + Sync {
 
     /// Notes the digests of versions that were deployed without one.
     async fn pin(&self, pins: Vec<(Place, PinnedVersion)>) -> Result<Deployed, Error>;
+
+    /// Notes, where that can be noted, that a version's digest cannot be looked up.
+    async fn unresolved(
+        &self,
+        _place: Place,
+        _version: ContainerVersion,
+        _message: String,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
 }

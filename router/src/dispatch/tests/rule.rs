@@ -1,10 +1,14 @@
 //! Which worker gets a job.
 
+use std::time::Duration;
+
 use rstest::rstest;
+use trackyard_protocol::channel::{Channel, Topics};
 use trackyard_protocol::reason::Reason;
+use trackyard_protocol::worker::{FromWorker, Load};
 
 use super::bench::{Bench, hello, new_job, place, settings};
-use crate::dispatch::Settings;
+use crate::dispatch::{Event, PoolCover, Settings};
 
 /// A worker: connection, topics, slots, tracks ready.
 type Given = (u64, &'static str, u32, &'static str);
@@ -69,6 +73,42 @@ fn an_expected_track_waits() {
     assert_eq!(bench.reason(waiter), None);
     bench.hello(1, hello("a", &["ruby"], 1, &["ruby"]));
     assert_eq!(bench.job().0, 1);
+}
+
+#[test]
+fn a_track_waits_for_its_pool_as_long_as_that_takes_to_start() {
+    let cover = |topic: &str| PoolCover {
+        channel: Channel::TestRunners,
+        topics: [topic.parse().unwrap()].into_iter().collect(),
+        cold_start: Duration::from_secs(180),
+    };
+    let mut bench = Bench::with(Settings { pools: vec![cover("ruby")], ..settings() });
+    let waiter = bench.ask(new_job("ruby", 1));
+    let other = bench.ask(new_job("python", 2));
+    assert_eq!((bench.reason(waiter), bench.reason(other)), (None, Some(Reason::NoWorker)));
+    bench.pass(Duration::from_secs(60));
+    bench.hello(1, hello("a", &["ruby"], 1, &["ruby"]));
+    assert_eq!(bench.job().0, 1);
+    // Once a worker is prepared, the wait is the usual one.
+    let busy = bench.ask(new_job("ruby", 3));
+    for _ in 0..11 {
+        bench.pass(Duration::from_secs(1));
+        bench.say(1, FromWorker::Heartbeat(Load::default()));
+    }
+    assert_eq!(bench.reason(busy), Some(Reason::QueueDeadline));
+}
+
+#[test]
+fn who_waits_for_a_pool_hears_when_it_goes() {
+    let cover = PoolCover {
+        channel: Channel::TestRunners,
+        topics: Topics::any(),
+        cold_start: Duration::from_secs(180),
+    };
+    let mut bench = Bench::with(Settings { pools: vec![cover], ..settings() });
+    let waiter = bench.ask(new_job("ruby", 1));
+    bench.on(Event::Settings(Box::new(settings())));
+    assert_eq!(bench.reason(waiter), Some(Reason::NoWorker));
 }
 
 #[test]

@@ -1,0 +1,29 @@
+//! The way to the API server.
+
+use std::time::Duration;
+
+use kube::{Client, Config};
+
+/// Longer than any answer to a request that is not a watch.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why there is no way to a cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing says where it is.
+    #[error("cannot find a cluster: {0}; run the router in one, set KUBECONFIG, or leave out --namespace")]
+    Config(#[from] kube::config::InferConfigError),
+    /// What says it cannot be used.
+    #[error("cannot use the cluster's configuration: {0}")]
+    Client(#[from] Box<kube::Error>),
+}
+
+/// A client. It connects when it is first used: the API server need not be there.
+///
+/// # Errors
+/// If nothing says where the cluster is.
+pub async fn connect() -> Result<Client, Error> {
+    let mut config = Config::infer().await?;
+    config.connect_timeout = Some(PATIENCE);
+    Ok(Client::try_from(config).map_err(Box::new)?)
+}

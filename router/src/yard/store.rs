@@ -1,0 +1,216 @@
+//! The deployed versions as resources of the cluster, which are the only truth there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kube::Client;
+use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
+use tokio::sync::watch::Receiver;
+use trackyard_crds::ContainerVersion as Object;
+use trackyard_crds::container_version::ContainerVersionSpec;
+use trackyard_protocol::request::Place;
+use trackyard_protocol::version::{ContainerVersion, PinnedVersion};
+
+use super::object::{MADE_BY, Version, tooling};
+use super::status::{Outcome, status};
+use super::{Yard, deployed};
+use crate::config::LiveConfig;
+use crate::versions::{Deployed, Error, VersionStore};
+
+const MANAGER: &str = "trackyard-router";
+/// How long the cluster may take for a change, until it is seen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The deployed versions as resources of the cluster.
+pub struct KubernetesStore {
+    api: Api<Object>,
+    yard: Receiver<Yard>,
+    live: Arc<LiveConfig>,
+}
+
+impl KubernetesStore {
+    /// A store of a namespace, whose objects `yard` tells.
+    #[must_use]
+    pub fn new(client: Client, namespace: &str, yard: Receiver<Yard>, live: Arc<LiveConfig>) -> Self {
+        Self { api: Api::namespaced(client, namespace), yard, live }
+    }
+
+    fn known(&self) -> Result<Vec<Version>, Error> {
+        let unknown =
+            || Error::Unavailable("the cluster has not said yet which versions are deployed".to_owned());
+        self.yard.borrow().versions.clone().ok_or_else(unknown)
+    }
+
+    fn objects(&self, place: &Place, version: &ContainerVersion) -> Result<Vec<Version>, Error> {
+        Ok(self.known()?.into_iter().filter(|known| names(known, place, version)).collect())
+    }
+
+    async fn create(&self, place: &Place, version: &ContainerVersion) -> Result<(), Error> {
+        if !self.objects(place, version)?.is_empty() {
+            return Ok(());
+        }
+        let object = object(place, version)?;
+        match self
+            .api
+            .create(&PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() }, &object)
+            .await
+        {
+            // Somebody was faster; if it is another version's object, it never comes to be seen.
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+            done => done.map(drop).map_err(unavailable),
+        }
+    }
+
+    async fn delete(&self, known: &Version) -> Result<(), Error> {
+        let this = Preconditions { uid: Some(known.uid.clone()), resource_version: None };
+        let params = DeleteParams { preconditions: Some(this), ..DeleteParams::default() };
+        match self.api.delete(&known.name, &params).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
+            done => done.map(drop).map_err(unavailable),
+        }
+    }
+
+    async fn tell(&self, known: &Version, outcome: &Outcome<'_>) -> Result<(), Error> {
+        let Some(status) = status(known, outcome) else { return Ok(()) };
+        let params = PatchParams::apply(MANAGER).force();
+        match self.api.patch_status(&known.name, &params, &Patch::Apply(&status)).await {
+            // It went meanwhile, or another has its name.
+            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
+            done => done.map(drop).map_err(unavailable),
+        }
+    }
+
+    /// Waits until what was written comes back by the watch.
+    async fn seen(&self, is_there: impl Fn(&[Version]) -> bool + Send) -> Result<Deployed, Error> {
+        let mut yard = self.yard.clone();
+        let seen = yard.wait_for(|yard| yard.versions.as_deref().is_some_and(&is_there)).await;
+        let yard = seen.map_err(|_| Error::Unavailable("the router is about to end".to_owned()))?;
+        Ok(deployed(yard.versions.as_deref().unwrap_or_default()))
+    }
+
+    async fn deploy_one(&self, place: &Place, pinned: &PinnedVersion) -> Result<Deployed, Error> {
+        self.create(place, &pinned.version).await?;
+        self.seen(|all| all.iter().any(|known| names(known, place, &pinned.version))).await?;
+        self.pin_one(place, pinned).await?;
+        let is_pinned =
+            |known: &Version| names(known, place, &pinned.version) && known.pinned.digest.is_some();
+        self.seen(|all| all.iter().any(is_pinned)).await
+    }
+
+    async fn pin_one(&self, place: &Place, pinned: &PinnedVersion) -> Result<(), Error> {
+        let Some(digest) = &pinned.digest else { return Ok(()) };
+        let images = &self.live.current().images;
+        let repository = images.repository(place.channel, &place.track).unwrap_or_default();
+        let image = format!("{}/{repository}", images.location);
+        for known in self.objects(place, &pinned.version)? {
+            // A digest that is set never changes.
+            if known.pinned.digest.is_none() {
+                self.tell(&known, &Outcome::Deployed { digest, image: &image }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes objects that are the router's to delete: all, or none.
+    async fn delete_all(&self, gone: Vec<Version>) -> Result<Deployed, Error> {
+        if let Some(foreign) = gone.iter().find(|known| known.manager.is_some()) {
+            let manager = foreign.manager.clone().unwrap_or_default();
+            return Err(Error::Managed {
+                version: foreign.pinned.version.clone(),
+                object: foreign.name.clone(),
+                manager,
+            });
+        }
+        for known in &gone {
+            self.delete(known).await?;
+        }
+        self.seen(|all| !all.iter().any(|known| gone.iter().any(|gone| gone.uid == known.uid))).await
+    }
+}
+
+fn names(known: &Version, place: &Place, version: &ContainerVersion) -> bool {
+    known.place == *place && known.pinned.version == *version
+}
+
+fn object(place: &Place, version: &ContainerVersion) -> Result<Object, Error> {
+    let channel = tooling(place.channel)
+        .ok_or_else(|| Error::Unavailable(format!("{} has no container versions", place.channel)))?;
+    let name = format!("{}-{}-{version}", place.channel, place.track).replace('_', "-");
+    let spec = ContainerVersionSpec {
+        channel,
+        track: place.track.to_string(),
+        version: Some(version.to_string()),
+        git_reference: None,
+        limits: None,
+    };
+    let labels = [MADE_BY, ("app.kubernetes.io/managed-by", MANAGER)];
+    let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let metadata = ObjectMeta { name: Some(name), labels: Some(labels.into()), ..ObjectMeta::default() };
+    Ok(Object { metadata, spec, status: None })
+}
+
+fn unavailable(error: kube::Error) -> Error {
+    tracing::error!(%error, "the cluster did not take a change");
+    Error::Unavailable(match error {
+        kube::Error::Api(status) => format!("the cluster refuses this: {}", status.message),
+        _ => "the cluster cannot be reached now".to_owned(),
+    })
+}
+
+async fn in_time<T: Send>(work: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Error> {
+    let late = |_| Error::Unavailable("the cluster took too long; look at its ContainerVersions".to_owned());
+    tokio::time::timeout(PATIENCE, work).await.map_err(late)?
+}
+
+#[async_trait]
+impl VersionStore for KubernetesStore {
+    fn deployed(&self) -> Deployed {
+        deployed(self.yard.borrow().versions.as_deref().unwrap_or_default())
+    }
+
+    async fn deploy(&self, place: Place, version: PinnedVersion) -> Result<Deployed, Error> {
+        in_time(self.deploy_one(&place, &version)).await
+    }
+
+    async fn unload(&self, place: Place, version: ContainerVersion) -> Result<Deployed, Error> {
+        let gone = self.objects(&place, &version)?;
+        if gone.is_empty() {
+            return Err(Error::NotDeployed(version));
+        }
+        in_time(self.delete_all(gone)).await
+    }
+
+    async fn update(&self, place: Place, versions: Vec<PinnedVersion>) -> Result<Deployed, Error> {
+        let kept = |known: &Version| versions.iter().any(|pinned| pinned.version == known.pinned.version);
+        let gone = self.known()?.into_iter().filter(|known| known.place == place && !kept(known)).collect();
+        let work = async {
+            // First what may be refused.
+            let mut all = self.delete_all(gone).await?;
+            for version in &versions {
+                all = self.deploy_one(&place, version).await?;
+            }
+            Ok(all)
+        };
+        in_time(work).await
+    }
+
+    async fn pin(&self, pins: Vec<(Place, PinnedVersion)>) -> Result<Deployed, Error> {
+        for (place, pinned) in pins {
+            in_time(self.pin_one(&place, &pinned)).await?;
+        }
+        Ok(self.deployed())
+    }
+
+    async fn unresolved(
+        &self,
+        place: Place,
+        version: ContainerVersion,
+        message: String,
+    ) -> Result<(), Error> {
+        for known in self.objects(&place, &version)? {
+            self.tell(&known, &Outcome::Unresolved { message: &message }).await?;
+        }
+        Ok(())
+    }
+}
