@@ -14,6 +14,7 @@ pub mod client;
 pub mod frame;
 pub mod limits;
 pub mod name;
+pub mod pools;
 pub mod quantity;
 pub mod reason;
 pub mod request;

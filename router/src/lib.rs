@@ -11,6 +11,7 @@ mod clerk;
 pub mod config;
 pub mod dispatch;
 pub mod metrics;
+pub mod pools;
 mod run;
 pub mod service;
 pub mod socket;

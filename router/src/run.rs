@@ -2,6 +2,7 @@
 
 mod descriptors;
 mod life;
+mod pools;
 mod status;
 
 use std::sync::Arc;
@@ -109,7 +110,7 @@ async fn serve(args: &Args) -> Result<(), Error> {
     let versions = Versions::new(args, Arc::clone(&live), &readiness, &stop).await?;
     let process = Process::new(args, live, versions, metrics, &readiness);
     let admin = Admin::new(readiness, Metrics::new(registry)).with_pulse(process.pulse.clone());
-    let admin = process.status.show_on(admin);
+    let admin = process.status.show_on(admin).with_pages(pools::page(Arc::clone(&process.status)));
     tokio::spawn(admin.serve(listener, stop.clone()));
     process.start_watching(&stop);
     let mut endpoints = Endpoints::of(args);

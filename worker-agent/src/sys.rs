@@ -21,6 +21,16 @@ pub fn unshare_mounts() -> io::Result<()> {
     Ok(unsafe { unshare_unsafe(UnshareFlags::NEWNS) }?)
 }
 
+/// Gives this process a control group namespace of its own, whose root is the group it is in. To be called before a
+/// second thread exists: only the calling thread moves.
+///
+/// # Errors
+/// Without `CAP_SYS_ADMIN`.
+pub fn unshare_cgroups() -> io::Result<()> {
+    // SAFETY: only unsharing descriptor tables (CLONE_FILES) is unsound; this unshares control groups.
+    Ok(unsafe { unshare_unsafe(UnshareFlags::NEWCGROUP) }?)
+}
+
 /// Changes a detached mount: its owners as `user_namespace` maps them where one is given, read-only, without setuid
 /// and devices.
 ///

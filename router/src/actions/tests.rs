@@ -31,6 +31,7 @@ fn worker(name: &str, topics: Value, ready: Value) -> WorkerView {
         topics: serde_json::from_value(topics).unwrap(),
         slots: 2,
         draining: false,
+        mean_run_ms: 0,
         release: "1".to_owned(),
         silent_ms: 0,
         bootstrap: None,

@@ -10,7 +10,7 @@ use trackyard_protocol::request::Place;
 use trackyard_protocol::version::{ContainerVersion, PinnedVersion};
 
 use super::reply::Reply;
-use crate::dispatch::{Snapshot, WorkerView};
+use crate::dispatch::Snapshot;
 use crate::versions::{Deployed, PlaceRef};
 
 /// Channel, then track, then the versions.
@@ -48,8 +48,7 @@ pub(super) fn workers_status(deployed: &Deployed, snapshot: &Snapshot) -> Reply 
         }
     }
     for (place, versions) in deployed.iter() {
-        let ready =
-            |pinned: &PinnedVersion| online(snapshot, place).filter(|w| has(w, place, pinned)).count();
+        let ready = |pinned: &PinnedVersion| snapshot.online(place).filter(|w| w.has(place, pinned)).count();
         let by_version = versions.iter().map(|pinned| (&pinned.version, ready(pinned))).collect();
         status.entry(place.channel).or_default().deployed_versions.insert(place.track, by_version);
     }
@@ -61,20 +60,9 @@ pub(super) fn workers_status(deployed: &Deployed, snapshot: &Snapshot) -> Reply 
 pub(super) fn deployment_check(place: &Place, deployed: &[PinnedVersion], snapshot: &Snapshot) -> Reply {
     let at = PlaceRef { channel: place.channel, track: &place.track };
     let ready = |pinned: &PinnedVersion| {
-        let mut workers = online(snapshot, at).peekable();
-        workers.peek().is_some() && workers.all(|worker| has(worker, at, pinned))
+        let mut workers = snapshot.online(at).peekable();
+        workers.peek().is_some() && workers.all(|worker| worker.has(at, pinned))
     };
     let status: BTreeMap<_, _> = deployed.iter().map(|pinned| (&pinned.version, ready(pinned))).collect();
     Reply::ok(&json!({"status": status}))
-}
-
-fn online<'a>(snapshot: &'a Snapshot, place: PlaceRef<'a>) -> impl Iterator<Item = &'a WorkerView> {
-    let serves = move |worker: &&WorkerView| {
-        worker.channel == place.channel && worker.topics.covers(place.track) && !worker.draining
-    };
-    snapshot.workers.iter().filter(serves)
-}
-
-fn has(worker: &WorkerView, place: PlaceRef<'_>, pinned: &PinnedVersion) -> bool {
-    worker.ready.iter().any(|ready| ready.track == *place.track && ready.version == *pinned)
 }

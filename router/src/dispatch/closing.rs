@@ -44,6 +44,9 @@ impl Dispatch {
         let Some(job) = self.jobs.get(no) else { return };
         let (key, unclaimed, build) = (job.key, job.waiters.is_empty(), job.is_build());
         let queued = attempt.sent.saturating_sub(job.received);
+        if let Some(worker) = self.workers.get_mut(attempt.worker) {
+            worker.ran(turn.now.saturating_sub(attempt.sent));
+        }
         let mut ending = from_result(result);
         ending.attempt = Some(attempt.number);
         ending.worker = self.workers.get(attempt.worker).map(|worker| worker.about.name.clone());

@@ -13,6 +13,7 @@ use super::assign::millis;
 use super::attempt::State;
 use super::number::{LaneId, WorkerId};
 use super::worker::{About, Failure, Worker};
+use crate::versions::PlaceRef;
 
 /// Everything, at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -51,6 +52,8 @@ pub struct WorkerView {
     pub busy: u32,
     /// True if it takes no more jobs.
     pub draining: bool,
+    /// How long its jobs took lately, in milliseconds; 0 if none has ended yet.
+    pub mean_run_ms: u64,
     /// The router's start that configured it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bootstrap: Option<Epoch>,
@@ -137,6 +140,24 @@ pub struct Totals {
     pub lanes: usize,
 }
 
+impl Snapshot {
+    /// The workers that take jobs of a track.
+    pub fn online<'a>(&'a self, place: PlaceRef<'a>) -> impl Iterator<Item = &'a WorkerView> {
+        let serves = move |worker: &&WorkerView| {
+            worker.channel == place.channel && worker.topics.covers(place.track) && !worker.draining
+        };
+        self.workers.iter().filter(serves)
+    }
+}
+
+impl WorkerView {
+    /// True if it has a version ready.
+    #[must_use]
+    pub fn has(&self, place: PlaceRef<'_>, pinned: &PinnedVersion) -> bool {
+        self.ready.iter().any(|ready| ready.track == *place.track && ready.version == *pinned)
+    }
+}
+
 impl super::Dispatch {
     pub(crate) fn view(&self) -> Snapshot {
         let mut workers: Vec<WorkerView> =
@@ -165,6 +186,7 @@ impl super::Dispatch {
             slots,
             busy: worker.busy,
             draining: worker.draining,
+            mean_run_ms: millis(worker.mean_run),
             bootstrap,
             release,
             silent_ms: self.millis_since(worker.heard),

@@ -1,6 +1,7 @@
 //! The workers: who is connected, what each can run, what it has in hand.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use trackyard_protocol::channel::{Channel, Topics};
 use trackyard_protocol::name::{PoolName, WorkerName};
@@ -29,6 +30,8 @@ pub(crate) struct Worker {
     /// It drains to bootstrap again, and so will be back soon.
     pub(crate) returning: bool,
     pub(crate) heard: Time,
+    /// How long its jobs took lately; zero if none has ended yet.
+    pub(crate) mean_run: Duration,
     /// When it was last given a job, counted in dispatches.
     pub(crate) used: u64,
     /// Its place in the pools.
@@ -66,6 +69,11 @@ impl Worker {
     /// True if it is scoped to the track, which comes before a generic worker.
     pub(crate) fn is_scoped_to(&self, track: TrackId) -> bool {
         self.tracks.contains(&track)
+    }
+
+    /// One job took so long: the latest count most.
+    pub(crate) fn ran(&mut self, run: Duration) {
+        self.mean_run = if self.mean_run.is_zero() { run } else { (self.mean_run * 7 + run) / 8 };
     }
 
     /// Its place among the workers with free slots, if it has one.
@@ -107,6 +115,7 @@ impl Workers {
                 draining: false,
                 returning: false,
                 heard: now,
+                mean_run: Duration::ZERO,
                 used: 0,
                 fit: None,
                 serving: false,

@@ -12,7 +12,10 @@ use trackyard_daemon::readiness::Readiness;
 use crate::config::{Config, LiveConfig};
 use crate::service::Handle;
 
+use trackyard_protocol::pools::Report;
+
 use super::life::Endpoints;
+use crate::pools::report;
 
 /// Longer than any turn of the service; one that does not answer in this time is stuck.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -44,9 +47,19 @@ impl Status {
         })
     }
 
+    /// What the operator is told; none while nothing serves.
+    pub(super) async fn report(&self) -> Option<Report> {
+        let (handle, _) = self.service()?;
+        let snapshot = tokio::time::timeout(PATIENCE, handle.snapshot()).await.ok().flatten()?;
+        Some(report(&snapshot, &self.configs.borrow().container_versions))
+    }
+
+    fn service(&self) -> Option<(Handle, Endpoints)> {
+        self.service.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     async fn page(&self) -> Value {
-        let service = self.service.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (dispatch, endpoints) = match service {
+        let (dispatch, endpoints) = match self.service() {
             Some((handle, endpoints)) => {
                 (tokio::time::timeout(PATIENCE, handle.snapshot()).await.ok().flatten(), Some(endpoints))
             }

@@ -5,6 +5,7 @@
 
 pub(crate) mod group;
 pub(crate) mod layout;
+pub(crate) mod root;
 pub(crate) mod tree;
 pub(crate) mod usage;
 pub(crate) mod writes;

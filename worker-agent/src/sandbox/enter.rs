@@ -12,6 +12,7 @@ use rustix::process::{getpid, set_child_subreaper};
 use sha2::{Digest, Sha256};
 use trackyard_protocol::name::WorkerName;
 
+use super::cgroup::root;
 use super::cgroup::tree::Tree;
 use super::error::Error;
 use super::guard::Guard;
@@ -67,6 +68,7 @@ pub fn enter(config: SandboxConfig) -> Result<Entered, Error> {
     mount_change("/", propagation).map_err(|error| Error::mount("make mounts private")(error.into()))?;
     let (bench, mounts) = make_bench(&config.run_dir)?;
     set_child_subreaper(Some(getpid())).map_err(|error| Error::launch("become a subreaper")(error.into()))?;
+    root::make_own_group_the_root()?;
     let tree = Tree::find(&name)?;
     tree.enter()?;
     tree.sweep()?;

@@ -1,8 +1,11 @@
-//! Which control groups this machine has, and where the worker's own are. Pure: text in, folders out.
+//! Which control groups this machine has, and where the worker's own are. Parsing is pure: text in, folders out.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use trackyard_builder::confine::Hierarchy as Mounted;
+
+use crate::sandbox::error::Error;
 
 /// The two generations of control groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +51,20 @@ fn option(controller: &str) -> String {
 }
 
 impl Layout {
+    /// The hierarchies in which this process sees more than its own group and what is below.
+    pub(crate) fn above_own(&self) -> impl Iterator<Item = &Hierarchy> {
+        self.hierarchies.iter().filter(|hierarchy| hierarchy.own != hierarchy.mount_point)
+    }
+
+    /// The hierarchies of the machine this process runs on.
+    pub(crate) fn read() -> Result<Self, Error> {
+        let read = |path: &str| fs::read_to_string(path).map_err(Error::cgroup(format!("read {path}")));
+        let layout = Self::parse(&read("/proc/self/cgroup")?, &read("/proc/self/mountinfo")?);
+        layout.ok_or_else(|| {
+            Error::host("no control groups are mounted", "mount cgroup2 at /sys/fs/cgroup (systemd does)")
+        })
+    }
+
     /// Reads `/proc/self/cgroup` and `/proc/self/mountinfo`. None where no control group is mounted.
     ///
     /// It is version 2 where no mounted version 1 hierarchy has the memory controller.
@@ -78,7 +95,8 @@ fn hierarchy(line: &str, mounts: &[Mount<'_>]) -> Option<Hierarchy> {
     let (controllers, path) = rest.split_once(':')?;
     let controllers: Vec<String> =
         controllers.split(',').filter(|c| !c.is_empty()).map(ToOwned::to_owned).collect();
-    let mount = mounts.iter().find(|mount| mount.holds(&controllers))?;
+    // The last one mounted is the one that is seen.
+    let mount = mounts.iter().rfind(|mount| mount.holds(&controllers))?;
     let mount_point = PathBuf::from(unescape(mount.point));
     // In a container only a part of the tree may be mounted; outside of it, the mounted part's top is ours.
     let below = Path::new(path).strip_prefix(unescape(mount.root)).unwrap_or(Path::new(""));
@@ -147,6 +165,20 @@ mod tests {
     fn a_group_outside_the_mounted_part_is_the_top() {
         let layout = Layout::parse("4:memory:/../other", HYBRID_MOUNTS).unwrap();
         assert_eq!(layout.with("memory").unwrap().own, Path::new("/sys/fs/cgroup/my memory"));
+    }
+
+    #[test]
+    fn what_is_above_the_own_group_is_named() {
+        let own = "4:memory:/docker/1\n2:cpu,cpuacct:/x\n0::/";
+        let layout = Layout::parse(own, HYBRID_MOUNTS).unwrap();
+        let above: Vec<_> = layout.above_own().map(|h| h.mount_point.to_str().unwrap()).collect();
+        assert_eq!(above, ["/sys/fs/cgroup/cpu,cpuacct"]);
+    }
+
+    #[test]
+    fn of_two_mounts_the_later_is_seen() {
+        let mounts = "34 33 0:30 / /old rw - cgroup2 cgroup2 rw\n35 33 0:30 / /new rw - cgroup2 cgroup2 rw";
+        assert_eq!(Layout::parse("0::/", mounts).unwrap().hierarchies[0].own, Path::new("/new"));
     }
 
     #[test]

@@ -26,12 +26,7 @@ pub(crate) struct Tree {
 impl Tree {
     /// The tree of the worker called `name`; nothing is made yet.
     pub(crate) fn find(name: &str) -> Result<Self, Error> {
-        let read = |path: &str| fs::read_to_string(path).map_err(Error::cgroup(format!("read {path}")));
-        let layout = Layout::parse(&read("/proc/self/cgroup")?, &read("/proc/self/mountinfo")?);
-        let layout = layout.ok_or_else(|| {
-            Error::host("no control groups are mounted", "mount cgroup2 at /sys/fs/cgroup (systemd does)")
-        })?;
-        Ok(Self { layout, name: name.to_owned() })
+        Ok(Self { layout: Layout::read()?, name: name.to_owned() })
     }
 
     /// Moves this process where its jobs can have limits: on version 2 into a leaf of its own.
