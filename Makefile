@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup cluster-build build images kubernetes demo test lint deny fmt docs bench cluster-up cluster-down
+.PHONY: help setup cluster-build build example-images images test-images kubernetes demo test lint deny fmt docs bench cluster-up cluster-down
 
 CACHE ?= $(or $(TRACKYARD_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/trackyard)
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
@@ -33,8 +33,16 @@ kubernetes: setup
 	@tests/cluster/build.sh
 	@tests/cluster/image/build.sh $(CACHE)/cluster-images
 
-images: setup
+example-images: setup
 	@examples/build.sh --also-next python $(IMAGES) $(CACHE)
+
+images: setup ## Build Trackyard's own container images with buildah, into target/images
+	cargo build --release --workspace --bins --locked
+	STRIP=1 tools/images.sh $(CARGO_TARGET_DIR)/release $(CARGO_TARGET_DIR)/images
+
+# What the tests compile anyway, in the same images.
+test-images: build
+	@tools/images.sh $(CARGO_TARGET_DIR)/debug $(CACHE)/test-images
 
 demo: build ## Build real Ruby and Python tooling from git, and run submissions through it: router, workers, runc
 	$(SUDO) rm -rf $(DEMO) && mkdir -p $(DEMO)
@@ -43,8 +51,8 @@ demo: build ## Build real Ruby and Python tooling from git, and run submissions 
 		--images $(DEMO)/images --driver buildkit --tools $(TOOLS) $$(cat $(DEMO)/builds)
 	$(SUDO) $(CARGO_TARGET_DIR)/debug/trackyard local demo --examples examples --images $(DEMO)/images
 
-test: lint build images kubernetes ## Run every test: unit, property, simulation, integration with the real parts
-	TRACKYARD_TEST_IMAGES=$(IMAGES) cargo test --workspace --all-features --locked
+test: lint build example-images test-images kubernetes ## Run every test: unit, property, simulation, integration with the real parts
+	TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_PRODUCT_IMAGES=$(CACHE)/test-images cargo test --workspace --all-features --locked
 	examples/check.py
 
 lint: setup deny ## Check format, lints, shell scripts and dependencies

@@ -54,21 +54,8 @@ usage() {
 
 # -- the base of a track ------------------------------------------------------
 
-# Files with this machine's own Debian or Ubuntu package sources, one a line.
-# Sources of other origin are left out: the base needs nothing from them.
-package_sources() {
-  local sources
-  # shellcheck disable=SC2016  # apt's placeholders, not ours
-  sources=$(apt-get indextargets --format '$(ORIGIN) $(SOURCESENTRY)' 'Created-By: Packages' |
-    sed -nE 's/^(Debian|Ubuntu) (.*):[0-9]+$/\2/p' | sort -u)
-  if [[ -z $sources ]]; then
-    # The lists were never fetched, so apt cannot name their origin.
-    sources=$(find /etc/apt/sources.list /etc/apt/sources.list.d/{debian,ubuntu}.sources \
-      -type f -size +0 2>/dev/null || true)
-  fi
-  [[ -n $sources ]] || die "no package sources below /etc/apt; a base is made on Debian or Ubuntu"
-  printf '%s\n' "$sources"
-}
+# shellcheck source=examples/base/sources.sh
+. "$examples/base/sources.sh"
 
 # make_root <track> <tar>: a root filesystem with the track's packages.
 make_root() {
