@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::net::SocketAddr;
+use std::str::FromStr;
 
 use trackyard_daemon::logs::LogArgs;
 
@@ -19,6 +20,15 @@ pub struct Args {
     /// The agent's image for pools that name none
     #[arg(long, env = "TRACKYARD_AGENT_IMAGE", value_name = "IMAGE")]
     pub agent_image: String,
+    /// A variable of every agent, such as TRACKYARD_ALLOW_BUCKET=submissions; a pool's own come after it
+    #[arg(long, env = "TRACKYARD_AGENT_ENV", value_name = "NAME=VALUE", value_delimiter = '\n')]
+    pub agent_env: Vec<Variable>,
+    /// A Secret of the pools' namespace whose keys are variables of every agent, such as AWS_ACCESS_KEY_ID
+    #[arg(long, env = "TRACKYARD_AGENT_ENV_SECRET", value_name = "NAME")]
+    pub agent_env_secret: Option<String>,
+    /// A Secret of the pools' namespace whose keys are files of every agent, in /etc/trackyard-agent
+    #[arg(long, env = "TRACKYARD_AGENT_FILES_SECRET", value_name = "NAME")]
+    pub agent_files_secret: Option<String>,
     /// Where /livez, /readyz and /metrics are served
     #[arg(long, env = "TRACKYARD_ADMIN", value_name = "ADDR", default_value = "127.0.0.1:9182")]
     pub admin: SocketAddr,
@@ -31,6 +41,33 @@ impl Args {
     /// What is the same for all pools.
     #[must_use]
     pub fn settings(&self) -> Settings {
-        Settings { image: self.agent_image.clone(), router: self.router.clone(), share: Share::default() }
+        Settings {
+            image: self.agent_image.clone(),
+            router: self.router.clone(),
+            environment: self
+                .agent_env
+                .iter()
+                .map(|Variable(name, value)| (name.clone(), value.clone()))
+                .collect(),
+            environment_secret: self.agent_env_secret.clone(),
+            files_secret: self.agent_files_secret.clone(),
+            share: Share::default(),
+        }
+    }
+}
+
+/// A name and its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variable(pub String, pub String);
+
+impl FromStr for Variable {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, value) = text.split_once('=').ok_or("a variable is NAME=VALUE")?;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty() || !name.chars().all(is_plain) {
+            return Err("a variable's name is of A-Z a-z 0-9 _");
+        }
+        Ok(Self(name.to_owned(), value.to_owned()))
     }
 }

@@ -31,6 +31,12 @@ pub struct Settings {
     pub image: String,
     /// The router's client port, `tcp://HOST:PORT`.
     pub router: String,
+    /// Variables of every agent, before a pool's own.
+    pub environment: BTreeMap<String, String>,
+    /// A Secret of the pools' namespace whose keys are variables of every agent.
+    pub environment_secret: Option<String>,
+    /// A Secret of the pools' namespace whose keys are files of every agent.
+    pub files_secret: Option<String>,
     /// What the agent itself takes of a pod, beside its slots.
     pub share: Share,
 }

@@ -17,7 +17,7 @@ pub(super) fn pod(pool: &WorkerPool, settings: &Settings) -> Result<PodSpec, Err
     let grace = drain(pool).as_secs().saturating_add(GRACE);
     Ok(PodSpec {
         containers: vec![container::container(pool, settings)?],
-        volumes: Some(volumes::volumes(pool)?),
+        volumes: Some(volumes::volumes(pool, settings)?),
         service_account_name: Some(user.service_account_name.clone().unwrap_or_else(|| name(pool))),
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),

@@ -15,6 +15,9 @@ fn settings() -> Settings {
     Settings {
         image: "registry.example.org/trackyard-worker:1.0".to_owned(),
         router: "tcp://trackyard-router.trackyard.svc:5555".to_owned(),
+        environment: BTreeMap::new(),
+        environment_secret: None,
+        files_secret: None,
         share: Share::default(),
     }
 }
@@ -50,6 +53,29 @@ fn the_children_of_a_pool_of_builders_with_all_that_can_be_set() {
         }
     }));
     assert_snapshot!(shown(&children(&pool, 3, &settings()).unwrap()));
+}
+
+#[test]
+fn what_every_agent_has_comes_before_the_pools_own() {
+    let pool = pool(&json!({
+        "channel": "test_runners", "topics": ["*"],
+        "template": {"env": [{"name": "TRACKYARD_ALLOW_BUCKET", "value": "mine"}]}
+    }));
+    let common = [("TRACKYARD_ALLOW_BUCKET", "all"), ("TRACKYARD_CA_FILE", "/etc/trackyard-agent/ca.crt")];
+    let settings = Settings {
+        environment: common.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        environment_secret: Some("keys".to_owned()),
+        files_secret: Some("files".to_owned()),
+        ..settings()
+    };
+    let deployment = children(&pool, 1, &settings).unwrap().deployment;
+    let pod = serde_json::to_value(deployment.spec.unwrap().template.spec.unwrap()).unwrap();
+    let agent = &pod["containers"][0];
+    assert_eq!(agent["env"][1], json!({"name": "TRACKYARD_CA_FILE", "value": "/etc/trackyard-agent/ca.crt"}));
+    assert_eq!(agent["env"][2], json!({"name": "TRACKYARD_ALLOW_BUCKET", "value": "mine"}));
+    assert_eq!(agent["envFrom"], json!([{"secretRef": {"name": "keys"}}]));
+    assert_eq!(pod["volumes"][2]["secret"]["secretName"], "files");
+    assert_eq!(agent["volumeMounts"][2]["mountPath"], "/etc/trackyard-agent");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, ObjectFieldSelector, Probe,
-    ResourceRequirements, SecurityContext,
+    Container, ContainerPort, EnvFromSource, EnvVar, EnvVarSource, HTTPGetAction, ObjectFieldSelector, Probe,
+    ResourceRequirements, SecretEnvSource, SecurityContext,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -23,7 +23,8 @@ pub(super) fn container(pool: &WorkerPool, settings: &Settings) -> Result<Contai
         name: "agent".to_owned(),
         image: Some(pool.spec.image.clone().unwrap_or_else(|| settings.image.clone())),
         args: Some(arguments(pool, settings)),
-        env: Some(environment(pool)),
+        env: Some(environment(pool, settings)),
+        env_from: settings.environment_secret.clone().map(|name| vec![all_of(name)]),
         ports: Some(vec![ContainerPort {
             name: Some("admin".to_owned()),
             container_port: ADMIN,
@@ -36,7 +37,9 @@ pub(super) fn container(pool: &WorkerPool, settings: &Settings) -> Result<Contai
             ..ResourceRequirements::default()
         }),
         security_context: Some(SecurityContext { privileged: Some(true), ..SecurityContext::default() }),
-        volume_mounts: some(volumes::mounts(pool)),
+        // What the agent says last is what a user reads in the pool's condition.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        volume_mounts: some(volumes::mounts(pool, settings)),
         // A pod is alive while it answers; readiness is whether the sandbox works and the versions are there.
         liveness_probe: Some(probe("/livez", 10, 3)),
         readiness_probe: Some(probe("/readyz", 2, 1)),
@@ -67,8 +70,14 @@ fn url(pool: &WorkerPool, settings: &Settings) -> String {
     format!("{}/{}{query}", settings.router, channel(pool))
 }
 
-/// The user's variables come last, and none of them has a name of ours.
-fn environment(pool: &WorkerPool) -> Vec<EnvVar> {
+fn all_of(secret: String) -> EnvFromSource {
+    let source = SecretEnvSource { name: secret, ..SecretEnvSource::default() };
+    EnvFromSource { secret_ref: Some(source), ..EnvFromSource::default() }
+}
+
+/// The user's variables come last, and none of them has a name of the operator's; one that all agents have is the
+/// pool's to change.
+fn environment(pool: &WorkerPool, settings: &Settings) -> Vec<EnvVar> {
     let field =
         ObjectFieldSelector { api_version: Some("v1".to_owned()), field_path: "metadata.name".to_owned() };
     let name = EnvVar {
@@ -76,7 +85,15 @@ fn environment(pool: &WorkerPool) -> Vec<EnvVar> {
         value_from: Some(EnvVarSource { field_ref: Some(field), ..EnvVarSource::default() }),
         ..EnvVar::default()
     };
-    [name].into_iter().chain(pool.spec.template.env.iter().cloned()).collect()
+    let own = &pool.spec.template.env;
+    let common =
+        settings.environment.iter().filter(|(name, _)| !own.iter().any(|variable| variable.name == **name));
+    let common = common.map(|(name, value)| EnvVar {
+        name: name.clone(),
+        value: Some(value.clone()),
+        ..EnvVar::default()
+    });
+    [name].into_iter().chain(common).chain(own.iter().cloned()).collect()
 }
 
 /// All slots and the agent's own share, as requests and as limits: a pod is never where there is no room for its jobs.

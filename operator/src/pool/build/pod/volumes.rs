@@ -1,35 +1,44 @@
 //! Where a worker keeps things: layers, running jobs, results. A container's own file system will not do, as overlays
 //! cannot be stacked.
 
-use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, HostPathVolumeSource, Volume, VolumeMount};
+use k8s_openapi::api::core::v1::{
+    EmptyDirVolumeSource, HostPathVolumeSource, SecretVolumeSource, Volume, VolumeMount,
+};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt;
 use trackyard_crds::WorkerPool;
 use trackyard_crds::scalar::Size;
 use trackyard_protocol::quantity::Bytes;
 
-use super::super::Error;
+use super::super::{Error, Settings};
 
 /// The agent's folder: layers are in it.
 pub(super) const WORK: &str = "/var/lib/trackyard";
 /// Running jobs, on tmpfs.
 pub(super) const RUN: &str = "/run/trackyard";
+/// What all agents of an installation read, such as certificate authorities.
+const FILES: &str = "/etc/trackyard-agent";
 /// Where nodes keep the layers of pools that share them.
 const NODE: &str = "/var/lib/trackyard-layers";
 /// The folder of layers in the agent's.
 const LAYERS: &str = "/var/lib/trackyard/layers";
 
-pub(super) fn volumes(pool: &WorkerPool) -> Result<Vec<Volume>, Error> {
+pub(super) fn volumes(pool: &WorkerPool, settings: &Settings) -> Result<Vec<Volume>, Error> {
     let mut volumes = vec![empty("work", Some(work(pool)?), None), empty("run", None, Some("Memory"))];
     if pool.spec.cache.node_local.is_some() {
         let path = format!("{NODE}/{}/{}", pool.namespace().unwrap_or_default(), pool.name_any());
         let source = HostPathVolumeSource { path, type_: Some("DirectoryOrCreate".to_owned()) };
         volumes.push(Volume { name: "layers".to_owned(), host_path: Some(source), ..Volume::default() });
     }
+    if let Some(secret) = &settings.files_secret {
+        let source =
+            SecretVolumeSource { secret_name: Some(secret.clone()), ..SecretVolumeSource::default() };
+        volumes.push(Volume { name: "files".to_owned(), secret: Some(source), ..Volume::default() });
+    }
     Ok(volumes)
 }
 
-pub(super) fn mounts(pool: &WorkerPool) -> Vec<VolumeMount> {
+pub(super) fn mounts(pool: &WorkerPool, settings: &Settings) -> Vec<VolumeMount> {
     let mount = |name: &str, path: &str| VolumeMount {
         name: name.to_owned(),
         mount_path: path.to_owned(),
@@ -38,6 +47,9 @@ pub(super) fn mounts(pool: &WorkerPool) -> Vec<VolumeMount> {
     let mut mounts = vec![mount("work", WORK), mount("run", RUN)];
     if pool.spec.cache.node_local.is_some() {
         mounts.push(mount("layers", LAYERS));
+    }
+    if settings.files_secret.is_some() {
+        mounts.push(VolumeMount { read_only: Some(true), ..mount("files", FILES) });
     }
     mounts
 }
