@@ -1,10 +1,18 @@
 //! A real Kubernetes cluster of one node on this machine: see `tests/cluster/README.md`.
 
+use std::fs::File;
+use std::net::TcpListener;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
 use crate::binaries::require_root;
+
+/// The node's address, in its own network.
+pub const NODE: &str = "10.250.0.1";
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
@@ -20,12 +28,23 @@ impl Cluster {
     /// When it does not become ready.
     #[must_use]
     pub fn start() -> Self {
+        Self::with_images(&[])
+    }
+
+    /// The same, with more images than a shell's: files as `docker save` writes them.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    #[must_use]
+    pub fn with_images(images: &[PathBuf]) -> Self {
         require_root();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let cluster = Self { name: format!("t{}-{number}", std::process::id()) };
         // The image of a shell comes with it.
-        let busybox = cache().join("cluster-images/busybox.tar");
-        cluster.must("up.sh", &[busybox.to_str().expect("a path in UTF-8")]);
+        let shell = image("busybox");
+        let images = [&shell].into_iter().chain(images);
+        let paths: Vec<&str> = images.map(|image| image.to_str().expect("a path in UTF-8")).collect();
+        cluster.must("up.sh", &paths);
         cluster
     }
 
@@ -69,6 +88,21 @@ impl Cluster {
         command.arg(format!("--net=/run/netns/trackyard-{}", self.name)).arg(program);
         command.env("KUBECONFIG", state.join("kubeconfig"));
         command
+    }
+
+    /// A port of this process in the cluster's network, at [`NODE`].
+    ///
+    /// # Panics
+    /// When it is taken.
+    #[must_use]
+    pub fn listener(&self, port: u16) -> TcpListener {
+        let space = File::open(format!("/run/netns/trackyard-{}", self.name)).expect("the cluster's network");
+        // Only the thread goes there; a socket stays in the network in which it was made.
+        let bound = std::thread::spawn(move || {
+            move_into_link_name_space(space.as_fd(), Some(LinkNameSpaceType::Network))?;
+            TcpListener::bind((NODE, port))
+        });
+        bound.join().expect("a thread in the cluster's network").expect("a port of the cluster's node")
     }
 
     /// Writes a manifest through `kubectl apply`.
@@ -134,6 +168,12 @@ fn cache() -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     cache.or_else(home).expect("HOME").join("trackyard")
+}
+
+/// One of the images that `tests/cluster/image/build.sh` makes.
+#[must_use]
+pub fn image(name: &str) -> PathBuf {
+    cache().join("cluster-images").join(format!("{name}.tar"))
 }
 
 /// A program that is built for clusters: `kube`, which is all of Kubernetes, or `helm`.

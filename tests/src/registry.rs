@@ -11,6 +11,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::binaries::system;
+use crate::cluster::{self, Cluster};
 use crate::http;
 use crate::ports::free_port;
 use crate::process::Process;
@@ -29,7 +30,9 @@ pub const PASSWORD: &str = "correct-horse";
 pub struct Registry {
     process: Process,
     folder: TempDir,
-    port: u16,
+    location: String,
+    /// Begins a program in the registry's network.
+    enter: Vec<String>,
 }
 
 impl Registry {
@@ -51,17 +54,38 @@ impl Registry {
         Self::with(true, true)
     }
 
+    /// Starts one with a password and TLS on a cluster's node.
+    ///
+    /// # Panics
+    /// When it does not answer within 10 seconds.
+    #[must_use]
+    pub fn start_in(cluster: &Cluster) -> Self {
+        let location = format!("{}:5443", cluster::NODE);
+        let enter = ["nsenter".to_owned(), format!("--net=/run/netns/trackyard-{}", cluster.name())];
+        let registry = Self::at(location.clone(), enter.to_vec(), true, true);
+        wait_until(seconds(10), "the registry answers", || {
+            let mut busybox = cluster.command(Path::new("/bin/busybox"));
+            busybox.args(["nc", "-z", cluster::NODE, "5443"]).status().is_ok_and(|status| status.success())
+        });
+        registry
+    }
+
     fn with(auth: bool, tls: bool) -> Self {
-        let folder = TempDir::new().expect("a folder for the registry");
         let port = free_port();
+        let registry = Self::at(format!("127.0.0.1:{port}"), vec!["env".to_owned()], auth, tls);
+        wait_until(seconds(10), "the registry answers", || http::get(port, "/v2/").is_some());
+        registry
+    }
+
+    fn at(location: String, enter: Vec<String>, auth: bool, tls: bool) -> Self {
+        let folder = TempDir::new().expect("a folder for the registry");
         let config = folder.path().join("registry.yml");
-        fs::write(&config, configuration(folder.path(), port, auth, tls))
+        fs::write(&config, configuration(folder.path(), &location, auth, tls))
             .expect("write the registry's configuration");
-        let mut command = Command::new(system("docker-registry", "docker-registry"));
+        let mut command = entering(&enter, &system("docker-registry", "docker-registry"));
         command.arg("serve").arg(&config);
         let process = Process::spawn("docker-registry", &mut command, &folder.path().join("log"));
-        wait_until(seconds(10), "the registry answers", || http::get(port, "/v2/").is_some());
-        Self { process, folder, port }
+        Self { process, folder, location, enter }
     }
 
     /// The authority to trust, of a registry with TLS.
@@ -76,10 +100,10 @@ impl Registry {
         self.process.log()
     }
 
-    /// `127.0.0.1:<port>`.
+    /// `<address>:<port>`.
     #[must_use]
     pub fn location(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.location.clone()
     }
 
     /// Copies an image of a layout to `repository:tag`.
@@ -87,7 +111,7 @@ impl Registry {
     /// # Panics
     /// When skopeo is missing or fails.
     pub fn push(&self, layout: &Path, tag: &str, repository: &str) {
-        let output = Command::new(system("skopeo", "skopeo"))
+        let output = entering(&self.enter, &system("skopeo", "skopeo"))
             .args([
                 "copy",
                 "--quiet",
@@ -103,11 +127,18 @@ impl Registry {
     }
 }
 
-fn configuration(folder: &Path, port: u16, auth: bool, tls: bool) -> String {
+fn entering(enter: &[String], program: &Path) -> Command {
+    let mut words = enter.iter();
+    let mut command = Command::new(words.next().map_or("env", String::as_str));
+    command.args(words).arg(program);
+    command
+}
+
+fn configuration(folder: &Path, location: &str, auth: bool, tls: bool) -> String {
     let tls = if tls { with_tls(folder) } else { String::new() };
     let mut text = format!(
         "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}/data}}}}\n\
-         http: {{addr: \"127.0.0.1:{port}\"{tls}}}\n",
+         http: {{addr: \"{location}\"{tls}}}\n",
         folder.display()
     );
     if auth {

@@ -4,6 +4,7 @@ mod hostile;
 mod serve;
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::PathBuf;
 
 use s3s::auth::SimpleAuth;
@@ -12,7 +13,7 @@ use s3s_fs::FileSystem;
 use tempfile::TempDir;
 
 pub use hostile::{Hostile, HostileBucket};
-use serve::Serving;
+use serve::{Serving, loopback};
 
 const KEY: &str = "trackyard-tests";
 const SECRET: &str = "not-a-secret";
@@ -34,10 +35,19 @@ impl S3 {
     /// When it can't be started.
     #[must_use]
     pub fn start(bucket: &str) -> Self {
+        Self::start_on(loopback(), bucket)
+    }
+
+    /// The same, listening elsewhere than on loopback.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    #[must_use]
+    pub fn start_on(listener: TcpListener, bucket: &str) -> Self {
         let folder = TempDir::new().expect("a folder for S3");
         fs::create_dir(folder.path().join(bucket)).expect("a bucket");
         let storage = FileSystem::new(folder.path()).expect("storage in a folder");
-        Self { serving: Serving::start(authenticated(storage)), folder }
+        Self { serving: Serving::start_on(listener, authenticated(storage)), folder }
     }
 
     /// The endpoint, `http://127.0.0.1:<port>`.

@@ -1,4 +1,4 @@
-//! A certificate for 127.0.0.1, and the authority that signed it.
+//! A certificate for 127.0.0.1 and a cluster's node, and the authority that signed it.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ pub const CERTIFICATE: &str = "server.pem";
 /// The file of its key.
 pub const KEY: &str = "server.key";
 
-const EXTENSIONS: &str = "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n";
+const EXTENSIONS: &str = "subjectAltName=IP:127.0.0.1,IP:10.250.0.1\nbasicConstraints=CA:FALSE\n";
 
 /// Makes all three in `folder`.
 ///

@@ -1,15 +1,20 @@
 #!/usr/bin/env bash
-# build.sh FOLDER: the images that a cluster itself needs, as tar files; nothing if they are there.
+# build.sh FOLDER: the images that a cluster itself needs, and those of its tests, as tar files; nothing if they are
+# there.
 #   pause    holds a pod's namespaces
-#   busybox  a shell, for tests
+#   busybox  a shell
+#   client   Python with ZeroMQ, as a platform's program has it
 set -euo pipefail
 cd "$(dirname "$0")"
 into=$1
-key=$(cat pause.c mkimage.py build.sh | sha256sum | cut -c1-16)
+key=$(cat pause.c mkimage.py build.sh client.py | sha256sum | cut -c1-16)
 [ "$(cat "$into/.built" 2>/dev/null || true)" != "$key" ] || exit 0
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
-mkdir -p "$into" "$root/pause" "$root/busybox"/{bin,etc,tmp,var,run,proc,sys,dev,root}
+mkdir -p "$into" "$root/pause" "$root/client" "$root/busybox"/{bin,etc,tmp,var,run,proc,sys,dev,root}
+die() { echo "image: $*" >&2 && exit 1; }
+# shellcheck source=examples/base/sources.sh
+. ../../../examples/base/sources.sh
 
 cc -Os -static -s -o "$root/pause/pause" pause.c
 python3 mkimage.py "$into/pause.tar" cluster.local/pause:1 "$root/pause" /pause
@@ -21,4 +26,15 @@ done
 echo root:x:0:0:root:/root:/bin/sh >"$root/busybox/etc/passwd"
 echo root:x:0: >"$root/busybox/etc/group"
 python3 mkimage.py "$into/busybox.tar" cluster.local/busybox:1 "$root/busybox" /bin/sh
+
+mapfile -t sources < <(package_sources)
+codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+# shellcheck disable=SC2016  # mmdebstrap's shell expands $1, not ours
+mmdebstrap --quiet --variant=extract --format=tar --skip=output/dev --include=python3,python3-zmq,coreutils,bash,base-files \
+  --aptopt='Acquire::Languages "none"' \
+  --setup-hook='for d in bin sbin lib lib64; do mkdir -p "$1/usr/$d"; ln -s "usr/$d" "$1/$d"; done' \
+  "$codename" "$root/client.tar" "${sources[@]}"
+tar --extract --file="$root/client.tar" --directory="$root/client" --exclude='./var/*' --exclude='./usr/share/doc/*'
+cp client.py "$root/client/client.py"
+python3 mkimage.py "$into/client.tar" cluster.local/client:1 "$root/client" /usr/bin/python3 /client.py
 echo "$key" >"$into/.built"

@@ -18,9 +18,13 @@ pub(super) struct Serving {
 
 impl Serving {
     pub(super) fn start(service: S3Service) -> Self {
+        Self::start_on(loopback(), service)
+    }
+
+    pub(super) fn start_on(listener: std::net::TcpListener, service: S3Service) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let listener =
-            runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a loopback port");
+        listener.set_nonblocking(true).expect("a listener that does not block");
+        let listener = runtime.block_on(async { TcpListener::from_std(listener) }).expect("a listener");
         let address = listener.local_addr().expect("the port of a bound listener");
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
@@ -38,6 +42,11 @@ impl Serving {
     pub(super) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
+}
+
+/// A free port of loopback.
+pub(super) fn loopback() -> std::net::TcpListener {
+    std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port")
 }
 
 async fn accept(listener: TcpListener, service: S3Service) {

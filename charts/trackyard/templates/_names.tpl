@@ -1,0 +1,37 @@
+{{- define "trackyard.name" -}}
+{{- if contains "trackyard" .Release.Name }}{{ .Release.Name | trunc 40 | trimSuffix "-" }}{{ else }}{{ printf "%s-trackyard" .Release.Name | trunc 40 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "trackyard.yard" -}}
+{{ .Values.yard.name | default (printf "%s-yard" .Release.Namespace) }}
+{{- end }}
+
+{{- /* labels: {root, part} */ -}}
+{{- define "trackyard.selector" -}}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .part }}
+{{- end }}
+
+{{- define "trackyard.labels" -}}
+{{ include "trackyard.selector" . }}
+app.kubernetes.io/name: trackyard-{{ .part }}
+app.kubernetes.io/part-of: trackyard
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- with .root.Values.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* image: {root, image} */ -}}
+{{- define "trackyard.image" -}}
+{{- $registry := .root.Values.image.registry -}}
+{{- if $registry }}{{ trimSuffix "/" $registry }}/{{ end }}{{ .image.repository }}
+{{- if .image.digest }}@{{ .image.digest }}{{ else }}:{{ .image.tag | default .root.Values.image.tag | default .root.Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{- /* account: {root, part, values} */ -}}
+{{- define "trackyard.account" -}}
+{{ .values.serviceAccount.name | default (ternary (printf "%s-%s" (include "trackyard.name" .root) .part) "default" .values.serviceAccount.create) }}
+{{- end }}
