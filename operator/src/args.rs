@@ -17,6 +17,18 @@ pub struct Args {
     /// The router's client port as workers reach it
     #[arg(long, env = "TRACKYARD_ROUTER", value_name = "tcp://HOST:PORT")]
     pub router: String,
+    /// The router's admin port, for the numbers by which pools scale and versions are ready
+    #[arg(long, env = "TRACKYARD_ROUTER_ADMIN", value_name = "http://HOST:PORT")]
+    pub router_admin: Option<String>,
+    /// The namespace of the lease that one operator holds; none: there is no other operator
+    #[arg(long, env = "TRACKYARD_LEASE_NAMESPACE", value_name = "NAME")]
+    pub lease_namespace: Option<String>,
+    /// The lease's name
+    #[arg(long, env = "TRACKYARD_LEASE_NAME", value_name = "NAME", default_value = "trackyard-operator")]
+    pub lease_name: String,
+    /// Who this operator is: its pod's name
+    #[arg(long, env = "TRACKYARD_IDENTITY", value_name = "NAME")]
+    pub identity: Option<String>,
     /// The agent's image for pools that name none
     #[arg(long, env = "TRACKYARD_AGENT_IMAGE", value_name = "IMAGE")]
     pub agent_image: String,

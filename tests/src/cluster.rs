@@ -79,6 +79,27 @@ impl Cluster {
         self.must("helm.sh", arguments)
     }
 
+    /// The same; what it says of a failure.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn try_helm(&self, arguments: &[&str]) -> Result<String, String> {
+        let output = self.script("helm.sh", arguments);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+
+    /// What the pods of a namespace say, for a test that fails.
+    #[must_use]
+    pub fn said_by_pods(&self, namespace: &str) -> String {
+        let of = |arguments: &[&str]| {
+            self.try_kubectl(&[arguments, &["--namespace", namespace]].concat()).unwrap_or_default()
+        };
+        let events = of(&["get", "events", "-o=custom-columns=R:.reason,M:.message"]);
+        let logs = of(&["logs", "-l=app.kubernetes.io/part-of=trackyard", "--tail=15", "--prefix"]);
+        [of(&["get", "pods"]), events, logs].join("\n")
+    }
+
     /// A program of this machine in the cluster's network, as its administrator.
     #[must_use]
     pub fn command(&self, program: &Path) -> Command {

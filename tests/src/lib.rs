@@ -13,6 +13,7 @@ pub mod http;
 pub mod image;
 pub mod layout;
 pub mod leftovers;
+pub mod platform;
 pub mod ports;
 pub mod process;
 pub mod registry;

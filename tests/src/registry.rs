@@ -6,7 +6,7 @@ mod faulty;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -65,7 +65,11 @@ impl Registry {
         let registry = Self::at(location.clone(), enter.to_vec(), true, true);
         wait_until(seconds(10), "the registry answers", || {
             let mut busybox = cluster.command(Path::new("/bin/busybox"));
-            busybox.args(["nc", "-z", cluster::NODE, "5443"]).status().is_ok_and(|status| status.success())
+            busybox
+                .args(["nc", "-w1", cluster::NODE, "5443"])
+                .stdin(Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success())
         });
         registry
     }

@@ -1,0 +1,251 @@
+//! All of Trackyard in a cluster, as a user installs it: charts, images, a registry, S3, and a client's pod.
+
+mod client;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::cluster::{self, Cluster};
+use crate::image::Image;
+use crate::layout::Layout;
+use crate::registry::{PASSWORD, Registry, USER};
+use crate::request::version;
+use crate::s3::{CREDENTIALS, S3};
+use crate::stage::OBEDIENT;
+use crate::wait::{seconds, wait_until};
+
+pub use client::Asking;
+
+/// The namespace of the release.
+pub const RELEASE: &str = "trackyard";
+/// The namespace of pools and versions.
+pub const YARD: &str = "trackyard-yard";
+/// The bucket of submissions.
+pub const BUCKET: &str = "submissions";
+/// The track whose test runner does what the submission's `do.sh` says.
+pub const SHELL: &str = "shell";
+
+/// A cluster with Trackyard in it.
+pub struct Platform {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// The registry of the tooling images.
+    pub registry: Registry,
+    /// Where submissions are.
+    pub s3: S3,
+    folder: TempDir,
+}
+
+impl Platform {
+    /// Starts a cluster, installs both charts and waits until router and operator are ready. The registry has the
+    /// examples' images, and one for the track [`SHELL`].
+    ///
+    /// # Panics
+    /// When something of it does not become ready.
+    #[must_use]
+    pub fn start() -> Self {
+        let cluster = Cluster::with_images(&images());
+        let platform = Self {
+            registry: Registry::start_in(&cluster),
+            s3: S3::start_on(cluster.listener(9000), BUCKET),
+            folder: TempDir::new().expect("a folder"),
+            cluster,
+        };
+        platform.fill();
+        platform.install();
+        platform.client();
+        platform
+    }
+
+    /// Tooling images and submissions.
+    fn fill(&self) {
+        for repository in fs::read_dir(examples()).expect("the examples' images").flatten() {
+            let name = repository.file_name().to_string_lossy().into_owned();
+            for tag in tags(&repository.path()) {
+                self.registry.push(&repository.path(), &tag, &name);
+            }
+        }
+        let layout = Layout::at(&self.folder.path().join("images"));
+        let repository = format!("{SHELL}-test-runner");
+        layout.add(&repository, &version('a'), &Image::tooling("test_runners", OBEDIENT));
+        self.registry.push(&layout.folder().join(&repository), &version('a'), &repository);
+    }
+
+    fn install(&self) {
+        let _ = self.cluster.helm(&["install", "kinds", &chart("trackyard-crds"), "--wait"]);
+        for kind in ["workerpools", "containerversions"] {
+            let crd = format!("crd/{kind}.trackyard.dev");
+            let _ = self.cluster.kubectl(&["wait", "--for=condition=Established", &crd, "--timeout=20s"]);
+        }
+        for namespace in [RELEASE, YARD] {
+            let _ = self.cluster.kubectl(&["create", "namespace", namespace]);
+            self.credentials(namespace);
+        }
+        let values = self.folder.path().join("values.yaml");
+        fs::write(&values, self.values().to_string()).expect("write the chart's values");
+        let said = self.cluster.try_helm(&[
+            "install",
+            RELEASE,
+            &chart("trackyard"),
+            "--namespace",
+            RELEASE,
+            "--wait",
+            "--timeout=90s",
+            "--take-ownership",
+            "--values",
+            values.to_str().expect("a path in UTF-8"),
+        ]);
+        said.unwrap_or_else(|error| unreachable!("{error}\n{}", self.cluster.said_by_pods(RELEASE)));
+    }
+
+    /// Secrets as a user makes them: files for registries, keys for S3.
+    fn credentials(&self, namespace: &str) {
+        let docker = json!({"auths": {self.registry.location(): {"username": USER, "password": PASSWORD}}});
+        let file = self.folder.path().join("config.json");
+        fs::write(&file, docker.to_string()).expect("write the registry's password");
+        let authority = format!("--from-file=ca.crt={}", self.registry.authority().display());
+        let docker = format!("--from-file=config.json={}", file.display());
+        let create = ["create", "secret", "generic", "--namespace", namespace];
+        let _ = self.cluster.kubectl(&[&create[..], &["files", &authority, &docker]].concat());
+        let keys = CREDENTIALS.map(|(name, value)| format!("--from-literal={name}={value}"));
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let _ = self.cluster.kubectl(&[&create[..], &["keys"], &keys].concat());
+    }
+
+    fn values(&self) -> Value {
+        let endpoint = format!("http://{}:9000", cluster::NODE);
+        json!({
+            "image": {"registry": "localhost", "pullPolicy": "Never"},
+            "config": {
+                "images": {"kind": "registry", "location": self.registry.location()},
+                "inputs": {"buckets": [BUCKET], "endpoint": endpoint, "path_style": true},
+            },
+            "router": {"files": {"secret": "files", "ca": true, "docker": true}, "clientsMay": "everything"},
+            "agents": {
+                "env": {
+                    "TRACKYARD_ALLOW_REGISTRY": self.registry.location(),
+                    "TRACKYARD_ALLOW_BUCKET": BUCKET,
+                    "TRACKYARD_S3_ENDPOINT": endpoint,
+                    "TRACKYARD_S3_PATH_STYLE": "true",
+                    "TRACKYARD_CA_FILE": "/etc/trackyard-agent/ca.crt",
+                    "TRACKYARD_DOCKER_CONFIG": "/etc/trackyard-agent/config.json",
+                },
+                "envSecret": "keys",
+                "filesSecret": "files",
+            },
+        })
+    }
+
+    /// What kubectl prints of the yard, if it succeeds.
+    #[must_use]
+    pub fn yard(&self, arguments: &[&str]) -> Option<String> {
+        self.cluster.try_kubectl(&[arguments, &["--namespace", YARD]].concat())
+    }
+
+    /// Makes or changes a pool of small workers.
+    pub fn pool(&self, name: &str, topics: &str, more: &str) {
+        self.cluster.apply(&format!(
+            "apiVersion: trackyard.dev/v1alpha1\nkind: WorkerPool\nmetadata: {{name: {name}, namespace: {YARD}}}\n\
+             spec: {{channel: test_runners, topics: [{topics}], slots: 4, \
+             slot: {{cpu: 50m, memory: 128Mi, storage: 64Mi}}, cache: {{emptyDir: {{size: 512Mi}}}}, {more}}}\n"
+        ));
+    }
+
+    /// Deploys a version by a resource of its own.
+    pub fn deploy(&self, track: &str, tag: &str) {
+        self.cluster.apply(&format!(
+            "apiVersion: trackyard.dev/v1alpha1\nkind: ContainerVersion\n\
+             metadata: {{name: {track}-{tag}, namespace: {YARD}}}\n\
+             spec: {{channel: test_runners, track: {track}, version: {tag}, limits: {{memory: 100Mi}}}}\n"
+        ));
+    }
+
+    /// Waits for a condition of a resource of the yard.
+    ///
+    /// # Panics
+    /// When it does not come to be within two minutes; with what the resource and the pods say.
+    pub fn wait_for(&self, condition: &str, resource: &str) {
+        let condition = format!("--for=condition={condition}");
+        if self.yard(&["wait", &condition, resource, "--timeout=120s"]).is_none() {
+            let said = self.yard(&["get", resource, "-o=jsonpath={.status}"]).unwrap_or_default();
+            let (agents, others) = (self.cluster.said_by_pods(YARD), self.cluster.said_by_pods(RELEASE));
+            unreachable!("{resource} is not {condition}: {said}\n{agents}\n{others}");
+        }
+    }
+
+    /// Stores a submission; gives its URI.
+    #[must_use]
+    pub fn submission(&self, name: &str, files: &[(&str, &[u8])]) -> String {
+        for (file, bytes) in files {
+            self.s3.put(BUCKET, &format!("{name}/{file}"), bytes);
+        }
+        format!("s3://{BUCKET}/{name}")
+    }
+
+    /// The tag of an example's image.
+    #[must_use]
+    pub fn example(&self, repository: &str) -> String {
+        let mut tags = tags(&examples().join(repository));
+        tags.sort();
+        tags.into_iter().next().expect("a tag")
+    }
+
+    /// Waits until something is true of the router's view.
+    ///
+    /// # Panics
+    /// When it does not come to be.
+    pub fn until_status(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
+        wait_until(seconds(60), what, || self.status().is_some_and(|status| is_so(&status)));
+    }
+
+    /// The router's `/status.json`.
+    #[must_use]
+    pub fn status(&self) -> Option<Value> {
+        let path = format!("/api/v1/namespaces/{RELEASE}/services/{RELEASE}-router:admin/proxy/status.json");
+        serde_json::from_str(&self.cluster.try_kubectl(&["get", "--raw", &path])?).ok()
+    }
+}
+
+fn images() -> Vec<PathBuf> {
+    let folder = std::env::var_os("TRACKYARD_PRODUCT_IMAGES").map(PathBuf::from);
+    let folder = folder.expect("TRACKYARD_PRODUCT_IMAGES names the folder of images; run `make test`");
+    let own =
+        ["operator", "router", "worker", "cli"].map(|name| folder.join(format!("trackyard-{name}.tar")));
+    own.into_iter().chain([cluster::image("client")]).collect()
+}
+
+fn examples() -> PathBuf {
+    let folder = std::env::var_os("TRACKYARD_TEST_IMAGES").map(PathBuf::from);
+    folder.expect("TRACKYARD_TEST_IMAGES names the folder of the examples' images; run `make test`")
+}
+
+fn tags(layout: &Path) -> Vec<String> {
+    let index = fs::read(layout.join("index.json")).expect("a layout's index");
+    let index: Value = serde_json::from_slice(&index).expect("a layout's index in JSON");
+    let manifests = index["manifests"].as_array().cloned().unwrap_or_default();
+    let tag = |manifest: &Value| {
+        Some(manifest["annotations"]["org.opencontainers.image.ref.name"].as_str()?.to_owned())
+    };
+    manifests.iter().filter_map(tag).collect()
+}
+
+/// The folder of a chart.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn chart(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts").join(name);
+    path.canonicalize().expect("a chart").display().to_string()
+}
+
+/// A program in the client's pod.
+fn in_client(cluster: &Cluster, words: &[&str]) -> Command {
+    let mut command = cluster.command(&cluster::program("kube"));
+    command.args(["kubectl", "exec", "--namespace", RELEASE, "--stdin", "client", "--"]).args(words);
+    command
+}

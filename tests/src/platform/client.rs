@@ -1,0 +1,100 @@
+//! Clients of the router, in a pod, as a platform's own program is: Python with its ZeroMQ.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Child, Stdio};
+
+use serde_json::{Value, json};
+use trackyard_protocol::answer::Answer;
+
+use super::{Platform, RELEASE, in_client};
+
+/// A client that waits for its answers.
+pub struct Asking {
+    child: Child,
+    asked: usize,
+}
+
+impl Platform {
+    pub(super) fn client(&self) {
+        self.cluster.apply(&format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: client, namespace: {RELEASE}}}\n\
+             spec: {{terminationGracePeriodSeconds: 0, containers: [{{name: client, image: 'cluster.local/client:1', \
+             command: [/usr/bin/sleep, infinity]}}]}}\n"
+        ));
+        let wait = ["wait", "--for=condition=Ready", "pod/client", "--timeout=60s", "--namespace", RELEASE];
+        let _ = self.cluster.kubectl(&wait);
+    }
+
+    /// Sends requests from the client's pod, all at once.
+    ///
+    /// # Panics
+    /// When the pod is not there.
+    #[must_use]
+    pub fn begin(&self, requests: &[Value]) -> Asking {
+        self.begin_with(requests, None)
+    }
+
+    /// The same; a request without an answer is sent again after so many seconds.
+    ///
+    /// # Panics
+    /// When the pod is not there.
+    #[must_use]
+    pub fn begin_with(&self, requests: &[Value], again: Option<u32>) -> Asking {
+        let address = format!("tcp://{RELEASE}-router:5555");
+        let mut child = in_client(&self.cluster, &["python3", "/client.py", &address])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start a client");
+        let mut input = child.stdin.take().expect("the client's input");
+        let again = again.map(|seconds| json!({"_again": seconds}));
+        let lines: Vec<String> = again.iter().chain(requests).map(|request| format!("{request}\n")).collect();
+        input.write_all(lines.concat().as_bytes()).expect("write requests");
+        Asking { child, asked: requests.len() }
+    }
+
+    /// Sends requests and waits for their answers, by id.
+    #[must_use]
+    pub fn ask_all(&self, requests: &[Value]) -> BTreeMap<String, Answer> {
+        self.begin(requests).answers()
+    }
+
+    /// Sends one request and waits for its answer.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn ask(&self, request: &Value) -> Answer {
+        let mut request = request.clone();
+        if request["id"].is_null() {
+            request["id"] = json!("the-only-one");
+        }
+        let mut answers = self.ask_all(&[request]);
+        answers.pop_first().map(|(_, answer)| answer).expect("an answer")
+    }
+}
+
+impl Asking {
+    /// Waits for all answers.
+    ///
+    /// # Panics
+    /// When one is missing, or there is one too many.
+    #[must_use]
+    pub fn answers(self) -> BTreeMap<String, Answer> {
+        let output = self.child.wait_with_output().expect("a client's output");
+        let said = String::from_utf8_lossy(&output.stderr);
+        let lines = String::from_utf8_lossy(&output.stdout);
+        let answers: Vec<Value> =
+            lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert_eq!(answers.len(), self.asked, "answers; the client said: {said}");
+        let named = |answer: Value| {
+            let id = answer["context"]["id"].as_str().unwrap_or_default().to_owned();
+            (id, serde_json::from_value(answer).expect("an answer"))
+        };
+        let answers: BTreeMap<String, Answer> = answers.into_iter().map(named).collect();
+        assert_eq!(answers.len(), self.asked, "different answers");
+        answers
+    }
+}

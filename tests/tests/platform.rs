@@ -1,0 +1,70 @@
+//! All of Trackyard in a real cluster: charts, the images of the Dockerfile, real tooling images, jobs from a pod.
+#![cfg(test)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use e2e::platform::{Platform, RELEASE};
+use e2e::request::test_solution;
+use serde_json::{Value, json};
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
+}
+
+/// Stores an example's submission; gives its URI.
+fn store(platform: &Platform, folder: &str) -> String {
+    let path = examples().join(folder);
+    let files = fs::read_dir(&path).unwrap().flatten().filter(|entry| entry.path().is_file());
+    let files: Vec<(String, Vec<u8>)> = files
+        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
+        .collect();
+    let files: Vec<(&str, &[u8])> =
+        files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+    platform.submission(folder, &files)
+}
+
+#[test]
+fn the_examples_run_in_a_cluster_each_on_its_pool() {
+    let platform = Platform::start();
+    platform.pool("ruby", "ruby", "replicas: 1");
+    platform.pool("any", "'*'", "replicas: 1");
+    for track in ["ruby", "python"] {
+        platform.deploy(track, &platform.example(&format!("{track}-test-runner")));
+    }
+    for pool in ["workerpool/ruby", "workerpool/any"] {
+        platform.wait_for("Ready", pool);
+    }
+    let expected: Vec<Value> =
+        serde_json::from_slice(&fs::read(examples().join("expected.json")).unwrap()).unwrap();
+    let cases: Vec<&Value> = expected.iter().filter(|case| case["channel"] == "test_runners").collect();
+    let request = |case: &Value| {
+        let (track, folder) = (case["track"].as_str().unwrap(), case["folder"].as_str().unwrap());
+        let tag = platform.example(&format!("{track}-test-runner"));
+        let mut request = test_solution(&folder.replace('/', "-"), track, &store(&platform, folder), &tag);
+        request["exercise_slug"] = case["exercise"].clone();
+        if !case["execution_timeout"].is_null() {
+            request["execution_timeout"] = case["execution_timeout"].clone();
+        }
+        request
+    };
+    let requests: Vec<Value> = cases.iter().map(|case| request(case)).collect();
+    let answers = platform.ask_all(&requests);
+    for case in cases {
+        let answer = &answers[&case["folder"].as_str().unwrap().replace('/', "-")];
+        let context = serde_json::to_value(&answer.context).unwrap();
+        assert_eq!(
+            json!(answer.status.status_code),
+            case["status_code"],
+            "{case} {:?} {context}",
+            answer.status
+        );
+        let response = serde_json::to_value(&answer.response).unwrap();
+        assert_eq!(response.get("status").cloned().unwrap_or_default(), case["result"], "{case} {response}");
+        let worker = context["worker"].as_str().unwrap();
+        let pool = if case["track"] == "ruby" { "ruby-workers-" } else { "any-workers-" };
+        assert!(worker.starts_with(pool), "{case} ran on {worker}");
+    }
+    let said = platform.cluster.helm(&["test", RELEASE, "--namespace", RELEASE]);
+    assert!(said.contains("Phase:          Succeeded"), "{said}");
+}
