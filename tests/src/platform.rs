@@ -121,6 +121,7 @@ impl Platform {
         json!({
             "image": {"registry": "localhost", "pullPolicy": "Never"},
             "config": {
+                "queue": {"max_wait": "60s"},
                 "images": {"kind": "registry", "location": self.registry.location()},
                 "inputs": {"buckets": [BUCKET], "endpoint": endpoint, "path_style": true},
             },
@@ -151,7 +152,7 @@ impl Platform {
         self.cluster.apply(&format!(
             "apiVersion: trackyard.dev/v1alpha1\nkind: WorkerPool\nmetadata: {{name: {name}, namespace: {YARD}}}\n\
              spec: {{channel: test_runners, topics: [{topics}], slots: 4, \
-             slot: {{cpu: 50m, memory: 128Mi, storage: 64Mi}}, cache: {{emptyDir: {{size: 512Mi}}}}, {more}}}\n"
+             slot: {{cpu: 125m, memory: 128Mi, storage: 64Mi}}, cache: {{emptyDir: {{size: 512Mi}}}}, {more}}}\n"
         ));
     }
 

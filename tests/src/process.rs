@@ -94,7 +94,7 @@ impl Process {
     fn show_log(&self) {
         let log = self.log();
         // A registry that is filled says much of it.
-        let lines: Vec<&str> = log.lines().filter(|line| !line.contains("skopeo/")).collect();
+        let lines: Vec<&str> = log.lines().filter(|line| !line.contains("/v2/")).collect();
         let tail = lines.get(lines.len().saturating_sub(SHOWN_LINES)..).unwrap_or_default();
         let text = format!("---- the end of {}'s log ----\n{}\n----\n", self.name, tail.join("\n"));
         // Nothing is lost when nobody reads standard error.

@@ -35,7 +35,7 @@ def main(address):
         retry = again and answer["status"]["status_code"] in (503, 504)
         name = answer["context"].get("id", "")
         if not retry and requests.pop(name, None) is not None:
-            print(body, flush=True)
+            print(json.dumps(answer), flush=True)
 
 
 def send(socket, requests):

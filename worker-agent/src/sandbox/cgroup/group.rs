@@ -36,7 +36,8 @@ impl JobGroup {
             group.tree.make_job(hierarchy, slot)?;
         }
         let page = u64::try_from(rustix::param::page_size()).unwrap_or(4096);
-        for write in writes(group.version(), limits, page) {
+        let cpus = group.tree.processors().map_or(limits.cpus, |all| limits.cpus.min(all));
+        for write in writes(group.version(), &Limits { cpus, ..limits.clone() }, page) {
             group.apply(&write)?;
         }
         Ok(group)

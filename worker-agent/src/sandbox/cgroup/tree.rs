@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use rustix::process::{Pid, Signal, kill_process};
+use trackyard_protocol::quantity::Cpus;
 
 use super::layout::{Hierarchy, Layout, Version};
 use crate::sandbox::error::Error;
@@ -27,6 +28,16 @@ impl Tree {
     /// The tree of the worker called `name`; nothing is made yet.
     pub(crate) fn find(name: &str) -> Result<Self, Error> {
         Ok(Self { layout: Layout::read()?, name: name.to_owned() })
+    }
+
+    /// The processors that this worker has as a whole, where that is limited. Version 1 refuses a group below that may
+    /// use more.
+    pub(super) fn processors(&self) -> Option<Cpus> {
+        let hierarchy = self.layout.with("cpu").filter(|_| self.layout.version == Version::V1)?;
+        let number =
+            |file: &str| fs::read_to_string(hierarchy.own.join(file)).ok()?.trim().parse::<u64>().ok();
+        let quota = number("cpu.cfs_quota_us")?.checked_mul(1000)?;
+        u32::try_from(quota / number("cpu.cfs_period_us")?.max(1)).ok().map(Cpus)
     }
 
     /// Moves this process where its jobs can have limits: on version 2 into a leaf of its own.
@@ -203,6 +214,19 @@ mod tests {
             Layout::parse("0::/a/agent", "34 33 0:30 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw").unwrap();
         let tree = Tree { layout, name: "trackyard-w".to_owned() };
         assert_eq!(tree.oci_path(3), "/a/jobs/trackyard-w/slot-3/job");
+    }
+
+    #[test]
+    fn a_limited_worker_knows_its_processors() {
+        let root = tempfile::tempdir().unwrap();
+        let mounts = format!("34 33 0:30 / {} rw - cgroup cgroup rw,cpu,memory", root.path().display());
+        let tree = Tree { layout: Layout::parse("4:cpu,memory:/", &mounts).unwrap(), name: String::new() };
+        assert_eq!(tree.processors(), None);
+        fs::write(root.path().join("cpu.cfs_period_us"), "100000\n").unwrap();
+        fs::write(root.path().join("cpu.cfs_quota_us"), "-1\n").unwrap();
+        assert_eq!(tree.processors(), None, "not limited");
+        fs::write(root.path().join("cpu.cfs_quota_us"), "40000\n").unwrap();
+        assert_eq!(tree.processors(), Some(Cpus(400)));
     }
 
     #[test]
