@@ -22,6 +22,16 @@ pub enum Tooling {
     Representers,
 }
 
+impl From<Tooling> for trackyard_protocol::channel::Channel {
+    fn from(tooling: Tooling) -> Self {
+        match tooling {
+            Tooling::TestRunners => Self::TestRunners,
+            Tooling::StaticAnalyzers => Self::StaticAnalyzers,
+            Tooling::Representers => Self::Representers,
+        }
+    }
+}
+
 /// A container version that jobs may name. The deployed versions are those of all objects of this kind.
 #[derive(Debug, Clone, PartialEq, CustomResource, KubeSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,8 +3,11 @@
 use std::net::SocketAddr;
 use std::str::FromStr;
 
+use kube::Client;
+use rustix::system::uname;
 use trackyard_daemon::logs::LogArgs;
 
+use crate::lease::{Gate, Lease};
 use crate::pool::build::{Settings, Share};
 
 /// Makes pods of WorkerPools.
@@ -50,6 +53,15 @@ pub struct Args {
 }
 
 impl Args {
+    /// The lease that one operator holds, if there is to be one.
+    #[must_use]
+    pub fn lease(&self, client: &Client, gate: &Gate) -> Option<Lease> {
+        let namespace = self.lease_namespace.as_ref()?;
+        let host = || format!("{}-{}", uname().nodename().to_string_lossy(), std::process::id());
+        let identity = self.identity.clone().unwrap_or_else(host);
+        Some(Lease::new(client.clone(), namespace, &self.lease_name, identity, gate.clone()))
+    }
+
     /// What is the same for all pools.
     #[must_use]
     pub fn settings(&self) -> Settings {

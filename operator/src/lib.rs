@@ -1,7 +1,16 @@
-//! The operator: makes pods of WorkerPools. What is decided is pure (`pool::{validate, build, status, autoscale, demand}`);
-//! what talks to the cluster is `pool::{controller, dereference, apply}`.
+//! The operator: makes pods of WorkerPools, and tells of ContainerVersions who has them. What is decided is pure
+//! (`pool::{validate, build, status, autoscale, demand}`, `version::status`, `lease::decide`); what talks to the cluster
+//! is `watches` and the controllers, and `writer`, through which everything is written.
 
 pub mod args;
+pub mod backoff;
+pub mod figures;
+pub mod hands_off;
+pub mod lease;
 pub mod metrics;
 pub mod pool;
 pub mod run;
+pub mod shared;
+pub mod version;
+pub mod watches;
+pub mod writer;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
@@ -23,6 +24,7 @@ pub struct Metrics {
     seconds: Histogram,
     failures: Family<Failure, Counter>,
     unreadable: Counter,
+    leader: Gauge,
 }
 
 impl Metrics {
@@ -33,12 +35,19 @@ impl Metrics {
             seconds: Histogram::new(SECONDS),
             failures: Family::default(),
             unreadable: Counter::default(),
+            leader: Gauge::default(),
         };
         let m = metrics.clone();
         registry.register("operator_reconcile_seconds", "How long reconciling a pool took", m.seconds);
         registry.register("operator_reconcile_failures", "Pools not reconciled, by reason", m.failures);
         registry.register("operator_unreadable", "Stored pools that could not be read", m.unreadable);
+        registry.register("operator_leader", "1 while this operator writes", m.leader);
         metrics
+    }
+
+    /// Whether this operator holds the lease.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
     }
 
     /// A pool was looked at.

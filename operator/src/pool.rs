@@ -2,11 +2,12 @@
 
 mod apply;
 pub mod autoscale;
-mod backoff;
 pub mod build;
 pub mod controller;
 pub mod demand;
 mod dereference;
 mod reconcile;
+mod scale;
+mod shrink;
 pub mod status;
 mod validate;

@@ -1,14 +1,20 @@
 //! Puts the parts together.
 
+use kube::Client;
 use tokio_util::sync::CancellationToken;
 use trackyard_daemon::admin::Admin;
 use trackyard_daemon::metrics::Metrics;
-use trackyard_daemon::readiness::Readiness;
+use trackyard_daemon::readiness::{Gate, Readiness};
 use trackyard_daemon::shutdown::{self, Shutdown};
 use trackyard_daemon::{admin, logs};
 
 use crate::args::Args;
-use crate::pool::controller;
+use crate::figures::Figures;
+use crate::lease::{self, Lease};
+use crate::metrics::Metrics as OwnMetrics;
+use crate::shared::Shared;
+use crate::writer::Writer;
+use crate::{pool, version};
 
 /// Why the operator does not run.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +34,9 @@ pub enum Error {
     /// The cluster.
     #[error("cannot reach a cluster: {0}; run it in one, or set KUBECONFIG")]
     Cluster(#[from] Box<kube::Error>),
+    /// The lease.
+    #[error(transparent)]
+    Lease(lease::Lost),
     /// The watches ended.
     #[error("the watches have ended")]
     Ended,
@@ -52,15 +61,81 @@ async fn serve(args: &Args) -> Result<(), Error> {
     let stop = CancellationToken::new();
     let _stop_all = stop.clone().drop_guard();
     let readiness = Readiness::default();
-    let watches = readiness.gate("watches", "the first lists have not come yet");
+    let gates = Gates {
+        pools: readiness.gate("pools", "the first lists of pools and their children have not come yet"),
+        versions: readiness.gate("versions", "the first list of versions has not come yet"),
+    };
     let listener = Admin::bind(args.admin).await?;
     let mut registry = Metrics::registry("operator", env!("CARGO_PKG_VERSION"));
-    let own = crate::metrics::Metrics::register(&mut registry);
+    let metrics = OwnMetrics::register(&mut registry);
     tokio::spawn(Admin::new(readiness, Metrics::new(registry)).serve(listener, stop.clone()));
-    let client = kube::Client::try_default().await.map_err(Box::new)?;
-    tracing::info!(namespace = args.namespace, "watching");
-    tokio::select! {
+    let client = Client::try_default().await.map_err(Box::new)?;
+    let gate = if args.lease_namespace.is_some() { lease::Gate::shut() } else { lease::Gate::always() };
+    let lease = args.lease(&client, &gate);
+    let writer = Writer::new(client.clone(), gate);
+    let ended = tokio::select! {
         () = shutdown.requested.cancelled() => Ok(()),
-        () = controller::run(client, &args.namespace, args.settings(), watches, own) => Err(Error::Ended),
+        error = lead(args, lease.as_ref(), client, writer, gates, metrics) => Err(error),
+    };
+    // Nothing writes any more.
+    if let Some(lease) = lease {
+        lease.release().await;
+    }
+    ended
+}
+
+/// Waits for the lease, then works while it is held; why it ends.
+async fn lead(
+    args: &Args,
+    lease: Option<&Lease>,
+    client: Client,
+    writer: Writer,
+    gates: Gates,
+    metrics: OwnMetrics,
+) -> Error {
+    let Some(lease) = lease else {
+        tracing::warn!("without --lease-namespace nothing keeps two operators from writing");
+        metrics.leads(true);
+        work(args, client, writer, gates, metrics).await;
+        return Error::Ended;
+    };
+    // One that waits for the lease is as ready as it gets; what it lists before would be old when it is needed.
+    gates.open();
+    lease.acquire().await;
+    gates.close("the lists that follow the lease have not come yet");
+    metrics.leads(true);
+    tokio::select! {
+        () = work(args, client, writer, gates, metrics) => Error::Ended,
+        lost = lease.keep() => Error::Lease(lost),
+    }
+}
+
+/// All controllers, for ever.
+async fn work(args: &Args, client: Client, writer: Writer, gates: Gates, metrics: OwnMetrics) {
+    tracing::info!(namespace = args.namespace, "watching");
+    let (figures, asking) = Figures::follow(args.router_admin.clone());
+    let shared = Shared { client, namespace: args.namespace.clone(), writer, figures, metrics };
+    tokio::join!(
+        asking,
+        pool::controller::run(shared.clone(), args.settings(), gates.pools),
+        version::controller::run(shared, gates.versions),
+    );
+}
+
+/// What is open once the first lists have come.
+struct Gates {
+    pools: Gate,
+    versions: Gate,
+}
+
+impl Gates {
+    fn open(&self) {
+        self.pools.open();
+        self.versions.open();
+    }
+
+    fn close(&self, why: &str) {
+        self.pools.close(why);
+        self.versions.close(why);
     }
 }

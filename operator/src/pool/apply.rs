@@ -1,72 +1,80 @@
-//! The fourth step: children and status are applied, each by a manager of a fixed name, so that what others write into
-//! other fields stays.
-
-use std::fmt::Debug;
+//! The fourth step: what differs from what there is, is applied.
 
 use k8s_openapi::NamespaceResourceScope;
-use kube::api::{Api, Patch, PatchParams};
-use kube::{Client, Resource, ResourceExt};
+use kube::Resource;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::Value;
+use trackyard_crds::WorkerPool;
 use trackyard_crds::worker_pool::WorkerPoolStatus;
-use trackyard_crds::{GROUP, VERSION, WorkerPool};
 
 use super::build::Children;
-
-const MANAGER: &str = "trackyard-operator";
-const STATUS_MANAGER: &str = "trackyard-operator-status";
-
-/// What the API server refused.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot apply the {what}: {source}")]
-pub(super) struct Error {
-    what: &'static str,
-    source: Box<kube::Error>,
-}
-
-impl Error {
-    /// True if the API server has understood and refused; false for conflicts, haste and its own failures.
-    pub(super) fn is_final(&self) -> bool {
-        matches!(&*self.source, kube::Error::Api(status) if matches!(status.code, 400..=499) && ![409, 429].contains(&status.code))
-    }
-}
+use super::dereference::Found;
+use crate::writer::{Error, Writer};
 
 /// The account first: without it no pod can be made.
-pub(super) async fn children(client: &Client, children: &Children) -> Result<(), Error> {
+pub(super) async fn children(writer: &Writer, children: &Children, found: &Found) -> Result<(), Error> {
     if let Some(account) = &children.account {
-        apply(client, "ServiceAccount", account).await?;
+        apply(writer, "ServiceAccount", account, found.account.as_deref()).await?;
     }
-    apply(client, "PodDisruptionBudget", &children.budget).await?;
-    apply(client, "Deployment", &children.deployment).await
+    apply(writer, "PodDisruptionBudget", &children.budget, found.budget.as_deref()).await?;
+    apply(writer, "Deployment", &children.deployment, found.deployment.as_deref()).await
 }
 
-async fn apply<K>(client: &Client, what: &'static str, child: &K) -> Result<(), Error>
+async fn apply<K>(writer: &Writer, what: &'static str, wanted: &K, there: Option<&K>) -> Result<(), Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
-        + Debug
+        + std::fmt::Debug
         + DeserializeOwned
         + Serialize,
 {
-    let api: Api<K> = Api::namespaced(client.clone(), &child.namespace().unwrap_or_default());
-    let manager = PatchParams::apply(MANAGER).force();
-    let applied = api.patch(&child.name_any(), &manager, &Patch::Apply(child)).await;
-    applied.map(drop).map_err(|source| Error { what, source: Box::new(source) })
+    let value = |object: &K| serde_json::to_value(object).unwrap_or_default();
+    if there.is_some_and(|there| contains(&value(there), &value(wanted))) {
+        return Ok(());
+    }
+    writer.apply(what, wanted).await
+}
+
+/// True if all that is wanted is there; what the API server or others have added does not matter.
+fn contains(there: &Value, wanted: &Value) -> bool {
+    match (there, wanted) {
+        (Value::Object(there), Value::Object(wanted)) => {
+            wanted.iter().all(|(name, value)| there.get(name).is_some_and(|found| contains(found, value)))
+        }
+        (Value::Array(there), Value::Array(wanted)) => {
+            there.len() == wanted.len()
+                && there.iter().zip(wanted).all(|(there, wanted)| contains(there, wanted))
+        }
+        _ => there == wanted,
+    }
 }
 
 /// Writes the status, unless it is what it was.
 pub(super) async fn status(
-    client: &Client,
+    writer: &Writer,
     pool: &WorkerPool,
     status: &WorkerPoolStatus,
 ) -> Result<(), Error> {
     if pool.status.as_ref() == Some(status) {
         return Ok(());
     }
-    let api: Api<WorkerPool> = Api::namespaced(client.clone(), &pool.namespace().unwrap_or_default());
-    let patch = json!({"apiVersion": format!("{GROUP}/{VERSION}"), "kind": "WorkerPool", "status": status});
-    let manager = PatchParams::apply(STATUS_MANAGER).force();
-    let applied = api.patch_status(&pool.name_any(), &manager, &Patch::Apply(patch)).await;
-    applied.map(drop).map_err(|source| Error { what: "status", source: Box::new(source) })
+    writer.status(pool, status).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::contains;
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    #[rstest]
+    #[case::defaulted(json!({"a": 1, "b": 2}), json!({"a": 1}), true)]
+    #[case::changed(json!({"a": 1}), json!({"a": 2}), false)]
+    #[case::removed(json!({"a": 1}), json!({"a": 1, "b": 2}), false)]
+    #[case::deep(json!({"l": [{"a": 1, "b": 2}]}), json!({"l": [{"a": 1}]}), true)]
+    #[case::one_more(json!({"l": [1, 2]}), json!({"l": [1]}), false)]
+    fn what_is_there(#[case] there: Value, #[case] wanted: Value, #[case] expected: bool) {
+        assert_eq!(contains(&there, &wanted), expected);
+    }
 }

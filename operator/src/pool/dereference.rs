@@ -29,6 +29,14 @@ pub(super) struct Found {
     pub(super) pods: Vec<Pod>,
 }
 
+impl Found {
+    /// Pods that the Deployment asks for.
+    pub(super) fn current(&self) -> u32 {
+        let replicas = self.deployment.as_ref().and_then(|deployment| deployment.spec.as_ref()?.replicas);
+        u32::try_from(replicas.unwrap_or(0)).unwrap_or(0)
+    }
+}
+
 impl Stores {
     pub(super) async fn wait_until_ready(&self) -> Result<(), WriterDropped> {
         self.deployments.wait_until_ready().await?;

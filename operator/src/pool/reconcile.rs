@@ -13,8 +13,10 @@ use trackyard_crds::WorkerPool;
 use super::controller::Context;
 use super::dereference::{Found, dereference};
 use super::status::{self, Seen};
-use super::validate::{Plan, is_hands_off, validate};
-use super::{apply, build, validate as validation};
+use super::validate::{Plan, validate};
+use super::{apply, build, shrink, validate as validation};
+use crate::hands_off::is_hands_off;
+use crate::writer;
 
 /// Without any change a pool is looked at so often.
 const AGAIN: Duration = Duration::from_secs(600);
@@ -33,7 +35,7 @@ pub(super) enum Error {
     Build(#[from] build::Error),
     /// The API server did not take it.
     #[error(transparent)]
-    Apply(#[from] apply::Error),
+    Apply(#[from] writer::Error),
 }
 
 impl Error {
@@ -53,7 +55,7 @@ impl Error {
             Self::Dereference(_) => "WatchesGone",
             Self::Validate(error) => error.into(),
             Self::Build(error) => error.into(),
-            Self::Apply(_) => "ApplyFailed",
+            Self::Apply(error) => error.reason(),
         }
     }
 }
@@ -72,7 +74,7 @@ async fn attempt(pool: &WorkerPool, context: &Context) -> Result<Action, Error> 
     }
     let now = Time(Timestamp::now());
     if is_hands_off(pool) {
-        apply::status(&context.client, pool, &status::hands_off(pool, &now)).await?;
+        apply::status(&context.writer, pool, &status::hands_off(pool, &now)).await?;
         return Ok(Action::await_change());
     }
     let found = dereference(pool, &context.stores).await?;
@@ -84,7 +86,7 @@ async fn attempt(pool: &WorkerPool, context: &Context) -> Result<Action, Error> 
         }
     };
     if let Some(status) = status {
-        apply::status(&context.client, pool, &status).await?;
+        apply::status(&context.writer, pool, &status).await?;
     }
     done?;
     context.backoff.succeeded(&pool.name_any());
@@ -92,9 +94,15 @@ async fn attempt(pool: &WorkerPool, context: &Context) -> Result<Action, Error> 
 }
 
 async fn shape(pool: &WorkerPool, found: &Found, context: &Context) -> Result<Plan, Error> {
-    let plan = validate(pool, found)?;
+    let report = context.figures.now();
+    let current = found.current();
+    let scaled = context.scaler.desired(pool, current, &context.pools.state(), report.as_ref());
+    let plan = validate(pool, found, scaled)?;
     let children = build::children(pool, plan.desired, &context.settings)?;
-    apply::children(&context.client, &children).await?;
+    if let Some(report) = report.filter(|_| plan.desired < current && plan.desired > 0) {
+        shrink::mark(&context.writer, &found.pods, current - plan.desired, &report).await?;
+    }
+    apply::children(&context.writer, &children, found).await?;
     Ok(plan)
 }
 

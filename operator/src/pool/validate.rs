@@ -6,9 +6,6 @@ use trackyard_crds::WorkerPool;
 use super::build::name;
 use super::dereference::Found;
 
-/// The annotation by which a user takes an object from the operator.
-const HANDS_OFF: &str = "trackyard.dev/reconcile";
-
 /// Why a pool may not have children.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
 pub enum Error {
@@ -30,17 +27,12 @@ pub(super) struct Plan {
     pub(super) can_scale: bool,
 }
 
-/// True if the pool's user wants nothing of it touched.
-pub(super) fn is_hands_off(pool: &WorkerPool) -> bool {
-    pool.annotations().get(HANDS_OFF).is_some_and(|value| value == "disabled")
-}
-
-pub(super) fn validate(pool: &WorkerPool, found: &Found) -> Result<Plan, Error> {
+/// `scaled`: what the pool needs by the router's figures, if it scales by itself and they are known.
+pub(super) fn validate(pool: &WorkerPool, found: &Found, scaled: Option<u32>) -> Result<Plan, Error> {
     owned(pool, "Deployment", found.deployment.as_deref())?;
     owned(pool, "ServiceAccount", found.account.as_deref())?;
     owned(pool, "PodDisruptionBudget", found.budget.as_deref())?;
-    let current = found.deployment.as_ref().and_then(|deployment| deployment.spec.as_ref()?.replicas);
-    Ok(plan(pool, positive(current.unwrap_or(0))))
+    Ok(plan(pool, found.current(), scaled))
 }
 
 /// A child whose owner is not this very pool is never taken over, also not one of an earlier pool of the same name.
@@ -55,13 +47,14 @@ fn owned<K: Resource>(pool: &WorkerPool, kind: &'static str, child: Option<&K>) 
     }
 }
 
-fn plan(pool: &WorkerPool, current: u32) -> Plan {
+fn plan(pool: &WorkerPool, current: u32, scaled: Option<u32>) -> Plan {
     match &pool.spec.autoscale {
         _ if pool.spec.suspend => Plan { desired: 0, can_scale: true },
         None => Plan { desired: positive(pool.spec.replicas), can_scale: true },
         Some(scale) => {
             let (min, max) = (positive(scale.min), positive(scale.max));
-            Plan { desired: current.clamp(min, max.max(min)), can_scale: false }
+            let desired = scaled.unwrap_or(current).clamp(min, max.max(min));
+            Plan { desired, can_scale: scaled.is_some() }
         }
     }
 }
@@ -83,25 +76,27 @@ mod tests {
         whole.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
         serde_json::from_value(json!({
             "apiVersion": "trackyard.dev/v1alpha1", "kind": "WorkerPool", "spec": whole,
-            "metadata": {"name": "ruby", "uid": "own", "annotations": {"trackyard.dev/reconcile": "disabled"}}
+            "metadata": {"name": "ruby", "uid": "own"}
         }))
         .unwrap()
     }
 
     #[rstest]
-    #[case::as_many_as_asked_for(json!({"replicas": 4}), 1, 4, true)]
-    #[case::none_when_suspended(json!({"replicas": 4, "suspend": true}), 4, 0, true)]
-    #[case::none_when_suspended_also_if_it_scales(json!({"autoscale": {"min": 1, "max": 3}, "suspend": true}), 2, 0, true)]
-    #[case::as_many_as_there_are_without_figures(json!({"replicas": 9, "autoscale": {"max": 3}}), 2, 2, false)]
-    #[case::not_above_the_maximum(json!({"autoscale": {"max": 3}}), 7, 3, false)]
-    #[case::not_below_the_minimum(json!({"autoscale": {"min": 2, "max": 3}}), 0, 2, false)]
+    #[case::as_many_as_asked_for(json!({"replicas": 4}), 1, None, 4, true)]
+    #[case::none_when_suspended(json!({"replicas": 4, "suspend": true}), 4, None, 0, true)]
+    #[case::none_when_suspended_also_if_it_scales(json!({"autoscale": {"min": 1, "max": 3}, "suspend": true}), 2, Some(2), 0, true)]
+    #[case::as_many_as_there_are_without_figures(json!({"replicas": 9, "autoscale": {"max": 3}}), 2, None, 2, false)]
+    #[case::as_many_as_it_takes(json!({"autoscale": {"max": 3}}), 2, Some(1), 1, true)]
+    #[case::not_above_the_maximum(json!({"autoscale": {"max": 3}}), 7, None, 3, false)]
+    #[case::not_below_the_minimum(json!({"autoscale": {"min": 2, "max": 3}}), 0, None, 2, false)]
     fn pods_that_there_are_to_be(
         #[case] spec: Value,
         #[case] current: u32,
+        #[case] scaled: Option<u32>,
         #[case] desired: u32,
         #[case] can_scale: bool,
     ) {
-        assert_eq!(plan(&pool(&spec), current), Plan { desired, can_scale });
+        assert_eq!(plan(&pool(&spec), current, scaled), Plan { desired, can_scale });
     }
 
     #[rstest]
@@ -114,13 +109,5 @@ mod tests {
             serde_json::from_value(json!({"metadata": {"name": "ruby-workers", "ownerReferences": owners}}))
                 .unwrap();
         assert_eq!(owned(&pool(&json!({})), "ServiceAccount", Some(&account)).is_ok(), is_its);
-    }
-
-    #[test]
-    fn an_annotation_takes_a_pool_from_the_operator() {
-        let mut pool = pool(&json!({}));
-        assert!(is_hands_off(&pool));
-        pool.metadata.annotations = None;
-        assert!(!is_hands_off(&pool));
     }
 }

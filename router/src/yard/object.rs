@@ -56,7 +56,7 @@ impl Version {
         Ok(Some(Self {
             name: object.name_any(),
             uid: object.uid().unwrap_or_default(),
-            place: Place { channel: channel(object.spec.channel), track },
+            place: Place { channel: object.spec.channel.into(), track },
             pinned: PinnedVersion { version, digest },
             limits: object.spec.limits.as_ref().map(Into::into),
             manager: manager(object),
@@ -79,15 +79,7 @@ fn manager(object: &trackyard_crds::ContainerVersion) -> Option<String> {
     labels.get(MANAGED_BY).or(last.last()).cloned().or(Some("somebody else".to_owned()))
 }
 
-fn channel(tooling: Tooling) -> Channel {
-    match tooling {
-        Tooling::TestRunners => Channel::TestRunners,
-        Tooling::StaticAnalyzers => Channel::StaticAnalyzers,
-        Tooling::Representers => Channel::Representers,
-    }
-}
-
-/// The other way round; none for builders, which have no versions.
+/// A channel's word in a spec; none for builders, which have no versions.
 pub(super) fn tooling(channel: Channel) -> Option<Tooling> {
     match channel {
         Channel::TestRunners => Some(Tooling::TestRunners),

@@ -1,0 +1,81 @@
+//! Looks at every ContainerVersion when it changes, or the router's figures.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::StreamExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::controller::{self, Action, Controller};
+use kube::runtime::predicates;
+use trackyard_crds::ContainerVersion;
+use trackyard_daemon::readiness::Gate;
+
+use super::status;
+use crate::backoff::Backoff;
+use crate::figures::Figures;
+use crate::hands_off::is_hands_off;
+use crate::metrics::Metrics;
+use crate::shared::Shared;
+use crate::watches::own;
+use crate::writer::{Error, Writer};
+
+/// Versions that are looked at at a time.
+const CONCURRENCY: u16 = 4;
+
+struct Context {
+    writer: Writer,
+    figures: Figures,
+    backoff: Backoff,
+    metrics: Metrics,
+}
+
+/// Reconciles the versions of a namespace for ever.
+pub async fn run(shared: Shared, ready: Gate) {
+    let Shared { client, namespace, writer, figures, metrics } = shared;
+    let (store, trigger) =
+        own::<ContainerVersion, _>(&client, &namespace, metrics.clone(), predicates::resource_version);
+    let first = {
+        let store = store.clone();
+        async move {
+            if store.wait_until_ready().await.is_ok() {
+                ready.open();
+            }
+        }
+    };
+    let changes = figures.changes();
+    let context = Arc::new(Context { writer, figures, backoff: Backoff::default(), metrics });
+    let reconciling = Controller::for_stream(trigger, store)
+        .with_config(controller::Config::default().concurrency(CONCURRENCY))
+        .reconcile_all_on(changes)
+        .run(reconcile, |version, error, context| retry(&version, error, &context), context)
+        .for_each(|_| async {});
+    tokio::join!(first, reconciling);
+}
+
+async fn reconcile(version: Arc<ContainerVersion>, context: Arc<Context>) -> Result<Action, Error> {
+    let begun = Instant::now();
+    let done = attempt(&version, &context).await;
+    context.metrics.reconciled(begun.elapsed(), done.as_ref().err().map(Error::reason));
+    done.map(|()| Action::await_change())
+}
+
+async fn attempt(version: &ContainerVersion, context: &Context) -> Result<(), Error> {
+    if version.metadata.deletion_timestamp.is_some() || is_hands_off(version) {
+        return Ok(());
+    }
+    let report = context.figures.now();
+    let now = Time(Timestamp::now());
+    if let Some(status) = status::status(version, report.as_ref(), &now) {
+        context.writer.status(version, &status).await?;
+    }
+    context.backoff.succeeded(&version.name_any());
+    Ok(())
+}
+
+fn retry(version: &ContainerVersion, error: &Error, context: &Context) -> Action {
+    let pause = context.backoff.failed(&version.name_any());
+    tracing::warn!(version = version.name_any(), %error, reason = error.reason(), ?pause, "not reconciled");
+    Action::requeue(pause)
+}

@@ -1,0 +1,102 @@
+//! How objects are followed.
+
+use std::fmt::Debug;
+
+use futures_util::{Stream, StreamExt, future};
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::Api;
+use kube::core::DeserializeGuard;
+use kube::core::error_boundary::InvalidObject;
+use kube::runtime::reflector::{Store, store};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates};
+use kube::{Client, Resource};
+use serde::de::DeserializeOwned;
+
+use crate::metrics::Metrics;
+
+/// Below what load balancers allow a connection without a word.
+const WATCH_SECONDS: u32 = 200;
+
+/// How a kind is watched.
+#[must_use]
+pub fn config() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH_SECONDS)
+}
+
+/// A kind's objects as they change, and a store of all of them.
+pub fn watched<K>(
+    client: &Client,
+    namespace: &str,
+    config: watcher::Config,
+) -> (Store<K>, impl Stream<Item = Result<K, watcher::Error>> + use<K>)
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    let (objects, writer) = store();
+    let stream = watcher::watcher(Api::namespaced(client.clone(), namespace), config);
+    (objects, stream.default_backoff().reflect(writer).touched_objects())
+}
+
+/// The objects of a kind of ours when their spec or annotations change, and a store of all of them. What cannot be read
+/// is left out, so that one malformed object stops no other.
+pub fn own<K, P>(
+    client: &Client,
+    namespace: &str,
+    metrics: Metrics,
+    trigger: P,
+) -> (Store<K>, impl Stream<Item = Result<K, watcher::Error>> + Send + use<K, P>)
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+    P: Predicate<K> + Send + 'static,
+{
+    let api: Api<DeserializeGuard<K>> = Api::namespaced(client.clone(), namespace);
+    let (objects, writer) = store();
+    let events = watcher::watcher(api, config());
+    let stream = events
+        .filter_map(move |event| future::ready(event.map(|event| understood(event, &metrics)).transpose()))
+        .default_backoff()
+        .reflect(writer)
+        .applied_objects()
+        .predicate_filter(trigger, PredicateConfig::default());
+    (objects, stream)
+}
+
+/// True for a change of spec or annotations.
+pub fn asked<K: Resource>() -> impl Predicate<K> {
+    predicates::generation.combine(predicates::annotations)
+}
+
+fn understood<K: Resource<DynamicType = ()>>(
+    event: Event<DeserializeGuard<K>>,
+    metrics: &Metrics,
+) -> Option<Event<K>> {
+    match event {
+        Event::Init => Some(Event::Init),
+        Event::InitDone => Some(Event::InitDone),
+        Event::InitApply(guard) => readable(guard, metrics).map(Event::InitApply),
+        Event::Apply(guard) => readable(guard, metrics).map(Event::Apply),
+        Event::Delete(guard) => readable(guard, metrics).map(Event::Delete),
+    }
+}
+
+fn readable<K: Resource<DynamicType = ()>>(guard: DeserializeGuard<K>, metrics: &Metrics) -> Option<K> {
+    let told = |invalid: &InvalidObject| {
+        let name = invalid.metadata.name.as_deref().unwrap_or_default();
+        tracing::error!(kind = %K::kind(&()), name, error = invalid.error, "this object cannot be read and is left alone");
+        metrics.unreadable();
+    };
+    guard.0.inspect_err(told).ok()
+}
