@@ -13,9 +13,10 @@ use crate::cluster::{self, Cluster};
 use crate::image::Image;
 use crate::layout::Layout;
 use crate::registry::{PASSWORD, Registry, USER};
-use crate::request::version;
+use crate::request::{test_solution, version};
 use crate::s3::{CREDENTIALS, S3};
 use crate::stage::OBEDIENT;
+use crate::tooling::PASSED;
 use crate::wait::{seconds, wait_until};
 
 pub use client::Asking;
@@ -170,7 +171,8 @@ impl Platform {
     /// # Panics
     /// When it does not come to be within two minutes; with what the resource and the pods say.
     pub fn wait_for(&self, condition: &str, resource: &str) {
-        let condition = format!("--for=condition={condition}");
+        let kind = if condition.contains('=') { "" } else { "condition=" };
+        let condition = format!("--for={kind}{condition}");
         if self.yard(&["wait", &condition, resource, "--timeout=120s"]).is_none() {
             let said = self.yard(&["get", resource, "-o=jsonpath={.status}"]).unwrap_or_default();
             let (agents, others) = (self.cluster.said_by_pods(YARD), self.cluster.said_by_pods(RELEASE));
@@ -193,6 +195,26 @@ impl Platform {
         let mut tags = tags(&examples().join(repository));
         tags.sort();
         tags.into_iter().next().expect("a tag")
+    }
+
+    /// A job of the track [`SHELL`] that takes so many seconds.
+    #[must_use]
+    pub fn sleeping(&self, id: &str, seconds: u32) -> Value {
+        let script = format!("sleep {seconds}\necho '{PASSED}' > /mnt/exercism-iteration/results.json\n");
+        let name = format!("sleep-{seconds}");
+        test_solution(id, SHELL, &self.submission(&name, &[("do.sh", script.as_bytes())]), &version('a'))
+    }
+
+    /// Deploys the version of [`SHELL`].
+    pub fn deploy_shell(&self) {
+        self.deploy(SHELL, &version('a'));
+    }
+
+    /// Jobs in workers' hands.
+    #[must_use]
+    pub fn busy(&self) -> u64 {
+        let workers = self.status().and_then(|status| status["dispatch"]["workers"].as_array().cloned());
+        workers.iter().flatten().filter_map(|worker| worker["busy"].as_u64()).sum()
     }
 
     /// Waits until something is true of the router's view.

@@ -1,0 +1,94 @@
+//! Parts of a real cluster and of Trackyard die while jobs run: as many answers come back as jobs were sent, each the
+//! job's own.
+#![cfg(test)]
+
+use e2e::platform::{Asking, Platform, RELEASE, SHELL};
+use e2e::request::expect;
+use e2e::wait::{seconds, wait_until};
+use serde_json::Value;
+
+/// Two pods of four slots take half a minute for them.
+const JOBS: usize = 120;
+
+fn steady() -> Platform {
+    let platform = Platform::start();
+    platform.pool("shell", SHELL, "replicas: 2, drainTimeout: 30s");
+    platform.deploy_shell();
+    platform.wait_for("Ready", "workerpool/shell");
+    platform.until_status("both workers are there", |status| {
+        status["dispatch"]["workers"].as_array().is_some_and(|workers| workers.len() == 2)
+    });
+    platform
+}
+
+/// Sends jobs, does what harms, and wants every answer.
+fn through(platform: &Platform, fault: &str, again: Option<u32>, harm: impl FnOnce(&Platform)) {
+    let jobs: Vec<Value> = (0..JOBS).map(|n| platform.sleeping(&format!("{fault}-{n}"), 2)).collect();
+    let asking: Asking = platform.begin_with(&jobs, again);
+    wait_until(seconds(30), "all slots are filled", || platform.busy() == 8);
+    harm(platform);
+    let answers = asking.answers();
+    assert_eq!(answers.len(), JOBS);
+    for (id, answer) in answers {
+        assert!(id.starts_with(fault), "{id}");
+        expect(&answer, 200, "ok");
+    }
+}
+
+fn first(platform: &Platform, selector: &str) -> String {
+    let name = ["get", "pods", selector, "-o=jsonpath={.items[0].metadata.name}"];
+    platform.yard(&name).filter(|name| !name.is_empty()).expect("a pod")
+}
+
+#[test]
+fn no_job_is_lost_with_a_worker_an_operator_or_the_api_server() {
+    let platform = steady();
+    through(&platform, "deleted-worker", None, |platform| {
+        let pod = first(platform, "-l=trackyard.dev/pool=shell");
+        assert!(platform.yard(&["delete", "pod", &pod, "--wait=false"]).is_some());
+    });
+    platform.wait_for("Ready", "workerpool/shell");
+    through(&platform, "killed-worker", None, |platform| {
+        let pod = first(platform, "-l=trackyard.dev/pool=shell");
+        assert!(
+            platform.yard(&["delete", "pod", &pod, "--wait=false", "--grace-period=0", "--force"]).is_some()
+        );
+    });
+    platform.wait_for("Ready", "workerpool/shell");
+    through(&platform, "rolled", None, |platform| {
+        platform.pool("shell", SHELL, "replicas: 2, drainTimeout: 30s, template: {labels: {rolled: once}}");
+    });
+    platform.wait_for("Ready", "workerpool/shell");
+    through(&platform, "operator", None, |platform| {
+        let operator = [
+            "delete",
+            "pod",
+            "--namespace",
+            RELEASE,
+            "-l=app.kubernetes.io/component=operator",
+            "--wait=false",
+        ];
+        let _ = platform.cluster.kubectl(&operator);
+    });
+}
+
+#[test]
+fn no_job_is_lost_with_the_router_and_its_clients_send_them_again() {
+    let platform = steady();
+    through(&platform, "router", Some(5), |platform| {
+        let router = [
+            "delete",
+            "pod",
+            "--namespace",
+            RELEASE,
+            "-l=app.kubernetes.io/component=router",
+            "--wait=false",
+            "--grace-period=0",
+            "--force",
+        ];
+        let _ = platform.cluster.kubectl(&router);
+    });
+    // Jobs do not touch the API server: not even a router that starts needs it.
+    through(&platform, "api-server", None, |platform| platform.cluster.fault("stop", "kube-apiserver"));
+    platform.cluster.fault("start", "kube-apiserver");
+}

@@ -1,0 +1,95 @@
+//! Pools that scale, and versions that come and go, in a real cluster.
+#![cfg(test)]
+
+use e2e::platform::{Platform, SHELL, YARD};
+use e2e::request::{expect, version};
+use e2e::wait::{seconds, wait_until};
+use serde_json::{Value, json};
+
+const NAME: &str = "test-runners-shell-git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+fn replicas(platform: &Platform) -> String {
+    platform.yard(&["get", "deployment/shell-workers", "-o=jsonpath={.spec.replicas}"]).unwrap_or_default()
+}
+
+#[test]
+fn a_pool_scales_from_none_to_some_to_none_and_the_first_job_is_answered() {
+    let platform = Platform::start();
+    platform.pool("shell", SHELL, "autoscale: {min: 0, max: 2, targetQueueAge: 2s, scaleDownAfter: 5s}");
+    platform.deploy_shell();
+    platform.wait_for("Ready", "workerpool/shell");
+    assert_eq!(replicas(&platform), "0");
+    // Nobody is there who could fail to have it.
+    platform.wait_for("Ready", "containerversion/shell-git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    let jobs: Vec<Value> = (0..24).map(|n| platform.sleeping(&format!("job-{n}"), 2)).collect();
+    for (id, answer) in platform.ask_all(&jobs) {
+        expect(&answer, 200, "ok");
+        assert_eq!(serde_json::to_value(&answer.context).unwrap()["attempt"], 1, "{id}");
+    }
+    assert_eq!(replicas(&platform), "2", "it scaled by what waited");
+    wait_until(seconds(60), "the pool has no pods again", || replicas(&platform) == "0");
+    platform.wait_for(
+        "jsonpath={.status.conditions[?(@.type==\"Ready\")].reason}=ScaledToZero",
+        "workerpool/shell",
+    );
+
+    // By hand, where the pool does not scale by itself.
+    platform.pool("hand", "other", "replicas: 0");
+    platform.wait_for("Ready", "workerpool/hand");
+    assert!(platform.yard(&["scale", "workerpool/hand", "--replicas=1"]).is_some());
+    platform.wait_for("jsonpath={.status.readyReplicas}=1", "workerpool/hand");
+}
+
+#[test]
+fn versions_come_and_go_by_resources_and_over_zeromq() {
+    let platform = Platform::start();
+    platform.pool("shell", SHELL, "replicas: 1");
+    platform.wait_for("Ready", "workerpool/shell");
+    let change = |action: &str, field: &str, tag: String| {
+        let place = json!({"action": action, "channel": "test_runners", "track_slug": SHELL});
+        let mut request = place;
+        request[field] = json!(tag);
+        platform.ask(&request)
+    };
+    let deploy = |tag| change("deploy_container_version", "new_version", tag);
+    let unload = |tag| change("unload_container_version", "version", tag);
+
+    // What the registry does not have is refused before a resource is made.
+    expect(&deploy(version('b')), 400, "bad_version");
+    expect(&deploy(version('a')), 200, "ok");
+    let resource = format!("containerversion/{NAME}");
+    platform.wait_for("Ready", &resource);
+    let found = platform.yard(&["get", &resource, "-o=json"]).unwrap();
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(found["metadata"]["labels"]["trackyard.dev/made-by"], "router");
+    assert_eq!(found["status"]["workers"], json!({"ready": 1, "total": 1}));
+    assert!(
+        found["status"]["image"].as_str().unwrap().starts_with("10.250.0.1:5443/shell-test-runner@sha256:")
+    );
+    expect(&platform.ask(&platform.sleeping("deployed", 0)), 200, "ok");
+    expect(&unload(version('a')), 200, "ok");
+    assert_eq!(platform.yard(&["get", &resource]), None);
+    expect(&platform.ask(&platform.sleeping("unloaded", 0)), 502, "unknown_track");
+
+    // What somebody else manages is theirs to remove.
+    platform.deploy_shell();
+    platform.wait_for("Ready", "containerversion/shell-git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    let refused = unload(version('a'));
+    expect(&refused, 506, "forbidden");
+    let theirs =
+        "shell-git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, which kubectl-client-side-apply manages";
+    assert!(refused.status.message.contains(theirs), "{:?}", refused.status);
+    let name = format!("shell-{}", version('a'));
+    assert!(platform.yard(&["delete", "containerversion", &name]).is_some());
+    wait_until(seconds(20), "the version is unloaded", || {
+        platform.ask(&platform.sleeping("gone", 0)).status.status_code == 502
+    });
+
+    // One that is not there says so, and is tried again.
+    platform.deploy(SHELL, &version('c'));
+    let resource = format!("containerversion/shell-{}", version('c'));
+    platform.wait_for("condition=Deployed=False", &resource);
+    let said =
+        platform.yard(&["get", &resource, "-o=jsonpath={.status.conditions[?(@.type==\"Ready\")].message}"]);
+    assert!(said.unwrap().contains("the image cannot be looked up"), "in {YARD}");
+}
