@@ -150,10 +150,15 @@ impl Platform {
 
     /// Makes or changes a pool of small workers.
     pub fn pool(&self, name: &str, topics: &str, more: &str) {
+        self.pool_of(name, topics, "125m", more);
+    }
+
+    /// The same, of slots that get so much processor.
+    pub fn pool_of(&self, name: &str, topics: &str, cpu: &str, more: &str) {
         self.cluster.apply(&format!(
             "apiVersion: trackyard.dev/v1alpha1\nkind: WorkerPool\nmetadata: {{name: {name}, namespace: {YARD}}}\n\
              spec: {{channel: test_runners, topics: [{topics}], slots: 4, \
-             slot: {{cpu: 125m, memory: 128Mi, storage: 64Mi}}, cache: {{emptyDir: {{size: 512Mi}}}}, {more}}}\n"
+             slot: {{cpu: {cpu}, memory: 128Mi, storage: 64Mi}}, cache: {{emptyDir: {{size: 512Mi}}}}, {more}}}\n"
         ));
     }
 

@@ -16,6 +16,56 @@ fn helm(words: &[&str]) -> Output {
     Command::new(program("helm")).args(words).output().unwrap()
 }
 
+/// What the chart `trackyard` renders, where the kinds are there.
+fn platform(words: &[&str]) -> Output {
+    let chart = chart("trackyard");
+    let known = ["--namespace", "ty", "--api-versions", "trackyard.dev/v1alpha1/WorkerPool"];
+    helm(&[&["template", "trackyard", &chart][..], &known, words].concat())
+}
+
+fn scenarios() -> Vec<(String, String)> {
+    let folder = std::fs::read_dir(Path::new(&chart("trackyard")).join("ci")).unwrap();
+    let named = |entry: std::fs::DirEntry| {
+        let path = entry.path();
+        (path.file_stem().unwrap().to_str().unwrap().to_owned(), path.display().to_string())
+    };
+    folder.map(|entry| named(entry.unwrap())).collect()
+}
+
+#[test]
+fn every_scenario_is_rendered_the_same_each_time() {
+    for (name, values) in scenarios() {
+        let lint = helm(&["lint", "--strict", &chart("trackyard"), "-f", &values, "--set", "checkKinds=false"]);
+        assert!(lint.status.success(), "{name}: {}", String::from_utf8_lossy(&lint.stdout));
+        let once = platform(&["-f", &values]);
+        assert!(once.status.success(), "{name}: {}", String::from_utf8_lossy(&once.stderr));
+        assert_eq!(once.stdout, platform(&["-f", &values]).stdout, "{name} is not deterministic");
+        insta::assert_snapshot!(name, String::from_utf8(once.stdout).unwrap());
+    }
+}
+
+#[test]
+fn without_the_kinds_the_chart_names_the_one_that_has_them() {
+    let output = helm(&["template", "trackyard", &chart("trackyard")]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("install the chart trackyard-crds first"), "{said}");
+}
+
+#[test]
+fn values_that_are_none_are_refused_by_name() {
+    for (value, named) in [
+        ("router.clientMay=submit", "clientMay"),
+        ("router.clientsMay=all", "clientsMay"),
+        ("operator.replicas=many", "replicas"),
+        ("yard.name=Not_A_Name", "yard"),
+        ("router.image.digest=latest", "digest"),
+    ] {
+        let output = platform(&["--set", value]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(named), "{value}: {said}");
+    }
+}
+
 fn rendered(words: &[&str]) -> String {
     let chart = chart("trackyard-crds");
     let output = helm(&[&["template", "kinds", &chart][..], words].concat());

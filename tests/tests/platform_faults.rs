@@ -12,7 +12,7 @@ const JOBS: usize = 120;
 
 fn steady() -> Platform {
     let platform = Platform::start();
-    platform.pool("shell", SHELL, "replicas: 2, drainTimeout: 30s");
+    platform.pool_of("shell", SHELL, "50m", "replicas: 2, drainTimeout: 30s");
     platform.deploy_shell();
     platform.wait_for("Ready", "workerpool/shell");
     platform.until_status("both workers are there", |status| {
@@ -24,7 +24,7 @@ fn steady() -> Platform {
 /// Sends jobs, does what harms, and wants every answer.
 fn through(platform: &Platform, fault: &str, again: Option<u32>, harm: impl FnOnce(&Platform)) {
     let jobs: Vec<Value> = (0..JOBS).map(|n| platform.sleeping(&format!("{fault}-{n}"), 2)).collect();
-    let asking: Asking = platform.begin_with(&jobs, again);
+    let asking: Asking = platform.begin_on_node(&jobs, again);
     wait_until(seconds(30), "all slots are filled", || platform.busy() == 8);
     harm(platform);
     let answers = asking.answers();
@@ -56,7 +56,8 @@ fn no_job_is_lost_with_a_worker_an_operator_or_the_api_server() {
     });
     platform.wait_for("Ready", "workerpool/shell");
     through(&platform, "rolled", None, |platform| {
-        platform.pool("shell", SHELL, "replicas: 2, drainTimeout: 30s, template: {labels: {rolled: once}}");
+        let more = "replicas: 2, drainTimeout: 30s, template: {labels: {rolled: once}}";
+        platform.pool_of("shell", SHELL, "50m", more);
     });
     platform.wait_for("Ready", "workerpool/shell");
     through(&platform, "operator", None, |platform| {
@@ -88,7 +89,7 @@ fn no_job_is_lost_with_the_router_and_its_clients_send_them_again() {
         ];
         let _ = platform.cluster.kubectl(&router);
     });
-    // Jobs do not touch the API server: not even a router that starts needs it.
+    // Jobs do not touch the API server.
     through(&platform, "api-server", None, |platform| platform.cluster.fault("stop", "kube-apiserver"));
     platform.cluster.fault("start", "kube-apiserver");
 }

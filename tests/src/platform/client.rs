@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::process::{Child, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 use trackyard_protocol::answer::Answer;
 
 use super::{Platform, RELEASE, in_client};
+use crate::binaries::system;
 
 /// A client that waits for its answers.
 pub struct Asking {
@@ -32,27 +34,23 @@ impl Platform {
     /// When the pod is not there.
     #[must_use]
     pub fn begin(&self, requests: &[Value]) -> Asking {
-        self.begin_with(requests, None)
+        let address = format!("tcp://{RELEASE}-router:5555");
+        send(in_client(&self.cluster, &["python3", "/client.py", &address]), requests, None)
     }
 
-    /// The same; a request without an answer is sent again after so many seconds.
+    /// The same from the node itself: no answer comes by way of the API server. A request without an answer is sent
+    /// again after so many seconds.
     ///
     /// # Panics
-    /// When the pod is not there.
+    /// When Python is missing.
     #[must_use]
-    pub fn begin_with(&self, requests: &[Value], again: Option<u32>) -> Asking {
-        let address = format!("tcp://{RELEASE}-router:5555");
-        let mut child = in_client(&self.cluster, &["python3", "/client.py", &address])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("start a client");
-        let mut input = child.stdin.take().expect("the client's input");
-        let again = again.map(|seconds| json!({"_again": seconds}));
-        let lines: Vec<String> = again.iter().chain(requests).map(|request| format!("{request}\n")).collect();
-        input.write_all(lines.concat().as_bytes()).expect("write requests");
-        Asking { child, asked: requests.len() }
+    pub fn begin_on_node(&self, requests: &[Value], again: Option<u32>) -> Asking {
+        let service = format!("service/{RELEASE}-router");
+        let address = ["get", &service, "--namespace", RELEASE, "-o=jsonpath=tcp://{.spec.clusterIP}:5555"];
+        let mut command = self.cluster.command(&system("python3", "python3-zmq"));
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster/image/client.py"));
+        command.arg(self.cluster.kubectl(&address));
+        send(command, requests, again)
     }
 
     /// Sends requests and waits for their answers, by id.
@@ -74,6 +72,16 @@ impl Platform {
         let mut answers = self.ask_all(&[request]);
         answers.pop_first().map(|(_, answer)| answer).expect("an answer")
     }
+}
+
+fn send(mut client: Command, requests: &[Value], again: Option<u32>) -> Asking {
+    client.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = client.spawn().expect("start a client");
+    let mut input = child.stdin.take().expect("the client's input");
+    let again = again.map(|seconds| json!({"_again": seconds}));
+    let lines: Vec<String> = again.iter().chain(requests).map(|request| format!("{request}\n")).collect();
+    input.write_all(lines.concat().as_bytes()).expect("write requests");
+    Asking { child, asked: requests.len() }
 }
 
 impl Asking {
