@@ -35,7 +35,8 @@ fn scenarios() -> Vec<(String, String)> {
 #[test]
 fn every_scenario_is_rendered_the_same_each_time() {
     for (name, values) in scenarios() {
-        let lint = helm(&["lint", "--strict", &chart("trackyard"), "-f", &values, "--set", "checkKinds=false"]);
+        let lint =
+            helm(&["lint", "--strict", &chart("trackyard"), "-f", &values, "--set", "checkKinds=false"]);
         assert!(lint.status.success(), "{name}: {}", String::from_utf8_lossy(&lint.stdout));
         let once = platform(&["-f", &values]);
         assert!(once.status.success(), "{name}: {}", String::from_utf8_lossy(&once.stderr));

@@ -7,6 +7,7 @@ use e2e::binaries::binary;
 use e2e::cluster::Cluster;
 use e2e::process::Process;
 use e2e::wait::{seconds, wait_until};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 const YARD: &str = "yard";
@@ -29,7 +30,7 @@ impl Yard {
         }
         let _ = cluster.kubectl(&["create", "namespace", YARD]);
         let folder = TempDir::new().unwrap();
-        let operator = start(&cluster, &folder);
+        let operator = start(&cluster, &folder, "operator", &[]);
         Self { operator, cluster, folder }
     }
 
@@ -67,11 +68,58 @@ impl Yard {
     }
 }
 
-fn start(cluster: &Cluster, folder: &TempDir) -> Process {
+/// The last of two of a flag counts.
+fn start(cluster: &Cluster, folder: &TempDir, name: &str, more: &[&str]) -> Process {
     let mut command = cluster.command(&binary("trackyard-operator"));
     command.args(["--namespace", YARD, "--router", "tcp://router:5555"]);
-    command.args(["--agent-image", "cluster.local/missing:1", "--admin", "127.0.0.1:9182"]);
-    Process::spawn("trackyard-operator", &mut command, &folder.path().join("operator.log"))
+    command.args(["--agent-image", "cluster.local/missing:1"]);
+    let admin: &[&str] = if more.is_empty() { &["--admin", "127.0.0.1:9182"] } else { more };
+    command.args(admin);
+    Process::spawn(name, &mut command, &folder.path().join(format!("{name}.log")))
+}
+
+/// One of several, of which one holds the lease.
+fn contender(yard: &Yard, name: &str, port: u16) -> Process {
+    let admin = format!("127.0.0.1:{port}");
+    start(
+        &yard.cluster,
+        &yard.folder,
+        name,
+        &["--admin", &admin, "--lease-namespace", YARD, "--identity", name],
+    )
+}
+
+#[test]
+fn a_leader_that_was_stopped_past_its_lease_writes_nothing_more() {
+    let mut yard = Yard::new();
+    // The one without a lease would not know of the others.
+    yard.operator.kill();
+    let holder = |yard: &Yard| {
+        yard.get(&["lease/trackyard-operator", "-o=jsonpath={.spec.holderIdentity}"]).unwrap_or_default()
+    };
+    let mut first = contender(&yard, "first", 9191);
+    wait_until(seconds(20), "the first has the lease", || holder(&yard) == "first");
+    yard.pool("ruby", "replicas: 0");
+    let _ = yard.told("ruby", "Ready", "True", "ScaledToZero");
+    let mut second = contender(&yard, "second", 9192);
+    first.signal(Signal::STOP);
+    wait_until(seconds(40), "the second has the lease", || holder(&yard) == "second");
+    yard.pool("ruby", "replicas: 0, drainTimeout: 7s");
+    let drain =
+        ["deployment/ruby-workers", "-o=jsonpath={.spec.template.spec.terminationGracePeriodSeconds}"];
+    wait_until(seconds(20), "the second has made the change", || yard.get(&drain).as_deref() == Some("22"));
+    let version = ["deployment/ruby-workers", "-o=jsonpath={.metadata.resourceVersion}"];
+    let before = yard.get(&version);
+    first.signal(Signal::CONT);
+    assert!(!first.wait_for_exit(seconds(20)).success());
+    assert!(first.log().contains("so that never two write"), "{}", first.log());
+    assert_eq!((yard.get(&version), holder(&yard)), (before, "second".to_owned()));
+    // One that ends gives it back: the next need not wait for it to expire.
+    let third = contender(&yard, "third", 9193);
+    wait_until(seconds(20), "the third waits", || third.log().contains("another holds the lease"));
+    second.signal(Signal::TERM);
+    assert!(second.wait_for_exit(seconds(10)).success());
+    wait_until(seconds(8), "the third has the lease", || holder(&yard) == "third");
 }
 
 #[test]
@@ -97,7 +145,7 @@ fn a_pool_has_children_that_follow_it_and_go_with_it() {
     let version = ["wp", "ruby", "-o=jsonpath={.metadata.resourceVersion}"];
     let before = yard.get(&version);
     yard.operator.kill();
-    yard.operator = start(&yard.cluster, &yard.folder);
+    yard.operator = start(&yard.cluster, &yard.folder, "operator", &[]);
     wait_until(seconds(30), "the new operator has its lists", || {
         yard.operator.log().matches("all lists").count() == 2
     });
