@@ -76,6 +76,37 @@ impl Platform {
         self.registry.push(&layout.folder().join(&repository), &version('a'), &repository);
     }
 
+    /// Installs the chart once more, in a namespace of its own with a yard of its own.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    pub fn install_another(&self, release: &str) {
+        for namespace in [release.to_owned(), format!("{release}-yard")] {
+            let _ = self.cluster.kubectl(&["create", "namespace", &namespace]);
+            self.credentials(&namespace);
+        }
+        self.helm_install(release);
+    }
+
+    /// Changes the release's values.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn upgrade(&self, set: &str) {
+        let _ = self.cluster.helm(&[
+            "upgrade",
+            RELEASE,
+            &chart("trackyard"),
+            "--namespace",
+            RELEASE,
+            "--wait",
+            "--timeout=90s",
+            "--reuse-values",
+            "--set",
+            set,
+        ]);
+    }
+
     fn install(&self) {
         let _ = self.cluster.helm(&["install", "kinds", &chart("trackyard-crds"), "--wait"]);
         for kind in ["workerpools", "containerversions"] {
@@ -86,21 +117,25 @@ impl Platform {
             let _ = self.cluster.kubectl(&["create", "namespace", namespace]);
             self.credentials(namespace);
         }
+        self.helm_install(RELEASE);
+    }
+
+    fn helm_install(&self, release: &str) {
         let values = self.folder.path().join("values.yaml");
         fs::write(&values, self.values().to_string()).expect("write the chart's values");
         let said = self.cluster.try_helm(&[
             "install",
-            RELEASE,
+            release,
             &chart("trackyard"),
             "--namespace",
-            RELEASE,
+            release,
             "--wait",
             "--timeout=90s",
             "--take-ownership",
             "--values",
             values.to_str().expect("a path in UTF-8"),
         ]);
-        said.unwrap_or_else(|error| unreachable!("{error}\n{}", self.cluster.said_by_pods(RELEASE)));
+        said.unwrap_or_else(|error| unreachable!("{error}\n{}", self.cluster.said_by_pods(release)));
     }
 
     /// Secrets as a user makes them: files for registries, keys for S3.
