@@ -24,7 +24,6 @@ pub struct Figures(Receiver<Option<(Instant, Report)>>);
 impl Figures {
     /// Asks the router at `admin` (`http://HOST:PORT`) for ever; without one there are never any figures. The work to
     /// be done for it is given too.
-    #[must_use]
     pub fn follow(admin: Option<String>) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, receiver) = watch::channel(None);
         let work = async move {

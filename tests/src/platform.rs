@@ -253,8 +253,9 @@ impl Platform {
     /// Jobs in workers' hands.
     #[must_use]
     pub fn busy(&self) -> u64 {
-        let workers = self.status().and_then(|status| status["dispatch"]["workers"].as_array().cloned());
-        workers.iter().flatten().filter_map(|worker| worker["busy"].as_u64()).sum()
+        let workers =
+            self.status().and_then(|status| status.pointer("/dispatch/workers")?.as_array().cloned());
+        workers.iter().flatten().filter_map(|worker| worker.get("busy")?.as_u64()).sum()
     }
 
     /// Waits until something is true of the router's view.
@@ -289,9 +290,9 @@ fn examples() -> PathBuf {
 fn tags(layout: &Path) -> Vec<String> {
     let index = fs::read(layout.join("index.json")).expect("a layout's index");
     let index: Value = serde_json::from_slice(&index).expect("a layout's index in JSON");
-    let manifests = index["manifests"].as_array().cloned().unwrap_or_default();
+    let manifests = index.get("manifests").and_then(Value::as_array).cloned().unwrap_or_default();
     let tag = |manifest: &Value| {
-        Some(manifest["annotations"]["org.opencontainers.image.ref.name"].as_str()?.to_owned())
+        Some(manifest.get("annotations")?.get("org.opencontainers.image.ref.name")?.as_str()?.to_owned())
     };
     manifests.iter().filter_map(tag).collect()
 }

@@ -94,8 +94,8 @@ fn candidate(pool: &WorkerPool, scale: &Autoscale, report: &Report, memory: &mut
     let own: Vec<&WorkerLoad> = report.workers.iter().filter(|worker| worker.pool.as_str() == name).collect();
     let ran: Vec<u64> = own.iter().map(|worker| worker.mean_run_ms).filter(|ms| *ms > 0).collect();
     let count = u64::try_from(ran.len()).unwrap_or(u64::MAX);
-    if count > 0 {
-        memory.mean_run = Duration::from_millis(ran.iter().sum::<u64>() / count);
+    if let Some(mean) = ran.iter().sum::<u64>().checked_div(count) {
+        memory.mean_run = Duration::from_millis(mean);
     }
     Candidate {
         name,

@@ -27,7 +27,8 @@ pub fn combine(
             if changed.is_err() {
                 return;
             }
-            (configs.mark_unchanged(), yard.mark_unchanged());
+            configs.mark_unchanged();
+            yard.mark_unchanged();
             sender.send_replace(join(&configs, &yard));
         }
     }));

@@ -74,9 +74,9 @@ fn manager(object: &trackyard_crds::ContainerVersion) -> Option<String> {
         return None;
     }
     let writers = object.metadata.managed_fields.iter().flatten();
-    let last =
+    let mut last =
         writers.filter(|fields| fields.subresource.is_none()).filter_map(|fields| fields.manager.as_ref());
-    labels.get(MANAGED_BY).or(last.last()).cloned().or(Some("somebody else".to_owned()))
+    labels.get(MANAGED_BY).or(last.next_back()).cloned().or(Some("somebody else".to_owned()))
 }
 
 /// A channel's word in a spec; none for builders, which have no versions.

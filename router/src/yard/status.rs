@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
+use trackyard_crds::container_version::ContainerVersionStatus;
 use trackyard_crds::{GROUP, VERSION};
 use trackyard_protocol::version::Digest;
 
@@ -38,13 +39,14 @@ pub(super) fn status(known: &Version, outcome: &Outcome<'_>) -> Option<Value> {
     if known.told.as_ref().is_some_and(same) && !is_new {
         return None;
     }
-    let mut status = json!({"conditions": [condition]});
-    if !known.is_built {
-        status["version"] = json!(known.pinned.version);
-    }
+    let mut status = ContainerVersionStatus {
+        version: (!known.is_built).then(|| known.pinned.version.to_string()),
+        conditions: vec![condition],
+        ..ContainerVersionStatus::default()
+    };
     if let Outcome::Deployed { digest, image } = outcome {
-        status["digest"] = json!(digest);
-        status["image"] = json!(format!("{image}@{digest}"));
+        status.digest = Some(digest.to_string());
+        status.image = Some(format!("{image}@{digest}"));
     }
     Some(json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),

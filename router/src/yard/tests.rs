@@ -17,7 +17,7 @@ fn digest() -> String {
     format!("sha256:{}", "b".repeat(64))
 }
 
-fn read(metadata: Value, spec: Value, status: Value) -> Result<Option<Version>, String> {
+fn read(metadata: &Value, spec: &Value, status: &Value) -> Result<Option<Version>, String> {
     let mut object = json!({
         "apiVersion": "trackyard.dev/v1alpha1", "kind": "ContainerVersion",
         "metadata": {"name": "x", "uid": "1", "generation": 3},
@@ -31,12 +31,12 @@ fn read(metadata: Value, spec: Value, status: Value) -> Result<Option<Version>, 
     Version::read(&serde_json::from_value(object).unwrap())
 }
 
-fn known(metadata: Value, spec: Value, status: Value) -> Version {
+fn known(metadata: &Value, spec: &Value, status: &Value) -> Version {
     read(metadata, spec, status).unwrap().unwrap()
 }
 
 fn plain() -> Version {
-    known(json!({}), json!({"version": TAG}), json!({}))
+    known(&json!({}), &json!({"version": TAG}), &json!({}))
 }
 
 #[rstest]
@@ -51,7 +51,7 @@ fn a_version_is_deployed(
     #[case] status: Value,
     #[case] expected: Option<(&str, bool)>,
 ) {
-    let read = read(metadata, spec, status).unwrap();
+    let read = read(&metadata, &spec, &status).unwrap();
     let found = read.as_ref().map(|known| (known.pinned.version.as_str(), known.pinned.digest.is_some()));
     assert_eq!(found, expected);
 }
@@ -61,7 +61,7 @@ fn a_version_is_deployed(
 #[case(json!({"version": TAG, "track": "../x"}), json!({}), "track: ")]
 #[case(json!({"version": TAG}), json!({"digest": "sha256:1"}), "status.digest: ")]
 fn what_was_stored_before_a_rule_is_named(#[case] spec: Value, #[case] status: Value, #[case] begin: &str) {
-    let error = read(json!({}), spec, status).unwrap_err();
+    let error = read(&json!({}), &spec, &status).unwrap_err();
     assert!(error.starts_with(begin), "{error}");
 }
 
@@ -71,7 +71,7 @@ fn what_was_stored_before_a_rule_is_named(#[case] spec: Value, #[case] status: V
 #[case::written(json!({"managedFields": [{"manager": "argocd"}, {"manager": "x", "subresource": "status"}]}), Some("argocd"))]
 #[case::nobody_says(json!({}), Some("somebody else"))]
 fn who_manages_it(#[case] metadata: Value, #[case] expected: Option<&str>) {
-    assert_eq!(known(metadata, json!({"version": TAG}), json!({})).manager.as_deref(), expected);
+    assert_eq!(known(&metadata, &json!({"version": TAG}), &json!({})).manager.as_deref(), expected);
 }
 
 fn file() -> Config {
@@ -80,7 +80,7 @@ fn file() -> Config {
 
 #[test]
 fn a_version_changes_what_it_names_of_the_limits_and_an_impossible_one_nothing() {
-    let limited = |limits| known(json!({}), json!({"version": TAG, "limits": limits}), json!({}));
+    let limited = |limits| known(&json!({}), &json!({"version": TAG, "limits": limits}), &json!({}));
     let of = |version: Version| {
         let key = (version.place.clone(), version.pinned.version.clone());
         let yard = Yard { versions: Some(vec![version]), pools: Vec::new() };
@@ -113,7 +113,7 @@ fn a_status_is_written_once() {
     assert_eq!(written["status"]["image"], format!("registry/ruby-test-runner@{digest}"));
     assert_eq!(written["status"]["version"], TAG);
     let stored = written["status"].clone();
-    let known = known(json!({}), json!({"version": TAG}), stored);
+    let known = known(&json!({}), &json!({"version": TAG}), &stored);
     assert!(status(&known, &outcome).is_none(), "nothing has changed");
     assert!(status(&known, &Outcome::Unresolved { message: "gone" }).is_some());
 }
@@ -121,7 +121,7 @@ fn a_status_is_written_once() {
 #[test]
 fn the_operator_says_what_it_has_built() {
     let digest = digest().parse().unwrap();
-    let built = known(json!({}), json!({"gitReference": "main"}), json!({"version": TAG}));
+    let built = known(&json!({}), &json!({"gitReference": "main"}), &json!({"version": TAG}));
     let written = status(&built, &Outcome::Deployed { digest: &digest, image: "x" }).unwrap();
     assert!(written["status"].get("version").is_none());
 }

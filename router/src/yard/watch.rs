@@ -84,7 +84,7 @@ where
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, kind = %K::kind(&()), "cannot follow the cluster; what is known stays")
+                tracing::warn!(%error, kind = %K::kind(&()), "cannot follow the cluster; what is known stays");
             }
         }
     }

@@ -10,6 +10,7 @@ use trackyard_protocol::answer::Answer;
 
 use super::{Platform, RELEASE, in_client};
 use crate::binaries::system;
+use crate::request::with;
 
 /// A client that waits for its answers.
 pub struct Asking {
@@ -65,10 +66,9 @@ impl Platform {
     /// When there is none.
     #[must_use]
     pub fn ask(&self, request: &Value) -> Answer {
-        let mut request = request.clone();
-        if request["id"].is_null() {
-            request["id"] = json!("the-only-one");
-        }
+        let named = request.get("id").is_some();
+        let request =
+            if named { request.clone() } else { with(request.clone(), "id", json!("the-only-one")) };
         let mut answers = self.ask_all(&[request]);
         answers.pop_first().map(|(_, answer)| answer).expect("an answer")
     }
@@ -98,7 +98,7 @@ impl Asking {
             lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         assert_eq!(answers.len(), self.asked, "answers; the client said: {said}");
         let named = |answer: Value| {
-            let id = answer["context"]["id"].as_str().unwrap_or_default().to_owned();
+            let id = answer.pointer("/context/id").and_then(Value::as_str).unwrap_or_default().to_owned();
             (id, serde_json::from_value(answer).expect("an answer"))
         };
         let answers: BTreeMap<String, Answer> = answers.into_iter().map(named).collect();

@@ -21,7 +21,7 @@ fn version(status: &Value) -> ContainerVersion {
     serde_json::from_value(object).unwrap()
 }
 
-fn report(workers: u32, ready: u32, failures: Value) -> Report {
+fn report(workers: u32, ready: u32, failures: &Value) -> Report {
     let state = json!({"channel": "test_runners", "track": "ruby", "version": format!("{TAG}@{}", digest()),
                        "workers": workers, "ready": ready, "failures": failures});
     serde_json::from_value(json!({"versions": [state]})).unwrap()
@@ -45,12 +45,12 @@ fn failed() -> Value {
 }
 
 #[rstest]
-#[case::all_have_it(deployed(), Some(report(2, 2, json!([]))), "True", "AllPrepared", "")]
-#[case::nobody_is_there(deployed(), Some(report(0, 0, json!([]))), "True", "NoWorkers", "")]
-#[case::some_have_it(deployed(), Some(report(2, 1, json!([]))), "False", "Preparing", "1 of 2 workers have it")]
+#[case::all_have_it(deployed(), Some(report(2, 2, &json!([]))), "True", "AllPrepared", "")]
+#[case::nobody_is_there(deployed(), Some(report(0, 0, &json!([]))), "True", "NoWorkers", "")]
+#[case::some_have_it(deployed(), Some(report(2, 1, &json!([]))), "False", "Preparing", "1 of 2 workers have it")]
 #[case::one_cannot(
     deployed(),
-    Some(report(2, 1, failed())),
+    Some(report(2, 1, &failed())),
     "False",
     "Failed",
     "1 of 2 workers have it; pull_failed: no such host"
@@ -69,12 +69,12 @@ fn failed() -> Value {
 #[case::new_and_no_figures(json!({}), None, "False", "NoFigures", "the router tells nothing now")]
 #[case::a_new_worker_takes_nothing_from_it(
     was_ready(2),
-    Some(report(3, 2, failed())),
+    Some(report(3, 2, &failed())),
     "True",
     "AllPrepared",
     ""
 )]
-#[case::a_new_generation_begins_anew(was_ready(1), Some(report(3, 2, json!([]))), "False", "Preparing", "2 of 3 workers have it")]
+#[case::a_new_generation_begins_anew(was_ready(1), Some(report(3, 2, &json!([]))), "False", "Preparing", "2 of 3 workers have it")]
 fn readiness(
     #[case] before: Value,
     #[case] report: Option<Report>,
@@ -89,7 +89,7 @@ fn readiness(
 
 #[test]
 fn what_was_said_is_not_said_again_and_keeps_its_time() {
-    let report = report(2, 2, json!([]));
+    let report = report(2, 2, &json!([]));
     let first = status(&version(&deployed()), Some(&report), &Time(Timestamp::UNIX_EPOCH)).unwrap();
     let mut stored = deployed();
     let written = serde_json::to_value(&first).unwrap();
@@ -98,6 +98,6 @@ fn what_was_said_is_not_said_again_and_keeps_its_time() {
     stored["conditions"].as_array_mut().unwrap().push(written["conditions"][0].clone());
     assert_eq!(status(&version(&stored), Some(&report), &Time(Timestamp::now())), None);
     assert_eq!(status(&version(&stored), None, &Time(Timestamp::now())), None);
-    let fewer = status(&version(&stored), Some(&self::report(1, 1, json!([]))), &Time(Timestamp::now()));
+    let fewer = status(&version(&stored), Some(&self::report(1, 1, &json!([]))), &Time(Timestamp::now()));
     assert_eq!(fewer.unwrap().conditions[0].last_transition_time, Time(Timestamp::UNIX_EPOCH));
 }
