@@ -134,8 +134,17 @@ fn not_deployed(version: &ContainerVersion) -> Told {
     match deployed {
         Some(deployed) if deployed.status == "False" => Told::not("NotDeployed", &*deployed.message),
         Some(_) => Told::not("Preparing", "the router has just deployed it"),
+        None if is_unbuilt(version) => {
+            let message = "a gitReference is not built by itself yet: `trackyard build`, then name the version";
+            Told::not("NotBuilt", message)
+        }
         None => Told::not("NotDeployed", "the router has not looked it up yet"),
     }
+}
+
+fn is_unbuilt(version: &ContainerVersion) -> bool {
+    let built = version.status.as_ref().and_then(|status| status.version.as_ref());
+    version.spec.version.is_none() && built.is_none()
 }
 
 #[cfg(test)]
