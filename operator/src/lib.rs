@@ -4,6 +4,8 @@
 
 pub mod args;
 pub mod backoff;
+mod condition;
+pub mod events;
 pub mod figures;
 pub mod hands_off;
 pub mod lease;

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use futures_util::{Stream, StreamExt, future};
+use futures_util::{Stream, StreamExt, TryStreamExt, future};
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::Api;
 use kube::core::DeserializeGuard;
@@ -41,7 +41,7 @@ where
 {
     let (objects, writer) = store();
     let stream = watcher::watcher(Api::namespaced(client.clone(), namespace), config);
-    (objects, stream.default_backoff().reflect(writer).touched_objects())
+    (objects, stream.inspect_err(told::<K>).default_backoff().reflect(writer).touched_objects())
 }
 
 /// The objects of a kind of ours when their spec or annotations change, and a store of all of them. What cannot be read
@@ -66,12 +66,18 @@ where
     let (objects, writer) = store();
     let events = watcher::watcher(api, config());
     let stream = events
+        .inspect_err(told::<K>)
         .filter_map(move |event| future::ready(event.map(|event| understood(event, &metrics)).transpose()))
         .default_backoff()
         .reflect(writer)
         .applied_objects()
         .predicate_filter(trigger, PredicateConfig::default());
     (objects, stream)
+}
+
+/// The store keeps what it has; the watch begins again after a while, also when the kind is not there yet.
+fn told<K: Resource<DynamicType = ()>>(error: &watcher::Error) {
+    tracing::warn!(%error, kind = %K::kind(&()), "cannot follow the cluster");
 }
 
 /// True for a change of spec or annotations.

@@ -5,11 +5,13 @@ use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Api, Patch, PatchParams};
+use kube::runtime::events::{Recorder, Reporter};
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::events::Happened;
 use crate::lease::{Gate, NotLeader};
 
 const MANAGER: &str = "trackyard-operator";
@@ -58,13 +60,16 @@ impl Error {
 pub struct Writer {
     client: Client,
     gate: Gate,
+    recorder: Recorder,
 }
 
 impl Writer {
     /// Writes while `gate` is open.
     #[must_use]
     pub fn new(client: Client, gate: Gate) -> Self {
-        Self { client, gate }
+        let recorder =
+            Recorder::new(client.clone(), Reporter { controller: MANAGER.to_owned(), instance: None });
+        Self { client, gate, recorder }
     }
 
     fn api<K>(&self, object: &K) -> Api<K>
@@ -116,6 +121,21 @@ impl Writer {
         let whole = json!({"apiVersion": version, "kind": kind, "status": status});
         let patch = Patch::Apply(whole);
         self.patch("status", async { api.patch_status(&name, &manager, &patch).await.map(drop) }).await
+    }
+
+    /// Tells of an object what has happened. That somebody hears of it is not worth another try.
+    pub async fn tell<K>(&self, object: &K, happened: &[Happened])
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        let about = object.object_ref(&());
+        for one in happened {
+            let event = one.event();
+            let told = self.patch("Event", self.recorder.publish(&event, &about)).await;
+            if let Err(error) = told {
+                tracing::warn!(%error, "an event is not recorded");
+            }
+        }
     }
 
     /// Merges into an object what `patch` names.

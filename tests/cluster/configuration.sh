@@ -19,6 +19,16 @@ END
 }
 user "$kubeconfig" admin
 user kubelet.kubeconfig kubelet
+# What accounts of pods ask of the API server, but for the cluster's own.
+cat >audit.yaml <<END
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - {level: None, userGroups: ["system:serviceaccounts:kube-system"]}
+  - {level: Metadata, userGroups: ["system:serviceaccounts"]}
+  - {level: None}
+END
 # No name server but the cluster's own.
 : >resolv.conf
 

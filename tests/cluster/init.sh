@@ -73,7 +73,8 @@ part kube-apiserver "$kube" kube-apiserver --etcd-servers $store --advertise-add
   --service-cluster-ip-range "$services" --authorization-mode Node,RBAC \
   --enable-admission-plugins NodeRestriction --allow-privileged=true \
   --kubelet-client-certificate "$pki/admin.crt" --kubelet-client-key "$pki/admin.key" \
-  --kubelet-preferred-address-types InternalIP --profiling=false
+  --kubelet-preferred-address-types InternalIP --profiling=false \
+  --audit-policy-file "$state/etc/audit.yaml" --audit-log-path "$state/log/audit.jsonl"
 (
   until [ -S /run/containerd/containerd.sock ]; do sleep 0.05; done
   touch "$state/containerd.up"

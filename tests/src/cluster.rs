@@ -100,14 +100,23 @@ impl Cluster {
         [of(&["get", "pods"]), events, logs].join("\n")
     }
 
+    /// What accounts of pods have asked of the API server so far: a line in JSON each.
+    #[must_use]
+    pub fn audit(&self) -> String {
+        std::fs::read_to_string(self.state().join("log/audit.jsonl")).unwrap_or_default()
+    }
+
+    fn state(&self) -> PathBuf {
+        let clusters = std::env::var_os("TRACKYARD_CLUSTERS").map(PathBuf::from);
+        clusters.unwrap_or_else(|| cache().join("clusters")).join(&self.name)
+    }
+
     /// A program of this machine in the cluster's network, as its administrator.
     #[must_use]
     pub fn command(&self, program: &Path) -> Command {
-        let clusters = std::env::var_os("TRACKYARD_CLUSTERS").map(PathBuf::from);
-        let state = clusters.unwrap_or_else(|| cache().join("clusters")).join(&self.name);
         let mut command = Command::new("nsenter");
         command.arg(format!("--net=/run/netns/trackyard-{}", self.name)).arg(program);
-        command.env("KUBECONFIG", state.join("kubeconfig"));
+        command.env("KUBECONFIG", self.state().join("kubeconfig"));
         command
     }
 

@@ -2,6 +2,7 @@
 //! and a worker that speaks the words but runs nothing. Everything started here ends when its value is dropped, also
 //! when a test panics.
 
+pub mod audit;
 pub mod binaries;
 pub mod cluster;
 pub mod config;

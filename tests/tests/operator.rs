@@ -178,6 +178,12 @@ fn what_stops_one_pool_is_told_and_stops_no_other() {
     yard.pool("poor", "replicas: 1");
     let said = yard.told("poor", "Stalled", "True", "QuotaExceeded");
     assert!(said.contains("exceeded quota: none"), "{said}");
+    let _ = yard.cluster.kubectl(&["delete", "quota/none", "--namespace", YARD]);
+    let _ =
+        yard.cluster.kubectl(&["label", "namespace", YARD, "pod-security.kubernetes.io/enforce=baseline"]);
+    yard.pool("unprivileged", "replicas: 1");
+    let said = yard.told("unprivileged", "Stalled", "True", "PodSecurityForbidden");
+    assert!(said.contains("privileged"), "{said}");
     yard.pool("zero", "replicas: 0");
     assert_eq!(yard.told("zero", "Ready", "True", "ScaledToZero"), "");
     assert!(yard.metrics().contains(r#"trackyard_operator_reconcile_failures_total{reason="NotOurs"}"#));

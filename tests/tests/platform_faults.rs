@@ -2,10 +2,10 @@
 //! job's own.
 #![cfg(test)]
 
-use e2e::platform::{Asking, Platform, RELEASE, SHELL};
+use e2e::platform::{Asking, Platform, RELEASE, SHELL, YARD};
 use e2e::request::expect;
 use e2e::wait::{seconds, wait_until};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Two pods of four slots take half a minute for them.
 const JOBS: usize = 120;
@@ -53,6 +53,15 @@ fn no_job_is_lost_with_a_worker_an_operator_or_the_api_server() {
         assert!(
             platform.yard(&["delete", "pod", &pod, "--wait=false", "--grace-period=0", "--force"]).is_some()
         );
+    });
+    platform.wait_for("Ready", "workerpool/shell");
+    through(&platform, "evicted", None, |platform| {
+        let pod = first(platform, "-l=trackyard.dev/pool=shell");
+        let path = format!("/api/v1/namespaces/{YARD}/pods/{pod}/eviction");
+        let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": YARD}});
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), eviction.to_string()).unwrap();
+        let _ = platform.cluster.kubectl(&["create", "--raw", &path, "-f", file.path().to_str().unwrap()]);
     });
     platform.wait_for("Ready", "workerpool/shell");
     through(&platform, "rolled", None, |platform| {

@@ -1,12 +1,14 @@
 //! An installation's life in a real cluster: changes, a second one beside it, its end.
 #![cfg(test)]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use e2e::audit;
 use e2e::platform::{Platform, RELEASE, SHELL, YARD};
-use e2e::request::expect;
+use e2e::request::{expect, with};
 use e2e::wait::{seconds, wait_until};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The version of an object: it changes with every write.
 fn written(platform: &Platform, what: &[&str]) -> String {
@@ -22,10 +24,13 @@ fn an_installation_changes_stands_beside_another_and_leaves_nothing() {
     platform.wait_for("Ready", "containerversion/shell-git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     expect(&platform.ask(&platform.sleeping("before", 0)), 200, "ok");
 
+    let said = platform.cluster.helm(&["test", RELEASE, "--namespace", RELEASE]);
+    assert!(said.contains("Phase:          Succeeded"), "{said}");
     at_rest_nothing_is_written(&platform);
     a_changed_configuration_needs_no_restart(&platform);
     another_installation_sees_nothing_of_the_first(&platform);
-    nobody_was_forbidden_anything(&platform);
+    jobs_ask_nothing_of_the_api_server(&platform);
+    what_is_granted_is_used_and_no_more_is_asked(&platform);
     all_of_it_goes_without_its_operator(&platform);
 }
 
@@ -96,12 +101,45 @@ fn another_installation_sees_nothing_of_the_first(platform: &Platform) {
     let _ = platform.cluster.kubectl(&["delete", "namespace", "other", "other-yard", "--timeout=60s"]);
 }
 
-fn nobody_was_forbidden_anything(platform: &Platform) {
-    for part in ["router", "operator"] {
-        let deployment = format!("deployment/{RELEASE}-{part}");
-        let log = platform.cluster.kubectl(&["logs", &deployment, "--namespace", RELEASE]);
-        assert!(!log.contains("forbidden"), "{log}");
+fn jobs_ask_nothing_of_the_api_server(platform: &Platform) {
+    let others = || {
+        let all = audit::asked(&platform.cluster, RELEASE);
+        all.into_iter().filter(|asked| asked.right.1 != "leases" && asked.right.2 != "watch").count()
+    };
+    let before = others();
+    let jobs: Vec<Value> = (0..200).map(|n| platform.sleeping(&format!("counted-{n}"), 0)).collect();
+    for answer in platform.ask_all(&jobs).values() {
+        expect(answer, 200, "ok");
     }
+    assert_eq!(others(), before, "200 jobs have asked the API server");
+}
+
+fn what_is_granted_is_used_and_no_more_is_asked(platform: &Platform) {
+    // What has not been done yet: a deploy and an unload by a client, a smaller pool.
+    let change = |action: &str, field: &str| {
+        let place = json!({"action": action, "channel": "test_runners", "track_slug": "python"});
+        platform.ask(&with(place, field, json!(platform.example("python-test-runner"))))
+    };
+    expect(&change("deploy_container_version", "new_version"), 200, "ok");
+    expect(&change("unload_container_version", "version"), 200, "ok");
+    for replicas in ["2", "1"] {
+        assert!(platform.yard(&["scale", "workerpool/shell", "--replicas", replicas]).is_some());
+        platform.wait_for(&format!("jsonpath={{.status.readyReplicas}}={replicas}"), "workerpool/shell");
+    }
+    let asked = audit::asked(&platform.cluster, RELEASE);
+    let refused: Vec<_> = asked.iter().filter(|asked| asked.code == 403).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+    let mut used: BTreeSet<audit::Right> = asked.into_iter().map(|asked| asked.right).collect();
+    // To apply what is not there yet needs both, and is told as one.
+    let created = used.iter().filter(|right| right.2 == "patch");
+    let created: Vec<_> =
+        created.map(|(who, what, _)| (who.clone(), what.clone(), "create".to_owned())).collect();
+    used.extend(created);
+    let granted = audit::granted(&platform.cluster, RELEASE);
+    let unused: Vec<_> = granted.difference(&used).collect();
+    // The same event again within minutes is counted up, which nothing here has made happen.
+    let series = ("trackyard-operator".to_owned(), "events".to_owned(), "patch".to_owned());
+    assert!(unused.iter().all(|right| **right == series), "granted and not used: {unused:?}");
 }
 
 fn all_of_it_goes_without_its_operator(platform: &Platform) {

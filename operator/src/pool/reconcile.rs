@@ -15,6 +15,7 @@ use super::dereference::{Found, dereference};
 use super::status::{self, Seen};
 use super::validate::{Plan, validate};
 use super::{apply, build, shrink, validate as validation};
+use crate::events::{Happened, turned};
 use crate::hands_off::is_hands_off;
 use crate::writer;
 
@@ -87,6 +88,8 @@ async fn attempt(pool: &WorkerPool, context: &Context) -> Result<Action, Error> 
     };
     if let Some(status) = status {
         apply::status(&context.writer, pool, &status).await?;
+        let before = pool.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        context.writer.tell(pool, &turned(before, &status.conditions)).await;
     }
     done?;
     context.backoff.succeeded(&pool.name_any());
@@ -103,6 +106,9 @@ async fn shape(pool: &WorkerPool, found: &Found, context: &Context) -> Result<Pl
         shrink::mark(&context.writer, &found.pods, current - plan.desired, &report).await?;
     }
     apply::children(&context.writer, &children, found).await?;
+    if scaled.is_some() && plan.desired != current {
+        context.writer.tell(pool, &[Happened::Scaled { from: current, to: plan.desired }]).await;
+    }
     Ok(plan)
 }
 

@@ -2,7 +2,6 @@
 //! kstatus gives them, so that `kubectl wait` and tools that follow it understand a pool.
 
 mod cause;
-mod condition;
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
 use k8s_openapi::api::core::v1::Pod;
@@ -14,7 +13,7 @@ use trackyard_crds::worker_pool::WorkerPoolStatus;
 pub use cause::{Cause, Severity};
 
 use super::build::POOL;
-use condition::Told;
+use crate::condition::Told;
 
 /// What was seen of a pool.
 #[derive(Debug, Clone, Copy)]
@@ -88,9 +87,9 @@ fn conditions(
     } else {
         match cause {
             Some(cause) if cause.severity == Severity::Stuck => {
-                (Told::because(false, &cause), Told::no("Stalled"), Told::because(true, &cause))
+                (because(false, &cause), Told::no("Stalled"), because(true, &cause))
             }
-            Some(cause) => (Told::because(false, &cause), Told::because(true, &cause), Told::no("Waiting")),
+            Some(cause) => (because(false, &cause), because(true, &cause), Told::no("Waiting")),
             None => (Told::no("Progressing"), Told::yes("Progressing"), Told::no("Progressing")),
         }
     };
@@ -110,6 +109,10 @@ fn conditions(
         ("Suspended", suspended),
     ];
     all.into_iter().map(|(kind, told)| told.condition(kind, pool.metadata.generation, before, now)).collect()
+}
+
+fn because(is_true: bool, cause: &Cause) -> Told {
+    Told::of(is_true, cause.reason, &cause.message)
 }
 
 /// All pods that there are to be are there, ready, and of the newest form; and no other is.

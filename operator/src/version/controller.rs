@@ -14,6 +14,7 @@ use trackyard_daemon::readiness::Gate;
 
 use super::status;
 use crate::backoff::Backoff;
+use crate::events::turned;
 use crate::figures::Figures;
 use crate::hands_off::is_hands_off;
 use crate::metrics::Metrics;
@@ -69,6 +70,8 @@ async fn attempt(version: &ContainerVersion, context: &Context) -> Result<(), Er
     let now = Time(Timestamp::now());
     if let Some(status) = status::status(version, report.as_ref(), &now) {
         context.writer.status(version, &status).await?;
+        let before = version.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        context.writer.tell(version, &turned(before, &status.conditions)).await;
     }
     context.backoff.succeeded(&version.name_any());
     Ok(())

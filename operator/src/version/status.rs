@@ -6,6 +6,8 @@ use trackyard_crds::ContainerVersion;
 use trackyard_crds::container_version::{Failure, Workers};
 use trackyard_protocol::pools::{Report, VersionState};
 
+use crate::condition::Told;
+
 /// The part of the status that is the operator's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,7 +18,7 @@ pub(super) struct Status {
     failures: Vec<Failure>,
     #[serde(skip_serializing_if = "Option::is_none")]
     observed_generation: Option<i64>,
-    conditions: Vec<Condition>,
+    pub(super) conditions: Vec<Condition>,
 }
 
 /// The status to write; none if it says so already, or nothing is known.
@@ -27,7 +29,7 @@ pub(super) fn status(version: &ContainerVersion, report: Option<&Report>, now: &
     let told = match state {
         // Without figures what was true stays; of a new version the least is said.
         None if ready.is_some() => return None,
-        None => Told::not("NoFigures", "the router tells nothing now"),
+        None => no("NoFigures", "the router tells nothing now"),
         Some(state) => told(version, ready, state),
     };
     let state = state.flatten();
@@ -43,7 +45,7 @@ pub(super) fn status(version: &ContainerVersion, report: Option<&Report>, now: &
             })
             .collect(),
         observed_generation: version.metadata.generation,
-        conditions: vec![told.condition(version, ready, now)],
+        conditions: vec![told.condition("Ready", version.metadata.generation, &before.conditions, now)],
     };
     let same = status.workers == before.workers
         && status.failures == before.failures
@@ -65,45 +67,8 @@ fn find<'a>(version: &ContainerVersion, report: &'a Report) -> Option<&'a Versio
     })
 }
 
-struct Told {
-    is_true: bool,
-    reason: &'static str,
-    message: String,
-}
-
-impl Told {
-    fn yes(reason: &'static str) -> Self {
-        Self { is_true: true, reason, message: String::new() }
-    }
-
-    fn not(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { is_true: false, reason, message: message.into() }
-    }
-
-    /// What has not changed keeps its time.
-    fn condition(self, version: &ContainerVersion, before: Option<&Condition>, now: &Time) -> Condition {
-        let status = if self.is_true { "True" } else { "False" };
-        let since = before.filter(|before| before.status == status);
-        Condition {
-            type_: "Ready".to_owned(),
-            status: status.to_owned(),
-            reason: self.reason.to_owned(),
-            message: self.message,
-            observed_generation: version.metadata.generation,
-            last_transition_time: since.unwrap_or(&at(now)).last_transition_time.clone(),
-        }
-    }
-}
-
-fn at(now: &Time) -> Condition {
-    Condition {
-        last_transition_time: now.clone(),
-        type_: String::new(),
-        status: String::new(),
-        reason: String::new(),
-        message: String::new(),
-        observed_generation: None,
-    }
+fn no(reason: &'static str, message: impl AsRef<str>) -> Told {
+    Told::of(false, reason, message.as_ref())
 }
 
 /// Once ready, a version stays so: one worker that fails, or a new one that still prepares, takes nothing from others.
@@ -123,8 +88,8 @@ fn told(version: &ContainerVersion, before: Option<&Condition>, state: Option<&V
 fn preparing(state: &VersionState) -> Told {
     let have = format!("{} of {} workers have it", state.ready, state.workers);
     match state.failures.first() {
-        Some(failure) => Told::not("Failed", format!("{have}; {}: {}", failure.reason, failure.message)),
-        None => Told::not("Preparing", have),
+        Some(failure) => no("Failed", format!("{have}; {}: {}", failure.reason, failure.message)),
+        None => no("Preparing", have),
     }
 }
 
@@ -132,13 +97,14 @@ fn not_deployed(version: &ContainerVersion) -> Told {
     let conditions = version.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let deployed = conditions.iter().find(|condition| condition.type_ == "Deployed");
     match deployed {
-        Some(deployed) if deployed.status == "False" => Told::not("NotDeployed", &*deployed.message),
-        Some(_) => Told::not("Preparing", "the router has just deployed it"),
+        Some(deployed) if deployed.status == "False" => no("NotDeployed", &deployed.message),
+        Some(_) => no("Preparing", "the router has just deployed it"),
         None if is_unbuilt(version) => {
-            let message = "a gitReference is not built by itself yet: `trackyard build`, then name the version";
-            Told::not("NotBuilt", message)
+            let message =
+                "a gitReference is not built by itself yet: `trackyard build`, then name the version";
+            no("NotBuilt", message)
         }
-        None => Told::not("NotDeployed", "the router has not looked it up yet"),
+        None => no("NotDeployed", "the router has not looked it up yet"),
     }
 }
 

@@ -2,38 +2,32 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::Cause;
-
 /// What a condition is to say.
-pub(super) struct Told {
+pub(crate) struct Told {
     is_true: bool,
     reason: &'static str,
     message: String,
 }
 
 impl Told {
-    pub(super) const fn yes(reason: &'static str) -> Self {
+    pub(crate) const fn yes(reason: &'static str) -> Self {
         Self { is_true: true, reason, message: String::new() }
     }
 
-    pub(super) const fn no(reason: &'static str) -> Self {
+    pub(crate) const fn no(reason: &'static str) -> Self {
         Self { is_true: false, reason, message: String::new() }
     }
 
-    pub(super) fn of(is_true: bool, reason: &'static str, message: &str) -> Self {
+    pub(crate) fn of(is_true: bool, reason: &'static str, message: &str) -> Self {
         Self { is_true, reason, message: message.to_owned() }
     }
 
-    pub(super) fn because(is_true: bool, cause: &Cause) -> Self {
-        Self { is_true, reason: cause.reason, message: cause.message.clone() }
-    }
-
-    pub(super) fn saying(self, message: &str) -> Self {
+    pub(crate) fn saying(self, message: &str) -> Self {
         Self { message: message.to_owned(), ..self }
     }
 
     /// Its time changes only when it turns.
-    pub(super) fn condition(
+    pub(crate) fn condition(
         self,
         kind: &str,
         generation: Option<i64>,
