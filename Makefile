@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup cluster-build build example-images images test-images kubernetes demo test lint deny fmt docs bench cluster-up cluster-down
+.PHONY: help setup cluster-build build example-images images test-images kubernetes demo test test-e2e lint deny fmt docs bench cluster-up cluster-down
 
 CACHE ?= $(or $(TRACKYARD_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/trackyard)
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
@@ -21,7 +21,7 @@ export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER := sudo -E
 endif
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing (Debian, Ubuntu; else: say what to install)
 	@.ci/setup
@@ -54,6 +54,11 @@ demo: build ## Build real Ruby and Python tooling from git, and run submissions 
 test: lint build example-images test-images kubernetes ## Run every test: unit, property, simulation, integration with the real parts
 	TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_PRODUCT_IMAGES=$(CACHE)/test-images cargo test --workspace --all-features --locked
 	examples/check.py
+
+E2E := platform platform_scale platform_faults platform_life operator cluster charts resources
+test-e2e: build example-images test-images kubernetes ## Run the tests that have a Kubernetes cluster of their own
+	TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_PRODUCT_IMAGES=$(CACHE)/test-images \
+		cargo test -p e2e --all-features --locked $(addprefix --test ,$(E2E))
 
 lint: setup deny ## Check format, lints, shell scripts and dependencies
 	cargo fmt --all --check

@@ -7,8 +7,15 @@ use kube::runtime::events::{Event, EventType};
 /// What has happened.
 #[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
 pub enum Happened {
-    /// A pool got another number of pods by the router's figures.
-    Scaled {
+    /// A pool got more pods by the router's figures.
+    ScaledUp {
+        /// Pods before.
+        from: u32,
+        /// Pods now.
+        to: u32,
+    },
+    /// A pool got fewer pods by the router's figures. Apart from the other: of the same reason the first note stays.
+    ScaledDown {
         /// Pods before.
         from: u32,
         /// Pods now.
@@ -29,11 +36,19 @@ pub enum Happened {
 }
 
 impl Happened {
+    /// A pool got another number of pods.
+    #[must_use]
+    pub const fn scaled(from: u32, to: u32) -> Self {
+        if to > from { Self::ScaledUp { from, to } } else { Self::ScaledDown { from, to } }
+    }
+
     /// As the API server takes it.
     #[must_use]
     pub fn event(&self) -> Event {
         let (type_, action, note) = match self {
-            Self::Scaled { from, to } => (EventType::Normal, "Scale", format!("from {from} to {to} pods")),
+            Self::ScaledUp { from, to } | Self::ScaledDown { from, to } => {
+                (EventType::Normal, "Scale", format!("from {from} to {to} pods"))
+            }
             Self::Ready => (EventType::Normal, "Reconcile", "it is ready".to_owned()),
             Self::Stalled { why } | Self::Failed { why } => (EventType::Warning, "Reconcile", why.clone()),
         };
@@ -116,6 +131,6 @@ mod tests {
         let event = Happened::Stalled { why: "ü".repeat(2000) }.event();
         assert_eq!((event.reason.as_str(), event.type_), ("Stalled", EventType::Warning));
         assert!(event.note.unwrap().len() < 1024);
-        assert_eq!(Happened::Scaled { from: 0, to: 2 }.event().note.as_deref(), Some("from 0 to 2 pods"));
+        assert_eq!(Happened::scaled(0, 2).event().note.as_deref(), Some("from 0 to 2 pods"));
     }
 }

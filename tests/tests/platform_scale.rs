@@ -40,10 +40,7 @@ fn a_pool_scales_from_none_to_some_to_none_and_the_first_job_is_answered() {
         "-o=jsonpath={range .items[*]}{.reason} {.message}{'\\n'}{end}",
     ];
     let events = platform.yard(&events).unwrap();
-    assert!(
-        events.contains("Scaled from 2 to 0 pods") || events.contains("Scaled from 1 to 0 pods"),
-        "{events}"
-    );
+    assert!(events.contains("ScaledUp from 0 to ") && events.contains("ScaledDown from 2 to "), "{events}");
     assert!(events.contains("Ready it is ready"), "{events}");
 
     // By hand, where the pool does not scale by itself.

@@ -107,7 +107,7 @@ async fn shape(pool: &WorkerPool, found: &Found, context: &Context) -> Result<Pl
     }
     apply::children(&context.writer, &children, found).await?;
     if scaled.is_some() && plan.desired != current {
-        context.writer.tell(pool, &[Happened::Scaled { from: current, to: plan.desired }]).await;
+        context.writer.tell(pool, &[Happened::scaled(current, plan.desired)]).await;
     }
     Ok(plan)
 }
