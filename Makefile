@@ -42,7 +42,7 @@ images: setup ## Build Trackyard's own container images with buildah, into targe
 
 # What the tests compile anyway, in the same images.
 test-images: build
-	@tools/images.sh $(CARGO_TARGET_DIR)/debug $(CACHE)/test-images
+	@tools/images.sh $(CARGO_TARGET_DIR)/debug $(CARGO_TARGET_DIR)/test-images
 
 demo: build ## Build real Ruby and Python tooling from git, and run submissions through it: router, workers, runc
 	$(SUDO) rm -rf $(DEMO) && mkdir -p $(DEMO)
@@ -52,12 +52,12 @@ demo: build ## Build real Ruby and Python tooling from git, and run submissions 
 	$(SUDO) $(CARGO_TARGET_DIR)/debug/trackyard local demo --examples examples --images $(DEMO)/images
 
 test: lint build example-images test-images kubernetes ## Run every test: unit, property, simulation, integration with the real parts
-	TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_PRODUCT_IMAGES=$(CACHE)/test-images cargo test --workspace --all-features --locked
+	TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_PRODUCT_IMAGES=$(CARGO_TARGET_DIR)/test-images cargo test --workspace --all-features --locked
 	examples/check.py
 
 E2E := platform platform_scale platform_faults platform_life operator cluster charts resources
 test-e2e: build example-images test-images kubernetes ## Run the tests that have a Kubernetes cluster of their own
-	TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_PRODUCT_IMAGES=$(CACHE)/test-images \
+	TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_PRODUCT_IMAGES=$(CARGO_TARGET_DIR)/test-images \
 		cargo test -p e2e --all-features --locked $(addprefix --test ,$(E2E))
 
 lint: setup deny ## Check format, lints, shell scripts and dependencies
