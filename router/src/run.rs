@@ -4,11 +4,12 @@ mod descriptors;
 mod life;
 mod pools;
 mod status;
+mod versions;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch::{self as channel, Receiver};
+use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 use trackyard_daemon::admin::Admin;
 use trackyard_daemon::metrics::Metrics;
@@ -23,10 +24,11 @@ use crate::config::{self, Config, ConfigFile, LiveConfig, watch};
 use crate::metrics::RouterMetrics;
 use crate::service::Exit;
 use crate::socket;
-use crate::versions::{Catalogue, VersionStore, YamlStore, pin_versions};
-use crate::yard::{self, KubernetesStore};
+use crate::versions::{Catalogue, VersionStore, pin_versions};
+use crate::yard;
 use life::Endpoints;
 use status::Status;
+use versions::Versions;
 
 /// A loop that did not go round for so long is stuck.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -121,37 +123,6 @@ async fn serve(args: &Args) -> Result<(), Error> {
             Exit::Restart => endpoints = bound,
         }
         tracing::info!("starting again");
-    }
-}
-
-/// Where the deployed versions are kept, and the configuration with them.
-struct Versions {
-    store: Arc<dyn VersionStore>,
-    configs: Receiver<Arc<Config>>,
-}
-
-impl Versions {
-    /// In the configuration's file, or in a cluster.
-    async fn new(
-        args: &Args,
-        live: Arc<LiveConfig>,
-        readiness: &Readiness,
-        stop: &CancellationToken,
-    ) -> Result<Self, Error> {
-        let Some(namespace) = &args.namespace else {
-            return Ok(Self { configs: live.subscribe(), store: Arc::new(YamlStore::new(live)) });
-        };
-        let client = yard::connect().await?;
-        let gates = yard::Gates {
-            versions: readiness.gate("versions", "the cluster has not listed its ContainerVersions yet"),
-            pools: readiness.gate("pools", "the cluster has not listed its WorkerPools yet"),
-        };
-        let (sender, yard) = channel::channel(yard::Yard::default());
-        let configs = yard::combine(live.subscribe(), yard.clone(), stop.clone());
-        let store = Arc::new(KubernetesStore::new(client.clone(), namespace, yard, live));
-        let (namespace, stop) = (namespace.clone(), stop.clone());
-        tokio::spawn(async move { yard::watch(client, &namespace, sender, gates, stop).await });
-        Ok(Self { store, configs })
     }
 }
 

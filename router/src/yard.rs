@@ -7,6 +7,7 @@ mod pools;
 mod status;
 mod store;
 mod watch;
+mod writer;
 
 use std::collections::BTreeMap;
 

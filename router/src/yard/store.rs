@@ -5,26 +5,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kube::Client;
-use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
 use tokio::sync::watch::Receiver;
-use trackyard_crds::ContainerVersion as Object;
-use trackyard_crds::container_version::ContainerVersionSpec;
 use trackyard_protocol::request::Place;
 use trackyard_protocol::version::{ContainerVersion, PinnedVersion};
 
-use super::object::{MADE_BY, Version, tooling};
-use super::status::{Outcome, status};
+use super::object::Version;
+use super::status::Outcome;
+use super::writer::Writer;
 use super::{Yard, deployed};
 use crate::config::LiveConfig;
 use crate::versions::{Deployed, Error, VersionStore};
 
-const MANAGER: &str = "trackyard-router";
 /// How long the cluster may take for a change, until it is seen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The deployed versions as resources of the cluster.
 pub struct KubernetesStore {
-    api: Api<Object>,
+    writer: Writer,
     yard: Receiver<Yard>,
     live: Arc<LiveConfig>,
 }
@@ -33,7 +30,7 @@ impl KubernetesStore {
     /// A store of a namespace, whose objects `yard` tells.
     #[must_use]
     pub fn new(client: Client, namespace: &str, yard: Receiver<Yard>, live: Arc<LiveConfig>) -> Self {
-        Self { api: Api::namespaced(client, namespace), yard, live }
+        Self { writer: Writer::new(client, namespace), yard, live }
     }
 
     fn known(&self) -> Result<Vec<Version>, Error> {
@@ -46,41 +43,6 @@ impl KubernetesStore {
         Ok(self.known()?.into_iter().filter(|known| names(known, place, version)).collect())
     }
 
-    async fn create(&self, place: &Place, version: &ContainerVersion) -> Result<(), Error> {
-        if !self.objects(place, version)?.is_empty() {
-            return Ok(());
-        }
-        let object = object(place, version)?;
-        match self
-            .api
-            .create(&PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() }, &object)
-            .await
-        {
-            // Somebody was faster; if it is another version's object, it never comes to be seen.
-            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
-            done => done.map(drop).map_err(unavailable),
-        }
-    }
-
-    async fn delete(&self, known: &Version) -> Result<(), Error> {
-        let this = Preconditions { uid: Some(known.uid.clone()), resource_version: None };
-        let params = DeleteParams { preconditions: Some(this), ..DeleteParams::default() };
-        match self.api.delete(&known.name, &params).await {
-            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
-            done => done.map(drop).map_err(unavailable),
-        }
-    }
-
-    async fn tell(&self, known: &Version, outcome: &Outcome<'_>) -> Result<(), Error> {
-        let Some(status) = status(known, outcome) else { return Ok(()) };
-        let params = PatchParams::apply(MANAGER).force();
-        match self.api.patch_status(&known.name, &params, &Patch::Apply(&status)).await {
-            // It went meanwhile, or another has its name.
-            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
-            done => done.map(drop).map_err(unavailable),
-        }
-    }
-
     /// Waits until what was written comes back by the watch.
     async fn seen(&self, is_there: impl Fn(&[Version]) -> bool + Send) -> Result<Deployed, Error> {
         let mut yard = self.yard.clone();
@@ -90,7 +52,9 @@ impl KubernetesStore {
     }
 
     async fn deploy_one(&self, place: &Place, pinned: &PinnedVersion) -> Result<Deployed, Error> {
-        self.create(place, &pinned.version).await?;
+        if self.objects(place, &pinned.version)?.is_empty() {
+            self.writer.create(place, &pinned.version).await?;
+        }
         self.seen(|all| all.iter().any(|known| names(known, place, &pinned.version))).await?;
         self.pin_one(place, pinned).await?;
         let is_pinned =
@@ -106,7 +70,7 @@ impl KubernetesStore {
         for known in self.objects(place, &pinned.version)? {
             // A digest that is set never changes.
             if known.pinned.digest.is_none() {
-                self.tell(&known, &Outcome::Deployed { digest, image: &image }).await?;
+                self.writer.tell(&known, &Outcome::Deployed { digest, image: &image }).await?;
             }
         }
         Ok(())
@@ -123,7 +87,7 @@ impl KubernetesStore {
             });
         }
         for known in &gone {
-            self.delete(known).await?;
+            self.writer.delete(known).await?;
         }
         self.seen(|all| !all.iter().any(|known| gone.iter().any(|gone| gone.uid == known.uid))).await
     }
@@ -131,31 +95,6 @@ impl KubernetesStore {
 
 fn names(known: &Version, place: &Place, version: &ContainerVersion) -> bool {
     known.place == *place && known.pinned.version == *version
-}
-
-fn object(place: &Place, version: &ContainerVersion) -> Result<Object, Error> {
-    let channel = tooling(place.channel)
-        .ok_or_else(|| Error::Unavailable(format!("{} has no container versions", place.channel)))?;
-    let name = format!("{}-{}-{version}", place.channel, place.track).replace('_', "-");
-    let spec = ContainerVersionSpec {
-        channel,
-        track: place.track.to_string(),
-        version: Some(version.to_string()),
-        git_reference: None,
-        limits: None,
-    };
-    let labels = [MADE_BY, ("app.kubernetes.io/managed-by", MANAGER)];
-    let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let metadata = ObjectMeta { name: Some(name), labels: Some(labels.into()), ..ObjectMeta::default() };
-    Ok(Object { metadata, spec, status: None })
-}
-
-fn unavailable(error: kube::Error) -> Error {
-    tracing::error!(%error, "the cluster did not take a change");
-    Error::Unavailable(match error {
-        kube::Error::Api(status) => format!("the cluster refuses this: {}", status.message),
-        _ => "the cluster cannot be reached now".to_owned(),
-    })
 }
 
 async fn in_time<T: Send>(work: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Error> {
@@ -209,7 +148,7 @@ impl VersionStore for KubernetesStore {
         message: String,
     ) -> Result<(), Error> {
         for known in self.objects(&place, &version)? {
-            self.tell(&known, &Outcome::Unresolved { message: &message }).await?;
+            self.writer.tell(&known, &Outcome::Unresolved { message: &message }).await?;
         }
         Ok(())
     }
