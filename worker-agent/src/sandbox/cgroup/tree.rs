@@ -108,7 +108,9 @@ impl Tree {
         let tops: Vec<PathBuf> = self.layout.hierarchies.iter().map(|h| self.top(h)).collect();
         let remove =
             |top: &PathBuf| remove_tree(top).map_err(Error::cgroup(format!("remove {}", top.display())));
-        tops.iter().filter(|top| top.exists()).try_for_each(remove)
+        // One that cannot be removed keeps no other.
+        let removed: Vec<Result<(), Error>> = tops.iter().filter(|top| top.exists()).map(remove).collect();
+        removed.into_iter().collect()
     }
 }
 
