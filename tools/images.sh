@@ -69,4 +69,6 @@ for pair in operator:operator router:router cli:cli worker-agent:worker; do
   rm -f "$out/$name.tar"
   buildah push --quiet "localhost/$name:$tag" "docker-archive:$out/$name.tar:localhost/$name:$tag"
 done
+# What earlier programs were in would fill the disk.
+buildah rmi --prune --force >/dev/null 2>&1 || say 'old layers could not be removed'
 echo "$key" >"$out/.built"
