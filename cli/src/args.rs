@@ -1,10 +1,15 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use trackyard_protocol::channel::Channel;
+use trackyard_protocol::client::Client;
+use trackyard_protocol::keys::{Curve, KeyPair, PublicKey};
 use trackyard_protocol::name::TrackSlug;
 
-use crate::{build, exit_code, lint, local, status, submit, versions};
+use crate::error::Error;
+use crate::{build, exit_code, keys, lint, local, status, submit, versions};
 
 /// Run submissions through Trackyard, and look after it.
 #[derive(Debug, Parser)]
@@ -30,6 +35,8 @@ pub enum Command {
     Unload(versions::Unload),
     /// List the deployed container versions, or those that the image source has
     Versions(versions::Versions),
+    /// Make keys for clients, workers and routers
+    Keys(keys::Keys),
     /// Say what a Kubernetes API server would say of manifests, without one
     Lint(lint::Lint),
     /// A whole Trackyard on this machine alone, on loopback
@@ -42,9 +49,29 @@ pub struct RouterArgs {
     /// The router's client address
     #[arg(long, value_name = "ADDRESS", env = "TRACKYARD_ROUTER", default_value = "tcp://127.0.0.1:5555")]
     pub router: String,
+    /// Your CURVE keys, for a router's port of keyed clients
+    #[arg(long, value_name = "FILE", env = "TRACKYARD_CLIENT_KEY", requires = "router_key")]
+    pub key: Option<PathBuf>,
+    /// The router's public key, for its port of keyed clients
+    #[arg(long, value_name = "FILE", env = "TRACKYARD_ROUTER_KEY", requires = "key")]
+    pub router_key: Option<PathBuf>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show a doc comment here as help")]
     pub output: OutputArgs,
+}
+
+impl RouterArgs {
+    /// A connection to the router.
+    ///
+    /// # Errors
+    /// If the address or a key file is not one.
+    pub fn connect(&self) -> Result<Client, Error> {
+        let curve = match self.key.as_deref().zip(self.router_key.as_deref()) {
+            Some((own, router)) => Some(Curve { router: PublicKey::read(router)?, own: KeyPair::read(own)? }),
+            None => None,
+        };
+        Ok(Client::connect_with(&self.router, curve.as_ref())?)
+    }
 }
 
 /// How to print the answer.

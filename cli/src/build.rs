@@ -44,7 +44,7 @@ pub struct Build {
 /// If there is no answer, or the build failed.
 pub fn run(args: &Build, console: Console) -> Result<Code, Error> {
     let address = &args.router.router;
-    let (client, mut follower) = (Client::connect(address)?, Follower::new(args, console)?);
+    let (client, mut follower) = (args.router.connect()?, Follower::new(args, console)?);
     // Asking first finds out at once if a router is there.
     follower.poll()?;
     client.send(&request(args))?;
@@ -121,7 +121,7 @@ struct Follower<'a> {
 
 impl<'a> Follower<'a> {
     fn new(args: &'a Build, console: Console) -> Result<Self, Error> {
-        let client = Client::connect(&args.router.router)?;
+        let client = args.router.connect()?;
         Ok(Self { args, client, console, next: 0, state: None, signed: Instant::now() })
     }
 

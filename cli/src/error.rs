@@ -1,6 +1,6 @@
 //! Why a command failed, with the exit code and what to type next.
 
-use trackyard_protocol::{client, name};
+use trackyard_protocol::{client, keys, name};
 
 use crate::exit_code::Code;
 use crate::{lint, local, router, submit, versions};
@@ -26,6 +26,9 @@ pub enum Error {
     /// The submission could not be stored.
     #[error(transparent)]
     Upload(#[from] submit::UploadError),
+    /// A key cannot be used, or made.
+    #[error(transparent)]
+    Keys(#[from] keys::Error),
     /// A manifest cannot be judged.
     #[error(transparent)]
     Lint(#[from] lint::LintError),
@@ -44,7 +47,7 @@ impl Error {
         match self {
             Self::Unreachable(_) => Code::Unreachable,
             Self::Refused(_) | Self::NotReady(_) => Code::Refused,
-            Self::Name(_) | Self::Input(_) | Self::Lint(_) => Code::Usage,
+            Self::Name(_) | Self::Keys(_) | Self::Input(_) | Self::Lint(_) => Code::Usage,
             Self::Upload(_) | Self::Output(_) => Code::Machine,
             Self::Local(error) => error.code(),
         }

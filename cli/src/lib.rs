@@ -1,4 +1,4 @@
-//! The user's command line: `submit`, `status`, `deploy`, `unload`, `versions`, `lint`, and `local`, a whole Trackyard on one
+//! The user's command line: `submit`, `status`, `deploy`, `unload`, `versions`, `keys`, `lint`, and `local`, a whole Trackyard on one
 //! machine.
 //!
 //! What is shown is made by pure functions ([`verdict`], [`table`]); talking to the router is in [`router`]; the
@@ -9,6 +9,7 @@ pub mod build;
 pub mod console;
 pub mod error;
 pub mod exit_code;
+pub mod keys;
 pub mod lint;
 pub mod local;
 pub mod router;
@@ -47,6 +48,7 @@ fn run(cli: Cli, console: Console) -> Result<Code, Error> {
         Command::Deploy(args) => versions::deploy(&args, console),
         Command::Unload(args) => versions::unload(&args, console),
         Command::Versions(args) => versions::list(&args, console),
+        Command::Keys(args) => keys::run(&args, console),
         Command::Lint(args) => lint::run(&args, console),
         Command::Local(args) => local::run(args, console),
     }

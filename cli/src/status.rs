@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use serde_json::{Value, json};
-use trackyard_protocol::client::Client;
 
 use crate::args::RouterArgs;
 use crate::console::Console;
@@ -26,7 +25,7 @@ pub struct StatusArgs {
 /// # Errors
 /// If there is no answer, or the router refuses.
 pub fn run(args: &StatusArgs, console: Console) -> Result<Code, Error> {
-    let client = Client::connect(&args.router.router)?;
+    let client = args.router.connect()?;
     let answer = ask(&client, "status", &json!({"action": "describe_workers"}))?;
     show(&args.router, &answer, console, |answer| workers_table(&answer.response))
 }

@@ -69,7 +69,7 @@ pub struct Submit {
 /// If the files cannot be handed over, or there is no answer.
 pub fn run(args: &Submit, console: Console) -> Result<Code, Error> {
     let submission = Submission::find(&args.submission)?;
-    let client = Client::connect(&args.router.router)?;
+    let client = args.router.connect()?;
     let version = version(args, &client)?;
     let id = match &args.id {
         Some(id) => id.clone(),
@@ -141,8 +141,8 @@ fn wait_for(client: &Client, job: &Job, console: Console) -> Result<Answer, Erro
                 return Ok(answer);
             }
             Ok(_) => {}
-            Err(client::Error::TimedOut { address, .. }) if start.elapsed() >= patience => {
-                return Err(client::Error::TimedOut { address, waited: patience }.into());
+            Err(client::Error::TimedOut { address, keyed, .. }) if start.elapsed() >= patience => {
+                return Err(client::Error::TimedOut { address, waited: patience, keyed }.into());
             }
             Err(client::Error::TimedOut { .. }) => {
                 console.phase(&format!("waiting for {} s", start.elapsed().as_secs()));

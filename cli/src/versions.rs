@@ -7,7 +7,6 @@ use clap::Args;
 use serde_json::{Value, json};
 use trackyard_protocol::answer::Answer;
 use trackyard_protocol::channel::Channel;
-use trackyard_protocol::client::Client;
 use trackyard_protocol::name::TrackSlug;
 use trackyard_protocol::quantity::Span;
 use trackyard_protocol::version::ContainerVersion;
@@ -78,7 +77,7 @@ pub fn deploy(args: &Deploy, console: Console) -> Result<Code, Error> {
 }
 
 fn wait_until_ready(args: &Deploy, patience: Span, console: Console) -> Result<(), Error> {
-    let client = Client::connect(&args.router.router)?;
+    let client = args.router.connect()?;
     let PlaceArgs { channel, track } = &args.place;
     let request = json!({"action": "deployment_check", "channel": channel, "track_slug": track});
     let start = Instant::now();
@@ -127,7 +126,7 @@ fn change(
         fields.insert("channel".to_owned(), json!(place.channel));
         fields.insert("track_slug".to_owned(), json!(place.track));
     }
-    let answer = ask(&Client::connect(&router.router)?, what, &request)?;
+    let answer = ask(&router.connect()?, what, &request)?;
     console.say(&format!("{done} for {} of {}", place.track, place.channel));
     show(router, &answer, console, |answer| deployed_table(&answer.response, None, Some(&place.track)))
 }
@@ -137,7 +136,7 @@ fn change(
 /// # Errors
 /// If there is no answer, or the router refuses.
 pub fn list(args: &Versions, console: Console) -> Result<Code, Error> {
-    let client = Client::connect(&args.router.router)?;
+    let client = args.router.connect()?;
     if let (true, Some(track)) = (args.available, &args.track) {
         let channel = args.channel.unwrap_or(Channel::TestRunners);
         let request = json!({"action": "list_available_containers", "channel": channel, "track_slug": track});

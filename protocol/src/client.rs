@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::answer::Answer;
+use crate::keys::Curve;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -16,12 +17,14 @@ pub enum Error {
         source: zmq::Error,
     },
     /// Nothing came in time.
-    #[error("no answer from {address} within {waited:?}; is a router listening there?")]
+    #[error("no answer from {address} within {waited:?}; is a router listening there{}?", if *.keyed { " with that key, and does it allow yours" } else { "" })]
     TimedOut {
         /// The router's client address.
         address: String,
         /// How long this client waited.
         waited: Duration,
+        /// Whether it has a key, which the router may not allow.
+        keyed: bool,
     },
     /// What came is not an answer.
     #[error("{address} sent what is not an answer: {why}")]
@@ -37,6 +40,7 @@ pub enum Error {
 pub struct Client {
     socket: zmq::Socket,
     address: String,
+    keyed: bool,
 }
 
 impl Client {
@@ -45,9 +49,17 @@ impl Client {
     /// # Errors
     /// If the address is not one.
     pub fn connect(address: &str) -> Result<Self, Error> {
-        let socket =
-            connect(address).map_err(|source| Error::Socket { address: address.to_owned(), source })?;
-        Ok(Self { socket, address: address.to_owned() })
+        Self::connect_with(address, None)
+    }
+
+    /// Connects to `address`, with keys if it is a port of keyed clients.
+    ///
+    /// # Errors
+    /// If the address is not one.
+    pub fn connect_with(address: &str, curve: Option<&Curve>) -> Result<Self, Error> {
+        let failed = |source| Error::Socket { address: address.to_owned(), source };
+        let socket = connect(address, curve).map_err(failed)?;
+        Ok(Self { socket, address: address.to_owned(), keyed: curve.is_some() })
     }
 
     /// Sends one request.
@@ -68,7 +80,7 @@ impl Client {
         let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
         let ready = self.socket.poll(zmq::POLLIN, millis).map_err(|e| self.error(e))?;
         if ready == 0 {
-            return Err(Error::TimedOut { address: self.address.clone(), waited: wait });
+            return Err(self.timed_out(wait));
         }
         let frames = self.socket.recv_multipart(zmq::DONTWAIT).map_err(|e| self.error(e))?;
         let body = frames.last().map(Vec::as_slice).unwrap_or_default();
@@ -86,7 +98,7 @@ impl Client {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let answer = self.receive(left).map_err(|error| match error {
-                Error::TimedOut { address, .. } => Error::TimedOut { address, waited: wait },
+                Error::TimedOut { .. } => self.timed_out(wait),
                 other => other,
             })?;
             if request.get("id").is_none() || answer.context.get("id") == request.get("id") {
@@ -95,16 +107,23 @@ impl Client {
         }
     }
 
+    fn timed_out(&self, waited: Duration) -> Error {
+        Error::TimedOut { address: self.address.clone(), waited, keyed: self.keyed }
+    }
+
     fn error(&self, source: zmq::Error) -> Error {
         Error::Socket { address: self.address.clone(), source }
     }
 }
 
-fn connect(address: &str) -> Result<zmq::Socket, zmq::Error> {
+fn connect(address: &str, curve: Option<&Curve>) -> Result<zmq::Socket, zmq::Error> {
     let socket = zmq::Context::new().socket(zmq::DEALER)?;
     socket.set_linger(0)?;
     socket.set_sndtimeo(5_000)?;
     socket.set_heartbeat_ivl(5_000)?;
+    if let Some(curve) = curve {
+        curve.apply(&socket)?;
+    }
     socket.connect(address)?;
     Ok(socket)
 }

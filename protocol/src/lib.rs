@@ -1,4 +1,5 @@
-//! The words that Trackyard's parts and its clients share. No I/O, but for the `client` module (feature `client`).
+//! The words that Trackyard's parts and its clients share. No I/O, but for the `client` and
+//! `keys` modules (features of these names).
 //!
 //! - names that are checked once: [`name`], [`channel`], [`version`], [`uri`], [`quantity`], [`limits`], [`token`]
 //! - what a client says and gets: [`frame`], [`request`], [`answer`], [`build`]
@@ -12,6 +13,8 @@ pub mod channel;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod frame;
+#[cfg(feature = "keys")]
+pub mod keys;
 pub mod limits;
 pub mod name;
 pub mod pools;

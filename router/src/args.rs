@@ -47,6 +47,17 @@ pub struct Args {
     /// An ECR endpoint other than Amazon's
     #[arg(long, env = "TRACKYARD_ECR_ENDPOINT", value_name = "URL")]
     pub ecr_endpoint: Option<String>,
+    /// The router's CURVE keys, the public one first. With them workers must prove an allowed key, and nobody reads
+    /// what is said. Needs --allowed
+    #[arg(long, env = "TRACKYARD_KEY", value_name = "FILE", requires = "allowed")]
+    pub key: Option<PathBuf>,
+    /// Who may do what: lines of `work`, `submit` or `administer`, a public key and, if you like, a name. It may be
+    /// edited while the router runs
+    #[arg(long, env = "TRACKYARD_ALLOWED", value_name = "FILE", requires = "key")]
+    pub allowed: Option<PathBuf>,
+    /// Where clients with an allowed key connect, beside those without. Needs --key
+    #[arg(long, env = "TRACKYARD_KEYED_CLIENTS", value_name = "ENDPOINT", requires = "key")]
+    pub keyed_clients: Option<Endpoint>,
     /// What clients that do not connect from this machine, and prove no key, may do; local ones may do everything
     #[arg(long, env = "TRACKYARD_PLAIN_PEERS_MAY", value_enum, default_value_t = PlainPeers::Submit)]
     pub plain_peers_may: PlainPeers,

@@ -1,6 +1,8 @@
-//! Who asks, and what they may. Keys and roles of CURVE peers will be decided here too.
+//! Who asks, and what they may.
 
 use std::net::IpAddr;
+
+use crate::keyring::{Allowed, Right};
 
 /// What plain peers that are not on this machine may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -14,6 +16,8 @@ pub enum PlainPeers {
 /// What a caller may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
+    /// Nothing: a key that is not allowed, or no longer.
+    Nobody,
     /// Send jobs and ask.
     Submitter,
     /// Change the platform too.
@@ -31,6 +35,17 @@ pub fn role_of_plain_peer(address: Option<&str>, plain: PlainPeers) -> Role {
     }
 }
 
+/// The role of a peer on the port of keyed clients. `key` is the one that the peer proved, or empty where
+/// nobody has checked it.
+#[must_use]
+pub fn role_of_key(key: &str, allowed: &Allowed) -> Role {
+    match key {
+        key if allowed.may(key, Right::Administer) => Role::Administrator,
+        key if allowed.may(key, Right::Submit) => Role::Submitter,
+        _ => Role::Nobody,
+    }
+}
+
 fn is_loopback(address: &str) -> bool {
     match address.parse::<IpAddr>() {
         Ok(IpAddr::V6(v6)) => v6.to_canonical().is_loopback(),
@@ -43,6 +58,20 @@ fn is_loopback(address: &str) -> bool {
 mod tests {
     use super::*;
     use rstest::rstest;
+
+    #[test]
+    fn a_key_may_what_the_list_says() {
+        let keys = ["a", "b", "c"].map(|letter| letter.repeat(40));
+        let [administrator, submitter, worker] = keys.each_ref();
+        let list =
+            format!("administer {administrator}\nsubmit {submitter}\nwork {worker}\nsubmit {administrator}");
+        let allowed: Allowed = list.parse().unwrap();
+        assert_eq!(role_of_key(administrator, &allowed), Role::Administrator);
+        assert_eq!(role_of_key(submitter, &allowed), Role::Submitter);
+        assert_eq!(role_of_key(worker, &allowed), Role::Nobody);
+        assert_eq!(role_of_key("stranger", &allowed), Role::Nobody);
+        assert_eq!(role_of_key("", &allowed), Role::Nobody);
+    }
 
     #[rstest]
     #[case(Some("127.0.0.1"), Role::Administrator)]

@@ -10,6 +10,7 @@ pub mod caller;
 mod clerk;
 pub mod config;
 pub mod dispatch;
+pub mod keyring;
 pub mod metrics;
 pub mod pools;
 mod run;

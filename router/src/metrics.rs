@@ -17,7 +17,7 @@ use trackyard_protocol::worker::DecodeError;
 use crate::config::Look;
 use crate::dispatch::{Counter, Snapshot};
 use crate::socket::{Closed, PortKind};
-use labels::{ByChannel, ClosedLabels, Event, Outcome, Request, Word};
+use labels::{ByChannel, ByPort, ClosedLabels, Event, Outcome, Request, Word};
 
 /// The router's metrics; clones are the same ones.
 #[derive(Debug, Clone)]
@@ -28,9 +28,11 @@ pub struct RouterMetrics {
     events: Family<Event, Count>,
     undecodable: Family<Word, Count>,
     closed: Family<ClosedLabels, Count>,
+    refused_keys: Family<ByPort, Count>,
     undelivered: Count,
     stalls: Count,
     config_edits: Family<Outcome, Count>,
+    allowed_edits: Family<Outcome, Count>,
     waiting_jobs: Family<ByChannel, Gauge>,
     waiting_bytes: Gauge,
     workers: Family<ByChannel, Gauge>,
@@ -58,9 +60,11 @@ impl RouterMetrics {
             events: Family::default(),
             undecodable: Family::default(),
             closed: Family::default(),
+            refused_keys: Family::default(),
             undelivered: Count::default(),
             stalls: Count::default(),
             config_edits: Family::default(),
+            allowed_edits: Family::default(),
             waiting_jobs: Family::default(),
             waiting_bytes: Gauge::default(),
             workers: Family::default(),
@@ -82,6 +86,9 @@ impl RouterMetrics {
         to.register("undelivered", "Answers whose client was gone or did not read", self.undelivered.clone());
         to.register("stalls", "Times when this process did not run for over a second", self.stalls.clone());
         to.register("config_edits", "Edits of the configuration's file", self.config_edits.clone());
+        to.register("allowed_edits", "Edits of the list of allowed keys", self.allowed_edits.clone());
+        let text = "Connections, and messages on open ones, whose key is not allowed";
+        to.register("refused_keys", text, self.refused_keys.clone());
     }
 
     fn register_gauges(&self, to: &mut Registry) {
@@ -99,6 +106,7 @@ impl RouterMetrics {
             drop(self.events.get_or_create(&Event { event: event.into() }));
         }
         for port in PortKind::iter() {
+            drop(self.refused_keys.get_or_create(&ByPort { port: port.into() }));
             for by in Closed::iter() {
                 drop(self.closed.get_or_create(&ClosedLabels { port: port.into(), by: by.into() }));
             }
@@ -151,6 +159,16 @@ impl RouterMetrics {
     /// The configuration's file was edited.
     pub fn config_edited(&self, look: Look) {
         self.config_edits.get_or_create(&Outcome { outcome: look.into() }).inc();
+    }
+
+    /// The list of allowed keys was edited.
+    pub fn allowed_edited(&self, look: Look) {
+        self.allowed_edits.get_or_create(&Outcome { outcome: look.into() }).inc();
+    }
+
+    /// Somebody connected, or sent something, with a key that is not allowed.
+    pub fn refused_key(&self, port: PortKind) {
+        self.refused_keys.get_or_create(&ByPort { port: port.into() }).inc();
     }
 
     /// Takes what the dispatcher holds into the gauges.

@@ -21,6 +21,7 @@ use trackyard_images::Options;
 
 use crate::args::Args;
 use crate::config::{self, Config, ConfigFile, LiveConfig, watch};
+use crate::keyring::{self, Keyring};
 use crate::metrics::RouterMetrics;
 use crate::service::Exit;
 use crate::socket;
@@ -42,6 +43,9 @@ pub enum Error {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] config::Error),
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] keyring::Error),
     /// The cluster.
     #[error(transparent)]
     Cluster(#[from] yard::Error),
@@ -65,6 +69,7 @@ pub enum Error {
 /// What lasts as long as the process.
 struct Process {
     args: Args,
+    keyring: Option<Keyring>,
     live: Arc<LiveConfig>,
     configs: Receiver<Arc<Config>>,
     catalogue: Arc<Catalogue>,
@@ -109,8 +114,10 @@ async fn serve(args: &Args) -> Result<(), Error> {
     let metrics = RouterMetrics::register(&mut registry);
     let live = Arc::new(LiveConfig::start(ConfigFile::open(&args.config, args.seed.as_deref())?)?);
     config.open();
+    let keyring = args.key.as_deref().zip(args.allowed.as_deref());
+    let keyring = keyring.map(|(own, list)| Keyring::open(own, list)).transpose()?;
     let versions = Versions::new(args, Arc::clone(&live), &readiness, &stop).await?;
-    let process = Process::new(args, live, versions, metrics, &readiness);
+    let process = Process::new(args, keyring, live, versions, metrics, &readiness);
     let admin = Admin::new(readiness, Metrics::new(registry)).with_pulse(process.pulse.clone());
     let admin = process.status.show_on(admin).with_pages(pools::page(Arc::clone(&process.status)));
     tokio::spawn(admin.serve(listener, stop.clone()));
@@ -129,6 +136,7 @@ async fn serve(args: &Args) -> Result<(), Error> {
 impl Process {
     fn new(
         args: &Args,
+        keyring: Option<Keyring>,
         live: Arc<LiveConfig>,
         versions: Versions,
         metrics: RouterMetrics,
@@ -142,6 +150,7 @@ impl Process {
         };
         Self {
             args: args.clone(),
+            keyring,
             catalogue: Arc::new(Catalogue::new(options)),
             status: Arc::new(Status::new(Arc::clone(&live), versions.configs.clone(), readiness.clone())),
             store: versions.store,
@@ -154,10 +163,14 @@ impl Process {
         }
     }
 
-    /// Follows the file, and looks up what it names without a digest.
+    /// Follows the files, and looks up what it names without a digest.
     fn start_watching(&self, stop: &CancellationToken) {
         let metrics = self.metrics.clone();
         tokio::spawn(watch(Arc::clone(&self.live), stop.clone(), move |look| metrics.config_edited(look)));
+        if let Some(keyring) = self.keyring.clone() {
+            let metrics = self.metrics.clone();
+            tokio::spawn(keyring.follow(stop.clone(), move |look| metrics.allowed_edited(look)));
+        }
         let (catalogue, store) = (Arc::clone(&self.catalogue), Arc::clone(&self.store));
         tokio::spawn(pin_versions(self.configs.clone(), catalogue, store, stop.clone()));
     }

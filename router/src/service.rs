@@ -28,8 +28,9 @@ use crate::actions::Errand;
 use crate::caller::PlainPeers;
 use crate::config::Config;
 use crate::dispatch::{Action, Dispatch, Event, Settings, Time, Waiter};
+use crate::keyring::Keyring;
 use crate::metrics::RouterMetrics;
-use crate::socket::Ports;
+use crate::socket::{Port, Ports};
 use crate::versions::Deployed;
 use lateness::lateness;
 use outbox::Outbox;
@@ -53,6 +54,8 @@ pub struct Parts {
     pub config: Arc<Config>,
     /// Whether workers that an earlier start configured bootstrap again.
     pub force_worker_restart: bool,
+    /// The router's key and whom it allows, if it has one.
+    pub keyring: Option<Keyring>,
     /// What plain peers from elsewhere may do.
     pub plain_peers: PlainPeers,
     /// How long running jobs may take once the router shuts down.
@@ -103,7 +106,8 @@ impl Service {
             service.feed(Event::Deployed(service.parts.config.container_versions.resolved()));
         }
         tracing::info!(%epoch, clients = service.parts.ports.clients.endpoint(),
-            workers = service.parts.ports.workers.endpoint(), "serving");
+            workers = service.parts.ports.workers.endpoint(),
+            keyed_clients = service.parts.ports.keyed_clients.as_ref().map(Port::endpoint), "serving");
         service
     }
 

@@ -2,6 +2,7 @@
 
 mod error;
 mod frame;
+mod gatekeeper;
 mod monitor;
 mod options;
 mod port;
@@ -12,6 +13,7 @@ mod witness;
 
 pub use error::Error;
 pub use frame::Frame;
+pub use gatekeeper::Gatekeeper;
 pub use monitor::{Closed, Monitor};
 pub use options::PortKind;
 pub use port::{Port, SendError};
@@ -22,10 +24,12 @@ use std::time::Duration;
 /// libzmq's own threads; ends when everything made from it has ended.
 pub type Context = zmq::Context;
 
-/// Both sockets and the waker, of one thread.
+/// The sockets and the waker, of one thread.
 pub struct Ports {
     /// Where clients connect.
     pub clients: Port,
+    /// Where clients with a key connect.
+    pub keyed_clients: Option<Port>,
     /// Where workers connect.
     pub workers: Port,
     /// How other threads end a poll.
@@ -33,14 +37,23 @@ pub struct Ports {
 }
 
 impl Ports {
+    /// The port of a kind.
+    #[must_use]
+    pub fn of(&self, kind: PortKind) -> Option<&Port> {
+        match kind {
+            PortKind::Clients => Some(&self.clients),
+            PortKind::KeyedClients => self.keyed_clients.as_ref(),
+            PortKind::Workers => Some(&self.workers),
+        }
+    }
+
     /// Waits until something can be received, somebody wakes this thread, or `timeout` has passed.
     pub fn wait(&self, timeout: Duration) {
         use std::os::fd::AsRawFd;
-        let mut items = [
-            self.clients.poll_item(),
-            self.workers.poll_item(),
-            zmq::PollItem::from_fd(self.waker.as_raw_fd(), zmq::POLLIN),
-        ];
+        let woken = zmq::PollItem::from_fd(self.waker.as_raw_fd(), zmq::POLLIN);
+        // The last one stands in for a port that is not there.
+        let keyed = self.keyed_clients.as_ref().map_or_else(|| self.workers.poll_item(), Port::poll_item);
+        let mut items = [self.clients.poll_item(), self.workers.poll_item(), woken, keyed];
         // Rounded up: a poll that ends a moment before the timer is due would spin.
         let millis = i64::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i64::MAX);
         match zmq::poll(&mut items, millis) {

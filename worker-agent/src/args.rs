@@ -56,12 +56,23 @@ pub struct Place {
     /// The router's workers' port, such as tcp://127.0.0.1:5556, instead of asking the client port for it
     #[arg(long, env = "TRACKYARD_ROUTER_WORKERS", value_name = "ADDR")]
     pub router_workers: Option<String>,
-    /// A file with this worker's CURVE keys, the public one first, for a router that has one; fresh keys if absent
-    #[arg(long, env = "TRACKYARD_CURVE_KEY", value_name = "FILE")]
-    pub curve_key: Option<PathBuf>,
+    /// Who this worker is, and whom it believes to be the router.
+    #[command(flatten)]
+    pub keys: KeyFiles,
     /// What the worker reads and where it gets images.
     #[command(flatten)]
     pub allowed: Allowed,
+}
+
+/// Files of CURVE keys.
+#[derive(Debug, Clone, Default, Args)]
+pub struct KeyFiles {
+    /// This worker's CURVE keys, the public one first; with them a router without a key is refused. Fresh ones if absent
+    #[arg(long, env = "TRACKYARD_CURVE_KEY", value_name = "FILE")]
+    pub curve_key: Option<PathBuf>,
+    /// The router's public key: one that says it has another is refused. If absent, the one that it tells is believed
+    #[arg(long, env = "TRACKYARD_ROUTER_KEY", value_name = "FILE")]
+    pub router_key: Option<PathBuf>,
 }
 
 /// What this worker may read, whatever its router says. A router on loopback is trusted without.

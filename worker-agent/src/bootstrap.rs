@@ -1,15 +1,15 @@
 //! A worker's first question: where is the workers' port?
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 use trackyard_protocol::channel::Topic;
 use trackyard_protocol::client::{self, Client};
+use trackyard_protocol::keys::{self, Curve, KeyPair, PublicKey};
 use trackyard_protocol::token::Epoch;
 
-use crate::args::RouterUrl;
-use crate::socket::{Curve, Peer};
+use crate::args::{KeyFiles, RouterUrl};
+use crate::socket::Peer;
 
 /// How long the router may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -40,14 +40,18 @@ pub enum Error {
     /// The answer cannot be used.
     #[error("the router's answer to configure_worker is not usable: {0}")]
     Malformed(String),
-    /// The worker's own key cannot be read.
-    #[error("cannot use the CURVE key in {}: {why}; write the public and the secret key into it, each 40 characters of Z85", file.display())]
-    Key {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        why: String,
+    /// A key cannot be used.
+    #[error(transparent)]
+    Keys(#[from] keys::Error),
+    /// Somebody else answers for the router.
+    #[error("the router says that its key is {told}, but --router-key names another; is this the router?")]
+    OtherKey {
+        /// What it says.
+        told: PublicKey,
     },
+    /// This worker would talk to a router that anybody can read.
+    #[error("the router says that it has no key, but this worker has one (--curve-key or --router-key)")]
+    NoKey,
 }
 
 /// The part of the answer that a worker needs; everything else comes with `Welcome`.
@@ -65,13 +69,11 @@ struct Response {
 ///
 /// # Errors
 /// When there is no usable answer, or the worker's key file is not one.
-pub fn bootstrap(
-    url: &RouterUrl,
-    workers: Option<&str>,
-    key_file: Option<&Path>,
-) -> Result<Bootstrap, Error> {
+pub fn bootstrap(url: &RouterUrl, workers: Option<&str>, keys: &KeyFiles) -> Result<Bootstrap, Error> {
     if let Some(address) = workers {
-        return Ok(Bootstrap { peer: Peer { address: address.to_owned(), curve: None }, epoch: None });
+        let pinned = keys.router_key.as_deref().map(PublicKey::read).transpose()?;
+        let curve = curve(pinned.as_ref().map(PublicKey::as_str), keys)?;
+        return Ok(Bootstrap { peer: Peer { address: address.to_owned(), curve }, epoch: None });
     }
     let topics: Vec<String> = url.topics.iter().map(Topic::to_string).filter(|topic| topic != "*").collect();
     let request = serde_json::json!({"action": "configure_worker", "channel": url.channel, "topics": topics});
@@ -79,40 +81,31 @@ pub fn bootstrap(
     if !answer.status.ok {
         return Err(Error::Refused { code: answer.status.status_code, message: answer.status.message });
     }
-    read(url, answer.response, key_file)
+    read(url, answer.response, keys)
 }
 
-fn read(url: &RouterUrl, response: serde_json::Value, key_file: Option<&Path>) -> Result<Bootstrap, Error> {
+fn read(url: &RouterUrl, response: serde_json::Value, keys: &KeyFiles) -> Result<Bootstrap, Error> {
     let response: Response =
         serde_json::from_value(response).map_err(|error| Error::Malformed(error.to_string()))?;
     // The router does not know by which name it is reached; this worker does.
     let address = url.address(response.workers_port);
-    let curve = response.server_key.map(|key| curve(&key, key_file)).transpose()?;
+    let curve = curve(response.server_key.as_deref(), keys)?;
     Ok(Bootstrap { peer: Peer { address, curve }, epoch: response.epoch })
 }
 
-fn curve(server: &str, key_file: Option<&Path>) -> Result<Curve, Error> {
-    let server =
-        decode(server).ok_or_else(|| Error::Malformed("server_key is not a CURVE key".to_owned()))?;
-    let Some(file) = key_file else {
-        let pair =
-            zmq::CurveKeyPair::new().map_err(|error| Error::Malformed(format!("no CURVE here: {error}")))?;
-        return Ok(Curve { server, secret: pair.secret_key, public: pair.public_key });
+/// The keys of the connection. `told` is what the router says its key is.
+fn curve(told: Option<&str>, keys: &KeyFiles) -> Result<Option<Curve>, Error> {
+    let pinned = keys.router_key.as_deref().map(PublicKey::read).transpose()?;
+    let malformed = |_| Error::Malformed("server_key is not a CURVE key".to_owned());
+    let told = told.map(|key| key.parse().map_err(malformed)).transpose()?;
+    let router = match (pinned, told) {
+        (Some(pinned), Some(told)) if pinned != told => return Err(Error::OtherKey { told }),
+        (_, Some(told)) => told,
+        (None, None) if keys.curve_key.is_none() => return Ok(None),
+        (_, None) => return Err(Error::NoKey),
     };
-    let refused = |why: String| Error::Key { file: file.to_owned(), why };
-    let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
-    let mut keys = text.split_whitespace().map(decode);
-    match (keys.next().flatten(), keys.next().flatten(), keys.next()) {
-        (Some(public), Some(secret), None) => Ok(Curve { server, secret, public }),
-        _ => Err(refused("it does not hold two keys".to_owned())),
-    }
-}
-
-/// A key in Z85. libzmq takes other characters for zeros, so they are looked for here.
-fn decode(text: &str) -> Option<[u8; 32]> {
-    let is_z85 = |b: u8| b.is_ascii_alphanumeric() || b".-:+=^!/*?&<>()[]{}@%$#".contains(&b);
-    let plain = text.len() == 40 && text.bytes().all(is_z85);
-    zmq::z85_decode(text).ok().filter(|_| plain)?.try_into().ok()
+    let own = keys.curve_key.as_deref().map_or_else(KeyPair::generate, KeyPair::read)?;
+    Ok(Some(Curve { router, own }))
 }
 
 #[cfg(test)]
@@ -129,14 +122,14 @@ mod tests {
     fn the_port_is_joined_to_the_host_that_was_dialled() {
         let answer =
             json!({"workers_port": 7000, "server_key": null, "desired": [], "epoch": "000000000000000a"});
-        let bootstrap = read(&url(), answer, None).unwrap();
+        let bootstrap = read(&url(), answer, &KeyFiles::default()).unwrap();
         assert_eq!(bootstrap.peer, Peer { address: "tcp://router.yard:7000".to_owned(), curve: None });
         assert_eq!(bootstrap.epoch, Some(Epoch(10)));
     }
 
     #[test]
     fn a_named_address_asks_nobody() {
-        let bootstrap = bootstrap(&url(), Some("tcp://10.0.0.1:1"), None).unwrap();
+        let bootstrap = bootstrap(&url(), Some("tcp://10.0.0.1:1"), &KeyFiles::default()).unwrap();
         assert_eq!(bootstrap.peer.address, "tcp://10.0.0.1:1");
     }
 
@@ -147,22 +140,40 @@ mod tests {
     #[case(json!({"workers_port": 7000, "server_key": "short"}))]
     #[case(json!({"workers_port": 7000, "epoch": "later"}))]
     fn unusable_answers_are_errors(#[case] answer: Value) {
-        assert!(matches!(read(&url(), answer, None), Err(Error::Malformed(_))));
+        assert!(matches!(read(&url(), answer, &KeyFiles::default()), Err(Error::Malformed(_))));
+    }
+
+    /// Files of a worker's own keys, and of the router's public one.
+    fn files() -> (tempfile::TempDir, KeyFiles, KeyPair) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name| folder.path().join(name);
+        let router = KeyPair::generate().unwrap();
+        KeyPair::generate().unwrap().write(&path("own")).unwrap();
+        std::fs::write(path("router"), router.public().as_str()).unwrap();
+        let files = KeyFiles { curve_key: Some(path("own")), router_key: Some(path("router")) };
+        (folder, files, router)
     }
 
     #[test]
-    fn a_key_file_holds_both_keys() {
-        let server = "x".repeat(40);
-        let (public, secret) = ("a".repeat(40), "b".repeat(40));
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), format!("{public}\n{secret}\n")).unwrap();
-        let keys = curve(&server, Some(file.path())).unwrap();
-        assert_eq!(zmq::z85_encode(&keys.secret).unwrap(), secret);
-        assert_eq!(format!("{keys:?}"), "Curve(keys not shown)");
-        for bad in [secret.clone(), "~".repeat(40), String::new()] {
-            std::fs::write(file.path(), format!("{public}\n{bad}\n{bad}")).unwrap();
-            assert!(matches!(curve(&server, Some(file.path())), Err(Error::Key { .. })));
-        }
-        assert!(curve(&server, None).is_ok());
+    fn a_router_with_a_key_is_believed_unless_another_is_pinned() {
+        let (_folder, files, router) = files();
+        let told = Some(router.public().as_str());
+        let other = KeyPair::generate().unwrap();
+        let none = KeyFiles::default();
+        assert_eq!(curve(told, &files).unwrap().unwrap().router, *router.public());
+        assert!(curve(told, &none).unwrap().is_some());
+        assert!(curve(None, &none).unwrap().is_none());
+        let stranger = curve(Some(other.public().as_str()), &files);
+        assert!(matches!(stranger, Err(Error::OtherKey { .. })));
+        assert!(matches!(curve(None, &files), Err(Error::NoKey)));
+        let only_own = KeyFiles { router_key: None, ..files };
+        assert!(matches!(curve(None, &only_own), Err(Error::NoKey)));
+    }
+
+    #[test]
+    fn a_named_address_has_the_pinned_key() {
+        let (_folder, files, router) = files();
+        let peer = bootstrap(&url(), Some("tcp://10.0.0.1:1"), &files).unwrap().peer;
+        assert_eq!(peer.curve.unwrap().router, *router.public());
     }
 }

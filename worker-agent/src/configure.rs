@@ -63,7 +63,7 @@ pub async fn configure(args: Configure, entered: Entered) -> Result<(), Error> {
     let deadline = Instant::now() + args.timeout.0;
     let place = args.place.clone();
     let asked = tokio::task::spawn_blocking(move || {
-        bootstrap(&place.router_url, place.router_workers.as_deref(), place.curve_key.as_deref())
+        bootstrap(&place.router_url, place.router_workers.as_deref(), &place.keys)
     });
     let answer = asked.await.map_err(|error| bootstrap::Error::Malformed(error.to_string()))??;
     let welcome = welcome(&args.place, &answer).await?;

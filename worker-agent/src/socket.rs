@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use tokio::sync::mpsc;
+use trackyard_protocol::keys::Curve;
 
 use outbox::Outbox;
 
@@ -24,23 +25,6 @@ pub struct Peer {
     pub address: String,
     /// CURVE, if the router has a key.
     pub curve: Option<Curve>,
-}
-
-/// CURVE keys.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Curve {
-    /// The router's public key.
-    pub server: [u8; 32],
-    /// The worker's own secret key; its public key follows from it.
-    pub secret: [u8; 32],
-    /// The worker's own public key.
-    pub public: [u8; 32],
-}
-
-impl std::fmt::Debug for Curve {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Curve(keys not shown)")
-    }
 }
 
 /// A message from the router, with the number of the socket that it came by.

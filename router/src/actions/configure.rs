@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use trackyard_protocol::channel::{Channel, Topics};
+use trackyard_protocol::keys::PublicKey;
 use trackyard_protocol::worker::TrackVersion;
 
 use super::decide::World;
@@ -21,7 +22,7 @@ pub(super) fn answer(channel: Channel, topics: &Topics, world: &World<'_>) -> Re
     }
     Reply::ok(&json!({
         "workers_port": world.workers_port,
-        "server_key": null,
+        "server_key": world.server_key.map(PublicKey::as_str),
         "epoch": world.epoch,
         "desired": desired,
     }))

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use trackyard_protocol::build::BuildProgress;
+use trackyard_protocol::keys::PublicKey;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::{Action, Place, Refusal, Request, Shape, VersionRequest};
 use trackyard_protocol::token::{Epoch, JobKey};
@@ -23,6 +24,10 @@ pub struct World<'a> {
     pub epoch: Epoch,
     /// The number of the workers' port.
     pub workers_port: u16,
+    /// The router's key, which workers must know.
+    pub server_key: Option<&'a PublicKey>,
+    /// The key that the caller proved, or an empty one if it proved none though it had to; `None` for a plain peer.
+    pub caller: Option<&'a str>,
     /// True once the router shuts down: no more changes.
     pub draining: bool,
     /// The caller's role.
@@ -97,11 +102,7 @@ pub fn decide(
 
 fn of_shape(shape: Shape, bytes: usize, world: &mut World<'_>) -> Result<Decision, Reply> {
     let action = shape.action;
-    if action.needs_administrator() && (world.role)() != Role::Administrator {
-        let message =
-            format!("{action} needs an administrator: ask from the router's machine, or with a key");
-        return Err(Reply::error(Reason::Forbidden, message));
-    }
+    may(action, world)?;
     let request = shape.check()?;
     if world.draining && action.needs_administrator() {
         return Err(Reply::error(Reason::RouterDraining, ""));
@@ -109,10 +110,26 @@ fn of_shape(shape: Shape, bytes: usize, world: &mut World<'_>) -> Result<Decisio
     of_request(request, bytes, world)
 }
 
+fn may(action: Action, world: &mut World<'_>) -> Result<(), Reply> {
+    let refused = |message: String| Err(Reply::error(Reason::Forbidden, message));
+    if world.caller.is_none() && !action.needs_administrator() {
+        return Ok(());
+    }
+    match (world.role)() {
+        Role::Nobody => {
+            refused("this key may not send anything; the router's administrator can allow it".into())
+        }
+        Role::Submitter if action.needs_administrator() => {
+            refused(format!("{action} needs an administrator: ask from the router's machine, or with a key"))
+        }
+        Role::Submitter | Role::Administrator => Ok(()),
+    }
+}
+
 fn of_request(request: Request, bytes: usize, world: &World<'_>) -> Result<Decision, Reply> {
     let versions = &world.config.container_versions;
     Ok(match request {
-        Request::Job(request) => Decision::Job(Box::new(job::new(request, bytes, world.config)?)),
+        Request::Job(request) => Decision::Job(Box::new(job::new(request, bytes, world)?)),
         Request::Build(request) => Decision::Job(Box::new(build::new(request, bytes, world.config)?)),
         Request::BuildLog { build, from } => {
             let key = build::key(&build, world.config)?;

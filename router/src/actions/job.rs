@@ -6,6 +6,7 @@ use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::{JobRequest, Place};
 use trackyard_protocol::version::PinnedVersion;
 
+use super::decide::World;
 use super::key;
 use super::reply::Reply;
 use crate::config::Config;
@@ -16,7 +17,8 @@ use crate::versions::Deployed;
 const MAX_NAMED: usize = 20;
 
 /// A job for the dispatcher, or why there is none: 502, 400, 505 or 503.
-pub(super) fn new(request: JobRequest, bytes: usize, config: &Config) -> Result<NewJob, Reply> {
+pub(super) fn new(request: JobRequest, bytes: usize, world: &World<'_>) -> Result<NewJob, Reply> {
+    let config = world.config;
     let unknown = |reply: Reply| if config.yard.is_unknown { versions_unknown() } else { reply };
     let deployed = known_track(&config.container_versions, &request.place).map_err(unknown)?;
     let limits = limits(&request, config)?;
@@ -25,7 +27,7 @@ pub(super) fn new(request: JobRequest, bytes: usize, config: &Config) -> Result<
         let message = format!("{version} is deployed, but its image could not be looked up yet");
         return Err(Reply::error(Reason::StoreUnavailable, message));
     }
-    let key = key::of(&request, &version);
+    let key = key::of(&request, &version, world.caller);
     Ok(NewJob { order: Order::Run { request, version, limits }, key, bytes })
 }
 

@@ -5,12 +5,12 @@ use trackyard_protocol::request::{BuildRequest, JobRequest};
 use trackyard_protocol::token::JobKey;
 use trackyard_protocol::version::PinnedVersion;
 
-/// All peers without a key of their own. One with a key will stand here with it, so that nobody reads another's
-/// answers by guessing an id.
+/// All peers without a key of their own. One with a key stands here with it, so that nobody reads another's answers by
+/// guessing an id.
 const PLAIN_PEER: &[u8] = b"plain";
 
-/// The key of a job: a hash of every field that changes its answer. `fresh` and `deadline_ms` do not.
-pub(super) fn of(request: &JobRequest, version: &PinnedVersion) -> JobKey {
+/// The key of a job: a hash of who asks and of every field that changes the answer. `fresh` and `deadline_ms` do not.
+pub(super) fn of(request: &JobRequest, version: &PinnedVersion, caller: Option<&str>) -> JobKey {
     let timeout = request.execution_timeout.map_or(0, |timeout| timeout.as_secs());
     let texts = [
         request.place.channel.as_str().to_owned(),
@@ -21,18 +21,21 @@ pub(super) fn of(request: &JobRequest, version: &PinnedVersion) -> JobKey {
         request.input.to_string(),
         timeout.to_string(),
     ];
-    hash(texts.iter().map(String::as_str))
+    hash(caller.map_or(PLAIN_PEER, str::as_bytes), texts.iter().map(String::as_str))
 }
 
 /// The key of a build: who asks for the same reference of the same repository gets the same build, whatever the id.
 pub(super) fn of_build(request: &BuildRequest, source: &str) -> JobKey {
     let place = &request.place;
-    hash(["build", place.channel.as_str(), place.track.as_str(), source, &request.git_reference].into_iter())
+    hash(
+        PLAIN_PEER,
+        ["build", place.channel.as_str(), place.track.as_str(), source, &request.git_reference].into_iter(),
+    )
 }
 
-fn hash<'a>(texts: impl Iterator<Item = &'a str>) -> JobKey {
+fn hash<'a>(caller: &[u8], texts: impl Iterator<Item = &'a str>) -> JobKey {
     let mut hash = Sha256::new();
-    field(&mut hash, PLAIN_PEER);
+    field(&mut hash, caller);
     texts.for_each(|text| field(&mut hash, text.as_bytes()));
     let digest: [u8; 32] = hash.finalize().into();
     JobKey(digest.iter().take(16).fold(0, |key, byte| key << 8 | u128::from(*byte)))
@@ -72,11 +75,12 @@ mod tests {
     fn each_field_that_changes_the_answer_changes_the_key() {
         let (base, version) = request();
         let digest = PinnedVersion { digest: None, ..version.clone() };
-        let mut keys = vec![of(&base, &version), of(&base, &digest)];
+        let mut keys =
+            vec![of(&base, &version, None), of(&base, &digest, None), of(&base, &version, Some("key"))];
         let mut change = |edit: &dyn Fn(&mut JobRequest)| {
             let mut other = base.clone();
             edit(&mut other);
-            keys.push(of(&other, &version));
+            keys.push(of(&other, &version, None));
         };
         change(&|r| r.id = JobId::new("2").unwrap());
         change(&|r| r.place.channel = Channel::Representers);
@@ -86,13 +90,13 @@ mod tests {
         change(&|r| r.execution_timeout = Some(Duration::from_secs(3)));
         keys.sort_unstable();
         keys.dedup();
-        assert_eq!(keys.len(), 8);
+        assert_eq!(keys.len(), 9);
     }
 
     #[test]
     fn how_long_the_client_waits_does_not_change_the_key() {
         let (base, version) = request();
         let patient = JobRequest { deadline: Some(Duration::from_secs(9)), fresh: true, ..base.clone() };
-        assert_eq!(of(&base, &version), of(&patient, &version));
+        assert_eq!(of(&base, &version, None), of(&patient, &version, None));
     }
 }

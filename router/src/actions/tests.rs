@@ -64,11 +64,17 @@ fn no_build(_: JobKey, from: u64) -> BuildProgress {
 }
 
 fn ask_as(role: Role, draining: bool, request: &Value) -> Decided {
+    ask_with(None, role, draining, request)
+}
+
+fn ask_with(caller: Option<&str>, role: Role, draining: bool, request: &Value) -> Decided {
     let config = config();
     let mut world = World {
         config: &config,
         epoch: Epoch(7),
         workers_port: 5556,
+        server_key: None,
+        caller,
         draining,
         role: &mut || role,
         snapshot: &snapshot,
@@ -205,6 +211,8 @@ fn nothing_is_ready_where_no_worker_is() {
         config: &config,
         epoch: Epoch(7),
         workers_port: 1,
+        server_key: None,
+        caller: None,
         draining: false,
         role: &mut || Role::Submitter,
         snapshot: &nobody,
@@ -212,4 +220,22 @@ fn nothing_is_ready_where_no_worker_is() {
     };
     let answer = reply(decide_text(&request.to_string(), &mut world)).response.unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap()["status"][A], false);
+}
+
+#[test]
+fn a_key_that_is_not_allowed_may_nothing_and_one_of_a_submitter_may_submit() {
+    let ask = |caller, role, request: &Value| ask_with(caller, role, false, request).decision;
+    let forbidden =
+        |decision| matches!(decision, Decision::Reply(reply) if reply.reason == Reason::Forbidden);
+    let (deploy, current) = (json!({"action": "restart_workers"}), json!({"action": "current_config"}));
+    for key in ["", "revoked"] {
+        assert!([&job(&json!({})), &current].iter().all(|asked| forbidden(ask(
+            Some(key),
+            Role::Nobody,
+            asked
+        ))));
+    }
+    assert!(matches!(ask(Some("key"), Role::Submitter, &job(&json!({}))), Decision::Job(_)));
+    assert!(forbidden(ask(Some("key"), Role::Submitter, &deploy)));
+    assert!(matches!(ask(Some("key"), Role::Administrator, &deploy), Decision::RestartWorkers(_)));
 }

@@ -34,3 +34,8 @@ pub(super) struct Outcome {
 pub(super) struct ByChannel {
     pub(super) channel: &'static str,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByPort {
+    pub(super) port: &'static str,
+}

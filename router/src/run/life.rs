@@ -6,12 +6,14 @@ use std::thread;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use trackyard_daemon::shutdown::Shutdown;
+use trackyard_protocol::keys::{KeyPair, PublicKey};
 
 use super::{Error, Process};
 use crate::args::Args;
 use crate::clerk::Clerk;
+use crate::keyring::{Keyring, Right};
 use crate::service::{self, Command, Exit, Handle, Parts, Service};
-use crate::socket::{self, Closed, Monitor, Port, PortKind, Ports, Waker};
+use crate::socket::{self, Closed, Gatekeeper, Monitor, Port, PortKind, Ports, Waker};
 
 /// Errands that may wait for the clerk.
 const MAX_ERRANDS: usize = 256;
@@ -21,21 +23,31 @@ const MAX_ERRANDS: usize = 256;
 pub(super) struct Endpoints {
     pub(super) clients: String,
     pub(super) workers: String,
+    pub(super) keyed_clients: Option<String>,
 }
 
 impl Endpoints {
     pub(super) fn of(args: &Args) -> Self {
-        for (flag, endpoint) in [("--clients", &args.clients), ("--workers", &args.workers)] {
-            if !endpoint.is_loopback() {
+        let open = [("--clients", &args.clients, false), ("--workers", &args.workers, args.key.is_some())];
+        for (flag, endpoint, is_keyed) in open {
+            if !endpoint.is_loopback() && !is_keyed {
                 tracing::warn!(%endpoint, "{flag} is open to other machines: guard it by network policy");
             }
         }
-        Self { clients: args.clients.to_string(), workers: args.workers.to_string() }
+        Self {
+            clients: args.clients.to_string(),
+            workers: args.workers.to_string(),
+            keyed_clients: args.keyed_clients.as_ref().map(ToString::to_string),
+        }
     }
 
     fn bound(ports: &Ports) -> Self {
-        let (clients, workers) = (ports.clients.endpoint(), ports.workers.endpoint());
-        Self { clients: clients.to_owned(), workers: workers.to_owned() }
+        let endpoint = |port: &Port| port.endpoint().to_owned();
+        Self {
+            clients: endpoint(&ports.clients),
+            workers: endpoint(&ports.workers),
+            keyed_clients: ports.keyed_clients.as_ref().map(endpoint),
+        }
     }
 }
 
@@ -47,7 +59,8 @@ impl Process {
         shutdown: &Shutdown,
     ) -> Result<(Exit, Endpoints), Error> {
         let context = socket::Context::new();
-        let ports = bind(&context, endpoints)?;
+        let gatekeeper = self.gatekeeper(&context)?;
+        let ports = bind(&context, endpoints, self.keyring.as_ref().map(Keyring::own))?;
         let bound = Endpoints::bound(&ports);
         let (handle, commands) = service::channel(ports.waker.clone());
         let monitor = self.monitor(&context, &ports, &handle)?;
@@ -58,6 +71,7 @@ impl Process {
             errands,
             config: self.configs.borrow().clone(),
             force_worker_restart: self.args.force_worker_restart,
+            keyring: self.keyring.clone(),
             plain_peers: self.args.plain_peers_may,
             drain_timeout: self.args.drain_timeout.0,
             metrics: self.metrics.clone(),
@@ -75,6 +89,7 @@ impl Process {
         self.status.serve(None);
         self.sockets.close("closed");
         monitor.join();
+        drop(gatekeeper);
         // Waits until the ports are free again and the last answers have left, within the sockets' linger.
         tokio::task::spawn_blocking(move || drop(context)).await.map_err(|_| Error::Service)?;
         Ok((exit.map_err(|_| Error::Service)?, bound))
@@ -82,8 +97,7 @@ impl Process {
 
     fn monitor(&self, context: &socket::Context, ports: &Ports, handle: &Handle) -> Result<Monitor, Error> {
         let (metrics, handle) = (self.metrics.clone(), handle.clone());
-        let pairs = [(PortKind::Clients, &ports.clients), (PortKind::Workers, &ports.workers)];
-        Ok(Monitor::start(context, pairs, move |port, by| {
+        Ok(Monitor::start(context, ports, move |port, by| {
             metrics.closed(port, by);
             if by == Closed::Oversize {
                 tracing::warn!(port = <&str>::from(port), "closed a connection: a frame of more than 4Mi");
@@ -92,6 +106,23 @@ impl Process {
                 handle.send(Command::Suspect);
             }
         })?)
+    }
+
+    fn gatekeeper(&self, context: &socket::Context) -> Result<Option<Gatekeeper>, Error> {
+        let Some(keyring) = self.keyring.clone() else { return Ok(None) };
+        let metrics = self.metrics.clone();
+        let admits = move |port, key: &PublicKey| {
+            let rights: &[Right] = match port {
+                PortKind::Workers => &[Right::Work],
+                PortKind::Clients | PortKind::KeyedClients => &[Right::Submit, Right::Administer],
+            };
+            let admitted = rights.iter().any(|right| keyring.may(key.as_str(), *right));
+            if !admitted {
+                metrics.refused_key(port);
+            }
+            admitted
+        };
+        Ok(Some(Gatekeeper::start(context, admits)?))
     }
 
     fn clerk(&self) -> Clerk {
@@ -128,11 +159,15 @@ impl Process {
     }
 }
 
-fn bind(context: &socket::Context, endpoints: &Endpoints) -> Result<Ports, Error> {
-    let clients = Port::bind(context, PortKind::Clients, &endpoints.clients)?;
-    let workers = Port::bind(context, PortKind::Workers, &endpoints.workers)?;
+/// With a key, workers must have one; for clients without one there is a port of their own.
+fn bind(context: &socket::Context, endpoints: &Endpoints, key: Option<&KeyPair>) -> Result<Ports, Error> {
+    let clients = Port::bind(context, PortKind::Clients, &endpoints.clients, None)?;
+    let keyed = endpoints.keyed_clients.as_ref();
+    let keyed_clients =
+        keyed.map(|endpoint| Port::bind(context, PortKind::KeyedClients, endpoint, key)).transpose()?;
+    let workers = Port::bind(context, PortKind::Workers, &endpoints.workers, key)?;
     let waker = Waker::new().map_err(socket::Error::from)?;
-    Ok(Ports { clients, workers, waker })
+    Ok(Ports { clients, keyed_clients, workers, waker })
 }
 
 /// Starts the serving thread; gives its end.

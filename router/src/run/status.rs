@@ -73,6 +73,7 @@ impl Status {
             "uptime_ms": millis(self.started.elapsed()),
             "clients": endpoints.as_ref().map(|endpoints| &endpoints.clients),
             "workers_endpoint": endpoints.as_ref().map(|endpoints| &endpoints.workers),
+            "keyed_clients": endpoints.as_ref().and_then(|endpoints| endpoints.keyed_clients.as_ref()),
             "ready": self.readiness.is_ready(),
             "missing": self.readiness.missing(),
             "config": {"refused": self.live.trouble(), "container_versions": config.container_versions},

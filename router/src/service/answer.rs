@@ -66,11 +66,18 @@ fn timing(received: &Moment) -> Timing {
 mod tests {
     use super::*;
     use crate::dispatch::Output;
+    use crate::socket::PortKind;
     use serde_json::Value;
     use std::sync::Arc;
 
     fn way() -> Way {
-        Way { route: vec![], action: None, id: Some("7".to_owned()), received: Moment::now() }
+        Way {
+            port: PortKind::Clients,
+            route: vec![],
+            action: None,
+            id: Some("7".to_owned()),
+            received: Moment::now(),
+        }
     }
 
     fn ending(response: &[u8], context: &[u8]) -> Ending {

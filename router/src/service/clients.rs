@@ -9,45 +9,58 @@ use super::phase::Exit;
 use super::waiters::Way;
 use super::{BATCH, Service, answer};
 use crate::actions::{Decided, Decision, Errand, Reply, World, decide};
-use crate::caller::{Role, role_of_plain_peer};
+use crate::caller::{Role, role_of_key, role_of_plain_peer};
 use crate::dispatch::{Ending, Event, Waiter};
-use crate::socket::Frame;
+use crate::socket::{Frame, PortKind};
 
 /// The longest good message: the socket's routing id, the route, the empty frame and the JSON; and one more, by
 /// which a longer one is known.
 const KEPT_FRAMES: usize = MAX_ROUTE_FRAMES + 4;
 
 impl Service {
-    /// Takes a batch of requests; how many there were.
+    /// Takes a batch of requests from either port of clients; how many there were.
     pub(super) fn take_clients(&mut self) -> usize {
+        self.take_requests(PortKind::Clients) + self.take_requests(PortKind::KeyedClients)
+    }
+
+    fn take_requests(&mut self, port: PortKind) -> usize {
         for taken in 0..BATCH {
-            let Some(frames) = self.parts.ports.clients.receive(KEPT_FRAMES) else { return taken };
-            self.take_request(frames);
+            let next = self.parts.ports.of(port).and_then(|port| port.receive(KEPT_FRAMES));
+            let Some(frames) = next else { return taken };
+            self.take_request(port, frames);
         }
         BATCH
     }
 
-    fn take_request(&mut self, frames: Vec<Frame>) {
+    fn take_request(&mut self, port: PortKind, frames: Vec<Frame>) {
         let received = Moment::now();
         let Some(ClientFrames { route, body }) = frame::split(frames) else { return };
         let decided = match body {
-            Ok(body) => self.decide(body),
+            Ok(body) => self.decide(port, body),
             Err(error) => refused(error),
         };
-        let way = Way { route, action: decided.action, id: decided.id, received };
+        let way = Way { port, route, action: decided.action, id: decided.id, received };
         self.carry_out(decided.decision, way);
     }
 
-    fn decide(&self, mut body: Frame) -> Decided {
-        let plain = self.parts.plain_peers;
+    fn decide(&self, port: PortKind, mut body: Frame) -> Decided {
         let (shape, bytes) = (Shape::read(body.as_ref()), body.as_ref().len());
-        let mut role = || role_of_plain_peer(body.peer_address(), plain);
+        let keyring = self.parts.keyring.as_ref();
+        let is_keyed = port == PortKind::KeyedClients;
+        let caller = is_keyed.then(|| body.peer_key().unwrap_or_default().to_owned());
+        let mut role = || match (&caller, keyring) {
+            (None, _) => role_of_plain_peer(body.peer_address(), self.parts.plain_peers),
+            (Some(key), Some(keyring)) => role_of_key(key, &keyring.allowed()),
+            (Some(_), None) => Role::Nobody,
+        };
         let role: &mut dyn FnMut() -> Role = &mut role;
         let config = self.config();
         let mut world = World {
             config: &config,
             epoch: self.epoch,
             workers_port: self.parts.ports.workers.number(),
+            server_key: keyring.map(|keyring| keyring.own().public()),
+            caller: caller.as_deref(),
             draining: self.is_draining(),
             role,
             snapshot: &|| self.dispatch.snapshot(),
@@ -106,7 +119,7 @@ impl Service {
     fn deliver(&mut self, bytes: Vec<u8>, reason: Reason, way: Way) {
         self.parts.metrics.answered(way.action, reason, &way.received);
         let tail = [Frame::from([].as_slice()), Frame::from(bytes)];
-        self.outbox.answer(way.route.into_iter().chain(tail).collect());
+        self.outbox.answer(way.port, way.route.into_iter().chain(tail).collect());
     }
 }
 

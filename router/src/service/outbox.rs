@@ -6,18 +6,18 @@ use trackyard_protocol::worker::FromRouter;
 use super::Service;
 use super::peers::routing_id;
 use crate::dispatch::{Event, Peer};
-use crate::socket::Frame;
+use crate::socket::{Frame, PortKind, SendError};
 
 /// Messages that wait for the end of the turn, in the order in which they were wanted.
 #[derive(Default)]
 pub(super) struct Outbox {
-    answers: Vec<Vec<Frame>>,
+    answers: Vec<(PortKind, Vec<Frame>)>,
     words: Vec<(Peer, Vec<Frame>)>,
 }
 
 impl Outbox {
-    pub(super) fn answer(&mut self, frames: Vec<Frame>) {
-        self.answers.push(frames);
+    pub(super) fn answer(&mut self, by: PortKind, frames: Vec<Frame>) {
+        self.answers.push((by, frames));
     }
 
     pub(super) fn word(&mut self, peer: Peer, message: &FromRouter) {
@@ -42,8 +42,9 @@ impl Service {
     }
 
     fn flush_answers(&mut self) {
-        for frames in self.outbox.answers.drain(..) {
-            if let Err(error) = self.parts.ports.clients.send(frames) {
+        for (by, frames) in self.outbox.answers.drain(..) {
+            let sent = self.parts.ports.of(by).map_or(Err(SendError::Gone), |port| port.send(frames));
+            if let Err(error) = sent {
                 tracing::debug!(%error, "an answer was not delivered");
                 self.parts.metrics.undelivered();
             }

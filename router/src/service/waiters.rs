@@ -6,11 +6,13 @@ use trackyard_daemon::clock::Moment;
 use trackyard_protocol::request::Action;
 
 use crate::dispatch::Waiter;
-use crate::socket::Frame;
+use crate::socket::{Frame, PortKind};
 
 /// A client that waits, and the way back to it.
 #[derive(Debug)]
 pub(super) struct Way {
+    /// The port that it came by.
+    pub(super) port: PortKind,
     /// The frames before the empty one, the socket's routing id first.
     pub(super) route: Vec<Frame>,
     /// What it asked for, once that is known.

@@ -5,7 +5,8 @@ use trackyard_protocol::worker::FromWorker;
 use super::peers::peer_of;
 use super::{BATCH, Service};
 use crate::dispatch::Event;
-use crate::socket::Frame;
+use crate::keyring::Right;
+use crate::socket::{Frame, PortKind};
 
 /// The routing id and the four frames of a `Result`; and one more, by which a longer message is known.
 const KEPT_FRAMES: usize = 6;
@@ -24,10 +25,14 @@ impl Service {
         if frames.is_empty() {
             return;
         }
-        let words = frames.split_off(1);
+        let mut words = frames.split_off(1);
         let Some(peer) = frames.first().and_then(|id| peer_of(id.as_ref())) else {
             return self.parts.metrics.stranger();
         };
+        if !self.may_work(words.last_mut()) {
+            self.parts.metrics.refused_key(PortKind::Workers);
+            return self.feed(Event::Gone { peer });
+        }
         match FromWorker::decode(words) {
             Ok(message) => self.feed(Event::Worker { peer, message }),
             Err(error) => {
@@ -35,5 +40,11 @@ impl Service {
                 self.parts.metrics.undecodable(&error);
             }
         }
+    }
+
+    /// Asked for each message, because a key may be revoked while its connection is open, which libzmq cannot close.
+    fn may_work(&self, word: Option<&mut Frame>) -> bool {
+        let Some(keyring) = &self.parts.keyring else { return true };
+        word.and_then(Frame::peer_key).is_some_and(|key| keyring.may(key, Right::Work))
     }
 }

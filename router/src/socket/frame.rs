@@ -10,6 +10,11 @@ impl Frame {
     pub fn peer_address(&mut self) -> Option<&str> {
         self.0.gets("Peer-Address")
     }
+
+    /// The key that the peer proved to have, as the gatekeeper named it.
+    pub fn peer_key(&mut self) -> Option<&str> {
+        self.0.gets("User-Id")
+    }
 }
 
 impl AsRef<[u8]> for Frame {

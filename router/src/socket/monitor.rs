@@ -3,11 +3,12 @@
 
 use std::thread::JoinHandle;
 
+use strum::IntoEnumIterator;
 use zmq::SocketEvent;
 
 use super::options::PortKind;
 use super::witness::Witness;
-use super::{Error, Port};
+use super::{Error, Port, Ports};
 
 /// A connection that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::EnumIter, strum::IntoStaticStr)]
@@ -26,17 +27,18 @@ pub enum Closed {
 pub struct Monitor(Vec<JoinHandle<()>>);
 
 impl Monitor {
-    /// Watches both ports; `closed` hears of every connection that ends. Ends when the ports are closed.
+    /// Watches the ports; `closed` hears of every connection that ends. Ends when the ports are closed.
     ///
     /// # Errors
     /// If a monitor cannot be set up.
     pub fn start(
         context: &zmq::Context,
-        ports: [(PortKind, &Port); 2],
+        ports: &Ports,
         closed: impl Fn(PortKind, Closed) + Clone + Send + 'static,
     ) -> Result<Self, Error> {
         let mut threads = Vec::new();
-        for (kind, port) in ports {
+        for kind in PortKind::iter() {
+            let Some(port) = ports.of(kind) else { continue };
             let socket = attach(context, kind, port)?;
             let closed = closed.clone();
             let name = format!("monitor-{}", <&str>::from(kind));

@@ -1,11 +1,13 @@
 //! What is set on each socket, and why.
 
-/// Which of the two sockets.
+/// Which of the sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::EnumIter, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum PortKind {
     /// For clients.
     Clients,
+    /// For clients with a key.
+    KeyedClients,
     /// For workers.
     Workers,
 }
@@ -28,7 +30,7 @@ pub(super) fn apply(socket: &zmq::Socket, kind: PortKind) -> zmq::Result<()> {
     socket.set_tcp_keepalive_intvl(15)?;
     socket.set_tcp_keepalive_cnt(4)?;
     match kind {
-        PortKind::Clients => {
+        PortKind::Clients | PortKind::KeyedClients => {
             // No libzmq heartbeats: REQ clients before 4.3 drop the connection at one.
             socket.set_rcvhwm(1_000)?;
             // As many answers as jobs may wait by default, for one client that sends them all and then reads.

@@ -1,5 +1,7 @@
 //! One ROUTER socket.
 
+use trackyard_protocol::keys::KeyPair;
+
 use super::options::{self, PortKind};
 use super::{Error, Frame};
 
@@ -24,13 +26,23 @@ pub enum SendError {
 }
 
 impl Port {
-    /// Binds `endpoint`, where `*` as port takes a free one.
+    /// Binds `endpoint`, where `*` as port takes a free one; with `key`, for peers with keys alone.
     ///
     /// # Errors
     /// If the endpoint cannot be bound.
-    pub fn bind(context: &zmq::Context, kind: PortKind, endpoint: &str) -> Result<Self, Error> {
+    pub fn bind(
+        context: &zmq::Context,
+        kind: PortKind,
+        endpoint: &str,
+        key: Option<&KeyPair>,
+    ) -> Result<Self, Error> {
         let socket = context.socket(zmq::ROUTER)?;
         options::apply(&socket, kind)?;
+        if let Some(key) = key {
+            // By this name the gatekeeper knows which port it is asked for.
+            socket.set_zap_domain(kind.into())?;
+            key.serve(&socket)?;
+        }
         socket.set_ipv6(endpoint.starts_with("tcp://["))?;
         let failed = |source| Error::Bind { endpoint: endpoint.to_owned(), source };
         socket.bind(endpoint).map_err(failed)?;

@@ -1,12 +1,14 @@
 use std::time::Duration;
 
+use trackyard_protocol::keys::{Curve, KeyPair};
+
 use super::*;
 
 fn ports() -> (Context, Ports) {
     let context = Context::new();
-    let bind = |kind| Port::bind(&context, kind, "tcp://127.0.0.1:*").unwrap();
+    let bind = |kind| Port::bind(&context, kind, "tcp://127.0.0.1:*", None).unwrap();
     let (clients, workers) = (bind(PortKind::Clients), bind(PortKind::Workers));
-    (context, Ports { clients, workers, waker: Waker::new().unwrap() })
+    (context, Ports { clients, keyed_clients: None, workers, waker: Waker::new().unwrap() })
 }
 
 fn dealer(context: &Context, port: &Port) -> zmq::Socket {
@@ -52,7 +54,7 @@ fn a_peer_that_is_gone_is_named_and_a_wake_ends_the_wait() {
 #[test]
 fn a_port_in_use_is_named() {
     let (context, ports) = ports();
-    let error = Port::bind(&context, PortKind::Clients, ports.workers.endpoint()).err().unwrap();
+    let error = Port::bind(&context, PortKind::Clients, ports.workers.endpoint(), None).err().unwrap();
     assert!(error.to_string().contains(ports.workers.endpoint()), "{error}");
 }
 
@@ -61,12 +63,28 @@ fn the_library_has_curve() {
     assert_eq!(zmq::has("curve"), Some(true), "libzmq without CURVE: install libzmq3-dev");
 }
 
+/// libzmq admits everybody who knows the port's key then; only that nobody is named shows it.
+#[test]
+fn without_a_gatekeeper_nobody_is_named() {
+    let context = Context::new();
+    let [router, own] = [(); 2].map(|()| KeyPair::generate().unwrap());
+    let port = Port::bind(&context, PortKind::Workers, "tcp://127.0.0.1:*", Some(&router)).unwrap();
+    let peer = context.socket(zmq::DEALER).unwrap();
+    Curve { router: router.public().clone(), own }.apply(&peer).unwrap();
+    peer.set_linger(0).unwrap();
+    peer.connect(port.endpoint()).unwrap();
+    peer.send("Hello", 0).unwrap();
+    assert_ne!(zmq::poll(&mut [port.poll_item()], 10_000).unwrap(), 0);
+    let mut frames = port.receive(2).unwrap();
+    assert_eq!(frames[1].as_ref(), b"Hello");
+    assert_eq!(frames[1].peer_key(), None);
+}
+
 #[test]
 fn a_frame_over_the_limit_is_told_from_a_peer_that_leaves() {
     let (context, ports) = ports();
     let (sender, closed) = std::sync::mpsc::channel();
-    let pairs = [(PortKind::Clients, &ports.clients), (PortKind::Workers, &ports.workers)];
-    let monitor = Monitor::start(&context, pairs, move |port, by| sender.send((port, by)).unwrap()).unwrap();
+    let monitor = Monitor::start(&context, &ports, move |port, by| sender.send((port, by)).unwrap()).unwrap();
     let next = || closed.recv_timeout(Duration::from_secs(10)).unwrap();
 
     let polite = dealer(&context, &ports.clients);

@@ -159,6 +159,8 @@ fn while_nothing_is_known_no_job_is_told_that_its_version_is_not_deployed() {
         config: &config,
         epoch: Epoch(1),
         workers_port: 1,
+        server_key: None,
+        caller: None,
         draining: false,
         role: &mut role,
         snapshot: &|| dispatch.snapshot(),

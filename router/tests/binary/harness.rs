@@ -25,6 +25,7 @@ pub(crate) struct Router {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) clients: String,
     pub(crate) workers: String,
+    pub(crate) keyed_clients: String,
     admin: String,
 }
 
@@ -34,18 +35,22 @@ impl Router {
     }
 
     pub(crate) fn start_with(config: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), config, &[])
+    }
+
+    pub(crate) fn start_in(folder: tempfile::TempDir, config: &str, flags: &[&str]) -> Self {
         std::fs::write(folder.path().join("router.yml"), config).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_trackyard-router"))
             .arg(folder.path().join("router.yml"))
             .args(["--clients", "tcp://127.0.0.1:*", "--workers", "tcp://127.0.0.1:*"])
             .args(["--admin", "127.0.0.1:0", "--log", "debug"])
+            .args(flags)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let log = follow(child.stderr.take().unwrap());
-        let mut router =
-            Self { child, log, folder, clients: String::new(), workers: String::new(), admin: String::new() };
+        let [clients, workers, keyed_clients, admin] = [const { String::new() }; 4];
+        let mut router = Self { child, log, folder, clients, workers, keyed_clients, admin };
         router.admin = text(&router.logged("the admin port is open"), "address");
         router.learn_ports();
         router.wait_ready();
@@ -57,6 +62,7 @@ impl Router {
         let serving = self.logged("serving");
         self.clients = text(&serving, "clients");
         self.workers = text(&serving, "workers");
+        self.keyed_clients = serving["keyed_clients"].as_str().unwrap_or_default().to_owned();
     }
 
     pub(crate) fn wait_ready(&self) {

@@ -5,4 +5,5 @@ mod changes;
 mod clients;
 mod ending;
 mod harness;
+mod keys;
 mod peers;

@@ -3,15 +3,23 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use trackyard_protocol::keys::Curve;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::worker::{FromRouter, FromWorker, Job, JobResult, Usage, Verdict};
 
 use crate::harness::{Router, SOON, VERSION, pinned};
 
 fn socket(kind: zmq::SocketType, address: &str) -> zmq::Socket {
+    keyed_socket(kind, address, None)
+}
+
+pub(crate) fn keyed_socket(kind: zmq::SocketType, address: &str, curve: Option<&Curve>) -> zmq::Socket {
     let socket = zmq::Context::new().socket(kind).unwrap();
     socket.set_linger(0).unwrap();
     socket.set_rcvtimeo(i32::try_from(SOON.as_millis()).unwrap()).unwrap();
+    if let Some(curve) = curve {
+        curve.apply(&socket).unwrap();
+    }
     socket.connect(address).unwrap();
     socket
 }
@@ -62,11 +70,17 @@ pub(crate) struct Worker {
 impl Worker {
     /// Connects, says `Hello`, and hears `Welcome`.
     pub(crate) fn join(router: &Router, name: &str) -> Self {
-        let worker = Self { socket: socket(zmq::DEALER, &router.workers) };
+        let worker = Self::knock(router, name, None);
+        worker.hear(|word| matches!(word, FromRouter::Welcome(_)).then_some(()));
+        worker
+    }
+
+    /// Connects and says `Hello`; the router may not let it in.
+    pub(crate) fn knock(router: &Router, name: &str, curve: Option<&Curve>) -> Self {
+        let worker = Self { socket: keyed_socket(zmq::DEALER, &router.workers, curve) };
         let hello = json!({"protocol": 1, "name": name, "incarnation": "0000000000000001", "channel": "test_runners",
             "topics": ["ruby"], "slots": 1, "versions": [{"track": "ruby", "version": pinned()}], "jobs": []});
         worker.socket.send_multipart([b"Hello".to_vec(), hello.to_string().into_bytes()], 0).unwrap();
-        worker.hear(|word| matches!(word, FromRouter::Welcome(_)).then_some(()));
         worker
     }
 

@@ -1,7 +1,6 @@
 //! From the command line to a working agent: sandbox, canary, store, router, in this order.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -19,7 +18,7 @@ use trackyard_protocol::token::Incarnation;
 use super::builds::Builds;
 use super::tasks::Tasks;
 use super::{Agent, Gates, Status};
-use crate::args::{Allowed, Listen, Place, RouterUrl};
+use crate::args::{Allowed, KeyFiles, Listen, Place, RouterUrl};
 use crate::bootstrap::{self, Bootstrap, bootstrap};
 use crate::build::Shelf;
 use crate::canary::{self, Canary};
@@ -77,14 +76,14 @@ pub enum Error {
 pub(super) struct Asker {
     pub(super) url: RouterUrl,
     workers: Option<String>,
-    key: Option<PathBuf>,
+    keys: KeyFiles,
     pulse: Pulse,
 }
 
 impl Asker {
     pub(super) fn new(place: &Place, pulse: Pulse) -> Self {
-        let Place { router_url, router_workers, curve_key, .. } = place.clone();
-        Self { url: router_url, workers: router_workers, key: curve_key, pulse }
+        let Place { router_url, router_workers, keys, .. } = place.clone();
+        Self { url: router_url, workers: router_workers, keys, pulse }
     }
 
     /// Never gives up; whoever waits may.
@@ -107,9 +106,8 @@ impl Asker {
     }
 
     async fn ask_once(&self) -> Result<Bootstrap, bootstrap::Error> {
-        let Self { url, workers, key, .. } = self.clone();
-        let asked =
-            tokio::task::spawn_blocking(move || bootstrap(&url, workers.as_deref(), key.as_deref())).await;
+        let Self { url, workers, keys, .. } = self.clone();
+        let asked = tokio::task::spawn_blocking(move || bootstrap(&url, workers.as_deref(), &keys)).await;
         asked.unwrap_or_else(|error| Err(bootstrap::Error::Malformed(error.to_string())))
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use trackyard_protocol::worker::MAX_MESSAGE_BYTES;
 
 use super::outbox::Taken;
-use super::{Command, Curve, Incoming, Outbox, Peer};
+use super::{Command, Incoming, Outbox, Peer};
 
 /// How long the last words may take to leave.
 const LINGER: Duration = Duration::from_secs(1);
@@ -150,10 +150,8 @@ fn connect(context: &zmq::Context, peer: &Peer) -> Result<zmq::Socket, zmq::Erro
     socket.set_reconnect_ivl(100)?;
     socket.set_reconnect_ivl_max(2_000)?;
     socket.set_tcp_keepalive(1)?;
-    if let Some(Curve { server, secret, public }) = &peer.curve {
-        socket.set_curve_serverkey(server)?;
-        socket.set_curve_secretkey(secret)?;
-        socket.set_curve_publickey(public)?;
+    if let Some(curve) = &peer.curve {
+        curve.apply(&socket)?;
     }
     socket.connect(&peer.address)?;
     Ok(socket)

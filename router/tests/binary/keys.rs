@@ -1,0 +1,154 @@
+//! A router with a key, and who may do what.
+
+use serde_json::{Value, json};
+use trackyard_protocol::keys::{Curve, KeyPair};
+use trackyard_protocol::worker::FromRouter;
+
+use crate::harness::{OTHER, Router, pinned, until};
+use crate::peers::{Worker, ask, job, keyed_socket, receive, verdict};
+
+/// A router with a key, and peers that know it.
+struct Yard {
+    router: Router,
+    key: KeyPair,
+    submitter: KeyPair,
+    administrator: KeyPair,
+    worker: KeyPair,
+}
+
+impl Yard {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let [key, submitter, administrator, worker] = [(); 4].map(|()| KeyPair::generate().unwrap());
+        let (own, list) = (folder.path().join("router.key"), folder.path().join("allowed"));
+        key.write(&own).unwrap();
+        let (submits, administers, works) = (submitter.public(), administrator.public(), worker.public());
+        let text = format!("submit {submits} website\nadminister {administers}\nwork {works}\n");
+        std::fs::write(&list, text).unwrap();
+        let flags = ["--key", own.to_str().unwrap(), "--allowed", list.to_str().unwrap()];
+        let config = format!("container_versions: {{test_runners: {{ruby: ['{}']}}}}", pinned());
+        let keyed = [flags.as_slice(), &["--keyed-clients", "tcp://127.0.0.1:*"]].concat();
+        let router = Router::start_in(folder, &config, &keyed);
+        Self { router, key, submitter, administrator, worker }
+    }
+
+    fn curve(&self, own: &KeyPair) -> Curve {
+        Curve { router: self.key.public().clone(), own: own.clone() }
+    }
+
+    fn client(&self, own: &KeyPair) -> zmq::Socket {
+        keyed_socket(zmq::DEALER, &self.router.keyed_clients, Some(&self.curve(own)))
+    }
+
+    fn allow(&self, text: &str) {
+        std::fs::write(self.router.folder.path().join("allowed"), text).unwrap();
+    }
+
+    fn refused(&self, port: &str) -> f64 {
+        self.router.metric(&format!("trackyard_refused_keys_total{{port=\"{port}\"}}"))
+    }
+
+    fn edits(&self, outcome: &str) -> f64 {
+        self.router.metric(&format!("trackyard_allowed_edits_total{{outcome=\"{outcome}\"}}"))
+    }
+}
+
+fn say(client: &zmq::Socket, request: &Value) -> Value {
+    client.send_multipart([b"".to_vec(), request.to_string().into_bytes()], 0).unwrap();
+    receive(client).1
+}
+
+fn welcomed(worker: &Worker) {
+    worker.hear(|word| matches!(word, FromRouter::Welcome(_)).then_some(()));
+}
+
+fn deploy() -> Value {
+    json!({"action": "unload_container_version", "channel": "test_runners", "track_slug": "ruby", "version": OTHER})
+}
+
+#[test]
+fn only_a_worker_with_an_allowed_key_is_let_in() {
+    let yard = Yard::start();
+    let stranger = KeyPair::generate().unwrap();
+    let told =
+        ask(&yard.router, &json!({"action": "configure_worker", "channel": "test_runners", "topics": []}));
+    assert_eq!(told["response"]["server_key"], yard.key.public().as_str());
+    let _unknown = Worker::knock(&yard.router, "unknown", Some(&yard.curve(&stranger)));
+    let _submitter = Worker::knock(&yard.router, "submitter", Some(&yard.curve(&yard.submitter)));
+    until("two keys are refused", || yard.refused("workers") >= 2.0);
+    let _plain = Worker::knock(&yard.router, "plain", None);
+    let impostor = Curve { router: stranger.public().clone(), own: yard.worker.clone() };
+    let _misled = Worker::knock(&yard.router, "misled", Some(&impostor));
+    let handshakes =
+        || yard.router.metric("trackyard_connections_closed_total{port=\"workers\",by=\"handshake\"}");
+    let before = handshakes();
+    until("plain peers and those of another router get no further", || handshakes() > before + 1.0);
+
+    let worker = Worker::knock(&yard.router, "ruby-1", Some(&yard.curve(&yard.worker)));
+    welcomed(&worker);
+    let workers = ask(&yard.router, &json!({"action": "describe_workers"}));
+    let names: Vec<&Value> = workers["response"]["workers_info"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|worker| &worker["name"])
+        .collect();
+    assert_eq!(names, ["ruby-1"]);
+}
+
+#[test]
+fn a_revoked_worker_is_refused_on_its_open_connection_and_its_job_goes_elsewhere() {
+    let yard = Yard::start();
+    let second = KeyPair::generate().unwrap();
+    yard.allow(&format!("work {}\nwork {}\n", yard.worker.public(), second.public()));
+    until("the new key is allowed", || yard.edits("applied") == 1.0);
+    let revoked = Worker::knock(&yard.router, "ruby-1", Some(&yard.curve(&yard.worker)));
+    welcomed(&revoked);
+    let client = keyed_socket(zmq::DEALER, &yard.router.clients, None);
+    client.send_multipart([b"".to_vec(), job("1").to_string().into_bytes()], 0).unwrap();
+    let held = revoked.job();
+
+    yard.allow(&format!("work {}\n", second.public()));
+    until("the first key is revoked", || yard.edits("applied") == 2.0);
+    let other = Worker::knock(&yard.router, "ruby-2", Some(&yard.curve(&second)));
+    welcomed(&other);
+    revoked.finish(&held, b"{\"from\": \"a stolen key\"}", b"{}");
+    let again = other.job();
+    other.finish(&again, b"{\"from\": \"a good one\"}", b"{}");
+    let answer = receive(&client).1;
+    assert_eq!((verdict(&answer), &answer["response"]["from"]), ((200, "ok"), &json!("a good one")));
+    assert!(yard.refused("workers") >= 1.0);
+}
+
+#[test]
+fn a_clients_key_says_what_it_may() {
+    let yard = Yard::start();
+    let submitter = yard.client(&yard.submitter);
+    assert_eq!(verdict(&say(&submitter, &job("1"))), (503, "no_worker"));
+    assert_eq!(verdict(&say(&submitter, &deploy())), (506, "forbidden"));
+    let administrator = yard.client(&yard.administrator);
+    assert_eq!(verdict(&say(&administrator, &job("1"))), (503, "no_worker"));
+    assert_eq!(verdict(&say(&administrator, &deploy())), (505, "not_deployed"));
+
+    yard.allow(&format!("# the website is gone\nadminister {}\n", yard.administrator.public()));
+    until("the list is in force", || yard.edits("applied") == 1.0);
+    assert_eq!(verdict(&say(&submitter, &job("2"))), (506, "forbidden"), "on its open connection");
+    assert_eq!(verdict(&say(&administrator, &job("2"))), (503, "no_worker"));
+    let _again = yard.client(&yard.submitter);
+    until("a new connection of it is refused", || yard.refused("keyed_clients") >= 1.0);
+}
+
+#[test]
+fn a_broken_list_changes_nothing_and_a_restart_keeps_the_port() {
+    let mut yard = Yard::start();
+    yard.allow("submit nobody\n");
+    until("the list is refused", || yard.edits("refused") == 1.0);
+    let administrator = yard.client(&yard.administrator);
+    assert_eq!(verdict(&say(&administrator, &job("1"))), (503, "no_worker"));
+    let before = yard.router.keyed_clients.clone();
+    assert_eq!(verdict(&say(&administrator, &json!({"action": "restart_router"}))), (200, "ok"));
+    yard.router.learn_ports();
+    assert_eq!(yard.router.keyed_clients, before);
+    yard.router.wait_ready();
+    assert_eq!(verdict(&say(&yard.client(&yard.administrator), &job("2"))), (503, "no_worker"));
+}
