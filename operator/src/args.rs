@@ -6,7 +6,9 @@ use std::str::FromStr;
 use kube::Client;
 use rustix::system::uname;
 use trackyard_daemon::logs::LogArgs;
+use trackyard_protocol::allowed::{Allowed, Mistake};
 
+use crate::keys::{self, Place};
 use crate::lease::{Gate, Lease};
 use crate::pool::build::{Settings, Share};
 
@@ -44,6 +46,18 @@ pub struct Args {
     /// A Secret of the pools' namespace whose keys are files of every agent, in /etc/trackyard-agent
     #[arg(long, env = "TRACKYARD_AGENT_FILES_SECRET", value_name = "NAME")]
     pub agent_files_secret: Option<String>,
+    /// A Secret for the keys of router, workers and operator, which are made if it has none; none: the router has no key
+    #[arg(long, env = "TRACKYARD_KEYS", value_name = "NAMESPACE/NAME", requires = "worker_key")]
+    pub keys: Option<Place>,
+    /// A Secret of the pools' namespace for the worker's keys and the router's public one
+    #[arg(long, env = "TRACKYARD_WORKER_KEY", value_name = "NAME", requires = "keys")]
+    pub worker_key: Option<String>,
+    /// The keys are somebody else's to make: what is missing in --keys is an error
+    #[arg(long, env = "TRACKYARD_KEYS_GIVEN", requires = "keys")]
+    pub keys_given: bool,
+    /// Who else may do what: `submit`, `administer` or `work`, a public key, and a name if you like
+    #[arg(long, env = "TRACKYARD_ALLOW", value_name = "LINE", value_delimiter = '\n', value_parser = allowed_line)]
+    pub allow: Vec<String>,
     /// Where /livez, /readyz and /metrics are served
     #[arg(long, env = "TRACKYARD_ADMIN", value_name = "ADDR", default_value = "127.0.0.1:9182")]
     pub admin: SocketAddr,
@@ -62,6 +76,15 @@ impl Args {
         Some(Lease::new(client.clone(), namespace, &self.lease_name, identity, gate.clone()))
     }
 
+    /// The keys to keep, if there are to be any.
+    #[must_use]
+    pub fn keys(&self) -> Option<keys::Plan> {
+        let (keys, worker) = (self.keys.clone()?, self.worker_key.clone()?);
+        let worker = Place { namespace: self.namespace.clone(), name: worker };
+        let rules = keys::Rules { given: self.keys_given, allow: self.allow.clone() };
+        Some(keys::Plan { keys, worker, rules })
+    }
+
     /// What is the same for all pools.
     #[must_use]
     pub fn settings(&self) -> Settings {
@@ -75,9 +98,14 @@ impl Args {
                 .collect(),
             environment_secret: self.agent_env_secret.clone(),
             files_secret: self.agent_files_secret.clone(),
+            key_secret: self.worker_key.clone(),
             share: Share::default(),
         }
     }
+}
+
+fn allowed_line(line: &str) -> Result<String, Mistake> {
+    line.parse::<Allowed>().map(|_| line.to_owned())
 }
 
 /// A name and its value.

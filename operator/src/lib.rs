@@ -1,5 +1,5 @@
 //! The operator: makes pods of WorkerPools, and tells of ContainerVersions who has them. What is decided is pure
-//! (`pool::{validate, build, status, autoscale, demand}`, `version::status`, `lease::decide`); what talks to the cluster
+//! (`pool::{validate, build, status, autoscale, demand}`, `version::status`, `lease::decide`, `keys::fill`); what talks to the cluster
 //! is `watches` and the controllers, and `writer`, through which everything is written.
 
 pub mod args;
@@ -8,6 +8,7 @@ mod condition;
 pub mod events;
 pub mod figures;
 pub mod hands_off;
+pub mod keys;
 pub mod lease;
 pub mod metrics;
 pub mod pool;

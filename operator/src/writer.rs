@@ -45,6 +45,12 @@ impl Error {
         }
     }
 
+    /// True if the object has changed since it was read.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused { source, .. } if matches!(&**source, kube::Error::Api(status) if status.code == 409))
+    }
+
     /// The word for metrics and conditions.
     #[must_use]
     pub fn reason(&self) -> &'static str {

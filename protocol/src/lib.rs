@@ -5,8 +5,11 @@
 //! - what a client says and gets: [`frame`], [`request`], [`answer`], [`build`]
 //! - how a request can end: [`reason`]
 //! - what routers and workers say to each other: [`worker`]
+//! - who somebody is, and what they may do: `keys`, `allowed`
 //! - where images and submissions are: [`source`]
 
+#[cfg(feature = "keys")]
+pub mod allowed;
 pub mod answer;
 pub mod build;
 pub mod channel;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::keyring::{Allowed, Right};
+use trackyard_protocol::allowed::{Allowed, Right};
 
 /// What plain peers that are not on this machine may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -1,7 +1,6 @@
 //! The router's own key, and who else may do what. The list of allowed keys is read again when its file changes; a
 //! message whose key is not in it any more is refused, whatever connection it comes by.
 
-mod allowed;
 mod error;
 mod follow;
 
@@ -9,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use trackyard_protocol::allowed::{Allowed, Right};
 use trackyard_protocol::keys::KeyPair;
 
-pub use allowed::{Allowed, Mistake, Right};
 pub use error::Error;
 
 /// A list is a few hundred lines; more than this is another file.

@@ -9,7 +9,7 @@ use e2e::binaries::binary;
 
 const HEAD: &str = "# Command lines\n\nWhat each program says to `--help`; written by `make docs`. \
                     Every flag is also read from the environment.\n";
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 19] = [
     &["trackyard-router"],
     &["trackyard-operator"],
     &["trackyard-worker"],
@@ -23,6 +23,7 @@ const COMMANDS: [&[&str]; 18] = [
     &["trackyard", "build"],
     &["trackyard", "deploy"],
     &["trackyard", "unload"],
+    &["trackyard", "keys", "new"],
     &["trackyard", "lint"],
     &["trackyard", "local", "up"],
     &["trackyard", "local", "run"],

@@ -6,6 +6,14 @@
 {{ .Values.yard.name | default (printf "%s-yard" .Release.Namespace) }}
 {{- end }}
 
+{{- define "trackyard.keys" -}}
+{{ .Values.keys.existingSecret | default (printf "%s-keys" (include "trackyard.name" .)) }}
+{{- end }}
+
+{{- define "trackyard.workerKey" -}}
+{{ include "trackyard.name" . }}-worker-key
+{{- end }}
+
 {{- /* labels: {root, part} */ -}}
 {{- define "trackyard.selector" -}}
 app.kubernetes.io/instance: {{ .root.Release.Name }}

@@ -37,6 +37,8 @@ pub struct Settings {
     pub environment_secret: Option<String>,
     /// A Secret of the pools' namespace whose keys are files of every agent.
     pub files_secret: Option<String>,
+    /// A Secret of the pools' namespace with the worker's keys and the router's public one.
+    pub key_secret: Option<String>,
     /// What the agent itself takes of a pod, beside its slots.
     pub share: Share,
 }

@@ -3,9 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use trackyard_protocol::allowed::Mistake;
 use trackyard_protocol::keys;
-
-use super::Mistake;
 
 /// Why keys cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
+use trackyard_protocol::allowed::Allowed;
 
-use super::{Allowed, Error, Keyring, MAX_LIST_BYTES};
+use super::{Error, Keyring, MAX_LIST_BYTES};
 use crate::config::Look;
 
 /// Looking, not inotify: a mounted Secret changes by a symbolic link that is swapped.

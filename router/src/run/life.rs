@@ -6,12 +6,13 @@ use std::thread;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use trackyard_daemon::shutdown::Shutdown;
+use trackyard_protocol::allowed::Right;
 use trackyard_protocol::keys::{KeyPair, PublicKey};
 
 use super::{Error, Process};
 use crate::args::Args;
 use crate::clerk::Clerk;
-use crate::keyring::{Keyring, Right};
+use crate::keyring::Keyring;
 use crate::service::{self, Command, Exit, Handle, Parts, Service};
 use crate::socket::{self, Closed, Gatekeeper, Monitor, Port, PortKind, Ports, Waker};
 

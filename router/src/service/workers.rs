@@ -1,11 +1,11 @@
 //! The workers' side: their words in.
 
+use trackyard_protocol::allowed::Right;
 use trackyard_protocol::worker::FromWorker;
 
 use super::peers::peer_of;
 use super::{BATCH, Service};
 use crate::dispatch::Event;
-use crate::keyring::Right;
 use crate::socket::{Frame, PortKind};
 
 /// The routing id and the four frames of a `Result`; and one more, by which a longer message is known.

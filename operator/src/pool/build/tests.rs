@@ -18,6 +18,7 @@ fn settings() -> Settings {
         environment: BTreeMap::new(),
         environment_secret: None,
         files_secret: None,
+        key_secret: Some("trackyard-worker-key".to_owned()),
         share: Share::default(),
     }
 }

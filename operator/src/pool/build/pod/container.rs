@@ -14,6 +14,7 @@ use trackyard_protocol::quantity::{Bytes, Cpus, Span};
 
 use super::super::{Error, Settings, channel, drain};
 use super::{some, volumes};
+use crate::keys::{OWN_KEY, ROUTER_KEY};
 
 const ADMIN: i32 = 9181;
 
@@ -59,6 +60,10 @@ fn arguments(pool: &WorkerPool, settings: &Settings) -> Vec<String> {
     // A slot's size is a promise to the node, whatever the router says.
     flag("--max-cpus", pool.spec.slot.cpu.0.to_string());
     flag("--max-memory", pool.spec.slot.memory.0.to_string());
+    if settings.key_secret.is_some() {
+        flag("--curve-key", format!("{}/{OWN_KEY}", volumes::KEY));
+        flag("--router-key", format!("{}/{ROUTER_KEY}", volumes::KEY));
+    }
     all
 }
 

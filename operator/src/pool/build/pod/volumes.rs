@@ -2,7 +2,7 @@
 //! cannot be stacked.
 
 use k8s_openapi::api::core::v1::{
-    EmptyDirVolumeSource, HostPathVolumeSource, SecretVolumeSource, Volume, VolumeMount,
+    EmptyDirVolumeSource, HostPathVolumeSource, KeyToPath, SecretVolumeSource, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt;
@@ -11,6 +11,8 @@ use trackyard_crds::scalar::Size;
 use trackyard_protocol::quantity::Bytes;
 
 use super::super::{Error, Settings};
+use super::some;
+use crate::keys::{OWN_KEY, ROUTER_KEY};
 
 /// The agent's folder: layers are in it.
 pub(super) const WORK: &str = "/var/lib/trackyard";
@@ -18,6 +20,8 @@ pub(super) const WORK: &str = "/var/lib/trackyard";
 pub(super) const RUN: &str = "/run/trackyard";
 /// What all agents of an installation read, such as certificate authorities.
 const FILES: &str = "/etc/trackyard-agent";
+/// The worker's keys, and the router's public one.
+pub(super) const KEY: &str = "/etc/trackyard-key";
 /// Where nodes keep the layers of pools that share them.
 const NODE: &str = "/var/lib/trackyard-layers";
 /// The folder of layers in the agent's.
@@ -30,11 +34,9 @@ pub(super) fn volumes(pool: &WorkerPool, settings: &Settings) -> Result<Vec<Volu
         let source = HostPathVolumeSource { path, type_: Some("DirectoryOrCreate".to_owned()) };
         volumes.push(Volume { name: "layers".to_owned(), host_path: Some(source), ..Volume::default() });
     }
-    if let Some(secret) = &settings.files_secret {
-        let source =
-            SecretVolumeSource { secret_name: Some(secret.clone()), ..SecretVolumeSource::default() };
-        volumes.push(Volume { name: "files".to_owned(), secret: Some(source), ..Volume::default() });
-    }
+    volumes.extend(settings.files_secret.as_ref().map(|secret| of_secret("files", secret, &[])));
+    let key = |secret: &String| of_secret("key", secret, &[OWN_KEY, ROUTER_KEY]);
+    volumes.extend(settings.key_secret.as_ref().map(key));
     Ok(volumes)
 }
 
@@ -51,6 +53,9 @@ pub(super) fn mounts(pool: &WorkerPool, settings: &Settings) -> Vec<VolumeMount>
     if settings.files_secret.is_some() {
         mounts.push(VolumeMount { read_only: Some(true), ..mount("files", FILES) });
     }
+    if settings.key_secret.is_some() {
+        mounts.push(VolumeMount { read_only: Some(true), ..mount("key", KEY) });
+    }
     mounts
 }
 
@@ -61,6 +66,17 @@ pub(super) fn work(pool: &WorkerPool) -> Result<Bytes, Error> {
     let cache = pool.spec.cache.empty_dir.as_ref().map_or(0, |cache| cache.size.0.0);
     let all = slot.checked_mul(slots).and_then(|jobs| jobs.checked_add(cache));
     all.map(Bytes).ok_or(Error::TooLarge)
+}
+
+/// A pod starts only once the Secret has each of `items`.
+fn of_secret(name: &str, secret: &str, items: &[&str]) -> Volume {
+    let item = |&key: &&str| KeyToPath { key: key.to_owned(), path: key.to_owned(), mode: None };
+    let source = SecretVolumeSource {
+        secret_name: Some(secret.to_owned()),
+        items: some(items.iter().map(item).collect()),
+        ..SecretVolumeSource::default()
+    };
+    Volume { name: name.to_owned(), secret: Some(source), ..Volume::default() }
 }
 
 fn empty(name: &str, size: Option<Bytes>, medium: Option<&str>) -> Volume {

@@ -1,9 +1,10 @@
-//! The list of allowed keys: a line each, a right, a public key and, for people, a name; `#` starts a comment.
+//! The list of allowed keys: a line each, of a right, a public key and, for people, a name. Lines that begin with `#` are
+//! comments.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-use trackyard_protocol::keys::PublicKey;
+use crate::keys::PublicKey;
 
 /// What the owner of a key may do. Whoever may administer may also submit.
 #[derive(

@@ -1,0 +1,150 @@
+//! Keys with the real programs: the command line makes them, router, worker and clients use them, and nobody tells the
+//! secret ones.
+#![cfg(test)]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use e2e::binaries::binary;
+use e2e::ports::free_port;
+use e2e::request::version;
+use e2e::router::Router;
+use e2e::stage::Stage;
+use e2e::wait::{seconds, wait_until};
+use e2e::worker::Options;
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PASS: &str =
+    "echo '{\"version\":2,\"status\":\"pass\",\"tests\":[]}' > /mnt/exercism-iteration/results.json";
+
+/// A folder of keys, made by the command line.
+struct Keys(TempDir);
+
+impl Keys {
+    fn new(names: &[&str]) -> Self {
+        let keys = Self(TempDir::new().expect("a folder"));
+        for name in names {
+            let made = trackyard(&["keys", "new", &keys.file(name)]);
+            assert!(made.status.success(), "{made:?}");
+            assert_eq!(String::from_utf8_lossy(&made.stdout).trim(), keys.public(name));
+        }
+        keys
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    fn public(&self, name: &str) -> String {
+        let text = fs::read_to_string(self.path(&format!("{name}.pub"))).expect("a public key");
+        text.trim().to_owned()
+    }
+
+    fn secret(&self, name: &str) -> String {
+        let text = fs::read_to_string(self.path(name)).expect("a key");
+        text.lines().nth(1).expect("two lines").to_owned()
+    }
+
+    /// Writes the list of those allowed; its path.
+    fn allow(&self, rights: &[(&str, &str)]) -> String {
+        let line = |&(right, name): &(&str, &str)| format!("{right} {} {name}\n", self.public(name));
+        fs::write(self.path("allowed"), rights.iter().map(line).collect::<String>()).expect("write the list");
+        self.file("allowed")
+    }
+}
+
+fn trackyard(words: &[&str]) -> Output {
+    Command::new(binary("trackyard")).args(words).output().expect("run the command line")
+}
+
+fn code(output: &Output) -> Option<i32> {
+    output.status.code()
+}
+
+fn fails_with(output: &Output, code: i32, said: &str) {
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    assert!(text.contains(said), "{text}");
+}
+
+/// A router with a key, and two deployed rubies.
+fn start_router(stage: &Stage, keys: &Keys, keyed: &str) -> Router {
+    let list = keys.allow(&[("work", "worker"), ("submit", "website"), ("administer", "admin")]);
+    let config = stage.config().deployed("test_runners", "ruby", &[&version('a'), &version('b')]);
+    let key = keys.file("router");
+    let flags = ["--key", key.as_str(), "--allowed", list.as_str(), "--keyed-clients", keyed];
+    let mut router = Router::launch(&config.yaml(), &[flags.as_slice(), &["--log", "trace"]].concat());
+    router.wait_ready();
+    router
+}
+
+#[test]
+fn keys_say_who_may_do_what_and_the_secret_ones_are_never_told() {
+    let keys = Keys::new(&["router", "worker", "website", "admin", "stranger"]);
+    let (key, pin) = (keys.file("worker"), keys.file("router.pub"));
+    let worker_flags = ["--curve-key", key.as_str(), "--router-key", pin.as_str()];
+    let stage = Stage::new();
+    stage.test_runner("ruby", 'a', PASS);
+    stage.test_runner("ruby", 'b', PASS);
+    let keyed = format!("tcp://127.0.0.1:{}", free_port());
+    let mut router = start_router(&stage, &keys, &keyed);
+    let mut worker =
+        Options::new("any-1").flags(&worker_flags).environment(&[("TRACKYARD_LOG", "trace")]).start(&router);
+    let submission = stage.submission("1", &[("a.rb", "")]).replace("file://", "");
+
+    let with = |own: &str, words: &[&str]| {
+        let (own, router) = (keys.file(own), keys.file("router.pub"));
+        let door = ["--router", &keyed, "--key", &own, "--router-key", &router];
+        trackyard(&[words, door.as_slice()].concat())
+    };
+    let submit = ["submit", &submission, "--track", "ruby", "--version", &version('a')];
+    let unload = ["unload", &version('b'), "--track", "ruby"];
+    let done = with("website", &submit);
+    assert_eq!(code(&done), Some(0), "{done:?}");
+    fails_with(&with("website", &unload), 3, "forbidden");
+    let done = with("admin", &unload);
+    assert_eq!(code(&done), Some(0), "{done:?}");
+    fails_with(&with("stranger", &["status"]), 4, "does it allow yours");
+    let half = trackyard(&["status", "--router", &keyed, "--key", &keys.file("admin")]);
+    fails_with(&half, 2, "--router-key");
+    fails_with(&with("admin.pub", &["status"]), 2, "a public and a secret key");
+
+    keys.allow(&[("submit", "website")]);
+    wait_until(seconds(20), "the revoked worker is forgotten", || {
+        router.status().pointer("/dispatch/workers").and_then(Value::as_array).is_some_and(Vec::is_empty)
+    });
+    fails_with(&with("website", &submit), 3, "no_worker");
+
+    worker.process().signal(Signal::KILL);
+    let told =
+        [router.process().log(), worker.process().log(), router.metrics(), router.status().to_string()];
+    for name in ["router", "worker", "website", "admin"] {
+        assert!(
+            told.iter().all(|told| !told.contains(&keys.secret(name))),
+            "the secret key of {name} is told"
+        );
+    }
+    let again = trackyard(&["keys", "new", &keys.file("admin")]);
+    fails_with(&again, 2, "cannot write");
+}
+
+#[test]
+fn a_worker_believes_only_the_router_whose_key_it_knows() {
+    let keys = Keys::new(&["router", "worker", "website", "admin"]);
+    let stage = Stage::new();
+    let router = start_router(&stage, &keys, &format!("tcp://127.0.0.1:{}", free_port()));
+    let (own, pin) = (keys.file("worker"), keys.file("admin.pub"));
+    let flags = ["--curve-key", own.as_str(), "--router-key", pin.as_str()];
+    let mut misled = Options::new("any-1").flags(&flags).launch(&router);
+    wait_until(seconds(20), "the worker refuses the router", || {
+        assert!(misled.process().is_running(), "{}", misled.process().log());
+        misled.process().log().contains("--router-key names another")
+    });
+}
