@@ -25,6 +25,9 @@ pub struct Args {
     /// The router's admin port, for the numbers by which pools scale and versions are ready
     #[arg(long, env = "TRACKYARD_ROUTER_ADMIN", value_name = "http://HOST:PORT")]
     pub router_admin: Option<String>,
+    /// The router's port of keyed clients, for builds of git references; none: they are not built
+    #[arg(long, env = "TRACKYARD_ROUTER_KEYED", value_name = "tcp://HOST:PORT", requires = "keys")]
+    pub router_keyed: Option<String>,
     /// The namespace of the lease that one operator holds; none: there is no other operator
     #[arg(long, env = "TRACKYARD_LEASE_NAMESPACE", value_name = "NAME")]
     pub lease_namespace: Option<String>,

@@ -26,6 +26,10 @@ impl Told {
         Self { message: message.to_owned(), ..self }
     }
 
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Its time changes only when it turns.
     pub(crate) fn condition(
         self,

@@ -28,6 +28,13 @@ pub enum Happened {
         /// The condition's reason and message.
         why: String,
     },
+    /// A git reference was built, and is a container version now.
+    Built,
+    /// A git reference cannot be built.
+    BuildFailed {
+        /// The condition's message.
+        why: String,
+    },
     /// A worker cannot have a version.
     Failed {
         /// The condition's message.
@@ -50,6 +57,8 @@ impl Happened {
                 (EventType::Normal, "Scale", format!("from {from} to {to} pods"))
             }
             Self::Ready => (EventType::Normal, "Reconcile", "it is ready".to_owned()),
+            Self::Built => (EventType::Normal, "Build", "it is built".to_owned()),
+            Self::BuildFailed { why } => (EventType::Warning, "Build", why.clone()),
             Self::Stalled { why } | Self::Failed { why } => (EventType::Warning, "Reconcile", why.clone()),
         };
         let reason: &str = self.into();
@@ -85,6 +94,8 @@ fn happened(condition: &Condition) -> Option<Happened> {
     match (condition.type_.as_str(), condition.status.as_str(), condition.reason.as_str()) {
         ("Ready", "True", _) => Some(Happened::Ready),
         ("Stalled", "True", _) => Some(Happened::Stalled { why: why() }),
+        ("Built", "True", _) => Some(Happened::Built),
+        ("Built", "False", "BuildFailed") => Some(Happened::BuildFailed { why: condition.message.clone() }),
         ("Ready", "False", "Failed") => Some(Happened::Failed { why: condition.message.clone() }),
         _ => None,
     }
@@ -116,6 +127,8 @@ mod tests {
         &[("Stalled", "False", "X")], &[("Stalled", "True", "QuotaExceeded")],
         &[Happened::Stalled { why: "QuotaExceeded: why".to_owned() }]
     )]
+    #[case::built(&[("Built", "False", "Building")], &[("Built", "True", "Built")], &[Happened::Built])]
+    #[case::not_built(&[], &[("Built", "False", "BuildFailed")], &[Happened::BuildFailed { why: "why".to_owned() }])]
     #[case::failed(&[], &[("Ready", "False", "Failed")], &[Happened::Failed { why: "why".to_owned() }])]
     fn what_turned(
         #[case] before: &[(&str, &str, &str)],

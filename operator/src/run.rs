@@ -14,7 +14,7 @@ use crate::lease::{self, Lease};
 use crate::metrics::Metrics as OwnMetrics;
 use crate::shared::Shared;
 use crate::writer::Writer;
-use crate::{keys, pool, version};
+use crate::{builds, keys, pool, version};
 
 /// Why the operator does not run.
 #[derive(Debug, thiserror::Error)]
@@ -113,14 +113,15 @@ async fn lead(
 /// All controllers, for ever.
 async fn work(args: &Args, client: Client, writer: Writer, gates: Gates, metrics: OwnMetrics) {
     tracing::info!(namespace = args.namespace, "watching");
-    let (_curve, keeping) = keys::keep(&client, &writer, args.keys());
+    let (curve, keeping) = keys::keep(&client, &writer, args.keys());
+    let builds = builds::start(args.router_keyed.clone(), curve);
     let (figures, asking) = Figures::follow(args.router_admin.clone());
     let shared = Shared { client, namespace: args.namespace.clone(), writer, figures, metrics };
     tokio::join!(
         asking,
         keeping,
         pool::controller::run(shared.clone(), args.settings(), gates.pools),
-        version::controller::run(shared, gates.versions),
+        version::controller::run(shared, builds, gates.versions),
     );
 }
 

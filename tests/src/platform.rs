@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::cluster::{self, Cluster};
+use crate::git_host::HttpsHost;
 use crate::image::Image;
 use crate::layout::Layout;
 use crate::registry::{PASSWORD, Registry, USER};
@@ -145,8 +146,9 @@ impl Platform {
         fs::write(&file, docker.to_string()).expect("write the registry's password");
         let authority = format!("--from-file=ca.crt={}", self.registry.authority().display());
         let docker = format!("--from-file=config.json={}", file.display());
+        let git = format!("--from-literal=git-credentials={}", HttpsHost::login_in_cluster());
         let create = ["create", "secret", "generic", "--namespace", namespace];
-        let _ = self.cluster.kubectl(&[&create[..], &["files", &authority, &docker]].concat());
+        let _ = self.cluster.kubectl(&[&create[..], &["files", &authority, &docker, &git]].concat());
         let keys = CREDENTIALS.map(|(name, value)| format!("--from-literal={name}={value}"));
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let _ = self.cluster.kubectl(&[&create[..], &["keys"], &keys].concat());
@@ -159,6 +161,8 @@ impl Platform {
             "config": {
                 "queue": {"max_wait": "60s"},
                 "images": {"kind": "registry", "location": self.registry.location()},
+                "source": {"url": format!("{}/{{repository}}", HttpsHost::url_in_cluster())},
+                "builds": {"wall": "120s", "memory": "256Mi", "pids": 128, "disk": "200Mi"},
                 "inputs": {"buckets": [BUCKET], "endpoint": endpoint, "path_style": true},
             },
             "test": {"arguments": ["submit", "s3://submissions/sleep-0", "--track", SHELL, "--exercise", "two-fer"]},
@@ -167,6 +171,8 @@ impl Platform {
                 "env": {
                     "TRACKYARD_ALLOW_REGISTRY": self.registry.location(),
                     "TRACKYARD_ALLOW_BUCKET": BUCKET,
+                    "TRACKYARD_ALLOW_REPOSITORY": HttpsHost::url_in_cluster(),
+                    "TRACKYARD_GIT_CREDENTIALS": "/etc/trackyard-agent/git-credentials",
                     "TRACKYARD_S3_ENDPOINT": endpoint,
                     "TRACKYARD_S3_PATH_STYLE": "true",
                     "TRACKYARD_CA_FILE": "/etc/trackyard-agent/ca.crt",
@@ -196,6 +202,27 @@ impl Platform {
              spec: {{channel: test_runners, topics: [{topics}], slots: 4, \
              slot: {{cpu: {cpu}, memory: 128Mi, storage: 64Mi}}, cache: {{emptyDir: {{size: 512Mi}}}}, {more}}}\n"
         ));
+    }
+
+    /// Makes a pool with one builder.
+    pub fn builders(&self, name: &str) {
+        self.cluster.apply(&format!(
+            "apiVersion: trackyard.dev/v1alpha1\nkind: WorkerPool\nmetadata: {{name: {name}, namespace: {YARD}}}\n\
+             spec: {{channel: builders, topics: ['*'], slots: 1, slot: {{cpu: 500m, memory: 512Mi, storage: 512Mi}}, \
+             cache: {{emptyDir: {{size: 512Mi}}}}, drainTimeout: 5m}}\n"
+        ));
+    }
+
+    /// Asks for a version by a resource that names a git reference; the resource's name.
+    #[must_use]
+    pub fn build(&self, track: &str, reference: &str) -> String {
+        let name = format!("{track}-{reference}");
+        self.cluster.apply(&format!(
+            "apiVersion: trackyard.dev/v1alpha1\nkind: ContainerVersion\n\
+             metadata: {{name: {name}, namespace: {YARD}}}\n\
+             spec: {{channel: test_runners, track: {track}, gitReference: {reference}, limits: {{memory: 100Mi}}}}\n"
+        ));
+        format!("containerversion/{name}")
     }
 
     /// Deploys a version by a resource of its own.

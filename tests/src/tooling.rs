@@ -33,7 +33,16 @@ impl Tooling {
     /// When git or busybox are missing.
     #[must_use]
     pub fn new(stage: &Stage, track: &str) -> Self {
-        let tooling = Self { folder: repositories(stage).join(format!("{track}-test-runner")) };
+        Self::in_folder(&repositories(stage), track)
+    }
+
+    /// The same, below a folder.
+    ///
+    /// # Panics
+    /// When git or busybox are missing.
+    #[must_use]
+    pub fn in_folder(folder: &Path, track: &str) -> Self {
+        let tooling = Self { folder: folder.join(format!("{track}-test-runner")) };
         fs::create_dir_all(&tooling.folder).expect("the repository's folder");
         tooling.git(&["init", "--quiet", "--initial-branch=main"]);
         let busybox = system("busybox", "busybox-static");

@@ -14,6 +14,9 @@ pub struct ContainerVersionStatus {
     /// The tag: that of the spec, or what the git reference was resolved to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// The value of the annotation `trackyard.dev/rebuild` when the last build ended. Another value tries one that failed again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rebuild: Option<String>,
     /// The digest of the image under that tag when it was deployed: what jobs run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,

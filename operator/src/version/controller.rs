@@ -12,8 +12,9 @@ use kube::runtime::predicates;
 use trackyard_crds::ContainerVersion;
 use trackyard_daemon::readiness::Gate;
 
-use super::status;
+use super::{built, status};
 use crate::backoff::Backoff;
+use crate::builds::Builds;
 use crate::events::turned;
 use crate::figures::Figures;
 use crate::hands_off::is_hands_off;
@@ -28,12 +29,13 @@ const CONCURRENCY: u16 = 4;
 struct Context {
     writer: Writer,
     figures: Figures,
+    builds: Builds,
     backoff: Backoff,
     metrics: Metrics,
 }
 
 /// Reconciles the versions of a namespace for ever.
-pub async fn run(shared: Shared, ready: Gate) {
+pub async fn run(shared: Shared, builds: Builds, ready: Gate) {
     let Shared { client, namespace, writer, figures, metrics } = shared;
     let (store, trigger) =
         own::<ContainerVersion, _>(&client, &namespace, metrics.clone(), predicates::resource_version);
@@ -45,11 +47,12 @@ pub async fn run(shared: Shared, ready: Gate) {
             }
         }
     };
-    let changes = figures.changes();
-    let context = Arc::new(Context { writer, figures, backoff: Backoff::default(), metrics });
+    let (figures_change, builds_change) = (figures.changes(), builds.changes());
+    let context = Arc::new(Context { writer, figures, builds, backoff: Backoff::default(), metrics });
     let reconciling = Controller::for_stream(trigger, store)
         .with_config(controller::Config::default().concurrency(CONCURRENCY))
-        .reconcile_all_on(changes)
+        .reconcile_all_on(figures_change)
+        .reconcile_all_on(builds_change)
         .run(reconcile, |version, error, context| retry(&version, error, &context), context)
         .for_each(|_| async {});
     tokio::join!(first, reconciling);
@@ -68,13 +71,25 @@ async fn attempt(version: &ContainerVersion, context: &Context) -> Result<(), Er
     }
     let report = context.figures.now();
     let now = Time(Timestamp::now());
-    if let Some(status) = status::status(version, report.as_ref(), &now) {
+    let built = look_after(version, &context.builds);
+    if let Some(status) = status::status(version, built, report.as_ref(), &now) {
         context.writer.status(version, &status).await?;
         let before = version.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         context.writer.tell(version, &turned(before, &status.conditions)).await;
     }
     context.backoff.succeeded(&version.name_any());
     Ok(())
+}
+
+/// Orders the build that a version wants, and says how far it is.
+fn look_after(version: &ContainerVersion, builds: &Builds) -> Option<built::Built> {
+    let progress = builds.progress(&version.uid().unwrap_or_default(), &built::attempt(version));
+    if progress.is_none()
+        && let Some(order) = built::order(version)
+    {
+        builds.order(order);
+    }
+    built::built(version, progress.as_ref(), builds.can_be_ordered())
 }
 
 fn retry(version: &ContainerVersion, error: &Error, context: &Context) -> Action {

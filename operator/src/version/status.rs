@@ -3,15 +3,21 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde::Serialize;
 use trackyard_crds::ContainerVersion;
-use trackyard_crds::container_version::{Failure, Workers};
+use trackyard_crds::container_version::{ContainerVersionStatus, Failure, Workers};
 use trackyard_protocol::pools::{Report, VersionState};
 
+use super::built::Built;
 use crate::condition::Told;
 
 /// The part of the status that is the operator's.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Status {
+    /// Of what was built; that which the spec names is the router's to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rebuild: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     workers: Option<Workers>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -22,20 +28,39 @@ pub(super) struct Status {
 }
 
 /// The status to write; none if it says so already, or nothing is known.
-pub(super) fn status(version: &ContainerVersion, report: Option<&Report>, now: &Time) -> Option<Status> {
+pub(super) fn status(
+    version: &ContainerVersion,
+    built: Option<Built>,
+    report: Option<&Report>,
+    now: &Time,
+) -> Option<Status> {
     let before = version.status.clone().unwrap_or_default();
-    let ready = before.conditions.iter().find(|condition| condition.type_ == "Ready");
     let state = report.map(|report| find(version, report));
-    let told = match state {
+    let condition =
+        |kind, told: Told| told.condition(kind, version.metadata.generation, &before.conditions, now);
+    let ready = match (said(&before, "Ready"), state) {
         // Without figures what was true stays; of a new version the least is said.
-        None if ready.is_some() => return None,
-        None => no("NoFigures", "the router tells nothing now"),
-        Some(state) => told(version, ready, state),
+        (Some(ready), None) => ready.clone(),
+        (None, None) => condition("Ready", no("NoFigures", "the router tells nothing now")),
+        (ready, Some(state)) => condition("Ready", told(version, built.as_ref(), ready, state)),
     };
-    let state = state.flatten();
+    let mut status = match state {
+        Some(state) => counted(state),
+        None => Status { workers: before.workers, failures: before.failures.clone(), ..Status::default() },
+    };
+    status.observed_generation = version.metadata.generation;
+    if let Some(built) = built {
+        (status.version, status.rebuild) = (built.version, built.rebuild);
+        status.conditions.push(condition("Built", built.told));
+    }
+    status.conditions.push(ready);
+    (!is_said(&status, version, &before)).then_some(status)
+}
+
+fn counted(state: Option<&VersionState>) -> Status {
     let count = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     let failures = state.map(|state| state.failures.as_slice()).unwrap_or_default().iter();
-    let status = Status {
+    Status {
         workers: state.map(|state| Workers { ready: count(state.ready), total: count(state.workers) }),
         failures: failures
             .map(|failure| Failure {
@@ -44,14 +69,22 @@ pub(super) fn status(version: &ContainerVersion, report: Option<&Report>, now: &
                 workers: count(failure.workers),
             })
             .collect(),
-        observed_generation: version.metadata.generation,
-        conditions: vec![told.condition("Ready", version.metadata.generation, &before.conditions, now)],
-    };
-    let same = status.workers == before.workers
+        ..Status::default()
+    }
+}
+
+fn said<'a>(before: &'a ContainerVersionStatus, kind: &str) -> Option<&'a Condition> {
+    before.conditions.iter().find(|condition| condition.type_ == kind)
+}
+
+fn is_said(status: &Status, version: &ContainerVersion, before: &ContainerVersionStatus) -> bool {
+    let is_ours = version.spec.git_reference.is_some();
+    status.workers == before.workers
         && status.failures == before.failures
         && status.observed_generation == before.observed_generation
-        && status.conditions.first() == ready;
-    (!same).then_some(status)
+        && (!is_ours || status.version == before.version)
+        && status.rebuild == before.rebuild
+        && status.conditions.iter().all(|condition| said(before, &condition.type_) == Some(condition))
 }
 
 fn find<'a>(version: &ContainerVersion, report: &'a Report) -> Option<&'a VersionState> {
@@ -72,7 +105,12 @@ fn no(reason: &'static str, message: impl AsRef<str>) -> Told {
 }
 
 /// Once ready, a version stays so: one worker that fails, or a new one that still prepares, takes nothing from others.
-fn told(version: &ContainerVersion, before: Option<&Condition>, state: Option<&VersionState>) -> Told {
+fn told(
+    version: &ContainerVersion,
+    built: Option<&Built>,
+    before: Option<&Condition>,
+    state: Option<&VersionState>,
+) -> Told {
     let latched = before.is_some_and(|before| {
         before.status == "True" && before.observed_generation == version.metadata.generation
     });
@@ -81,7 +119,7 @@ fn told(version: &ContainerVersion, before: Option<&Condition>, state: Option<&V
         _ if latched => Told::yes("AllPrepared"),
         Some(state) if state.workers == 0 => Told::yes("NoWorkers"),
         Some(state) => preparing(state),
-        None => not_deployed(version),
+        None => not_deployed(version, built),
     }
 }
 
@@ -93,24 +131,17 @@ fn preparing(state: &VersionState) -> Told {
     }
 }
 
-fn not_deployed(version: &ContainerVersion) -> Told {
+fn not_deployed(version: &ContainerVersion, built: Option<&Built>) -> Told {
+    if let Some(built) = built.filter(|built| built.version.is_none()) {
+        return no("NotBuilt", built.told.message());
+    }
     let conditions = version.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let deployed = conditions.iter().find(|condition| condition.type_ == "Deployed");
     match deployed {
         Some(deployed) if deployed.status == "False" => no("NotDeployed", &deployed.message),
         Some(_) => no("Preparing", "the router has just deployed it"),
-        None if is_unbuilt(version) => {
-            let message =
-                "a gitReference is not built by itself yet: `trackyard build`, then name the version";
-            no("NotBuilt", message)
-        }
         None => no("NotDeployed", "the router has not looked it up yet"),
     }
-}
-
-fn is_unbuilt(version: &ContainerVersion) -> bool {
-    let built = version.status.as_ref().and_then(|status| status.version.as_ref());
-    version.spec.version.is_none() && built.is_none()
 }
 
 #[cfg(test)]

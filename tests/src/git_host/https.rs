@@ -10,6 +10,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::binaries::system;
+use crate::cluster::{self, Cluster};
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::tls;
@@ -20,11 +21,14 @@ const USER: &str = "yard";
 /// The user's password.
 pub const PASSWORD: &str = "git-horse-battery";
 
+/// The port of a host in a cluster's network.
+const PORT_IN_CLUSTER: u16 = 8444;
+
 /// A running host with a copy of one repository.
 pub struct HttpsHost {
     _process: Process,
     folder: TempDir,
-    port: u16,
+    address: String,
 }
 
 impl HttpsHost {
@@ -34,27 +38,57 @@ impl HttpsHost {
     /// When it does not take connections within 10 seconds.
     #[must_use]
     pub fn start(repository: &Path) -> Self {
-        let folder = TempDir::new().expect("a folder for the git host");
-        let port = free_port();
-        copy(repository, folder.path());
+        let (port, folder) = (free_port(), TempDir::new().expect("a folder for the git host"));
         tls::make(folder.path());
-        write(&folder.path().join("htpasswd"), &htpasswd());
-        write(&folder.path().join("credentials"), &format!("https://{USER}:{PASSWORD}@127.0.0.1:{port}\n"));
-        let config = folder.path().join("apache.conf");
-        write(&config, &configuration(folder.path(), port));
-        let mut command = Command::new(system("apache2", "apache2-bin"));
-        // When it ends it ends its whole process group, which must not be this test's.
-        command.arg("-DFOREGROUND").arg("-f").arg(&config).process_group(0);
-        let process = Process::spawn("apache2", &mut command, &folder.path().join("log"));
+        let apache = Command::new(system("apache2", "apache2-bin"));
+        let host = Self::serve(apache, repository, format!("127.0.0.1:{port}"), folder);
         let connects = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
         wait_until(seconds(10), "Apache takes connections", connects);
-        Self { _process: process, folder, port }
+        host
+    }
+
+    /// The same on a cluster's node, with the certificate that is in `certificates`.
+    ///
+    /// # Panics
+    /// When there is no such certificate.
+    #[must_use]
+    pub fn start_in(cluster: &Cluster, repository: &Path, certificates: &Path) -> Self {
+        let folder = TempDir::new().expect("a folder for the git host");
+        for file in [tls::CERTIFICATE, tls::KEY, tls::AUTHORITY] {
+            let _ = fs::copy(certificates.join(file), folder.path().join(file)).expect("copy a certificate");
+        }
+        let apache = cluster.command(&system("apache2", "apache2-bin"));
+        Self::serve(apache, repository, format!("{}:{PORT_IN_CLUSTER}", cluster::NODE), folder)
+    }
+
+    fn serve(mut apache: Command, repository: &Path, address: String, folder: TempDir) -> Self {
+        copy(repository, folder.path());
+        write(&folder.path().join("htpasswd"), &htpasswd());
+        write(&folder.path().join("credentials"), &login(&address));
+        let config = folder.path().join("apache.conf");
+        write(&config, &configuration(folder.path(), &address));
+        // When it ends it ends its whole process group, which must not be this test's.
+        apache.arg("-DFOREGROUND").arg("-f").arg(&config).process_group(0);
+        let process = Process::spawn("apache2", &mut apache, &folder.path().join("log"));
+        Self { _process: process, folder, address }
+    }
+
+    /// The URL below which every host in a cluster is.
+    #[must_use]
+    pub fn url_in_cluster() -> String {
+        format!("https://{}:{PORT_IN_CLUSTER}", cluster::NODE)
+    }
+
+    /// User and password of every host in a cluster, as git stores them.
+    #[must_use]
+    pub fn login_in_cluster() -> String {
+        login(&format!("{}:{PORT_IN_CLUSTER}", cluster::NODE))
     }
 
     /// The URL below which the repository is.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.port)
+        format!("https://{}", self.address)
     }
 
     /// The authority that signed its certificate.
@@ -79,12 +113,16 @@ fn copy(repository: &Path, into: &Path) {
     run(Command::new("chown").args(["--recursive", "nobody:nogroup"]).arg(copy));
 }
 
+fn login(address: &str) -> String {
+    format!("https://{USER}:{PASSWORD}@{address}\n")
+}
+
 fn htpasswd() -> String {
     let output = Command::new(system("htpasswd", "apache2-utils")).args(["-Bbn", USER, PASSWORD]).output();
     String::from_utf8(output.expect("run htpasswd").stdout).expect("a line of htpasswd")
 }
 
-fn configuration(folder: &Path, port: u16) -> String {
+fn configuration(folder: &Path, address: &str) -> String {
     let here = folder.display();
     let modules =
         ["mpm_prefork", "authn_core", "authn_file", "authz_core", "authz_user", "auth_basic", "alias"];
@@ -93,7 +131,7 @@ fn configuration(folder: &Path, port: u16) -> String {
     let modules: String = modules.iter().chain(&more).map(load).collect();
     let (certificate, key) = (tls::CERTIFICATE, tls::KEY);
     format!(
-        "{modules}ServerName 127.0.0.1\nListen 127.0.0.1:{port}\nUser nobody\nGroup nogroup\n\
+        "{modules}ServerName 127.0.0.1\nListen {address}\nUser nobody\nGroup nogroup\n\
          ServerRoot {here}\nDefaultRuntimeDir {here}\nPidFile {here}/pid\nErrorLog {here}/error.log\nSSLEngine on\n\
          SSLCertificateFile {here}/{certificate}\nSSLCertificateKeyFile {here}/{key}\n\
          SetEnv GIT_PROJECT_ROOT {here}/repositories\nSetEnv GIT_HTTP_EXPORT_ALL 1\n\

@@ -82,7 +82,7 @@ fn readiness(
     #[case] reason: &str,
     #[case] message: &str,
 ) {
-    let told = status(&version(&before), report.as_ref(), &Time(Timestamp::now())).unwrap();
+    let told = status(&version(&before), None, report.as_ref(), &Time(Timestamp::now())).unwrap();
     let ready = &told.conditions[0];
     assert_eq!((&*ready.status, &*ready.reason, &*ready.message), (word, reason, message));
 }
@@ -90,14 +90,43 @@ fn readiness(
 #[test]
 fn what_was_said_is_not_said_again_and_keeps_its_time() {
     let report = report(2, 2, &json!([]));
-    let first = status(&version(&deployed()), Some(&report), &Time(Timestamp::UNIX_EPOCH)).unwrap();
+    let first = status(&version(&deployed()), None, Some(&report), &Time(Timestamp::UNIX_EPOCH)).unwrap();
     let mut stored = deployed();
     let written = serde_json::to_value(&first).unwrap();
     stored["workers"] = written["workers"].clone();
     stored["observedGeneration"] = written["observedGeneration"].clone();
     stored["conditions"].as_array_mut().unwrap().push(written["conditions"][0].clone());
-    assert_eq!(status(&version(&stored), Some(&report), &Time(Timestamp::now())), None);
-    assert_eq!(status(&version(&stored), None, &Time(Timestamp::now())), None);
-    let fewer = status(&version(&stored), Some(&self::report(1, 1, &json!([]))), &Time(Timestamp::now()));
+    assert_eq!(status(&version(&stored), None, Some(&report), &Time(Timestamp::now())), None);
+    assert_eq!(status(&version(&stored), None, None, &Time(Timestamp::now())), None);
+    let fewer =
+        status(&version(&stored), None, Some(&self::report(1, 1, &json!([]))), &Time(Timestamp::now()));
     assert_eq!(fewer.unwrap().conditions[0].last_transition_time, Time(Timestamp::UNIX_EPOCH));
+}
+
+/// A version that is built, as far as `built` says.
+fn of_git(status: &Value) -> ContainerVersion {
+    let mut version = version(status);
+    (version.spec.version, version.spec.git_reference) = (None, Some("main".to_owned()));
+    version
+}
+
+#[test]
+fn what_is_built_is_told_with_and_without_figures_and_a_version_is_never_taken_back() {
+    let now = Time(Timestamp::UNIX_EPOCH);
+    let building = || Some(Built { version: None, rebuild: None, told: no("Building", "in hand") });
+    let first = status(&of_git(&json!({})), building(), Some(&Report::default()), &now).unwrap();
+    let said: Vec<_> = first.conditions.iter().map(|c| (&*c.type_, &*c.reason, &*c.message)).collect();
+    assert_eq!(said, [("Built", "Building", "in hand"), ("Ready", "NotBuilt", "in hand")]);
+    let done = || {
+        Some(Built { version: Some(TAG.to_owned()), rebuild: Some(String::new()), told: Told::yes("Built") })
+    };
+    let stored = serde_json::to_value(&first).unwrap();
+    let second = status(&of_git(&stored), done(), None, &now).unwrap();
+    assert_eq!(second.version.as_deref(), Some(TAG));
+    // What was said of readiness stays while there are no figures.
+    assert_eq!(second.conditions[1], first.conditions[1]);
+    let stored = serde_json::to_value(&second).unwrap();
+    assert_eq!(status(&of_git(&stored), done(), None, &now), None);
+    let third = status(&of_git(&stored), done(), Some(&Report::default()), &now).unwrap();
+    assert_eq!(third.conditions[1].reason, "NotDeployed");
 }

@@ -1,0 +1,64 @@
+//! A git reference in a resource becomes a container version that runs, in a real cluster: fetched by https, built by a
+//! privileged builder's pod, released to a registry with TLS.
+#![cfg(test)]
+
+use e2e::git_host::HttpsHost;
+use e2e::platform::{Platform, YARD};
+use e2e::request::{expect, test_solution};
+use e2e::tooling::Tooling;
+use tempfile::TempDir;
+
+const TRACK: &str = "nim";
+
+fn field(platform: &Platform, object: &str, path: &str) -> String {
+    let path = format!("-o=jsonpath={{{path}}}");
+    platform.yard(&["get", object, &path]).unwrap_or_default()
+}
+
+fn message(platform: &Platform, object: &str) -> String {
+    field(platform, object, r#".status.conditions[?(@.type=="Built")].message"#)
+}
+
+#[test]
+fn a_git_reference_becomes_a_version_that_runs() {
+    let platform = Platform::start();
+    let folder = TempDir::new().unwrap();
+    let tooling = Tooling::in_folder(folder.path(), TRACK);
+    let good = tooling.git(&["rev-parse", "HEAD"]);
+    tooling.git(&["branch", "stable"]);
+    tooling.write("Dockerfile", "FROM scratch\nCOPY no-such-file /\n");
+    let _ = tooling.commit_all();
+    let certificates = platform.registry.authority();
+    let _host = HttpsHost::start_in(&platform.cluster, tooling.folder(), certificates.parent().unwrap());
+
+    // Without a builder it says so, and is asked for again.
+    let stable = platform.build(TRACK, "stable");
+    platform.wait_for(r#"jsonpath={.status.conditions[?(@.type=="Built")].reason}=Postponed"#, &stable);
+    assert!(message(&platform, &stable).contains("503 no_worker"), "{}", message(&platform, &stable));
+    platform.builders("builders");
+    platform.pool("any", "'*'", "replicas: 1");
+    platform.wait_for("Ready", "workerpool/builders");
+    platform.wait_for("Built", &stable);
+    assert_eq!(field(&platform, &stable, ".status.version"), format!("git-{good}"));
+    platform.wait_for("Deployed", &stable);
+    platform.wait_for("Ready", "workerpool/any");
+    platform.wait_for("Ready", &stable);
+    let submission = platform.submission("nim-1", &[("a.nim", b"")]);
+    expect(&platform.ask(&test_solution("built", TRACK, &submission, &format!("git-{good}"))), 200, "ok");
+
+    // What cannot be built says why, and stays so until somebody asks again.
+    let main = platform.build(TRACK, "main");
+    platform.wait_for(r#"jsonpath={.status.conditions[?(@.type=="Built")].reason}=BuildFailed"#, &main);
+    let said = message(&platform, &main);
+    assert!(said.contains("513 build_failed") && said.contains("no-such-file"), "{said}");
+    let events = platform.yard(&["get", "events", "-o=custom-columns=R:.reason"]).unwrap_or_default();
+    assert!(events.contains("BuildFailed") && events.contains("Built"), "{events}");
+    let generation = field(&platform, &main, ".metadata.resourceVersion");
+    let again = ["annotate", &main, "trackyard.dev/rebuild=1", "--namespace", YARD];
+    let _ = platform.cluster.kubectl(&again);
+    platform.wait_for("jsonpath={.status.rebuild}=1", &main);
+    assert_ne!(field(&platform, &main, ".metadata.resourceVersion"), generation);
+    assert!(message(&platform, &main).contains("513 build_failed"));
+    // The version that was built runs all the same.
+    expect(&platform.ask(&test_solution("still", TRACK, &submission, &format!("git-{good}"))), 200, "ok");
+}
