@@ -69,7 +69,7 @@ fn code(output: &Output) -> Option<i32> {
 }
 
 fn fails_with(output: &Output, code: i32, said: &str) {
-    let text = String::from_utf8_lossy(&output.stderr);
+    let text = [&output.stdout, &output.stderr].map(|said| String::from_utf8_lossy(said)).concat();
     assert_eq!(output.status.code(), Some(code), "{text}");
     assert!(text.contains(said), "{text}");
 }
@@ -104,7 +104,8 @@ fn keys_say_who_may_do_what_and_the_secret_ones_are_never_told() {
         let door = ["--router", &keyed, "--key", &own, "--router-key", &router];
         trackyard(&[words, door.as_slice()].concat())
     };
-    let submit = ["submit", &submission, "--track", "ruby", "--version", &version('a')];
+    let submit =
+        ["submit", &submission, "--track", "ruby", "--exercise", "two-fer", "--version", &version('a')];
     let unload = ["unload", &version('b'), "--track", "ruby"];
     let done = with("website", &submit);
     assert_eq!(code(&done), Some(0), "{done:?}");

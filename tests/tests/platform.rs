@@ -1,6 +1,7 @@
 //! All of Trackyard in a real cluster: charts, the images of the Dockerfile, real tooling images, jobs from a pod.
 #![cfg(test)]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -50,6 +51,9 @@ fn the_examples_run_in_a_cluster_each_on_its_pool() {
     };
     let requests: Vec<Value> = cases.iter().map(|case| request(case)).collect();
     let answers = platform.ask_all(&requests);
+    let responses: BTreeMap<&str, &Value> =
+        answers.iter().map(|(id, answer)| (id.as_str(), &answer.response)).collect();
+    insta::assert_json_snapshot!("responses", responses);
     for case in cases {
         let answer = &answers[&case["folder"].as_str().unwrap().replace('/', "-")];
         let context = serde_json::to_value(&answer.context).unwrap();
@@ -59,8 +63,6 @@ fn the_examples_run_in_a_cluster_each_on_its_pool() {
             "{case} {:?} {context}",
             answer.status
         );
-        let response = serde_json::to_value(&answer.response).unwrap();
-        assert_eq!(response.get("status").cloned().unwrap_or_default(), case["result"], "{case} {response}");
         let worker = context["worker"].as_str().unwrap();
         assert!(case["track"] == "ruby" || worker.starts_with("any-workers-"), "{case} ran on {worker}");
     }
