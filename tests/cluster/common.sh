@@ -14,6 +14,8 @@ kubeconfig=$state/kubeconfig
 node_ip=10.250.0.1
 services=10.96.0.0/16
 pods=10.244.0.0/20
+# Names are served by the node, where a cluster with a cache of names on each node has them too.
+names=169.254.20.10
 
 say() { printf 'cluster %s: %s\n' "$cluster" "$*" >&2; }
 # Empty unless the cluster runs: the process that made its namespaces, and the first one in them. A number that a file

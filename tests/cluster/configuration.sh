@@ -83,7 +83,7 @@ failCgroupV1: false
 cgroupDriver: cgroupfs
 failSwapOn: false
 maxPods: 250
-clusterDNS: [$node_ip]
+clusterDNS: [$names]
 clusterDomain: cluster.local
 resolvConf: $state/etc/resolv.conf
 containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
@@ -117,7 +117,7 @@ END
 
 cat >Corefile <<END
 cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {
-  bind $node_ip
+  bind $names
   errors
   kubernetes cluster.local in-addr.arpa ip6.arpa {
     kubeconfig $kubeconfig
@@ -127,7 +127,7 @@ cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {
   cache 5
 }
 .:53 {
-  bind $node_ip
+  bind $names
   template ANY ANY {
     rcode NXDOMAIN
   }

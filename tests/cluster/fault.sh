@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # fault.sh NAME kill|stop|start PART: ends a part, which then starts again; stops one; starts it again.
 # Parts: etcd containerd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy coredns registry
+#        network-policies
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 what=$2

@@ -90,6 +90,8 @@ later kube-scheduler "$kube" kube-scheduler "${quick[@]}"
 later kubelet "$kube" kubelet --config "$state/etc/kubelet.yaml" --kubeconfig "$state/etc/kubelet.kubeconfig" \
   --hostname-override "$cluster" --node-ip "$node_ip" --root-dir /var/lib/kubelet
 later kube-proxy "$kube" kube-proxy --config "$state/etc/kube-proxy.yaml"
+later network-policies "$kube" network-policies --kubeconfig "$kubeconfig" --hostname-override "$cluster" \
+  --service-cluster-ip-range "$services"
 later coredns "$bin/coredns" -conf "$state/etc/Corefile"
 part registry docker-registry serve "$state/etc/registry.yml"
 

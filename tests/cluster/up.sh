@@ -24,6 +24,7 @@ inside() { ip -n "$space" "$@"; }
 inside link set lo up
 inside link add node0 type veth peer name node1
 inside addr add "$node_ip/32" dev node0
+inside addr add "$names/32" dev node0
 inside link set node0 up
 inside link set node1 up
 # Services have a route before they are translated.
@@ -72,4 +73,5 @@ done
 until_true 'the API server is ready' [ -e "$state/apiserver.up" ]
 until_true 'the node is ready' kubectl wait --for=condition=Ready "node/$cluster" --timeout=1s
 until_true 'pods can be made' kubectl get serviceaccount default
+until_true 'network policies count' nsenter --net="/run/netns/$space" iptables --list KUBE-ROUTER-FORWARD
 echo "$here/kubectl.sh $cluster get pods --all-namespaces"

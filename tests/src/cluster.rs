@@ -1,28 +1,30 @@
-//! A real Kubernetes cluster of one node on this machine: see `tests/cluster/README.md`.
+//! A Kubernetes cluster for a test: one of its own on this machine, which it may break (`tests/cluster/README.md`), or
+//! the one that `TRACKYARD_E2E_KUBECONFIG` names.
 
-use std::fs::File;
+mod given;
+mod own;
+
 use std::net::TcpListener;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use given::Given;
+use own::Own;
 
-use crate::binaries::require_root;
+pub use own::NODE;
 
-/// The node's address, in its own network.
-pub const NODE: &str = "10.250.0.1";
-
-static NUMBER: AtomicU32 = AtomicU32::new(0);
-
-/// A running cluster with a name that no other has.
+/// A running cluster.
 pub struct Cluster {
-    name: String,
+    place: Place,
+}
+
+enum Place {
+    Own(Own),
+    Given(Given),
 }
 
 impl Cluster {
-    /// Starts one and waits until its node is ready.
+    /// One in which pods can run, with the image of a shell.
     ///
     /// # Panics
     /// When it does not become ready.
@@ -31,27 +33,78 @@ impl Cluster {
         Self::with_images(&[])
     }
 
-    /// The same, with more images than a shell's: files as `docker save` writes them.
+    /// The same, with more images: files as `docker save` writes them.
     ///
     /// # Panics
     /// When it does not become ready.
     #[must_use]
     pub fn with_images(images: &[PathBuf]) -> Self {
-        require_root();
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let cluster = Self { name: format!("t{}-{number}", std::process::id()) };
-        // The image of a shell comes with it.
-        let shell = image("busybox");
-        let images = [&shell].into_iter().chain(images);
-        let paths: Vec<&str> = images.map(|image| image.to_str().expect("a path in UTF-8")).collect();
-        cluster.must("up.sh", &paths);
-        cluster
+        let images = [&[archive("busybox")], images].concat();
+        let place = match given::named() {
+            Some(kubeconfig) => Place::Given(Given::take(kubeconfig, &images)),
+            None => Place::Own(Own::start(&images)),
+        };
+        Self { place }
+    }
+
+    /// One on this machine in any case, for a test that does something to it.
+    ///
+    /// # Panics
+    /// When it does not become ready, or another is given.
+    #[must_use]
+    pub fn own(does: &str, images: &[PathBuf]) -> Self {
+        assert!(given::named().is_none(), "this test {does}: {}", given::OWN);
+        Self::with_images(images)
+    }
+
+    fn as_own(&self, does: &str) -> &Own {
+        match &self.place {
+            Place::Own(own) => own,
+            Place::Given(_) => unreachable!("this test {does}: {}", given::OWN),
+        }
     }
 
     /// Its name, which is also its node's.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        self.as_own("knows its cluster's name").name()
+    }
+
+    /// Where its pods reach servers of this machine.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match &self.place {
+            Place::Own(_) => NODE.to_owned(),
+            Place::Given(_) => given::address(),
+        }
+    }
+
+    /// What an image is called in it, of those of [`archive`].
+    #[must_use]
+    pub fn image(&self, name: &str) -> String {
+        match &self.place {
+            Place::Own(_) => format!("cluster.local/{name}:1"),
+            Place::Given(_) => format!("{}/{name}:1", given::registry().location),
+        }
+    }
+
+    /// The chart's values for the project's images in it.
+    #[must_use]
+    pub fn image_values(&self) -> serde_json::Value {
+        match &self.place {
+            Place::Own(_) => serde_json::json!({"registry": "localhost", "pullPolicy": "Never"}),
+            Place::Given(_) => {
+                serde_json::json!({"registry": given::registry().location, "pullPolicy": "Always"})
+            }
+        }
+    }
+
+    /// Makes a namespace, which goes with this value where the cluster stays.
+    pub fn namespace(&self, name: &str) {
+        if let Place::Given(given) = &self.place {
+            given.remember(name);
+        }
+        let _ = self.kubectl(&["create", "namespace", name]);
     }
 
     /// What kubectl prints.
@@ -60,14 +113,14 @@ impl Cluster {
     /// When it fails.
     #[must_use]
     pub fn kubectl(&self, arguments: &[&str]) -> String {
-        self.must("kubectl.sh", arguments)
+        text(self.run("kubectl", arguments))
+            .unwrap_or_else(|said| unreachable!("kubectl {arguments:?}: {said}"))
     }
 
     /// What kubectl prints, if it succeeds.
     #[must_use]
     pub fn try_kubectl(&self, arguments: &[&str]) -> Option<String> {
-        let output = self.script("kubectl.sh", arguments);
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+        text(self.run("kubectl", arguments)).ok()
     }
 
     /// What helm prints.
@@ -76,7 +129,7 @@ impl Cluster {
     /// When it fails.
     #[must_use]
     pub fn helm(&self, arguments: &[&str]) -> String {
-        self.must("helm.sh", arguments)
+        self.try_helm(arguments).unwrap_or_else(|said| unreachable!("helm {arguments:?}: {said}"))
     }
 
     /// The same; what it says of a failure.
@@ -84,9 +137,18 @@ impl Cluster {
     /// # Errors
     /// When it fails.
     pub fn try_helm(&self, arguments: &[&str]) -> Result<String, String> {
-        let output = self.script("helm.sh", arguments);
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+        text(self.run("helm", arguments))
+    }
+
+    fn run(&self, what: &str, arguments: &[&str]) -> Output {
+        let mut command = match what {
+            "helm" => self.command(&program("helm")),
+            _ => self.command(&program("kube")),
+        };
+        if what == "kubectl" {
+            command.arg(what);
+        }
+        command.args(arguments).stdin(Stdio::null()).output().expect("run a program of the cluster")
     }
 
     /// What the pods of a namespace say, for a test that fails.
@@ -100,39 +162,53 @@ impl Cluster {
         [of(&["get", "pods"]), events, logs].join("\n")
     }
 
-    /// What accounts of pods have asked of the API server so far: a line in JSON each.
-    #[must_use]
-    pub fn audit(&self) -> String {
-        std::fs::read_to_string(self.state().join("log/audit.jsonl")).unwrap_or_default()
-    }
-
-    fn state(&self) -> PathBuf {
-        let clusters = std::env::var_os("TRACKYARD_CLUSTERS").map(PathBuf::from);
-        clusters.unwrap_or_else(|| cache().join("clusters")).join(&self.name)
-    }
-
     /// A program of this machine in the cluster's network, as its administrator.
     #[must_use]
     pub fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new("nsenter");
-        command.arg(format!("--net=/run/netns/trackyard-{}", self.name)).arg(program);
-        command.env("KUBECONFIG", self.state().join("kubeconfig"));
+        let mut words = self.enter().into_iter();
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words).arg(program);
+        command.env("KUBECONFIG", self.kubeconfig());
         command
     }
 
-    /// A port of this process in the cluster's network, at [`NODE`].
+    /// Begins a program in the cluster's network.
+    #[must_use]
+    pub fn enter(&self) -> Vec<String> {
+        match &self.place {
+            Place::Own(own) => own.enter(),
+            Place::Given(_) => vec!["env".to_owned()],
+        }
+    }
+
+    fn kubeconfig(&self) -> PathBuf {
+        match &self.place {
+            Place::Own(own) => own.state().join("kubeconfig"),
+            Place::Given(given) => given.kubeconfig().to_owned(),
+        }
+    }
+
+    /// A port of this process that pods reach at [`Self::address`].
     ///
     /// # Panics
     /// When it is taken.
     #[must_use]
     pub fn listener(&self, port: u16) -> TcpListener {
-        let space = File::open(format!("/run/netns/trackyard-{}", self.name)).expect("the cluster's network");
-        // Only the thread goes there; a socket stays in the network in which it was made.
-        let bound = std::thread::spawn(move || {
-            move_into_link_name_space(space.as_fd(), Some(LinkNameSpaceType::Network))?;
-            TcpListener::bind((NODE, port))
-        });
-        bound.join().expect("a thread in the cluster's network").expect("a port of the cluster's node")
+        match &self.place {
+            Place::Own(own) => own.listener((NODE, port)),
+            Place::Given(_) => TcpListener::bind((given::address(), port)).expect("a port of this machine"),
+        }
+    }
+
+    /// A port at any address, which the node has from now on.
+    ///
+    /// # Panics
+    /// When it is taken.
+    #[must_use]
+    pub fn listener_at(&self, address: &str, port: u16) -> TcpListener {
+        let own = self.as_own("gives the node addresses");
+        own.add_address(address);
+        own.listener((address, port))
     }
 
     /// Writes a manifest through `kubectl apply`.
@@ -155,12 +231,18 @@ impl Cluster {
         self.try_kubectl(&["apply", "-f", path]).is_some()
     }
 
+    /// What accounts of pods have asked of the API server so far: a line in JSON each.
+    #[must_use]
+    pub fn audit(&self) -> String {
+        self.as_own("reads what the API server was asked").audit()
+    }
+
     /// Kills, stops or starts a part, such as `kube-apiserver`.
     ///
     /// # Panics
     /// When there is no such part.
     pub fn fault(&self, what: &str, part: &str) {
-        self.must("fault.sh", &[what, part]);
+        self.as_own("stops parts of its cluster").must("fault.sh", &[what, part]);
     }
 
     /// Stops it.
@@ -168,29 +250,13 @@ impl Cluster {
     /// # Panics
     /// When something of it is left.
     pub fn stop(self) {
-        self.must("down.sh", &[]);
-    }
-
-    fn must(&self, script: &str, arguments: &[&str]) -> String {
-        let output = self.script(script, arguments);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{script} {arguments:?}: {said}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    fn script(&self, name: &str, arguments: &[&str]) -> Output {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster").join(name);
-        let mut command = Command::new(script);
-        command.arg(&self.name).args(arguments).stdin(Stdio::null());
-        command.output().expect("run a script of the cluster")
+        self.as_own("stops its cluster").must("down.sh", &[]);
     }
 }
 
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        // A test that fails has said why; one that stopped the cluster has none left.
-        let _ = self.script("down.sh", &[]);
-    }
+fn text(output: Output) -> Result<String, String> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
 /// Where what is built for clusters is kept.
@@ -200,13 +266,13 @@ fn cache() -> PathBuf {
     cache.or_else(home).expect("HOME").join("trackyard")
 }
 
-/// One of the images that `tests/cluster/image/build.sh` makes.
+/// The file of one of the images that `tests/cluster/image/build.sh` makes.
 #[must_use]
-pub fn image(name: &str) -> PathBuf {
+pub fn archive(name: &str) -> PathBuf {
     cache().join("cluster-images").join(format!("{name}.tar"))
 }
 
-/// A program that is built for clusters: `kube`, which is all of Kubernetes, or `helm`.
+/// A program that is built for clusters: `kube`, which is all of Kubernetes, `helm` or `kubeconform`.
 ///
 /// # Panics
 /// When it is not built.

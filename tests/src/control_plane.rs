@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use reqwest::{Certificate, Client, Method};
 use serde_json::Value;
@@ -26,7 +26,7 @@ pub struct ControlPlane {
     url: String,
     _apiserver: Process,
     _etcd: Process,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl ControlPlane {
@@ -53,7 +53,20 @@ impl ControlPlane {
             let ready = client.get(format!("{url}/readyz")).bearer_auth(TOKEN).send();
             runtime.block_on(ready).is_ok_and(|answer| answer.status().is_success())
         });
-        Self { client, runtime, url, _apiserver: apiserver, _etcd: etcd, _folder: folder }
+        Self { client, runtime, url, _apiserver: apiserver, _etcd: etcd, folder }
+    }
+
+    /// Runs kubectl as its administrator.
+    ///
+    /// # Panics
+    /// When it is not built.
+    #[must_use]
+    pub fn kubectl(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(program("kube"));
+        command.args(["kubectl", "--server", &self.url, "--token", TOKEN, "--certificate-authority"]);
+        command.arg(self.folder.path().join(tls::AUTHORITY));
+        command.arg("--cache-dir").arg(self.folder.path().join("kubectl")).args(arguments);
+        command.env("KUBECONFIG", "/dev/null").output().expect("run kubectl")
     }
 
     /// Sends a request; gives the answer's code and body.

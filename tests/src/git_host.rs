@@ -3,5 +3,5 @@
 mod https;
 mod ssh;
 
-pub use https::{HttpsHost, PASSWORD};
+pub use https::{HttpsHost, PASSWORD, PORT_IN_CLUSTER};
 pub use ssh::SshHost;

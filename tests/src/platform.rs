@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::cluster::{self, Cluster};
-use crate::git_host::HttpsHost;
+use crate::git_host::{HttpsHost, PORT_IN_CLUSTER};
 use crate::image::Image;
 use crate::layout::Layout;
 use crate::registry::{PASSWORD, Registry, USER};
@@ -50,7 +50,19 @@ impl Platform {
     /// When something of it does not become ready.
     #[must_use]
     pub fn start() -> Self {
-        let cluster = Cluster::with_images(&images());
+        Self::on(Cluster::with_images(&images()))
+    }
+
+    /// The same in a cluster of its own in any case, for a test that does something to it.
+    ///
+    /// # Panics
+    /// When something of it does not become ready, or another cluster is given.
+    #[must_use]
+    pub fn own(does: &str) -> Self {
+        Self::on(Cluster::own(does, &images()))
+    }
+
+    fn on(cluster: Cluster) -> Self {
         let platform = Self {
             registry: Registry::start_in(&cluster),
             s3: S3::start_on(cluster.listener(9000), BUCKET),
@@ -71,10 +83,15 @@ impl Platform {
                 self.registry.push(&repository.path(), &tag, &name);
             }
         }
+        self.publish(SHELL, &version('a'));
+    }
+
+    /// Puts an image into the registry that is the test runner of a track, and does what the submission's `do.sh` says.
+    pub fn publish(&self, track: &str, tag: &str) {
         let layout = Layout::at(&self.folder.path().join("images"));
-        let repository = format!("{SHELL}-test-runner");
-        layout.add(&repository, &version('a'), &Image::tooling("test_runners", OBEDIENT));
-        self.registry.push(&layout.folder().join(&repository), &version('a'), &repository);
+        let repository = format!("{track}-test-runner");
+        layout.add(&repository, tag, &Image::tooling("test_runners", OBEDIENT));
+        self.registry.push(&layout.folder().join(&repository), tag, &repository);
     }
 
     /// Installs the chart once more, in a namespace of its own with a yard of its own.
@@ -83,7 +100,7 @@ impl Platform {
     /// When it does not become ready.
     pub fn install_another(&self, release: &str) {
         for namespace in [release.to_owned(), format!("{release}-yard")] {
-            let _ = self.cluster.kubectl(&["create", "namespace", &namespace]);
+            self.cluster.namespace(&namespace);
             self.credentials(&namespace);
         }
         self.helm_install(release);
@@ -109,13 +126,9 @@ impl Platform {
     }
 
     fn install(&self) {
-        let _ = self.cluster.helm(&["install", "kinds", &chart("trackyard-crds"), "--wait"]);
-        for kind in ["workerpools", "containerversions"] {
-            let crd = format!("crd/{kind}.trackyard.dev");
-            let _ = self.cluster.kubectl(&["wait", "--for=condition=Established", &crd, "--timeout=20s"]);
-        }
+        install_kinds(&self.cluster);
         for namespace in [RELEASE, YARD] {
-            let _ = self.cluster.kubectl(&["create", "namespace", namespace]);
+            self.cluster.namespace(namespace);
             self.credentials(namespace);
         }
         self.helm_install(RELEASE);
@@ -146,7 +159,7 @@ impl Platform {
         fs::write(&file, docker.to_string()).expect("write the registry's password");
         let authority = format!("--from-file=ca.crt={}", self.registry.authority().display());
         let docker = format!("--from-file=config.json={}", file.display());
-        let git = format!("--from-literal=git-credentials={}", HttpsHost::login_in_cluster());
+        let git = format!("--from-literal=git-credentials={}", HttpsHost::login_at(&self.cluster.address()));
         let create = ["create", "secret", "generic", "--namespace", namespace];
         let _ = self.cluster.kubectl(&[&create[..], &["files", &authority, &docker, &git]].concat());
         let keys = CREDENTIALS.map(|(name, value)| format!("--from-literal={name}={value}"));
@@ -155,13 +168,20 @@ impl Platform {
     }
 
     fn values(&self) -> Value {
-        let endpoint = format!("http://{}:9000", cluster::NODE);
+        let address = self.cluster.address();
+        let endpoint = format!("http://{address}:9000");
+        // They are not on 443 outside, where agents may go anyway.
+        let servers = json!({
+            "to": [{"ipBlock": {"cidr": format!("{address}/32")}}],
+            "ports": [{"port": 5443}, {"port": 9000}, {"port": PORT_IN_CLUSTER}],
+        });
         json!({
-            "image": {"registry": "localhost", "pullPolicy": "Never"},
+            "image": self.cluster.image_values(),
+            "networkPolicy": {"agentEgress": [servers]},
             "config": {
                 "queue": {"max_wait": "60s"},
                 "images": {"kind": "registry", "location": self.registry.location()},
-                "source": {"url": format!("{}/{{repository}}", HttpsHost::url_in_cluster())},
+                "source": {"url": format!("{}/{{repository}}", HttpsHost::url_at(&address))},
                 "builds": {"wall": "120s", "memory": "256Mi", "pids": 128, "disk": "200Mi"},
                 "inputs": {"buckets": [BUCKET], "endpoint": endpoint, "path_style": true},
             },
@@ -171,7 +191,7 @@ impl Platform {
                 "env": {
                     "TRACKYARD_ALLOW_REGISTRY": self.registry.location(),
                     "TRACKYARD_ALLOW_BUCKET": BUCKET,
-                    "TRACKYARD_ALLOW_REPOSITORY": HttpsHost::url_in_cluster(),
+                    "TRACKYARD_ALLOW_REPOSITORY": HttpsHost::url_at(&address),
                     "TRACKYARD_GIT_CREDENTIALS": "/etc/trackyard-agent/git-credentials",
                     "TRACKYARD_S3_ENDPOINT": endpoint,
                     "TRACKYARD_S3_PATH_STYLE": "true",
@@ -302,12 +322,29 @@ impl Platform {
     }
 }
 
-fn images() -> Vec<PathBuf> {
+/// Installs the chart of the kinds.
+///
+/// # Panics
+/// When the cluster does not take them.
+pub fn install_kinds(cluster: &Cluster) {
+    let _ = cluster.helm(&["install", "kinds", &chart("trackyard-crds"), "--wait"]);
+    for kind in ["workerpools", "containerversions"] {
+        let crd = format!("crd/{kind}.trackyard.dev");
+        let _ = cluster.kubectl(&["wait", "--for=condition=Established", &crd, "--timeout=20s"]);
+    }
+}
+
+/// The project's own images, and a client's.
+///
+/// # Panics
+/// When nobody has built them.
+#[must_use]
+pub fn images() -> Vec<PathBuf> {
     let folder = std::env::var_os("TRACKYARD_PRODUCT_IMAGES").map(PathBuf::from);
     let folder = folder.expect("TRACKYARD_PRODUCT_IMAGES names the folder of images; run `make test`");
     let own =
         ["operator", "router", "worker", "cli"].map(|name| folder.join(format!("trackyard-{name}.tar")));
-    own.into_iter().chain([cluster::image("client")]).collect()
+    own.into_iter().chain([cluster::archive("client")]).collect()
 }
 
 fn examples() -> PathBuf {

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use crate::binaries::system;
-use crate::cluster::{self, Cluster};
+use crate::cluster::Cluster;
 use crate::http;
 use crate::ports::free_port;
 use crate::process::Process;
@@ -54,19 +54,18 @@ impl Registry {
         Self::with(true, true)
     }
 
-    /// Starts one with a password and TLS on a cluster's node.
+    /// Starts one with a password and TLS where a cluster's pods reach it.
     ///
     /// # Panics
     /// When it does not answer within 10 seconds.
     #[must_use]
     pub fn start_in(cluster: &Cluster) -> Self {
-        let location = format!("{}:5443", cluster::NODE);
-        let enter = ["nsenter".to_owned(), format!("--net=/run/netns/trackyard-{}", cluster.name())];
-        let registry = Self::at(location.clone(), enter.to_vec(), true, true);
+        let address = cluster.address();
+        let registry = Self::at(format!("{address}:5443"), cluster.enter(), true, true);
         wait_until(seconds(10), "the registry answers", || {
             let mut busybox = cluster.command(Path::new("/bin/busybox"));
             busybox
-                .args(["nc", "-w1", cluster::NODE, "5443"])
+                .args(["nc", "-w1", &address, "5443"])
                 .stdin(Stdio::null())
                 .status()
                 .is_ok_and(|status| status.success())

@@ -1,10 +1,11 @@
-//! A certificate for 127.0.0.1 and a cluster's node, and the authority that signed it.
+//! A certificate for 127.0.0.1 and where a cluster's pods reach this machine, and the authority that signed it.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use crate::binaries::system;
+use crate::cluster::NODE;
 
 /// The file of the authority.
 pub const AUTHORITY: &str = "authority.pem";
@@ -13,14 +14,19 @@ pub const CERTIFICATE: &str = "server.pem";
 /// The file of its key.
 pub const KEY: &str = "server.key";
 
-const EXTENSIONS: &str = "subjectAltName=IP:127.0.0.1,IP:10.250.0.1\nbasicConstraints=CA:FALSE\n";
+/// Of a certificate for this machine.
+fn extensions() -> String {
+    let given = std::env::var("TRACKYARD_E2E_ADDRESS").map(|address| format!(",IP:{address}"));
+    let given = given.unwrap_or_default();
+    format!("subjectAltName=IP:127.0.0.1,IP:{NODE}{given}\nbasicConstraints=CA:FALSE\n")
+}
 
 /// Makes all three in `folder`.
 ///
 /// # Panics
 /// When openssl is missing or fails.
 pub fn make(folder: &Path) {
-    fs::write(folder.join("extensions"), EXTENSIONS).expect("write the certificate's extensions");
+    fs::write(folder.join("extensions"), extensions()).expect("write the certificate's extensions");
     let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-batch", "-subj"];
     let authority = ["req", "-x509", "-days", "2", "-keyout", "authority.key", "-out", AUTHORITY];
     openssl(folder, &[&authority[..], &key, &["/CN=authority of tests"]].concat());

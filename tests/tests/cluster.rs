@@ -30,7 +30,7 @@ fn run(cluster: &Cluster, name: &str, script: &str) {
 
 #[test]
 fn it_runs_pods_outlives_its_parts_and_leaves_nothing() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::own("stops parts of its cluster", &[]);
     run(&cluster, "one", "nslookup kubernetes.default.svc.cluster.local && echo found; exec sleep 600");
     wait_until(seconds(10), "the pod has found the API server by its name", || {
         cluster.kubectl(&["logs", "one"]).contains("found")
@@ -63,8 +63,9 @@ fn run_once_back(cluster: &Cluster, part: &str) {
 
 #[test]
 fn two_at_once_do_not_meet_and_the_resources_are_explained() {
-    let other = thread::spawn(Cluster::start);
-    let cluster = Cluster::start();
+    let own = || Cluster::own("starts two", &[]);
+    let other = thread::spawn(own);
+    let cluster = own();
     let other = other.join().unwrap();
     let _ =
         cluster.kubectl(&["apply", "--server-side", "-f", &repository("crds/generated/workerpools.yaml")]);

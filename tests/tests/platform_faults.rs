@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const JOBS: usize = 120;
 
 fn steady() -> Platform {
-    let platform = Platform::start();
+    let platform = Platform::own("stops parts of its cluster");
     platform.pool_of("shell", SHELL, "50m", "replicas: 2, drainTimeout: 30s");
     platform.deploy_shell();
     platform.wait_for("Ready", "workerpool/shell");

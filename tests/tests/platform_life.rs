@@ -23,7 +23,7 @@ fn written(platform: &Platform, what: &[&str]) -> String {
 
 #[test]
 fn an_installation_changes_stands_beside_another_and_leaves_nothing() {
-    let platform = Platform::start();
+    let platform = Platform::own("reads what the API server was asked");
     platform.pool("shell", SHELL, "replicas: 1");
     platform.deploy_shell();
     platform.wait_for("Ready", "workerpool/shell");

@@ -73,9 +73,8 @@ fn versions_come_and_go_by_resources_and_over_zeromq() {
     let found: Value = serde_json::from_str(&found).unwrap();
     assert_eq!(found["metadata"]["labels"]["trackyard.dev/made-by"], "router");
     assert_eq!(found["status"]["workers"], json!({"ready": 1, "total": 1}));
-    assert!(
-        found["status"]["image"].as_str().unwrap().starts_with("10.250.0.1:5443/shell-test-runner@sha256:")
-    );
+    let image = format!("{}/shell-test-runner@sha256:", platform.registry.location());
+    assert!(found["status"]["image"].as_str().unwrap().starts_with(&image));
     expect(&platform.ask(&platform.sleeping("deployed", 0)), 200, "ok");
     expect(&unload(version('a')), 200, "ok");
     assert_eq!(platform.yard(&["get", &resource]), None);

@@ -4,6 +4,7 @@
 package main
 
 import (
+	_ "github.com/yannh/kubeconform/cmd/kubeconform"
 	_ "helm.sh/helm/v4/cmd/helm"
 	_ "sigs.k8s.io/kwok/cmd/kwok"
 )

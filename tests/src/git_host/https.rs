@@ -10,7 +10,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::binaries::system;
-use crate::cluster::{self, Cluster};
+use crate::cluster::Cluster;
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::tls;
@@ -21,8 +21,8 @@ const USER: &str = "yard";
 /// The user's password.
 pub const PASSWORD: &str = "git-horse-battery";
 
-/// The port of a host in a cluster's network.
-const PORT_IN_CLUSTER: u16 = 8444;
+/// The port of a host that serves a cluster.
+pub const PORT_IN_CLUSTER: u16 = 8444;
 
 /// A running host with a copy of one repository.
 pub struct HttpsHost {
@@ -58,7 +58,7 @@ impl HttpsHost {
             let _ = fs::copy(certificates.join(file), folder.path().join(file)).expect("copy a certificate");
         }
         let apache = cluster.command(&system("apache2", "apache2-bin"));
-        Self::serve(apache, repository, format!("{}:{PORT_IN_CLUSTER}", cluster::NODE), folder)
+        Self::serve(apache, repository, at(&cluster.address()), folder)
     }
 
     fn serve(mut apache: Command, repository: &Path, address: String, folder: TempDir) -> Self {
@@ -73,16 +73,16 @@ impl HttpsHost {
         Self { _process: process, folder, address }
     }
 
-    /// The URL below which every host in a cluster is.
+    /// The URL below which a host is that serves a cluster from `address`.
     #[must_use]
-    pub fn url_in_cluster() -> String {
-        format!("https://{}:{PORT_IN_CLUSTER}", cluster::NODE)
+    pub fn url_at(address: &str) -> String {
+        format!("https://{}", at(address))
     }
 
-    /// User and password of every host in a cluster, as git stores them.
+    /// User and password of a host that serves a cluster from `address`, as git stores them.
     #[must_use]
-    pub fn login_in_cluster() -> String {
-        login(&format!("{}:{PORT_IN_CLUSTER}", cluster::NODE))
+    pub fn login_at(address: &str) -> String {
+        login(&at(address))
     }
 
     /// The URL below which the repository is.
@@ -111,6 +111,10 @@ fn copy(repository: &Path, into: &Path) {
     let copy = into.join("repositories").join(name);
     run(Command::new("git").args(["clone", "--quiet", "--bare"]).arg(repository).arg(&copy));
     run(Command::new("chown").args(["--recursive", "nobody:nogroup"]).arg(copy));
+}
+
+fn at(address: &str) -> String {
+    format!("{address}:{PORT_IN_CLUSTER}")
 }
 
 fn login(address: &str) -> String {

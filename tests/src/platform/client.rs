@@ -20,9 +20,10 @@ pub struct Asking {
 
 impl Platform {
     pub(super) fn client(&self) {
+        let image = self.cluster.image("client");
         self.cluster.apply(&format!(
             "apiVersion: v1\nkind: Pod\nmetadata: {{name: client, namespace: {RELEASE}}}\n\
-             spec: {{terminationGracePeriodSeconds: 0, containers: [{{name: client, image: 'cluster.local/client:1', \
+             spec: {{terminationGracePeriodSeconds: 0, containers: [{{name: client, image: '{image}', \
              command: [/usr/bin/sleep, infinity]}}]}}\n"
         ));
         let wait = ["wait", "--for=condition=Ready", "pod/client", "--timeout=60s", "--namespace", RELEASE];
