@@ -1,5 +1,5 @@
 //! The operator: makes pods of WorkerPools, and tells of ContainerVersions who has them. What is decided is pure
-//! (`pool::{validate, build, status, autoscale, demand}`, `version::{built, status}`, `builds::book`, `lease::decide`,
+//! (`pool::{validate, build, rollout, status, autoscale, demand}`, `version::{built, status}`, `builds::book`, `lease::decide`,
 //! `keys::fill`); what talks to the cluster is `watches` and the controllers, and `writer`, through which everything is written.
 
 pub mod args;

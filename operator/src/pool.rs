@@ -7,6 +7,7 @@ pub mod controller;
 pub mod demand;
 mod dereference;
 mod reconcile;
+pub mod rollout;
 mod scale;
 mod shrink;
 pub mod status;

@@ -162,6 +162,15 @@ impl Cluster {
         [of(&["get", "pods"]), events, logs].join("\n")
     }
 
+    /// What a program prints that runs as on the node, in all namespaces of the cluster.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[must_use]
+    pub fn inside(&self, words: &[&str]) -> String {
+        self.as_own("runs programs on the node").must("in.sh", words)
+    }
+
     /// A program of this machine in the cluster's network, as its administrator.
     #[must_use]
     pub fn command(&self, program: &Path) -> Command {

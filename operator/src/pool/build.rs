@@ -19,6 +19,8 @@ use trackyard_protocol::quantity::{Bytes, Cpus};
 
 /// The label by which a pool's pods are known.
 pub const POOL: &str = "trackyard.dev/pool";
+/// The name of an agent's container.
+pub const AGENT: &str = "agent";
 /// Drain of a pool that sets none.
 const DRAIN: Duration = Duration::from_secs(60);
 /// The same for builders, whose work takes longer.

@@ -16,6 +16,7 @@ use trackyard_daemon::readiness::Gate;
 use super::build::{POOL, Settings};
 use super::dereference::Stores;
 use super::reconcile::{Error, reconcile};
+use super::rollout::Rollout;
 use super::scale::Scaler;
 use crate::backoff::Backoff;
 use crate::figures::Figures;
@@ -37,6 +38,7 @@ pub(super) struct Context {
     pub(super) pools: Store<WorkerPool>,
     pub(super) figures: Figures,
     pub(super) scaler: Scaler,
+    pub(super) rollout: Rollout,
     pub(super) backoff: Backoff,
     pub(super) metrics: Metrics,
 }
@@ -58,6 +60,7 @@ pub async fn run(shared: Shared, settings: Settings, ready: Gate) {
         pools: pool_store.clone(),
         figures,
         scaler: Scaler::default(),
+        rollout: Rollout::default(),
         backoff: Backoff::default(),
         metrics,
     });

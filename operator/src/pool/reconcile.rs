@@ -12,7 +12,8 @@ use trackyard_crds::WorkerPool;
 
 use super::controller::Context;
 use super::dereference::{Found, dereference};
-use super::status::{self, Seen};
+use super::rollout::keep_pods;
+use super::status::{self, Cause, Seen};
 use super::validate::{Plan, validate};
 use super::{apply, build, shrink, validate as validation};
 use crate::events::{Happened, turned};
@@ -21,6 +22,8 @@ use crate::writer;
 
 /// Without any change a pool is looked at so often.
 const AGAIN: Duration = Duration::from_secs(600);
+/// One that waits for others, of which it hears nothing.
+const SOON: Duration = Duration::from_secs(3);
 
 /// Why a pool was not reconciled; a variant for each step.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +84,7 @@ async fn attempt(pool: &WorkerPool, context: &Context) -> Result<Action, Error> 
     let found = dereference(pool, &context.stores).await?;
     let done = shape(pool, &found, context).await;
     let status = match &done {
-        Ok(plan) => Some(status::status(pool, &seen(&found, *plan), &now)),
+        Ok((plan, waits)) => Some(status::status(pool, &seen(&found, *plan, waits.as_ref()), &now)),
         Err(error) => {
             error.is_final().then(|| status::refused(pool, error.reason(), &error.to_string(), &now))
         }
@@ -91,32 +94,43 @@ async fn attempt(pool: &WorkerPool, context: &Context) -> Result<Action, Error> 
         let before = pool.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         context.writer.tell(pool, &turned(before, &status.conditions)).await;
     }
-    done?;
+    let (_, waits) = done?;
     context.backoff.succeeded(&pool.name_any());
-    Ok(Action::requeue(AGAIN))
+    Ok(Action::requeue(if waits.is_some() { SOON } else { AGAIN }))
 }
 
-async fn shape(pool: &WorkerPool, found: &Found, context: &Context) -> Result<Plan, Error> {
+/// Makes it what it is to be; with why its pods are left as they are, if they are.
+async fn shape(pool: &WorkerPool, found: &Found, context: &Context) -> Result<(Plan, Option<Cause>), Error> {
     let report = context.figures.now();
     let current = found.current();
     let scaled = context.scaler.desired(pool, current, &context.pools.state(), report.as_ref());
     let plan = validate(pool, found, scaled)?;
-    let children = build::children(pool, plan.desired, &context.settings)?;
+    let mut children = build::children(pool, plan.desired, &context.settings)?;
+    let image = &context.settings.image;
+    let waits = context.rollout.turn(pool, &context.pools, &context.stores, image).cause(image);
+    if waits.is_some() {
+        keep_pods(&mut children.deployment, found.deployment.as_deref());
+    }
     if let Some(report) = report.filter(|_| plan.desired < current && plan.desired > 0) {
         shrink::mark(&context.writer, &found.pods, current - plan.desired, &report).await?;
     }
-    apply::children(&context.writer, &children, found).await?;
+    let applied = apply::children(&context.writer, &children, found).await;
+    if let Some(error) = applied.as_ref().err().filter(|error| error.is_final()) {
+        context.rollout.refused(&pool.name_any(), error.reason());
+    }
+    applied?;
     if scaled.is_some() && plan.desired != current {
         context.writer.tell(pool, &[Happened::scaled(current, plan.desired)]).await;
     }
-    Ok(plan)
+    Ok((plan, waits))
 }
 
-fn seen(found: &Found, plan: Plan) -> Seen<'_> {
+fn seen<'a>(found: &'a Found, plan: Plan, waits: Option<&'a Cause>) -> Seen<'a> {
     Seen {
         deployment: found.deployment.as_deref(),
         pods: &found.pods,
         desired: plan.desired,
         can_scale: plan.can_scale,
+        waits,
     }
 }

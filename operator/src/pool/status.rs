@@ -1,7 +1,7 @@
 //! What is true of a pool, from its Deployment and its pods: pure. `Ready`, `Reconciling` and `Stalled` mean what
 //! kstatus gives them, so that `kubectl wait` and tools that follow it understand a pool.
 
-mod cause;
+pub(super) mod cause;
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
 use k8s_openapi::api::core::v1::Pod;
@@ -26,6 +26,8 @@ pub struct Seen<'a> {
     pub desired: u32,
     /// False if the router's figures are too old to scale by.
     pub can_scale: bool,
+    /// Why its pods are not of the newest form yet, if they are to stay as they are.
+    pub waits: Option<&'a Cause>,
 }
 
 /// The pool's status now. What has not changed keeps its time, so that an unchanged pool has an unchanged status.
@@ -81,8 +83,8 @@ fn conditions(
     before: &[Condition],
     now: &Time,
 ) -> Vec<Condition> {
-    let cause = cause::of(seen.deployment, seen.pods);
-    let (ready, reconciling, stalled) = if is_current(seen, found) {
+    let cause = cause::of(seen.deployment, seen.pods).or_else(|| seen.waits.cloned());
+    let (ready, reconciling, stalled) = if seen.waits.is_none() && is_current(seen, found) {
         (Told::yes(arrived(pool, seen)), Told::no("Settled"), Told::no("Settled"))
     } else {
         match cause {

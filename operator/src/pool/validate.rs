@@ -37,14 +37,16 @@ pub(super) fn validate(pool: &WorkerPool, found: &Found, scaled: Option<u32>) ->
 
 /// A child whose owner is not this very pool is never taken over, also not one of an earlier pool of the same name.
 fn owned<K: Resource>(pool: &WorkerPool, kind: &'static str, child: Option<&K>) -> Result<(), Error> {
-    let Some(child) = child else { return Ok(()) };
+    match child {
+        Some(child) if !is_owned(pool, child) => Err(Error::NotOurs { kind, name: name(pool) }),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn is_owned(pool: &WorkerPool, child: &impl Resource) -> bool {
     let owner = child.owner_references().iter().find(|owner| owner.controller == Some(true));
     let uid = pool.uid().unwrap_or_default();
-    if owner.is_some_and(|owner| owner.uid == uid) {
-        Ok(())
-    } else {
-        Err(Error::NotOurs { kind, name: name(pool) })
-    }
+    owner.is_some_and(|owner| owner.uid == uid)
 }
 
 fn plan(pool: &WorkerPool, current: u32, scaled: Option<u32>) -> Plan {

@@ -28,13 +28,30 @@ pub struct Cause {
 }
 
 /// The gravest cause; that of pods that cannot even be made comes first.
-pub(super) fn of(deployment: Option<&Deployment>, pods: &[Pod]) -> Option<Cause> {
+pub(in crate::pool) fn of<'a>(
+    deployment: Option<&Deployment>,
+    pods: impl IntoIterator<Item = &'a Pod>,
+) -> Option<Cause> {
     let mut causes: Vec<Cause> = deployment.into_iter().filter_map(refused).collect();
-    let living = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+    let living = pods.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
     causes.extend(living.filter_map(of_pod));
     let stuck = causes.iter().position(|cause| cause.severity == Severity::Stuck);
     let first = stuck.unwrap_or(0);
-    (first < causes.len()).then(|| causes.swap_remove(first))
+    let first = (first < causes.len()).then(|| causes.swap_remove(first));
+    match deployment.and_then(late) {
+        // What has been waited for long enough will not come by itself.
+        Some(late) => Some(Cause { severity: Severity::Stuck, ..first.unwrap_or(late) }),
+        None => first,
+    }
+}
+
+/// A change that has made no progress for longer than a Deployment waits.
+fn late(deployment: &Deployment) -> Option<Cause> {
+    let conditions = deployment.status.as_ref()?.conditions.as_ref()?;
+    let is_late = |reason: &Option<String>| reason.as_deref() == Some("ProgressDeadlineExceeded");
+    let late = conditions.iter().find(|c| c.type_ == "Progressing" && is_late(&c.reason))?;
+    let message = late.message.as_deref().unwrap_or_default();
+    Some(cause("ProgressDeadlineExceeded", message, Severity::Stuck))
 }
 
 /// Pods that the API server does not take.

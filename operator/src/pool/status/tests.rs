@@ -2,6 +2,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::pool::rollout::decide::Turn;
 
 fn pool(spec: &Value) -> WorkerPool {
     let mut whole = json!({"channel": "test_runners", "topics": ["ruby"]});
@@ -49,7 +50,7 @@ fn told(status: &WorkerPoolStatus) -> (String, String) {
 }
 
 fn look(pool: &WorkerPool, deployment: Option<&Deployment>, pods: &[Pod], desired: u32) -> (String, String) {
-    told(&status(pool, &Seen { deployment, pods, desired, can_scale: true }, &at(0)))
+    told(&status(pool, &Seen { deployment, pods, desired, can_scale: true, waits: None }, &at(0)))
 }
 
 #[rstest]
@@ -101,7 +102,7 @@ fn a_pod_that_cannot_run_is_named_with_its_cause(
     #[case] said: &str,
 ) {
     let (deployment, pods) = (deployment(1, 0, &json!([])), [pod(&state)]);
-    let seen = Seen { deployment: Some(&deployment), pods: &pods, desired: 1, can_scale: true };
+    let seen = Seen { deployment: Some(&deployment), pods: &pods, desired: 1, can_scale: true, waits: None };
     let status = status(&pool(&json!({})), &seen, &at(0));
     assert_eq!(told(&status), ("False False True".to_owned(), reason.to_owned()));
     assert_eq!(status.conditions[2].message, said);
@@ -131,11 +132,44 @@ fn a_pod_without_a_node_is_waited_for_unless_another_is_stuck() {
 }
 
 #[test]
+fn what_takes_too_long_is_stuck_for_the_reason_for_which_it_waits() {
+    let late = json!([{
+        "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"
+    }]);
+    let deployment = deployment(1, 0, &late);
+    let found = look(&pool(&json!({})), Some(&deployment), &[], 1);
+    assert_eq!(found, ("False False True".to_owned(), "ProgressDeadlineExceeded".to_owned()));
+    let lonely =
+        json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no cpu"});
+    let lonely = pod(&json!({"conditions": [lonely]}));
+    let found = look(&pool(&json!({})), Some(&deployment), &[lonely], 1);
+    assert_eq!(found, ("False False True".to_owned(), "Unschedulable".to_owned()));
+}
+
+#[test]
+fn a_pool_that_waits_for_others_says_so_unless_its_own_pods_have_a_cause() {
+    let stopped = Turn::Stopped { by: "a".to_owned(), why: "AgentEnds" }.cause("new:2").unwrap();
+    let deployment = deployment(1, 1, &json!([]));
+    let status_of = |pods: &[Pod]| {
+        let seen =
+            Seen { deployment: Some(&deployment), pods, desired: 1, can_scale: true, waits: Some(&stopped) };
+        status(&pool(&json!({})), &seen, &at(0))
+    };
+    let waits = status_of(&[]);
+    assert_eq!(told(&waits), ("False True False".to_owned(), "RolloutStopped".to_owned()));
+    let said = "the pool a stalls with the new default image new:2 (AgentEnds): until it is ready no other takes it, \
+                and the pods here stay as they are";
+    assert_eq!(waits.conditions[0].message, said);
+    let own = status_of(&[pod(&waiting("ErrImagePull", ""))]);
+    assert_eq!(told(&own), ("False False True".to_owned(), "ImageUnavailable".to_owned()));
+}
+
+#[test]
 fn a_pod_that_ends_is_draining_and_no_cause() {
     let mut ending = pod(&waiting("CrashLoopBackOff", ""));
     ending.metadata.deletion_timestamp = Some(at(1));
     let (deployment, pods) = (deployment(1, 1, &json!([])), [ending]);
-    let seen = Seen { deployment: Some(&deployment), pods: &pods, desired: 1, can_scale: true };
+    let seen = Seen { deployment: Some(&deployment), pods: &pods, desired: 1, can_scale: true, waits: None };
     let status = status(&pool(&json!({})), &seen, &at(0));
     assert_eq!(told(&status).1, "AllReady");
     assert_eq!(
@@ -148,7 +182,7 @@ fn a_pod_that_ends_is_draining_and_no_cause() {
 fn without_figures_of_the_router_scaling_says_so() {
     let pool = pool(&json!({"autoscale": {"max": 3}}));
     let scaling = |can_scale| {
-        let seen = Seen { deployment: None, pods: &[], desired: 1, can_scale };
+        let seen = Seen { deployment: None, pods: &[], desired: 1, can_scale, waits: None };
         let scaling = status(&pool, &seen, &at(0)).conditions[3].clone();
         (scaling.type_, scaling.status, scaling.reason)
     };
@@ -172,7 +206,13 @@ fn what_cannot_be_and_what_is_not_to_be_touched_keep_their_counts() {
 fn what_has_not_turned_keeps_its_time() {
     let mut pool = pool(&json!({}));
     let (good, bad) = (deployment(1, 1, &json!([])), deployment(1, 0, &json!([])));
-    let seen = |deployment| Seen { deployment: Some(deployment), pods: &[], desired: 1, can_scale: true };
+    let seen = |deployment| Seen {
+        deployment: Some(deployment),
+        pods: &[],
+        desired: 1,
+        can_scale: true,
+        waits: None,
+    };
     pool.status = Some(status(&pool, &seen(&good), &at(10)));
     assert_eq!(
         pool.status,

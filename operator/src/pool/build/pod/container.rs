@@ -12,7 +12,7 @@ use kube::ResourceExt;
 use trackyard_crds::WorkerPool;
 use trackyard_protocol::quantity::{Bytes, Cpus, Span};
 
-use super::super::{Error, Settings, channel, drain};
+use super::super::{AGENT, Error, Settings, channel, drain};
 use super::{some, volumes};
 use crate::keys::{OWN_KEY, ROUTER_KEY};
 
@@ -21,7 +21,7 @@ const ADMIN: i32 = 9181;
 pub(super) fn container(pool: &WorkerPool, settings: &Settings) -> Result<Container, Error> {
     let resources = resources(pool, settings)?;
     Ok(Container {
-        name: "agent".to_owned(),
+        name: AGENT.to_owned(),
         image: Some(pool.spec.image.clone().unwrap_or_else(|| settings.image.clone())),
         args: Some(arguments(pool, settings)),
         env: Some(environment(pool, settings)),
