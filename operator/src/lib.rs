@@ -10,6 +10,7 @@ pub mod events;
 pub mod figures;
 pub mod hands_off;
 pub mod keys;
+pub mod kinds;
 pub mod lease;
 pub mod metrics;
 pub mod pool;

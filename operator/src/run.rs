@@ -14,7 +14,7 @@ use crate::lease::{self, Lease};
 use crate::metrics::Metrics as OwnMetrics;
 use crate::shared::Shared;
 use crate::writer::Writer;
-use crate::{builds, keys, pool, version};
+use crate::{builds, keys, kinds, pool, version};
 
 /// Why the operator does not run.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +62,7 @@ async fn serve(args: &Args) -> Result<(), Error> {
     let _stop_all = stop.clone().drop_guard();
     let readiness = Readiness::default();
     let gates = Gates {
+        kinds: readiness.gate("kinds", "it is not known yet whether they are there"),
         pools: readiness.gate("pools", "the first lists of pools and their children have not come yet"),
         versions: readiness.gate("versions", "the first list of versions has not come yet"),
     };
@@ -112,6 +113,7 @@ async fn lead(
 
 /// All controllers, for ever.
 async fn work(args: &Args, client: Client, writer: Writer, gates: Gates, metrics: OwnMetrics) {
+    kinds::wait(&client, &gates.kinds).await;
     tracing::info!(namespace = args.namespace, "watching");
     let (curve, keeping) = keys::keep(&client, &writer, args.keys());
     let builds = builds::start(args.router_keyed.clone(), curve);
@@ -127,17 +129,20 @@ async fn work(args: &Args, client: Client, writer: Writer, gates: Gates, metrics
 
 /// What is open once the first lists have come.
 struct Gates {
+    kinds: Gate,
     pools: Gate,
     versions: Gate,
 }
 
 impl Gates {
     fn open(&self) {
+        self.kinds.open();
         self.pools.open();
         self.versions.open();
     }
 
     fn close(&self, why: &str) {
+        self.kinds.close(why);
         self.pools.close(why);
         self.versions.close(why);
     }
