@@ -35,6 +35,8 @@ pub enum Error {
     Serve(io::Error),
 }
 
+/// What is wrong, if the process should be ended and begun again.
+type Vital = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 type Status = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = serde_json::Value> + Send>> + Send + Sync>;
 
 /// What the admin port shows.
@@ -42,7 +44,7 @@ type Status = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = serde_json::Value> + S
 pub struct Admin {
     readiness: Readiness,
     metrics: Metrics,
-    pulse: Option<Pulse>,
+    vitals: Vec<Vital>,
     status: Status,
     more: Router,
 }
@@ -52,7 +54,7 @@ impl Admin {
     #[must_use]
     pub fn new(readiness: Readiness, metrics: Metrics) -> Self {
         let status: Status = Arc::new(|| Box::pin(async { serde_json::json!({}) }));
-        Self { readiness, metrics, pulse: None, status, more: Router::new() }
+        Self { readiness, metrics, vitals: Vec::new(), status, more: Router::new() }
     }
 
     /// Shows what `status` gives at `/status.json`.
@@ -75,8 +77,14 @@ impl Admin {
 
     /// Makes `/livez` fail once `pulse` is stuck.
     #[must_use]
-    pub fn with_pulse(mut self, pulse: Pulse) -> Self {
-        self.pulse = Some(pulse);
+    pub fn with_pulse(self, pulse: Pulse) -> Self {
+        self.with_vital(move || Some(format!("stuck for {} s", pulse.stuck_for()?.as_secs())))
+    }
+
+    /// Makes `/livez` fail while `vital` says what is wrong.
+    #[must_use]
+    pub fn with_vital(mut self, vital: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        self.vitals.push(Arc::new(vital));
         self
     }
 
@@ -114,12 +122,11 @@ impl Admin {
 }
 
 async fn live(State(admin): State<Admin>) -> Response {
-    match admin.pulse.and_then(|pulse| pulse.stuck_for()) {
-        Some(since) => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("stuck for {} s\n", since.as_secs())).into_response()
-        }
-        None => "ok\n".into_response(),
+    let wrong: String = admin.vitals.iter().filter_map(|vital| Some(vital()? + "\n")).collect();
+    if wrong.is_empty() {
+        return "ok\n".into_response();
     }
+    (StatusCode::SERVICE_UNAVAILABLE, wrong).into_response()
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {

@@ -61,6 +61,9 @@ pub struct Args {
     /// Who else may do what: `submit`, `administer` or `work`, a public key, and a name if you like
     #[arg(long, env = "TRACKYARD_ALLOW", value_name = "LINE", value_delimiter = '\n', value_parser = allowed_line)]
     pub allow: Vec<String>,
+    /// Seconds after which a watch begins again; for tests
+    #[arg(long, env = "TRACKYARD_WATCH_SECONDS", value_name = "SECONDS", default_value_t = 200, hide = true)]
+    pub watch_seconds: u32,
     /// Where /livez, /readyz and /metrics are served
     #[arg(long, env = "TRACKYARD_ADMIN", value_name = "ADDR", default_value = "127.0.0.1:9182")]
     pub admin: SocketAddr,

@@ -17,5 +17,6 @@ pub mod pool;
 pub mod run;
 pub mod shared;
 pub mod version;
+pub mod vitals;
 pub mod watches;
 pub mod writer;

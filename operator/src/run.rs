@@ -13,6 +13,7 @@ use crate::figures::Figures;
 use crate::lease::{self, Lease};
 use crate::metrics::Metrics as OwnMetrics;
 use crate::shared::Shared;
+use crate::vitals::Vitals;
 use crate::writer::Writer;
 use crate::{builds, keys, kinds, pool, version};
 
@@ -37,9 +38,9 @@ pub enum Error {
     /// The lease.
     #[error(transparent)]
     Lease(lease::Lost),
-    /// The watches ended.
-    #[error("the watches have ended")]
-    Ended,
+    /// What is to go on for ever has ended.
+    #[error("the operator no longer looks after {0}; it ends, to be started again")]
+    Ended(&'static str),
 }
 
 /// Runs the operator until a signal ends it.
@@ -69,8 +70,11 @@ async fn serve(args: &Args) -> Result<(), Error> {
     let listener = Admin::bind(args.admin).await?;
     let mut registry = Metrics::registry("operator", env!("CARGO_PKG_VERSION"));
     let metrics = OwnMetrics::register(&mut registry);
-    tokio::spawn(Admin::new(readiness, Metrics::new(registry)).serve(listener, stop.clone()));
-    let client = Client::try_default().await.map_err(Box::new)?;
+    let vitals = Vitals::default();
+    registry.register_collector(Box::new(vitals.clone()));
+    let client = vitals.client().await.map_err(Box::new)?;
+    let admin = Admin::new(readiness, Metrics::new(registry)).with_vital(move || vitals.silent());
+    tokio::spawn(admin.serve(listener, stop.clone()));
     let gate = if args.lease_namespace.is_some() { lease::Gate::shut() } else { lease::Gate::always() };
     let lease = args.lease(&client, &gate);
     let writer = Writer::new(client.clone(), gate);
@@ -97,8 +101,7 @@ async fn lead(
     let Some(lease) = lease else {
         tracing::warn!("without --lease-namespace nothing keeps two operators from writing");
         metrics.leads(true);
-        work(args, client, writer, gates, metrics).await;
-        return Error::Ended;
+        return Error::Ended(work(args, client, writer, gates, metrics).await);
     };
     // One that waits for the lease is as ready as it gets; what it lists before would be old when it is needed.
     gates.open();
@@ -106,25 +109,38 @@ async fn lead(
     gates.close("the lists that follow the lease have not come yet");
     metrics.leads(true);
     tokio::select! {
-        () = work(args, client, writer, gates, metrics) => Error::Ended,
+        ended = work(args, client, writer, gates, metrics) => Error::Ended(ended),
         lost = lease.keep() => Error::Lease(lost),
     }
 }
 
-/// All controllers, for ever.
-async fn work(args: &Args, client: Client, writer: Writer, gates: Gates, metrics: OwnMetrics) {
+/// All controllers, until one ends; which one.
+async fn work(
+    args: &Args,
+    client: Client,
+    writer: Writer,
+    gates: Gates,
+    metrics: OwnMetrics,
+) -> &'static str {
     kinds::wait(&client, &gates.kinds).await;
     tracing::info!(namespace = args.namespace, "watching");
     let (curve, keeping) = keys::keep(&client, &writer, args.keys());
     let builds = builds::start(args.router_keyed.clone(), curve);
     let (figures, asking) = Figures::follow(args.router_admin.clone());
-    let shared = Shared { client, namespace: args.namespace.clone(), writer, figures, metrics };
-    tokio::join!(
-        asking,
-        keeping,
-        pool::controller::run(shared.clone(), args.settings(), gates.pools),
-        version::controller::run(shared, builds, gates.versions),
-    );
+    let shared = Shared {
+        client,
+        namespace: args.namespace.clone(),
+        watch_seconds: args.watch_seconds,
+        writer,
+        figures,
+        metrics,
+    };
+    tokio::select! {
+        () = asking => "the router's figures",
+        () = keeping => "keys",
+        () = pool::controller::run(shared.clone(), args.settings(), gates.pools) => "pools",
+        () = version::controller::run(shared.clone(), builds, gates.versions) => "versions",
+    }
 }
 
 /// What is open once the first lists have come.

@@ -13,6 +13,8 @@ pub struct Shared {
     pub client: Client,
     /// The namespace of pools and versions.
     pub namespace: String,
+    /// After so many seconds a watch begins again: below what load balancers allow a connection without a word.
+    pub watch_seconds: u32,
     /// For writing.
     pub writer: Writer,
     /// The router's figures.

@@ -4,30 +4,28 @@ use std::fmt::Debug;
 
 use futures_util::{Stream, StreamExt, TryStreamExt, future};
 use k8s_openapi::NamespaceResourceScope;
+use kube::Resource;
 use kube::api::Api;
 use kube::core::DeserializeGuard;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::{Store, store};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates};
-use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 
 use crate::metrics::Metrics;
-
-/// Below what load balancers allow a connection without a word.
-const WATCH_SECONDS: u32 = 200;
+use crate::shared::Shared;
 
 /// How a kind is watched.
 #[must_use]
-pub fn config() -> watcher::Config {
-    watcher::Config::default().timeout(WATCH_SECONDS)
+pub fn config(shared: &Shared) -> watcher::Config {
+    watcher::Config::default().timeout(shared.watch_seconds)
 }
 
-/// A kind's objects as they change, and a store of all of them.
+/// A kind's objects as they change, and a store of all of them. A watch that fails is told of here and begins again after
+/// a while of its own: a controller waits with all of its streams when one gives it an error.
 pub fn watched<K>(
-    client: &Client,
-    namespace: &str,
+    shared: &Shared,
     config: watcher::Config,
 ) -> (Store<K>, impl Stream<Item = Result<K, watcher::Error>> + use<K>)
 where
@@ -40,16 +38,15 @@ where
         + 'static,
 {
     let (objects, writer) = store();
-    let stream = watcher::watcher(Api::namespaced(client.clone(), namespace), config);
-    (objects, stream.inspect_err(told::<K>).default_backoff().reflect(writer).touched_objects())
+    let events = watcher::watcher(Api::namespaced(shared.client.clone(), &shared.namespace), config);
+    let stream = events.inspect_err(told::<K>).default_backoff().reflect(writer).touched_objects();
+    (objects, stream.filter(|object| future::ready(object.is_ok())))
 }
 
 /// The objects of a kind of ours when their spec or annotations change, and a store of all of them. What cannot be read
 /// is left out, so that one malformed object stops no other.
 pub fn own<K, P>(
-    client: &Client,
-    namespace: &str,
-    metrics: Metrics,
+    shared: &Shared,
     trigger: P,
 ) -> (Store<K>, impl Stream<Item = Result<K, watcher::Error>> + Send + use<K, P>)
 where
@@ -62,16 +59,18 @@ where
         + 'static,
     P: Predicate<K> + Send + 'static,
 {
-    let api: Api<DeserializeGuard<K>> = Api::namespaced(client.clone(), namespace);
+    let api: Api<DeserializeGuard<K>> = Api::namespaced(shared.client.clone(), &shared.namespace);
     let (objects, writer) = store();
-    let events = watcher::watcher(api, config());
+    let events = watcher::watcher(api, config(shared));
+    let metrics = shared.metrics.clone();
     let stream = events
         .inspect_err(told::<K>)
         .filter_map(move |event| future::ready(event.map(|event| understood(event, &metrics)).transpose()))
         .default_backoff()
         .reflect(writer)
         .applied_objects()
-        .predicate_filter(trigger, PredicateConfig::default());
+        .predicate_filter(trigger, PredicateConfig::default())
+        .filter(|object| future::ready(object.is_ok()));
     (objects, stream)
 }
 
@@ -102,7 +101,7 @@ fn readable<K: Resource<DynamicType = ()>>(guard: DeserializeGuard<K>, metrics: 
     let told = |invalid: &InvalidObject| {
         let name = invalid.metadata.name.as_deref().unwrap_or_default();
         tracing::error!(kind = %K::kind(&()), name, error = invalid.error, "this object cannot be read and is left alone");
-        metrics.unreadable();
+        metrics.unreadable(K::kind(&()));
     };
     guard.0.inspect_err(told).ok()
 }

@@ -45,12 +45,14 @@ pub(super) struct Context {
 
 /// Reconciles the pools of a namespace for ever.
 pub async fn run(shared: Shared, settings: Settings, ready: Gate) {
-    let Shared { client, namespace, writer, figures, metrics } = shared;
-    let (pool_store, trigger) = own::<WorkerPool, _>(&client, &namespace, metrics.clone(), asked());
-    let (deployments, deployment_stream) = watched::<Deployment>(&client, &namespace, watches::config());
-    let (accounts, account_stream) = watched::<ServiceAccount>(&client, &namespace, watches::config());
-    let (budgets, budget_stream) = watched::<PodDisruptionBudget>(&client, &namespace, watches::config());
-    let (pods, pod_stream) = watched::<Pod>(&client, &namespace, watches::config().labels(POOL));
+    let config = || watches::config(&shared);
+    let (pool_store, trigger) = own::<WorkerPool, _>(&shared, asked());
+    let (deployments, deployment_stream) = watched::<Deployment>(&shared, config());
+    let (accounts, account_stream) = watched::<ServiceAccount>(&shared, config());
+    let (budgets, budget_stream) = watched::<PodDisruptionBudget>(&shared, config());
+    let (pods, pod_stream) = watched::<Pod>(&shared, config().labels(POOL));
+    let Shared { writer, figures, metrics, .. } = shared;
+    metrics.of_deployments(&deployments);
     let stores = Stores { deployments, accounts, budgets, pods };
     let changes = figures.changes();
     let context = Arc::new(Context {

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::store::WriterDropped;
+use kube::{Resource, ResourceExt};
 use trackyard_crds::WorkerPool;
 
 use super::controller::Context;
@@ -67,7 +67,11 @@ impl Error {
 pub(super) async fn reconcile(pool: Arc<WorkerPool>, context: Arc<Context>) -> Result<Action, Error> {
     let begun = Instant::now();
     let done = attempt(&pool, &context).await;
-    context.metrics.reconciled(begun.elapsed(), done.as_ref().err().map(Error::reason));
+    context.metrics.reconciled(
+        WorkerPool::kind(&()),
+        begun.elapsed(),
+        done.as_ref().err().map(Error::reason),
+    );
     done
 }
 

@@ -6,9 +6,9 @@ use std::time::Instant;
 use futures_util::StreamExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::predicates;
+use kube::{Resource, ResourceExt};
 use trackyard_crds::ContainerVersion;
 use trackyard_daemon::readiness::Gate;
 
@@ -36,9 +36,8 @@ struct Context {
 
 /// Reconciles the versions of a namespace for ever.
 pub async fn run(shared: Shared, builds: Builds, ready: Gate) {
-    let Shared { client, namespace, writer, figures, metrics } = shared;
-    let (store, trigger) =
-        own::<ContainerVersion, _>(&client, &namespace, metrics.clone(), predicates::resource_version);
+    let (store, trigger) = own::<ContainerVersion, _>(&shared, predicates::resource_version);
+    let Shared { writer, figures, metrics, .. } = shared;
     let first = {
         let store = store.clone();
         async move {
@@ -61,7 +60,11 @@ pub async fn run(shared: Shared, builds: Builds, ready: Gate) {
 async fn reconcile(version: Arc<ContainerVersion>, context: Arc<Context>) -> Result<Action, Error> {
     let begun = Instant::now();
     let done = attempt(&version, &context).await;
-    context.metrics.reconciled(begun.elapsed(), done.as_ref().err().map(Error::reason));
+    context.metrics.reconciled(
+        ContainerVersion::kind(&()),
+        begun.elapsed(),
+        done.as_ref().err().map(Error::reason),
+    );
     done.map(|()| Action::await_change())
 }
 
