@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
 
 /// What has happened.
-#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
+#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
 pub enum Happened {
     /// A pool got more pods by the router's figures.
     ScaledUp {
@@ -107,6 +107,7 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use k8s_openapi::jiff::Timestamp;
     use rstest::rstest;
+    use strum::VariantNames;
 
     fn condition((kind, status, reason): (&str, &str, &str)) -> Condition {
         Condition {
@@ -137,6 +138,14 @@ mod tests {
     ) {
         let conditions = |all: &[(&str, &str, &str)]| all.iter().map(|c| condition(*c)).collect::<Vec<_>>();
         assert_eq!(turned(&conditions(before), &conditions(after)), expected);
+    }
+
+    #[test]
+    fn every_reason_is_in_the_reference() {
+        let reference = include_str!("../../docs/reference.md");
+        for reason in Happened::VARIANTS {
+            assert!(reference.contains(&format!("\n| `{reason}` | ")), "{reason}");
+        }
     }
 
     #[test]
