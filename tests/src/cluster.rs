@@ -251,7 +251,7 @@ impl Cluster {
     /// # Panics
     /// When there is no such part.
     pub fn fault(&self, what: &str, part: &str) {
-        self.as_own("stops parts of its cluster").must("fault.sh", &[what, part]);
+        let _ = self.as_own("stops parts of its cluster").must("fault.sh", &[what, part]);
     }
 
     /// Stops it.
@@ -259,7 +259,7 @@ impl Cluster {
     /// # Panics
     /// When something of it is left.
     pub fn stop(self) {
-        self.as_own("stops its cluster").must("down.sh", &[]);
+        let _ = self.as_own("stops its cluster").must("down.sh", &[]);
     }
 }
 

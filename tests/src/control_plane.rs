@@ -1,13 +1,15 @@
 //! The real kube-apiserver with its etcd, on loopback: what it says of objects. Nothing runs pods here.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use reqwest::{Certificate, Client, Method};
-use serde_json::Value;
+use rustix::process::Signal;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use trackyard_crds::generate::definitions;
 
 use crate::cluster::program;
 use crate::ports::free_port;
@@ -15,6 +17,8 @@ use crate::process::Process;
 use crate::tls;
 use crate::wait::{seconds, wait_until};
 
+/// Where kinds are defined.
+pub const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const TOKEN: &str = "token-of-tests";
 /// The merge patch that `kubectl patch --type merge` sends.
 const MERGE: &str = "application/merge-patch+json";
@@ -24,7 +28,7 @@ pub struct ControlPlane {
     client: Client,
     runtime: Runtime,
     url: String,
-    _apiserver: Process,
+    apiserver: Process,
     _etcd: Process,
     folder: TempDir,
 }
@@ -53,7 +57,62 @@ impl ControlPlane {
             let ready = client.get(format!("{url}/readyz")).bearer_auth(TOKEN).send();
             runtime.block_on(ready).is_ok_and(|answer| answer.status().is_success())
         });
-        Self { client, runtime, url, _apiserver: apiserver, _etcd: etcd, folder }
+        Self { client, runtime, url, apiserver, _etcd: etcd, folder }
+    }
+
+    /// A file with which its administrator's clients find it.
+    ///
+    /// # Panics
+    /// When there is no room for it.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        let authority = self.folder.path().join(tls::AUTHORITY);
+        let file = self.folder.path().join("kubeconfig");
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "c",
+            "clusters": [{"name": "c", "cluster": {"server": self.url, "certificate-authority": authority}}],
+            "users": [{"name": "u", "user": {"token": TOKEN}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        });
+        fs::write(&file, config.to_string()).expect("write a kubeconfig");
+        file
+    }
+
+    /// Stops the API server as it stands: its connections stay, and nothing comes any more.
+    pub fn freeze(&self) {
+        self.apiserver.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.apiserver.signal(Signal::CONT);
+    }
+
+    /// Installs the kinds of Trackyard.
+    pub fn install_kinds(&self) {
+        definitions().iter().for_each(|kind| self.install(&json!(kind)));
+    }
+
+    /// Installs a kind, and waits until it is served.
+    ///
+    /// # Panics
+    /// When it is refused, or its schema is not structural.
+    pub fn install(&self, definition: &Value) {
+        let (code, answer) = self.send(&Method::POST, CRDS, definition);
+        assert_eq!(code, 201, "{answer:#}");
+        let name = definition.pointer("/metadata/name").and_then(Value::as_str).expect("a name");
+        let path = format!("{CRDS}/{name}");
+        wait_until(seconds(20), "the kind is served", || {
+            let (_, crd) = self.send(&Method::GET, &path, &Value::Null);
+            let conditions = crd.pointer("/status/conditions").and_then(Value::as_array).cloned();
+            let is_true = |kind: &str| {
+                let has =
+                    |condition: &Value, field: &str, value: &str| condition.get(field) == Some(&json!(value));
+                conditions.iter().flatten().any(|c| has(c, "type", kind) && has(c, "status", "True"))
+            };
+            assert!(!is_true("NonStructuralSchema"), "{conditions:?}");
+            is_true("Established")
+        });
     }
 
     /// Runs kubectl as its administrator.
@@ -63,10 +122,8 @@ impl ControlPlane {
     #[must_use]
     pub fn kubectl(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(program("kube"));
-        command.args(["kubectl", "--server", &self.url, "--token", TOKEN, "--certificate-authority"]);
-        command.arg(self.folder.path().join(tls::AUTHORITY));
-        command.arg("--cache-dir").arg(self.folder.path().join("kubectl")).args(arguments);
-        command.env("KUBECONFIG", "/dev/null").output().expect("run kubectl")
+        command.arg("kubectl").arg("--cache-dir").arg(self.folder.path().join("kubectl")).args(arguments);
+        command.env("KUBECONFIG", self.kubeconfig()).output().expect("run kubectl")
     }
 
     /// Sends a request; gives the answer's code and body.
@@ -108,7 +165,13 @@ fn apiserver(folder: &Path, store: u16, port: u16) -> Vec<String> {
     words(&["--etcd-servers", &format!("http://127.0.0.1:{store}"), "--secure-port", &port])
         .chain(words(&["--bind-address", "127.0.0.1", "--endpoint-reconciler-type", "none"]))
         .chain(words(&["--tls-cert-file", &certificate, "--tls-private-key-file", &key]))
-        .chain(words(&["--token-auth-file", &file("tokens.csv"), "--authorization-mode", "RBAC"]))
+        .chain(words(&[
+            "--token-auth-file",
+            &file("tokens.csv"),
+            "--authorization-mode",
+            "RBAC",
+            "--allow-privileged",
+        ]))
         .chain(words(&[
             "--service-account-issuer",
             "https://tests",

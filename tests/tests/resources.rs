@@ -5,10 +5,8 @@ use std::collections::BTreeSet;
 
 use e2e::control_plane::ControlPlane;
 use e2e::resource_rules::{Case, all, messages};
-use e2e::wait::{seconds, wait_until};
 use reqwest::Method;
 use serde_json::{Value, json};
-use trackyard_crds::generate::definitions;
 use trackyard_crds::verdict::{Fault, Verdict, of_object};
 
 const GROUP: &str = "/apis/trackyard.dev/v1alpha1";
@@ -32,25 +30,6 @@ fn every_rule_has_an_object() {
         let tried: BTreeSet<String> = cases.map(|case| case.fault().message).collect();
         assert_eq!(tried, messages(kind), "{kind}");
     }
-}
-
-fn installed() -> ControlPlane {
-    let plane = ControlPlane::start();
-    for definition in definitions() {
-        let crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-        let (code, answer) = plane.send(&Method::POST, crds, &serde_json::to_value(&definition).unwrap());
-        assert_eq!(code, 201, "{answer:#}");
-        let path = format!("{crds}/{}", definition.metadata.name.unwrap());
-        wait_until(seconds(20), "the kind is served", || {
-            let (_, crd) = plane.send(&Method::GET, &path, &Value::Null);
-            let conditions = crd["status"]["conditions"].as_array().cloned().unwrap_or_default();
-            let violated =
-                conditions.iter().find(|c| c["type"] == "NonStructuralSchema" && c["status"] == "True");
-            assert!(violated.is_none(), "{violated:?}");
-            conditions.iter().any(|c| c["type"] == "Established" && c["status"] == "True")
-        });
-    }
-    plane
 }
 
 /// The faults that the API server names.
@@ -89,7 +68,8 @@ fn fault(cause: &Value) -> Fault {
 
 #[test]
 fn the_api_server_says_of_each_object_what_is_said_offline() {
-    let plane = installed();
+    let plane = ControlPlane::start();
+    plane.install_kinds();
     for (number, case) in all().iter().enumerate() {
         let namespace = format!("case-{number}");
         let body = json!({"metadata": {"name": namespace}});

@@ -29,7 +29,7 @@ impl Own {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let cluster = Self { name: format!("t{}-{number}", std::process::id()) };
         let paths: Vec<&str> = images.iter().map(|image| image.to_str().expect("a path in UTF-8")).collect();
-        cluster.must("up.sh", &paths);
+        let _ = cluster.must("up.sh", &paths);
         cluster
     }
 
@@ -77,10 +77,11 @@ impl Own {
     }
 
     /// Runs a script of `tests/cluster` for it.
-    pub(super) fn must(&self, script: &str, arguments: &[&str]) {
+    pub(super) fn must(&self, script: &str, arguments: &[&str]) -> String {
         let output = self.script(script, arguments);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{script} {arguments:?}: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     fn script(&self, name: &str, arguments: &[&str]) -> Output {

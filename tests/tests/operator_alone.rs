@@ -1,0 +1,217 @@
+//! The operator with a real API server and nothing else: no pod ever starts here.
+#![cfg(test)]
+
+use std::process::Command;
+
+use e2e::binaries::binary;
+use e2e::control_plane::{CRDS, ControlPlane};
+use e2e::http::{self, Page};
+use e2e::ports::free_port;
+use e2e::process::Process;
+use e2e::wait::{seconds, wait_for, wait_until};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use trackyard_crds::generate::definitions;
+
+const OURS: &str = "/apis/trackyard.dev/v1alpha1/namespaces/yard";
+const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/yard/deployments";
+
+struct Operator {
+    process: Process,
+    port: u16,
+    _folder: TempDir,
+}
+
+impl Operator {
+    fn start(plane: &ControlPlane, more: &[&str]) -> Self {
+        let (folder, port) = (TempDir::new().unwrap(), free_port());
+        let mut command = Command::new(binary("trackyard-operator"));
+        command.env("KUBECONFIG", plane.kubeconfig()).args(["--namespace", "yard"]);
+        command.args(["--router", "tcp://router:5555", "--agent-image", "agent:1"]);
+        command.args(["--admin", &format!("127.0.0.1:{port}")]).args(more);
+        let process = Process::spawn("operator", &mut command, &folder.path().join("log"));
+        Self { process, port, _folder: folder }
+    }
+
+    fn page(&self, path: &str) -> Page {
+        wait_for(seconds(20), "the operator answers", || http::get(self.port, path))
+    }
+
+    fn until_ready(&self) {
+        wait_until(seconds(30), "the operator is ready", || http::is_ready(self.port));
+    }
+
+    /// The value of a metric.
+    fn metric(&self, name: &str) -> Option<f64> {
+        let page = self.page("/metrics").body;
+        page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    }
+
+    fn log(&self) -> Vec<Value> {
+        self.process.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+}
+
+fn plane() -> ControlPlane {
+    let plane = ControlPlane::start();
+    let yard = json!({"metadata": {"name": "yard"}});
+    assert_eq!(plane.send(&Method::POST, "/api/v1/namespaces", &yard).0, 201);
+    plane
+}
+
+fn make(plane: &ControlPlane, plural: &str, kind: &str, name: &str, spec: &Value) -> u16 {
+    let object = json!({
+        "apiVersion": "trackyard.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec
+    });
+    plane.send(&Method::POST, &format!("{OURS}/{plural}"), &object).0
+}
+
+fn pool(plane: &ControlPlane, name: &str) {
+    let spec = json!({"channel": "test_runners", "topics": ["ruby"]});
+    assert_eq!(make(plane, "workerpools", "WorkerPool", name, &spec), 201);
+}
+
+fn until_it_has_a_deployment(plane: &ControlPlane, pool: &str) {
+    let path = format!("{DEPLOYMENTS}/{pool}-workers");
+    wait_until(seconds(20), "the pool has its Deployment", || {
+        plane.send(&Method::GET, &path, &Value::Null).0 == 200
+    });
+}
+
+#[test]
+fn it_waits_for_its_kinds_and_names_those_that_are_missing() {
+    let plane = plane();
+    let mut operator = Operator::start(&plane, &[]);
+    let says = |kinds: &str| {
+        let said =
+            format!("kinds: the API server knows no {kinds} of trackyard.dev/v1alpha1; install the chart");
+        wait_until(seconds(30), &said, || operator.page("/readyz").body.contains(&said));
+    };
+    says("WorkerPool and ContainerVersion");
+    let mut kinds = definitions();
+    kinds.sort_by_key(|kind| kind.metadata.name.clone());
+    let [versions, pools] = kinds.as_slice() else { panic!("there are other kinds") };
+    plane.install(&json!(versions));
+    says("WorkerPool");
+    plane.install(&json!(pools));
+    operator.until_ready();
+    pool(&plane, "ruby");
+    until_it_has_a_deployment(&plane, "ruby");
+    assert!(operator.process.is_running());
+    let told = operator.log().iter().filter(|line| line["message"] == "waits for its kinds").count();
+    assert_eq!(told, 2, "once for each: {}", operator.process.log());
+}
+
+#[test]
+fn a_quiet_cluster_is_alive_and_one_that_says_nothing_is_not() {
+    let plane = plane();
+    plane.install_kinds();
+    let operator = Operator::start(&plane, &["--watch-seconds=4"]);
+    operator.until_ready();
+    let age = || operator.metric(r#"trackyard_operator_watch_age_seconds{kind="WorkerPool"}"#).unwrap();
+    for again in 1..=2 {
+        let mut oldest = age();
+        wait_until(seconds(30), &format!("the watch begins again, {again}"), || {
+            assert_eq!(operator.page("/livez").status, 200);
+            let now = age();
+            let younger = now < oldest;
+            oldest = oldest.max(now);
+            younger
+        });
+    }
+    plane.freeze();
+    let dead = wait_for(seconds(60), "the silence is noticed", || {
+        Some(operator.page("/livez")).filter(|page| page.status == 503)
+    });
+    assert!(dead.body.contains("no word of "), "{dead:?}");
+    let all =
+        ["ContainerVersion", "Deployment", "Pod", "PodDisruptionBudget", "ServiceAccount", "WorkerPool"];
+    wait_until(seconds(30), "all kinds are named", || {
+        let said = operator.page("/livez").body;
+        all.iter().all(|kind| said.contains(&format!("no word of {kind} for ")))
+    });
+    plane.thaw();
+    wait_until(seconds(90), "it lives again", || operator.page("/livez").status == 200);
+    pool(&plane, "ruby");
+    until_it_has_a_deployment(&plane, "ruby");
+}
+
+/// As if stored before there were rules.
+fn take_anything(plane: &ControlPlane, plural: &str) {
+    let path = format!("{CRDS}/{plural}.trackyard.dev");
+    let (_, mut kind) = plane.send(&Method::GET, &path, &Value::Null);
+    let any = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let version = &mut kind["spec"]["versions"][0];
+    version["schema"]["openAPIV3Schema"] = any;
+    // They would have to be in the schema.
+    version.as_object_mut().unwrap().remove("selectableFields");
+    let (code, answer) = plane.send(&Method::PUT, &path, &kind);
+    assert_eq!(code, 200, "{answer:#}");
+}
+
+const KINDS: [(&str, &str); 2] = [("workerpools", "WorkerPool"), ("containerversions", "ContainerVersion")];
+
+#[test]
+fn an_object_that_cannot_be_read_stops_no_other_of_its_kind() {
+    let plane = plane();
+    plane.install_kinds();
+    let malformed = |name: &str| {
+        for (plural, kind) in KINDS {
+            wait_until(seconds(30), "the API server takes anything", || {
+                make(&plane, plural, kind, name, &json!({"channel": 5})) == 201
+            });
+        }
+    };
+    KINDS.iter().for_each(|(plural, _)| take_anything(&plane, plural));
+    malformed("listed");
+    let operator = Operator::start(&plane, &[]);
+    operator.until_ready();
+    malformed("watched");
+    pool(&plane, "fine");
+    until_it_has_a_deployment(&plane, "fine");
+    let version =
+        json!({"channel": "test_runners", "track": "ruby", "version": format!("git-{}", "a".repeat(40))});
+    assert_eq!(make(&plane, "containerversions", "ContainerVersion", "fine", &version), 201);
+    let told = format!("{OURS}/containerversions/fine");
+    wait_until(seconds(20), "the version is told of", || {
+        plane.send(&Method::GET, &told, &Value::Null).1["status"]["conditions"][0]["reason"] == "NoFigures"
+    });
+    for (_, kind) in KINDS {
+        let metric = format!(r#"trackyard_operator_unreadable_total{{kind="{kind}"}}"#);
+        wait_until(seconds(20), &metric, || operator.metric(&metric).is_some_and(|count| count >= 2.0));
+        for name in ["listed", "watched"] {
+            let log = operator.log();
+            let is_it = |line: &&Value| line["kind"] == kind && line["name"] == name;
+            let line = log.iter().find(is_it).unwrap_or_else(|| panic!("{kind} {name} is not told of"));
+            assert_eq!(line["message"], "this object cannot be read and is left alone");
+        }
+    }
+}
+
+#[test]
+fn one_that_fails_is_tried_less_and_less_often_and_no_other_waits_for_it() {
+    let plane = plane();
+    plane.install_kinds();
+    let operator = Operator::start(&plane, &[]);
+    operator.until_ready();
+    // Somebody's account has the name that a child would have.
+    let taken = json!({"metadata": {"name": "taken-workers"}});
+    let accounts = "/api/v1/namespaces/yard/serviceaccounts";
+    assert_eq!(plane.send(&Method::POST, accounts, &taken).0, 201);
+    pool(&plane, "taken");
+    let pauses = || -> Vec<String> {
+        let log = operator.log();
+        let failed = log.iter().filter(|line| line["pool"] == "taken" && line["reason"] == "NotOurs");
+        failed.map(|line| line["pause"].as_str().unwrap().to_owned()).collect()
+    };
+    wait_until(seconds(30), "it is tried three times", || pauses().len() >= 3);
+    assert_eq!(pauses()[..3], ["1s", "2s", "4s"]);
+    pool(&plane, "fine");
+    until_it_has_a_deployment(&plane, "fine");
+    let failures = r#"trackyard_operator_reconcile_failures_total{kind="WorkerPool",reason="NotOurs"}"#;
+    assert!(operator.metric(failures).unwrap() >= 3.0);
+    let missing = r#"trackyard_operator_pool_missing_pods{pool="fine"}"#;
+    wait_until(seconds(10), "its missing pod is told of", || operator.metric(missing) == Some(1.0));
+    assert!(operator.metric("trackyard_operator_leader ").is_some_and(|leads| (leads - 1.0).abs() < 0.1));
+}
