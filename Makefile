@@ -2,13 +2,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup cluster-build build example-images images test-images kubernetes demo test test-e2e lint deny fmt docs bench cluster-up cluster-down
+.PHONY: help setup cluster-build build example-images images test-images frozen-images kubernetes demo test test-e2e lint deny fmt docs bench cluster-up cluster-down
 
 CACHE ?= $(or $(TRACKYARD_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/trackyard)
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 # One form of the build everywhere: another set of targets or packages would compile the dependencies again.
 BUILD := cargo build --workspace --all-targets --all-features --locked
 IMAGES := $(CACHE)/example-images
+FROZEN := $(CARGO_TARGET_DIR)/frozen-release
 NAME ?= yard
 DEMO := $(CACHE)/demo
 TOOLS := $(or $(TRACKYARD_TOOLS),$(HOME)/.cache/trackyard/tools)
@@ -41,8 +42,14 @@ images: setup ## Build Trackyard's own container images with buildah, into targe
 	STRIP=1 tools/images.sh $(CARGO_TARGET_DIR)/release $(CARGO_TARGET_DIR)/images
 
 # What the tests compile anyway, in the same images.
-test-images: build
+test-images: build frozen-images
 	@tools/images.sh $(CARGO_TARGET_DIR)/debug $(CARGO_TARGET_DIR)/test-images
+
+# An earlier release, to upgrade from.
+frozen-images: setup
+	@mkdir -p $(FROZEN)/programs
+	@tar --extract --file tests/fixtures/releases/0/programs.tar.xz --directory $(FROZEN)/programs
+	@TAG=frozen tools/images.sh $(FROZEN)/programs $(FROZEN)/images
 
 demo: build ## Build real Ruby and Python tooling from git, and run submissions through it: router, workers, runc
 	$(SUDO) rm -rf $(DEMO) && mkdir -p $(DEMO)
@@ -51,15 +58,16 @@ demo: build ## Build real Ruby and Python tooling from git, and run submissions 
 		--images $(DEMO)/images --driver buildkit --tools $(TOOLS) $$(cat $(DEMO)/builds)
 	$(SUDO) $(CARGO_TARGET_DIR)/debug/trackyard local demo --examples examples --images $(DEMO)/images
 
-test: lint build example-images test-images kubernetes ## Run every test: unit, property, simulation, integration with the real parts
-	TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_PRODUCT_IMAGES=$(CARGO_TARGET_DIR)/test-images cargo test --workspace --all-features --locked
+test: lint build example-images test-images frozen-images kubernetes ## Run every test: unit, property, simulation, integration with the real parts
+	TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_PRODUCT_IMAGES=$(CARGO_TARGET_DIR)/test-images \
+		TRACKYARD_FROZEN_IMAGES=$(FROZEN)/images cargo test --workspace --all-features --locked
 	examples/check.py
 
-E2E := platform platform_builds platform_scale platform_faults platform_life platform_rollout \
+E2E := platform platform_builds platform_scale platform_faults platform_life platform_rollout platform_upgrade \
 	operator operator_alone cluster charts resources network_policies scenarios
-test-e2e: build example-images test-images kubernetes ## Run the tests that have a Kubernetes cluster of their own
+test-e2e: build example-images test-images frozen-images kubernetes ## Run the tests that have a Kubernetes cluster of their own
 	TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_PRODUCT_IMAGES=$(CARGO_TARGET_DIR)/test-images \
-		cargo test -p e2e --all-features --locked $(addprefix --test ,$(E2E))
+		TRACKYARD_FROZEN_IMAGES=$(FROZEN)/images cargo test -p e2e --all-features --locked $(addprefix --test ,$(E2E))
 
 lint: setup deny ## Check format, lints, shell scripts and dependencies
 	cargo fmt --all --check

@@ -1,6 +1,7 @@
 //! All of Trackyard in a cluster, as a user installs it: charts, images, a registry, S3, and a client's pod.
 
 mod client;
+mod release;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use crate::tooling::PASSED;
 use crate::wait::{seconds, wait_until};
 
 pub use client::Asking;
+pub use release::Release;
 
 /// The namespace of the release.
 pub const RELEASE: &str = "trackyard";
@@ -50,7 +52,18 @@ impl Platform {
     /// When something of it does not become ready.
     #[must_use]
     pub fn start() -> Self {
-        Self::on(Cluster::with_images(&images()))
+        Self::start_with(&Release::this())
+    }
+
+    /// The same with another release than the one that is being tested.
+    ///
+    /// # Panics
+    /// When something of it does not become ready.
+    #[must_use]
+    pub fn start_with(release: &Release) -> Self {
+        // Those of this one are for an upgrade.
+        let own = if release.tag.is_some() { release.images() } else { Vec::new() };
+        Self::on(Cluster::with_images(&[own, images()].concat()), release)
     }
 
     /// The same in a cluster of its own in any case, for a test that does something to it.
@@ -59,10 +72,10 @@ impl Platform {
     /// When something of it does not become ready, or another cluster is given.
     #[must_use]
     pub fn own(does: &str) -> Self {
-        Self::on(Cluster::own(does, &images()))
+        Self::on(Cluster::own(does, &images()), &Release::this())
     }
 
-    fn on(cluster: Cluster) -> Self {
+    fn on(cluster: Cluster, release: &Release) -> Self {
         let platform = Self {
             registry: Registry::start_in(&cluster),
             s3: S3::start_on(cluster.listener(9000), BUCKET),
@@ -70,7 +83,7 @@ impl Platform {
             cluster,
         };
         platform.fill();
-        platform.install();
+        platform.install(release);
         platform.client();
         platform
     }
@@ -103,7 +116,7 @@ impl Platform {
             self.cluster.namespace(&namespace);
             self.credentials(&namespace);
         }
-        self.helm_install(release);
+        self.helm("install", release, &Release::this());
     }
 
     /// Changes the release's values.
@@ -114,7 +127,7 @@ impl Platform {
         let _ = self.cluster.helm(&[
             "upgrade",
             RELEASE,
-            &chart("trackyard"),
+            &Release::this().chart("trackyard"),
             "--namespace",
             RELEASE,
             "--wait",
@@ -125,31 +138,32 @@ impl Platform {
         ]);
     }
 
-    fn install(&self) {
-        install_kinds(&self.cluster);
+    fn install(&self, release: &Release) {
+        install_kinds(&self.cluster, release);
         for namespace in [RELEASE, YARD] {
             self.cluster.namespace(namespace);
             self.credentials(namespace);
         }
-        self.helm_install(RELEASE);
+        self.helm("install", RELEASE, release);
     }
 
-    fn helm_install(&self, release: &str) {
+    /// Upgrades both charts, the kinds first.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    pub fn upgrade_to(&self, release: &Release) {
+        let _ = self.cluster.helm(&["upgrade", "kinds", &release.chart("trackyard-crds"), "--wait"]);
+        self.helm("upgrade", RELEASE, release);
+    }
+
+    fn helm(&self, what: &str, name: &str, release: &Release) {
         let values = self.folder.path().join("values.yaml");
-        fs::write(&values, self.values().to_string()).expect("write the chart's values");
-        let said = self.cluster.try_helm(&[
-            "install",
-            release,
-            &chart("trackyard"),
-            "--namespace",
-            release,
-            "--wait",
-            "--timeout=90s",
-            "--take-ownership",
-            "--values",
-            values.to_str().expect("a path in UTF-8"),
-        ]);
-        said.unwrap_or_else(|error| unreachable!("{error}\n{}", self.cluster.said_by_pods(release)));
+        fs::write(&values, self.values(release).to_string()).expect("write the chart's values");
+        let values = values.to_str().expect("a path in UTF-8");
+        let chart = release.chart("trackyard");
+        let words = [what, name, &chart, "--namespace", name, "--wait", "--timeout=120s", "--values", values];
+        let said = self.cluster.try_helm(&[&words[..], &["--take-ownership"]].concat());
+        let _ = said.unwrap_or_else(|error| unreachable!("{error}\n{}", self.cluster.said_by_pods(name)));
     }
 
     /// Secrets as a user makes them: files for registries, keys for S3.
@@ -167,7 +181,9 @@ impl Platform {
         let _ = self.cluster.kubectl(&[&create[..], &["keys"], &keys].concat());
     }
 
-    fn values(&self) -> Value {
+    fn values(&self, release: &Release) -> Value {
+        let mut image = self.cluster.image_values();
+        image["tag"] = json!(release.tag.unwrap_or_default());
         let address = self.cluster.address();
         let endpoint = format!("http://{address}:9000");
         // They are not on 443 outside, where agents may go anyway.
@@ -176,7 +192,7 @@ impl Platform {
             "ports": [{"port": 5443}, {"port": 9000}, {"port": PORT_IN_CLUSTER}],
         });
         json!({
-            "image": self.cluster.image_values(),
+            "image": image,
             "networkPolicy": {"agentEgress": [servers]},
             "config": {
                 "queue": {"max_wait": "60s"},
@@ -326,8 +342,8 @@ impl Platform {
 ///
 /// # Panics
 /// When the cluster does not take them.
-pub fn install_kinds(cluster: &Cluster) {
-    let _ = cluster.helm(&["install", "kinds", &chart("trackyard-crds"), "--wait"]);
+pub fn install_kinds(cluster: &Cluster, release: &Release) {
+    let _ = cluster.helm(&["install", "kinds", &release.chart("trackyard-crds"), "--wait"]);
     for kind in ["workerpools", "containerversions"] {
         let crd = format!("crd/{kind}.trackyard.dev");
         let _ = cluster.kubectl(&["wait", "--for=condition=Established", &crd, "--timeout=20s"]);
@@ -340,11 +356,7 @@ pub fn install_kinds(cluster: &Cluster) {
 /// When nobody has built them.
 #[must_use]
 pub fn images() -> Vec<PathBuf> {
-    let folder = std::env::var_os("TRACKYARD_PRODUCT_IMAGES").map(PathBuf::from);
-    let folder = folder.expect("TRACKYARD_PRODUCT_IMAGES names the folder of images; run `make test`");
-    let own =
-        ["operator", "router", "worker", "cli"].map(|name| folder.join(format!("trackyard-{name}.tar")));
-    own.into_iter().chain([cluster::archive("client")]).collect()
+    Release::this().images().into_iter().chain([cluster::archive("client")]).collect()
 }
 
 fn examples() -> PathBuf {
@@ -360,16 +372,6 @@ fn tags(layout: &Path) -> Vec<String> {
         Some(manifest.get("annotations")?.get("org.opencontainers.image.ref.name")?.as_str()?.to_owned())
     };
     manifests.iter().filter_map(tag).collect()
-}
-
-/// The folder of a chart.
-///
-/// # Panics
-/// When there is none.
-#[must_use]
-pub fn chart(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts").join(name);
-    path.canonicalize().expect("a chart").display().to_string()
 }
 
 /// A program in the client's pod.

@@ -1,0 +1,48 @@
+//! A release of Trackyard: its charts, and its images.
+
+use std::path::{Path, PathBuf};
+
+/// A release.
+pub struct Release {
+    charts: PathBuf,
+    /// The variable that names the folder of its images.
+    images: &'static str,
+    /// The images' tag, where it is not the chart's version.
+    pub(super) tag: Option<&'static str>,
+}
+
+impl Release {
+    /// What is being tested.
+    #[must_use]
+    pub fn this() -> Self {
+        Self { charts: root("../charts"), images: "TRACKYARD_PRODUCT_IMAGES", tag: None }
+    }
+
+    /// An earlier one, kept by `tools/freeze.sh`.
+    #[must_use]
+    pub fn frozen() -> Self {
+        let charts = root("fixtures/releases/0");
+        Self { charts, images: "TRACKYARD_FROZEN_IMAGES", tag: Some("frozen") }
+    }
+
+    /// The folder of a chart.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn chart(&self, name: &str) -> String {
+        self.charts.join(name).canonicalize().expect("a chart").display().to_string()
+    }
+
+    pub(super) fn images(&self) -> Vec<PathBuf> {
+        let folder = std::env::var_os(self.images).map(PathBuf::from);
+        let folder =
+            folder.unwrap_or_else(|| unreachable!("{} names a folder of images; run `make test`", self.images));
+        let image = |name: &str| folder.join(format!("trackyard-{name}.tar"));
+        ["operator", "router", "worker", "cli"].map(image).to_vec()
+    }
+}
+
+fn root(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)
+}

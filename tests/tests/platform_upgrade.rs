@@ -1,0 +1,53 @@
+//! From an earlier release to this one, in a real cluster, while its pools work.
+#![cfg(test)]
+
+use e2e::platform::{Platform, RELEASE, Release, SHELL};
+use e2e::request::expect;
+use e2e::wait::{seconds, wait_until};
+use serde_json::Value;
+
+/// Two pods of four slots take half a minute for them.
+const JOBS: usize = 120;
+
+/// The images of all pods of a namespace's Deployments.
+fn images(platform: &Platform, namespace: &str) -> String {
+    let path = "-o=jsonpath={.items[*].spec.template.spec.containers[*].image}";
+    platform.cluster.kubectl(&["get", "deployments", "--namespace", namespace, path])
+}
+
+fn spec(platform: &Platform, object: &str) -> String {
+    platform.yard(&["get", object, "-o=jsonpath={.spec}"]).unwrap_or_default()
+}
+
+#[test]
+fn an_earlier_release_is_upgraded_while_its_pools_work() {
+    let platform = Platform::start_with(&Release::frozen());
+    platform.pool_of("shell", SHELL, "50m", "replicas: 2, drainTimeout: 30s");
+    platform.deploy_shell();
+    let version = "containerversion/shell-git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    for object in ["workerpool/shell", version] {
+        platform.wait_for("Ready", object);
+    }
+    let before = (spec(&platform, "workerpool/shell"), spec(&platform, version));
+    assert!(images(&platform, RELEASE).contains(":frozen"));
+
+    // The router is replaced too: its clients send again what has no answer.
+    let jobs: Vec<Value> = (0..JOBS).map(|n| platform.sleeping(&format!("job-{n}"), 2)).collect();
+    let asking = platform.begin_on_node(&jobs, Some(5));
+    wait_until(seconds(30), "all slots are filled", || platform.busy() == 8);
+    platform.upgrade_to(&Release::this());
+    for (id, answer) in asking.answers() {
+        assert!(id.starts_with("job-"), "{id}");
+        expect(&answer, 200, "ok");
+    }
+
+    let is_new = |namespace| !images(&platform, namespace).contains(":frozen");
+    wait_until(seconds(60), "all of it is of this release", || {
+        is_new(RELEASE) && is_new(e2e::platform::YARD)
+    });
+    for object in ["workerpool/shell", version] {
+        platform.wait_for("Ready", object);
+    }
+    assert_eq!((spec(&platform, "workerpool/shell"), spec(&platform, version)), before);
+    expect(&platform.ask(&platform.sleeping("after", 0)), 200, "ok");
+}
