@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use e2e::cluster::{Cluster, program};
+use e2e::control_plane::ControlPlane;
+use e2e::schemas::Schemas;
 use e2e::wait::{seconds, wait_until};
 
 fn chart(name: &str) -> String {
@@ -42,6 +44,71 @@ fn every_scenario_is_rendered_the_same_each_time() {
         assert!(once.status.success(), "{name}: {}", String::from_utf8_lossy(&once.stderr));
         assert_eq!(once.stdout, platform(&["-f", &values]).stdout, "{name} is not deterministic");
         insta::assert_snapshot!(name, String::from_utf8(once.stdout).unwrap());
+    }
+}
+
+/// What kubeconform says of a manifest, and whether it is good.
+fn conforms(schemas: &Schemas, manifest: &[u8]) -> (bool, String) {
+    let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+    std::fs::write(file.path(), manifest).unwrap();
+    let mut command = Command::new(program("kubeconform"));
+    command.args(["-strict", "-verbose", "-output", "json", "-schema-location", &schemas.location()]);
+    let output = command.arg(file.path()).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// What the API server says of it without keeping it, and whether it is good.
+fn taken(plane: &ControlPlane, manifest: &[u8]) -> (bool, String) {
+    let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+    std::fs::write(file.path(), manifest).unwrap();
+    let apply = ["apply", "--dry-run=server", "--validate=strict", "-f", file.path().to_str().unwrap()];
+    let output = plane.kubectl(&apply);
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn what_is_rendered_and_each_sample_is_what_kubernetes_takes() {
+    let plane = ControlPlane::start();
+    let schemas = Schemas::of(&plane);
+    let kinds = rendered(&[]).into_bytes();
+    let (good, said) = conforms(&schemas, &kinds);
+    assert!(good, "{said}");
+    let mut manifests = Vec::new();
+    for (name, values) in scenarios() {
+        manifests.push((name, platform(&["-f", &values]).stdout));
+    }
+    for sample in std::fs::read_dir(Path::new(&chart("trackyard")).join("samples")).unwrap() {
+        let path = sample.unwrap().path();
+        manifests.push((path.display().to_string(), std::fs::read(path).unwrap()));
+    }
+    // The kinds, and the namespaces that they are to be in.
+    let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+    std::fs::write(file.path(), &kinds).unwrap();
+    assert!(plane.kubectl(&["apply", "-f", file.path().to_str().unwrap()]).status.success());
+    let wait = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=20s"];
+    assert!(plane.kubectl(&wait).status.success());
+    for namespace in ["ty", "ty-yard", "tracks"] {
+        assert!(plane.kubectl(&["create", "namespace", namespace]).status.success());
+    }
+    for (name, manifest) in &manifests {
+        let (good, said) = conforms(&schemas, manifest);
+        assert!(good, "{name}: {said}");
+        let (good, said) = taken(&plane, manifest);
+        assert!(good, "{name}: {said}");
+    }
+    // A field that is none, of Kubernetes' kinds and of the project's.
+    for (right, wrong) in [("replicas: 1", "replicaz: 1"), ("channel: test_runners", "chanel: test_runners")]
+    {
+        let named = |text: &str| text.contains(right);
+        let texts = manifests.iter().map(|(_, manifest)| String::from_utf8_lossy(manifest).into_owned());
+        let broken = texts.into_iter().find(|text| named(text)).unwrap().replace(right, wrong);
+        let field = wrong.split(':').next().unwrap();
+        let (good, said) = conforms(&schemas, broken.as_bytes());
+        assert!(!good && said.contains(field), "{wrong}: {said}");
+        let (good, said) = taken(&plane, broken.as_bytes());
+        assert!(!good && said.contains(field), "{wrong}: {said}");
     }
 }
 
