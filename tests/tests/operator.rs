@@ -5,6 +5,7 @@ use std::path::Path;
 
 use e2e::binaries::binary;
 use e2e::cluster::Cluster;
+use e2e::platform::install_kinds;
 use e2e::process::Process;
 use e2e::wait::{seconds, wait_until};
 use rustix::process::Signal;
@@ -22,13 +23,8 @@ struct Yard {
 impl Yard {
     fn new() -> Self {
         let cluster = Cluster::start();
-        let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/trackyard-crds");
-        let _ = cluster.helm(&["install", "kinds", chart.to_str().unwrap()]);
-        for kind in ["workerpools", "containerversions"] {
-            let crd = format!("crd/{kind}.trackyard.dev");
-            let _ = cluster.kubectl(&["wait", "--for=condition=Established", &crd, "--timeout=20s"]);
-        }
-        let _ = cluster.kubectl(&["create", "namespace", YARD]);
+        install_kinds(&cluster);
+        cluster.namespace(YARD);
         let folder = TempDir::new().unwrap();
         let operator = start(&cluster, &folder, "operator", &[]);
         Self { operator, cluster, folder }
@@ -60,18 +56,25 @@ impl Yard {
     }
 
     fn pool(&self, name: &str, spec: &str) {
+        self.pool_in(YARD, name, spec);
+    }
+
+    fn pool_in(&self, namespace: &str, name: &str, spec: &str) {
         self.cluster.apply(&format!(
-            "apiVersion: trackyard.dev/v1alpha1\nkind: WorkerPool\nmetadata: {{name: {name}, namespace: {YARD}}}\n\
+            "apiVersion: trackyard.dev/v1alpha1\nkind: WorkerPool\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
              spec: {{channel: test_runners, topics: [ruby], slots: 1, slot: {{cpu: 100m, memory: 64Mi, storage: 1Mi}}, \
              cache: {{emptyDir: {{size: 1Mi}}}}, {spec}}}\n"
         ));
     }
 }
 
-/// The last of two of a flag counts.
 fn start(cluster: &Cluster, folder: &TempDir, name: &str, more: &[&str]) -> Process {
+    start_for(YARD, cluster, folder, name, more)
+}
+
+fn start_for(namespace: &str, cluster: &Cluster, folder: &TempDir, name: &str, more: &[&str]) -> Process {
     let mut command = cluster.command(&binary("trackyard-operator"));
-    command.args(["--namespace", YARD, "--router", "tcp://router:5555"]);
+    command.args(["--namespace", namespace, "--router", "tcp://router:5555"]);
     command.args(["--agent-image", "cluster.local/missing:1"]);
     let admin: &[&str] = if more.is_empty() { &["--admin", "127.0.0.1:9182"] } else { more };
     command.args(admin);
@@ -179,15 +182,56 @@ fn what_stops_one_pool_is_told_and_stops_no_other() {
     let said = yard.told("poor", "Stalled", "True", "QuotaExceeded");
     assert!(said.contains("exceeded quota: none"), "{said}");
     let _ = yard.cluster.kubectl(&["delete", "quota/none", "--namespace", YARD]);
-    let _ =
-        yard.cluster.kubectl(&["label", "namespace", YARD, "pod-security.kubernetes.io/enforce=baseline"]);
-    yard.pool("unprivileged", "replicas: 1");
-    let said = yard.told("unprivileged", "Stalled", "True", "PodSecurityForbidden");
-    assert!(said.contains("privileged"), "{said}");
     yard.pool("zero", "replicas: 0");
     assert_eq!(yard.told("zero", "Ready", "True", "ScaledToZero"), "");
     assert!(
         yard.metrics()
             .contains(r#"trackyard_operator_reconcile_failures_total{kind="WorkerPool",reason="NotOurs"}"#)
     );
+}
+
+#[test]
+fn a_privilege_refused_is_told_by_the_pool_that_asks_for_it_and_by_no_other() {
+    let yard = Yard::new();
+    // Another yard, with an operator of its own.
+    yard.cluster.namespace("meadow");
+    let admin = ["--admin", "127.0.0.1:9183"];
+    let _meadow = start_for("meadow", &yard.cluster, &yard.folder, "meadow", &admin);
+    yard.pool("earlier", "replicas: 1");
+    let _ = yard.told("earlier", "Stalled", "True", "ImageUnavailable");
+    let pods = |namespace: &str, pool: &str| {
+        let selector = format!("trackyard.dev/pool={pool}");
+        let get = [
+            "get",
+            "pods",
+            "--namespace",
+            namespace,
+            "-l",
+            &selector,
+            "-o=jsonpath={.items[*].metadata.uid}",
+        ];
+        yard.cluster.kubectl(&get)
+    };
+    let before = pods(YARD, "earlier");
+    assert!(!before.is_empty());
+    for level in ["baseline", "restricted"] {
+        let label = format!("pod-security.kubernetes.io/enforce={level}");
+        let _ = yard.cluster.kubectl(&["label", "--overwrite", "namespace", YARD, &label]);
+        yard.pool(level, "replicas: 1");
+        let said = yard.told(level, "Stalled", "True", "PodSecurityForbidden");
+        assert!(said.contains(&format!("violates PodSecurity \"{level}:latest\"")), "{said}");
+        assert!(said.contains("privileged"), "{said}");
+        assert_eq!(pods(YARD, level), "");
+        // What needs no pod, what has its pod already, and what is elsewhere.
+        let zero = format!("zero-{level}");
+        yard.pool(&zero, "replicas: 0");
+        assert_eq!(yard.told(&zero, "Ready", "True", "ScaledToZero"), "");
+        let _ = yard.told("earlier", "Stalled", "True", "ImageUnavailable");
+        assert_eq!(pods(YARD, "earlier"), before);
+        yard.pool_in("meadow", level, "replicas: 1");
+        wait_until(seconds(60), "the other yard's pool has its pod", || !pods("meadow", level).is_empty());
+    }
+    // Allowed again, it has its pod without anybody touching the pool.
+    let _ = yard.cluster.kubectl(&["label", "namespace", YARD, "pod-security.kubernetes.io/enforce-"]);
+    let _ = yard.told("restricted", "Stalled", "True", "ImageUnavailable");
 }
