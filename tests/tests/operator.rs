@@ -5,7 +5,7 @@ use std::path::Path;
 
 use e2e::binaries::binary;
 use e2e::cluster::Cluster;
-use e2e::platform::install_kinds;
+use e2e::platform::{Release, install_kinds};
 use e2e::process::Process;
 use e2e::wait::{seconds, wait_until};
 use rustix::process::Signal;
@@ -23,7 +23,7 @@ struct Yard {
 impl Yard {
     fn new() -> Self {
         let cluster = Cluster::start();
-        install_kinds(&cluster);
+        install_kinds(&cluster, &Release::this());
         cluster.namespace(YARD);
         let folder = TempDir::new().unwrap();
         let operator = start(&cluster, &folder, "operator", &[]);

@@ -36,8 +36,8 @@ impl Release {
 
     pub(super) fn images(&self) -> Vec<PathBuf> {
         let folder = std::env::var_os(self.images).map(PathBuf::from);
-        let folder =
-            folder.unwrap_or_else(|| unreachable!("{} names a folder of images; run `make test`", self.images));
+        let folder = folder
+            .unwrap_or_else(|| unreachable!("{} names a folder of images; run `make test`", self.images));
         let image = |name: &str| folder.join(format!("trackyard-{name}.tar"));
         ["operator", "router", "worker", "cli"].map(image).to_vec()
     }
