@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup cluster-build build example-images images test-images frozen-images kubernetes demo test test-e2e lint deny fmt docs bench cluster-up cluster-down
+.PHONY: help setup cluster-build build example-images images test-images frozen-images kubernetes demo test test-e2e lint deny fmt docs bench cluster-up cluster-examples cluster-down
 
 CACHE ?= $(or $(TRACKYARD_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/trackyard)
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
@@ -22,7 +22,7 @@ export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER := sudo -E
 endif
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing (Debian, Ubuntu; else: say what to install)
 	@.ci/setup
@@ -85,6 +85,10 @@ docs: build ## Write the generated parts of the docs anew
 
 cluster-up: kubernetes ## Start a Kubernetes cluster of one node on this machine (NAME=yard)
 	@$(SUDO) tests/cluster/up.sh $(NAME)
+
+cluster-examples: build example-images test-images ## Serve the examples to it until Ctrl-C, and say how to install
+	$(SUDO) env TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_PRODUCT_IMAGES=$(CARGO_TARGET_DIR)/test-images \
+		$(CARGO_TARGET_DIR)/debug/trackyard-cluster-examples $(NAME) $(CARGO_TARGET_DIR)/cluster-$(NAME)
 
 cluster-down: ## Stop it, and remove all that it left
 	@$(SUDO) tests/cluster/down.sh $(NAME)

@@ -57,6 +57,12 @@ impl Cluster {
         Self::with_images(images)
     }
 
+    /// One that `make cluster-up` has started; it stays.
+    #[must_use]
+    pub fn running(name: &str) -> Self {
+        Self { place: Place::Own(Own::running(name)) }
+    }
+
     fn as_own(&self, does: &str) -> &Own {
         match &self.place {
             Place::Own(own) => own,

@@ -76,6 +76,18 @@ impl Platform {
     }
 
     fn on(cluster: Cluster, release: &Release) -> Self {
+        let platform = Self::serve(cluster);
+        platform.install(release);
+        platform.client();
+        platform
+    }
+
+    /// Only what a cluster needs from elsewhere: tooling images and submissions.
+    ///
+    /// # Panics
+    /// When a server does not start.
+    #[must_use]
+    pub fn serve(cluster: Cluster) -> Self {
         let platform = Self {
             registry: Registry::start_in(&cluster),
             s3: S3::start_on(cluster.listener(9000), BUCKET),
@@ -83,8 +95,6 @@ impl Platform {
             cluster,
         };
         platform.fill();
-        platform.install(release);
-        platform.client();
         platform
     }
 
@@ -167,7 +177,7 @@ impl Platform {
     }
 
     /// Secrets as a user makes them: files for registries, keys for S3.
-    fn credentials(&self, namespace: &str) {
+    pub fn credentials(&self, namespace: &str) {
         let docker = json!({"auths": {self.registry.location(): {"username": USER, "password": PASSWORD}}});
         let file = self.folder.path().join("config.json");
         fs::write(&file, docker.to_string()).expect("write the registry's password");
@@ -181,7 +191,9 @@ impl Platform {
         let _ = self.cluster.kubectl(&[&create[..], &["keys"], &keys].concat());
     }
 
-    fn values(&self, release: &Release) -> Value {
+    /// The chart's values for what is served.
+    #[must_use]
+    pub fn values(&self, release: &Release) -> Value {
         let mut image = self.cluster.image_values();
         image["tag"] = json!(release.tag.unwrap_or_default());
         let address = self.cluster.address();
@@ -291,6 +303,21 @@ impl Platform {
             self.s3.put(BUCKET, &format!("{name}/{file}"), bytes);
         }
         format!("s3://{BUCKET}/{name}")
+    }
+
+    /// Stores an example's submission, such as `ruby/submissions/leap/passing`; gives its URI.
+    ///
+    /// # Panics
+    /// When there is no such example.
+    #[must_use]
+    pub fn example_submission(&self, folder: &str) -> String {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(folder);
+        let files = fs::read_dir(path).expect("an example").flatten().filter(|entry| entry.path().is_file());
+        for file in files {
+            let bytes = fs::read(file.path()).expect("read an example's file");
+            self.s3.put(BUCKET, &format!("{folder}/{}", file.file_name().display()), &bytes);
+        }
+        format!("s3://{BUCKET}/{folder}")
     }
 
     /// The tag of an example's image.

@@ -13,18 +13,6 @@ fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
 }
 
-/// Stores an example's submission; gives its URI.
-fn store(platform: &Platform, folder: &str) -> String {
-    let path = examples().join(folder);
-    let files = fs::read_dir(&path).unwrap().flatten().filter(|entry| entry.path().is_file());
-    let files: Vec<(String, Vec<u8>)> = files
-        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
-        .collect();
-    let files: Vec<(&str, &[u8])> =
-        files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
-    platform.submission(folder, &files)
-}
-
 #[test]
 fn the_examples_run_in_a_cluster_each_on_its_pool() {
     let platform = Platform::start();
@@ -42,7 +30,8 @@ fn the_examples_run_in_a_cluster_each_on_its_pool() {
     let request = |case: &Value| {
         let (track, folder) = (case["track"].as_str().unwrap(), case["folder"].as_str().unwrap());
         let tag = platform.example(&format!("{track}-test-runner"));
-        let mut request = test_solution(&folder.replace('/', "-"), track, &store(&platform, folder), &tag);
+        let mut request =
+            test_solution(&folder.replace('/', "-"), track, &platform.example_submission(folder), &tag);
         request["exercise_slug"] = case["exercise"].clone();
         if !case["execution_timeout"].is_null() {
             request["execution_timeout"] = case["execution_timeout"].clone();

@@ -1,0 +1,79 @@
+//! Serves the examples to a cluster of `make cluster-up` until Ctrl-C: their images from a registry, their submissions
+//! from an S3 API. Writes what `helm install` and `kubectl apply` need for it.
+#![expect(clippy::print_stdout, reason = "a command line tells what to do next")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use e2e::cluster::Cluster;
+use e2e::platform::{Platform, RELEASE, Release, YARD};
+use serde_json::Value;
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn main() -> Outcome {
+    let mut words = std::env::args().skip(1);
+    let (Some(name), Some(folder)) = (words.next(), words.next()) else {
+        return Err("usage: trackyard-cluster-examples CLUSTER FOLDER".into());
+    };
+    let folder = Path::new(&folder);
+    fs::create_dir_all(folder)?;
+    let cluster = Cluster::running(&name);
+    import(&cluster)?;
+    let platform = Platform::serve(cluster);
+    for namespace in [RELEASE, YARD] {
+        if platform.cluster.try_kubectl(&["create", "namespace", namespace]).is_some() {
+            platform.credentials(namespace);
+        }
+    }
+    submissions(&platform)?;
+    fs::write(folder.join("values.yaml"), values(&platform).to_string())?;
+    fs::write(folder.join("versions.yaml"), versions(&platform))?;
+    println!("cluster {name}: serving the examples until Ctrl-C; see {}", folder.display());
+    Ok(tokio::runtime::Runtime::new()?.block_on(tokio::signal::ctrl_c())?)
+}
+
+/// The project's own images.
+fn import(cluster: &Cluster) -> Outcome {
+    for image in Release::this().images() {
+        let _ = cluster.inside(&[
+            "ctr",
+            "--namespace",
+            "k8s.io",
+            "images",
+            "import",
+            &image.display().to_string(),
+        ]);
+    }
+    Ok(())
+}
+
+fn submissions(platform: &Platform) -> Outcome {
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/expected.json");
+    let list: Vec<Value> = serde_json::from_slice(&fs::read(list)?)?;
+    for folder in list.iter().filter_map(|case| case.get("folder")?.as_str()) {
+        let _ = platform.example_submission(folder);
+    }
+    Ok(())
+}
+
+/// What a user would write; tests have more.
+fn values(platform: &Platform) -> Value {
+    let mut values = platform.values(&Release::this());
+    if let Some(values) = values.as_object_mut() {
+        let _ = values.remove("test");
+    }
+    values
+}
+
+fn versions(platform: &Platform) -> String {
+    let version = |track: &str| {
+        let tag = platform.example(&format!("{track}-test-runner"));
+        format!(
+            "apiVersion: trackyard.dev/v1alpha1\nkind: ContainerVersion\nmetadata: {{name: {track}}}\n\
+             spec: {{channel: test_runners, track: {track}, version: {tag}}}\n---\n"
+        )
+    };
+    ["ruby", "python"].map(version).concat()
+}
