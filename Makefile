@@ -63,8 +63,8 @@ test: lint build example-images test-images frozen-images kubernetes ## Run ever
 		TRACKYARD_FROZEN_IMAGES=$(FROZEN)/images cargo test --workspace --all-features --locked
 	examples/check.py
 
-E2E := platform platform_builds platform_scale platform_faults platform_life platform_rollout platform_upgrade \
-	operator operator_alone cluster charts resources network_policies scenarios
+E2E := platform platform_builds platform_scale platform_faults platform_outages platform_life platform_rollout \
+	platform_upgrade operator operator_alone cluster charts resources network_policies scenarios
 test-e2e: build example-images test-images frozen-images kubernetes ## Run the tests that have a Kubernetes cluster of their own
 	TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_PRODUCT_IMAGES=$(CARGO_TARGET_DIR)/test-images \
 		TRACKYARD_FROZEN_IMAGES=$(FROZEN)/images cargo test -p e2e --all-features --locked $(addprefix --test ,$(E2E))

@@ -245,9 +245,14 @@ impl Platform {
 
     /// The same, of slots that get so much processor.
     pub fn pool_of(&self, name: &str, topics: &str, cpu: &str, more: &str) {
+        self.pool_with(name, topics, 4, cpu, more);
+    }
+
+    /// The same, of workers with so many slots.
+    pub fn pool_with(&self, name: &str, topics: &str, slots: u32, cpu: &str, more: &str) {
         self.cluster.apply(&format!(
             "apiVersion: trackyard.dev/v1alpha1\nkind: WorkerPool\nmetadata: {{name: {name}, namespace: {YARD}}}\n\
-             spec: {{channel: test_runners, topics: [{topics}], slots: 4, \
+             spec: {{channel: test_runners, topics: [{topics}], slots: {slots}, \
              slot: {{cpu: {cpu}, memory: 128Mi, storage: 64Mi}}, cache: {{emptyDir: {{size: 512Mi}}}}, {more}}}\n"
         ));
     }

@@ -2,6 +2,7 @@
 //! job's own.
 #![cfg(test)]
 
+use e2e::cluster::Cluster;
 use e2e::platform::{Asking, Platform, RELEASE, SHELL, YARD};
 use e2e::request::expect;
 use e2e::wait::{seconds, wait_until};
@@ -98,7 +99,51 @@ fn no_job_is_lost_with_the_router_and_its_clients_send_them_again() {
         ];
         let _ = platform.cluster.kubectl(&router);
     });
-    // Jobs do not touch the API server.
-    through(&platform, "api-server", None, |platform| platform.cluster.fault("stop", "kube-apiserver"));
-    platform.cluster.fault("start", "kube-apiserver");
+}
+
+#[test]
+fn no_job_is_lost_while_a_node_is_drained() {
+    let platform = Platform::start();
+    // Little processor for each: they sleep.
+    platform.pool_with("shell", SHELL, 28, "10m", "replicas: 2, drainTimeout: 30s");
+    platform.deploy_shell();
+    platform.wait_for("Ready", "workerpool/shell");
+    platform.until_status("both workers are there", |status| {
+        status["dispatch"]["workers"].as_array().is_some_and(|workers| workers.len() == 2)
+    });
+    let of_pool = ["get", "pods", "--selector=trackyard.dev/pool=shell", "-o=name"];
+    let before = platform.yard(&of_pool).unwrap();
+    let jobs: Vec<Value> = (0..JOBS).map(|n| platform.sleeping(&format!("drained-{n}"), 6)).collect();
+    let asking: Asking = platform.begin_on_node(&jobs, None);
+    wait_until(seconds(60), "fifty jobs are in the workers' hands", || platform.busy() >= 50);
+    drain(&platform.cluster);
+    for answer in asking.answers().values() {
+        expect(answer, 200, "ok");
+    }
+    let after = platform.yard(&of_pool).unwrap();
+    assert_eq!(before.lines().count(), 2);
+    assert!(before.lines().all(|pod| !after.contains(pod)), "{before} {after}");
+    platform.wait_for("Ready", "workerpool/shell");
+}
+
+/// As an administrator does it: it evicts all pods, and tries again those that the budget holds back. The only node takes
+/// the new ones too.
+fn drain(cluster: &Cluster) {
+    let node = cluster.name();
+    let drain = [
+        "drain",
+        node,
+        "--pod-selector=trackyard.dev/pool=shell",
+        "--delete-emptydir-data",
+        "--timeout=240s",
+    ];
+    let said = std::thread::scope(|threads| {
+        let draining = threads.spawn(|| cluster.kubectl(&drain));
+        wait_until(seconds(30), "the node takes no pods", || {
+            cluster.kubectl(&["get", "node", node, "-o=jsonpath={.spec.unschedulable}"]) == "true"
+        });
+        let _ = cluster.kubectl(&["uncordon", node]);
+        draining.join().unwrap()
+    });
+    assert_eq!(said.matches(" evicted").count(), 2, "{said}");
 }

@@ -47,11 +47,28 @@ impl Platform {
     /// When Python is missing.
     #[must_use]
     pub fn begin_on_node(&self, requests: &[Value], again: Option<u32>) -> Asking {
+        self.begin_at(&self.address(), requests, again)
+    }
+
+    /// The router's client port, as the node reaches it.
+    ///
+    /// # Panics
+    /// When the API server does not say it.
+    #[must_use]
+    pub fn address(&self) -> String {
         let service = format!("service/{RELEASE}-router");
         let address = ["get", &service, "--namespace", RELEASE, "-o=jsonpath=tcp://{.spec.clusterIP}:5555"];
+        self.cluster.kubectl(&address)
+    }
+
+    /// The same as [`Self::begin_on_node`], at an address that is known: nothing is asked of the API server.
+    ///
+    /// # Panics
+    /// When Python is missing.
+    #[must_use]
+    pub fn begin_at(&self, address: &str, requests: &[Value], again: Option<u32>) -> Asking {
         let mut command = self.cluster.command(&system("python3", "python3-zmq"));
-        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster/image/client.py"));
-        command.arg(self.cluster.kubectl(&address));
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster/image/client.py")).arg(address);
         send(command, requests, again)
     }
 

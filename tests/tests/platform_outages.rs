@@ -1,0 +1,98 @@
+//! A real cluster without its API server for a while: jobs do not touch it, and the router starts without it.
+#![cfg(test)]
+
+use std::time::{Duration, Instant};
+
+use e2e::platform::{Platform, SHELL};
+use e2e::request::{expect, version, with};
+use e2e::wait::{seconds, wait_until};
+use serde_json::{Value, json};
+
+const AWAY: Duration = Duration::from_secs(60);
+const AFTER: Duration = Duration::from_secs(30);
+
+/// Sends jobs as long as `goes_on`, so that there are always some whose answers are awaited; how many there were.
+fn keep_asking(platform: &Platform, address: &str, name: &str, mut goes_on: impl FnMut() -> bool) -> usize {
+    // Stored once: a worker must not read what is being written.
+    let job = platform.sleeping(name, 2);
+    let batch = |number: usize| {
+        let jobs = (0..8).map(|n| with(job.clone(), "id", json!(format!("{name}-{number}-{n}"))));
+        platform.begin_at(address, &jobs.collect::<Vec<Value>>(), None)
+    };
+    let (mut number, mut answered, mut awaited) = (1, 0, batch(0));
+    loop {
+        let last = !goes_on();
+        let next = (!last).then(|| batch(number));
+        for answer in awaited.answers().values() {
+            expect(answer, 200, "ok");
+            answered += 1;
+        }
+        let Some(next) = next else { return answered };
+        awaited = next;
+        number += 1;
+    }
+}
+
+#[test]
+fn jobs_and_a_router_that_starts_need_no_api_server() {
+    let platform = Platform::start();
+    platform.pool_of("shell", SHELL, "50m", "replicas: 2, drainTimeout: 30s");
+    platform.deploy_shell();
+    platform.wait_for("Ready", "workerpool/shell");
+    platform.wait_for("Ready", &format!("containerversion/shell-{}", version('a')));
+    let address = platform.address();
+    away_for_a_minute(&platform, &address);
+    a_router_starts_without_it(&platform, &address);
+}
+
+fn away_for_a_minute(platform: &Platform, address: &str) {
+    let (mut stopped, mut back) = (None::<Instant>, None::<Instant>);
+    let answered = keep_asking(platform, address, "away", || match (stopped, back) {
+        (None, _) => {
+            platform.cluster.fault("stop", "kube-apiserver");
+            stopped = Some(Instant::now());
+            true
+        }
+        (Some(since), None) => {
+            if since.elapsed() >= AWAY {
+                assert!(platform.cluster.try_kubectl(&["get", "nodes", "--request-timeout=1s"]).is_none());
+                platform.cluster.fault("start", "kube-apiserver");
+                back = Some(Instant::now());
+            }
+            true
+        }
+        (_, Some(since)) => since.elapsed() < AFTER,
+    });
+    assert!(answered >= 8 * 10, "only {answered} jobs");
+    // All of it goes on.
+    wait_until(seconds(60), "the API server answers", || {
+        platform.cluster.try_kubectl(&["get", "nodes"]).is_some()
+    });
+    assert!(platform.yard(&["scale", "workerpool/shell", "--replicas=1"]).is_some());
+    platform.wait_for("jsonpath={.status.replicas}=1", "workerpool/shell");
+}
+
+fn a_router_starts_without_it(platform: &Platform, address: &str) {
+    let router = || platform.cluster.inside(&["busybox", "pidof", "trackyard-router"]);
+    let before = router();
+    platform.cluster.fault("stop", "kube-apiserver");
+    let _ = platform.cluster.inside(&["kill", "-KILL", before.trim()]);
+    // It says so once the kubelet has started it, and knows the version from its workers.
+    let jobs: Vec<Value> = (0..20).map(|n| platform.sleeping(&format!("without-{n}"), 1)).collect();
+    for answer in platform.begin_at(address, &jobs, Some(5)).answers().values() {
+        expect(answer, 200, "ok");
+    }
+    assert_ne!(router(), before);
+    let deploy = json!({
+        "action": "deploy_container_version", "channel": "test_runners", "track_slug": "python",
+        "new_version": platform.example("python-test-runner")
+    });
+    let asked = |request: &Value| {
+        let answers = platform.begin_at(address, std::slice::from_ref(request), None).answers();
+        answers.into_values().next().unwrap()
+    };
+    expect(&asked(&deploy), 503, "store_unavailable");
+    platform.cluster.fault("start", "kube-apiserver");
+    wait_until(seconds(90), "the router deploys again", || asked(&deploy).status.status_code == 200);
+    expect(&asked(&platform.sleeping("after", 0)), 200, "ok");
+}
