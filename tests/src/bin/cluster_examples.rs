@@ -4,7 +4,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use e2e::cluster::Cluster;
 use e2e::platform::{Platform, RELEASE, Release, YARD};

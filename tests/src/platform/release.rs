@@ -34,7 +34,12 @@ impl Release {
         self.charts.join(name).canonicalize().expect("a chart").display().to_string()
     }
 
-    pub(super) fn images(&self) -> Vec<PathBuf> {
+    /// The images, as `docker save` writes them.
+    ///
+    /// # Panics
+    /// When nobody has built them.
+    #[must_use]
+    pub fn images(&self) -> Vec<PathBuf> {
         let folder = std::env::var_os(self.images).map(PathBuf::from);
         let folder = folder
             .unwrap_or_else(|| unreachable!("{} names a folder of images; run `make test`", self.images));
