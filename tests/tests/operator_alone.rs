@@ -107,7 +107,7 @@ fn it_waits_for_its_kinds_and_names_those_that_are_missing() {
 fn a_quiet_cluster_is_alive_and_one_that_says_nothing_is_not() {
     let plane = plane();
     plane.install_kinds();
-    let operator = Operator::start(&plane, &["--watch-seconds=4"]);
+    let operator = Operator::start(&plane, &["--watch-seconds=8"]);
     operator.until_ready();
     let age = || operator.metric(r#"trackyard_operator_watch_age_seconds{kind="WorkerPool"}"#).unwrap();
     for again in 1..=2 {

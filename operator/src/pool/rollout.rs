@@ -7,7 +7,7 @@ mod look;
 mod simulation;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
@@ -79,7 +79,7 @@ impl Rollout {
     }
 }
 
-fn deployment(pool: &WorkerPool, stores: &Stores) -> Option<std::sync::Arc<Deployment>> {
+fn deployment(pool: &WorkerPool, stores: &Stores) -> Option<Arc<Deployment>> {
     let namespace = pool.namespace().unwrap_or_default();
     stores.deployments.get(&ObjectRef::new(&name(pool)).within(&namespace))
 }
@@ -127,5 +127,23 @@ impl Turn {
             ),
         };
         Some(Cause { reason, message, severity: Severity::Waiting })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_api_server_refuses_stops_the_others_until_it_takes_it() {
+        let rollout = Rollout::default();
+        let view = |name: &str, state| View { name: name.to_owned(), state };
+        let due = || vec![view("a", DUE), view("b", DUE)];
+        assert_eq!(rollout.decide("a", due()), Turn::Now);
+        rollout.refused("a", "ApplyFailed");
+        let stopped = Turn::Stopped { by: "a".to_owned(), why: "ApplyFailed" };
+        assert_eq!(rollout.decide("b", due()), stopped);
+        assert_eq!(rollout.decide("a", due()), Turn::Now, "it tries again");
+        assert_eq!(rollout.decide("b", vec![view("a", State::Rolling), view("b", DUE)]), Turn::Now);
     }
 }
