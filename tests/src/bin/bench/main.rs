@@ -1,6 +1,7 @@
 //! `make bench`: ratios, measured in turn in one run, written as Markdown to standard output.
 //!
-//! The same binary plays the peers: `proxy`, `mirrors` and `echo`. `builds` measures only those.
+//! With the name of a section it measures that alone; `throughput` may be followed by the rounds of each load and the
+//! seconds of each round. The same binary plays the peers: `proxy`, `mirrors` and `echo`.
 #![expect(
     clippy::indexing_slicing,
     clippy::print_stdout,
@@ -19,7 +20,12 @@ mod pull;
 mod ratio;
 mod report;
 mod throughput;
+mod yardstick;
 mod zmtp;
+
+use std::time::Duration;
+
+use throughput::Extent;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,10 +34,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ["proxy", clients, workers] => peers::proxy(clients, workers),
         ["mirrors", address, count] => peers::mirrors(address, count.parse()?),
         ["echo", address, count, slots] => peers::echo(address, count.parse()?, slots.parse()?),
-        ["builds"] => {
-            report::builds(&builds::measure()?);
-            Ok(())
+        ["throughput"] => Ok(report::throughput(Extent::default())?),
+        ["throughput", rounds, seconds] => {
+            let (rounds, time) = (rounds.parse()?, Duration::from_secs_f64(seconds.parse()?));
+            Ok(report::throughput(Extent { rounds, time })?)
         }
+        ["job"] => Ok(report::job()?),
+        ["pull"] => Ok(report::pull()?),
+        ["builds"] => Ok(report::builds()?),
         [] => Ok(report::write()?),
         other => Err(format!("unknown role {other:?}").into()),
     }

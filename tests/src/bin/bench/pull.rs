@@ -17,11 +17,9 @@ use flate2::read::GzDecoder;
 
 use crate::cpu;
 use crate::ratio::Ratio;
+use crate::yardstick;
 
 const ROUNDS: usize = 5;
-const LAYERS: usize = 5;
-/// Unpacked; gzipped that is some 200 MB, which is how registries tell sizes.
-const IMAGE_BYTES: u64 = 545_000_000;
 
 /// What was measured.
 pub(crate) struct Pulled {
@@ -40,7 +38,7 @@ pub(crate) struct Pulled {
 /// Measures everything.
 pub(crate) fn measure() -> io::Result<Pulled> {
     let stage = Stage::new();
-    let layers = layers()?;
+    let layers = yardstick::layers();
     let last = Layer::of(&[("opt/test-runner/bin/run.sh", 0o755, b"#!/bin/sh\n")]);
     let next = Layer::of(&[("opt/test-runner/bin/run.sh", 0o755, b"#!/bin/sh\nexit 0\n")]);
     for (digit, top) in [('1', last), ('2', next)] {
@@ -65,41 +63,6 @@ pub(crate) fn measure() -> io::Result<Pulled> {
     let gzipped = layers.iter().map(|layer| layer.blob.len()).sum();
     let tars = tars.iter().map(|tar| Ok(fs::metadata(tar)?.len())).sum::<io::Result<u64>>()?;
     Ok(Pulled { unpack: Ratio::of(ratios.into_iter()), memory, gzipped, tars, next: slowest })
-}
-
-/// Layers of this machine's own programs and libraries, every so many-th of them: real files of real sizes.
-fn layers() -> io::Result<Vec<Arc<Layer>>> {
-    let mut found = Vec::new();
-    let bytes = collect(Path::new("/usr"), &mut found)?;
-    let step = usize::try_from(bytes / IMAGE_BYTES).map_err(io::Error::other)?.max(1);
-    let chosen: Vec<PathBuf> = found.into_iter().step_by(step).collect();
-    let share = chosen.len().div_ceil(LAYERS).max(1);
-    chosen.chunks(share).map(layer).collect()
-}
-
-fn layer(paths: &[PathBuf]) -> io::Result<Arc<Layer>> {
-    let contents = paths.iter().map(fs::read).collect::<io::Result<Vec<_>>>()?;
-    let names: Vec<String> =
-        paths.iter().map(|p| p.to_string_lossy().trim_start_matches('/').to_owned()).collect();
-    let files: Vec<_> = names.iter().zip(&contents).map(|(n, c)| (n.as_str(), 0o644, c.as_slice())).collect();
-    Ok(Layer::of(&files))
-}
-
-/// Regular files below `folder`, in order; how many bytes they have together.
-fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<u64> {
-    let mut bytes = 0;
-    let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let (kind, path) = (entry.file_type()?, entry.path());
-        if kind.is_dir() {
-            bytes += collect(&path, found)?;
-        } else if kind.is_file() && path.to_str().is_some_and(|p| p.len() < 240) {
-            bytes += entry.metadata()?.len();
-            found.push(path);
-        }
-    }
-    Ok(bytes)
 }
 
 fn plain(layers: &[Arc<Layer>], folder: &Path) -> io::Result<Vec<PathBuf>> {

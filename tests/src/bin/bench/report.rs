@@ -2,46 +2,63 @@
 
 use std::io;
 
-use crate::builds::Line;
-use crate::{builds, jobs, pull, throughput};
+use crate::throughput::Extent;
+use crate::{builds, jobs, pull, throughput, yardstick};
 
 /// Measures everything and prints the report.
 pub(crate) fn write() -> io::Result<()> {
-    eprintln!("bench: the router against zmq_proxy");
-    let lines = throughput::measure()?;
-    eprintln!("bench: a whole job against runc");
-    let job = jobs::measure()?;
-    eprintln!("bench: pull and unpack against tar");
-    let pulled = pull::measure()?;
-    eprintln!("bench: builds against the bare drivers");
-    let built = builds::measure()?;
     println!("# Benchmarks\n");
     println!(
         "Written by `make bench`. Ratios of what was measured in turn in one run: median [least to largest].\n"
     );
-    println!("Machine: {}.\n", machine());
-    println!("## The router against libzmq's own proxy\n");
+    println!("Machine: {}.", machine());
+    throughput(Extent::default())?;
+    job()?;
+    pull()?;
+    builds()
+}
+
+/// The router's section.
+pub(crate) fn throughput(extent: Extent) -> io::Result<()> {
+    eprintln!("bench: the router against zmq_proxy");
+    let lines = throughput::measure(extent)?;
+    let (rounds, seconds) = (extent.rounds, extent.time.as_secs_f64());
+    println!("\n## The router against libzmq's own proxy\n");
     println!(
-        "Requests and answers of some 600 bytes, 4 workers with 64 slots in one process, 7 rounds of 2 s.\n"
+        "Requests and answers of some 600 bytes, 4 workers with 64 slots in one process, {rounds} rounds of {seconds} s.\n"
     );
     println!("| load | answers a second | median time | processor time in the middle for each request |");
     println!("| --- | --- | --- | --- |");
     for line in lines {
         println!("| {} | {} | {} | {} |", line.load, line.rate, line.p50, line.cpu);
     }
+    Ok(())
+}
+
+/// A whole job's section.
+pub(crate) fn job() -> io::Result<()> {
+    eprintln!("bench: a whole job against runc");
+    let job = jobs::measure()?;
     println!("\n## A whole job against `runc run`\n");
     println!(
         "A container that writes one line, from request to answer, against a bare `runc run` of the same files with"
     );
-    println!("runc's own default settings, which have no user namespace, no seccomp and no limits: {job}.\n");
-    println!("## Getting a version ready\n");
+    println!("runc's own default settings, which have no user namespace, no seccomp and no limits: {job}.");
+    Ok(())
+}
+
+/// The section of getting a version ready.
+pub(crate) fn pull() -> io::Result<()> {
+    eprintln!("bench: pull and unpack against tar");
+    let pulled = pull::measure()?;
+    println!("\n## Getting a version ready\n");
     println!("`trackyard-worker configure` on a tmpfs: process, bootstrap, pull, both digests, unpack.\n");
     println!(
-        "The image is a sample of this machine's own files. The ratio depends on it: for few large files `tar x` hardly"
+        "The image is made from a number, the same on every machine: half of its bytes in {} small files, half in {} large",
+        yardstick::LAYERS * yardstick::SMALL,
+        yardstick::LAYERS * yardstick::LARGE
     );
-    println!(
-        "does more than copy, and the first 200 MiB of /usr instead of the sample gave 4.30 [3.75 to 4.53].\n"
-    );
+    println!("ones. The ratio depends on that: for few large files `tar x` hardly does more than copy.\n");
     println!("| what | figure |");
     println!("| --- | --- |");
     println!(
@@ -52,12 +69,13 @@ pub(crate) fn write() -> io::Result<()> {
     );
     println!("| most resident memory meanwhile | {} MiB |", pulled.memory >> 20);
     println!("| a next version with one new layer, slowest round | {:.2} s |", pulled.next.as_secs_f64());
-    builds(&built);
     Ok(())
 }
 
-/// Prints the section of the builds.
-pub(crate) fn builds(lines: &[Line]) {
+/// The section of the builds.
+pub(crate) fn builds() -> io::Result<()> {
+    eprintln!("bench: builds against the bare drivers");
+    let lines = builds::measure()?;
     println!("\n## A build against the bare driver\n");
     println!(
         "A Dockerfile of four steps with warm caches, its last step new (half a second of sleep), from the request to"
@@ -70,9 +88,10 @@ pub(crate) fn builds(lines: &[Line]) {
     );
     println!("| driver | by the bare driver's time | milliseconds more | bare driver by bare BuildKit |");
     println!("| --- | --- | --- | --- |");
-    for Line { driver, ratio, more, against_buildkit } in lines {
+    for builds::Line { driver, ratio, more, against_buildkit } in lines {
         println!("| {driver} | {ratio} | {more} | {against_buildkit} |");
     }
+    Ok(())
 }
 
 fn machine() -> String {

@@ -13,9 +13,23 @@ use crate::job::{DIGEST, VERSION};
 use crate::load::{self, Measured, Shape};
 use crate::ratio::Ratio;
 
-const ROUNDS: usize = 7;
 const WORKERS: usize = 4;
 const SLOTS: u32 = 64;
+
+/// How much is measured of each load.
+#[derive(Clone, Copy)]
+pub(crate) struct Extent {
+    /// Rounds, of the router and the proxy in turn; at least one.
+    pub(crate) rounds: usize,
+    /// The time of each.
+    pub(crate) time: Duration,
+}
+
+impl Default for Extent {
+    fn default() -> Self {
+        Self { rounds: 7, time: Duration::from_secs(2) }
+    }
+}
 
 /// A thing to load: a process in the middle and its workers.
 struct Subject {
@@ -42,7 +56,7 @@ pub(crate) struct Line {
 }
 
 /// Measures everything.
-pub(crate) fn measure() -> io::Result<Vec<Line>> {
+pub(crate) fn measure(extent: Extent) -> io::Result<Vec<Line>> {
     let proxy = start_proxy()?;
     let router = start_router()?;
     let shapes = [
@@ -50,16 +64,28 @@ pub(crate) fn measure() -> io::Result<Vec<Line>> {
         ("1000 connections × 1 in flight", Shape { connections: 1000, in_flight: 1 }),
         ("1 in flight", Shape { connections: 1, in_flight: 1 }),
     ];
-    shapes.into_iter().map(|(name, shape)| line(name, shape, &router, &proxy)).collect()
+    shapes.into_iter().map(|(name, shape)| line(name, shape, extent, &router, &proxy)).collect()
 }
 
-fn line(load: &'static str, shape: Shape, router: &Subject, proxy: &Subject) -> io::Result<Line> {
-    let mut rounds = Vec::with_capacity(ROUNDS);
-    for round in 0..ROUNDS {
-        rounds.push((run(router, shape, round)?, run(proxy, shape, round)?));
+fn line(
+    load: &'static str,
+    shape: Shape,
+    extent: Extent,
+    router: &Subject,
+    proxy: &Subject,
+) -> io::Result<Line> {
+    let mut rounds = Vec::with_capacity(extent.rounds);
+    for round in 0..extent.rounds {
+        let run = |subject| run(subject, shape, extent.time, round);
+        rounds.push((run(router)?, run(proxy)?));
     }
     if let Some((router, proxy)) = rounds.last() {
-        eprintln!("bench: {load}: last {:.0} answers a second, of the proxy {:.0}", router.rate, proxy.rate);
+        let (rates, micros) =
+            ([router.rate, proxy.rate], [router.cpu, proxy.cpu].map(|cpu| cpu.as_secs_f64() * 1e6));
+        eprintln!(
+            "bench: {load}: last {:.0} answers a second, {:.2} µs each; of the proxy {:.0}, {:.2} µs",
+            rates[0], micros[0], rates[1], micros[1]
+        );
     }
     let by = |figure: fn(&Measured) -> f64| Ratio::of(rounds.iter().map(|(r, p)| figure(r) / figure(p)));
     Ok(Line {
@@ -70,9 +96,9 @@ fn line(load: &'static str, shape: Shape, router: &Subject, proxy: &Subject) -> 
     })
 }
 
-fn run(subject: &Subject, shape: Shape, round: usize) -> io::Result<Measured> {
+fn run(subject: &Subject, shape: Shape, time: Duration, round: usize) -> io::Result<Measured> {
     let prefix = format!("r{round}c{}", shape.connections);
-    load::run(subject.clients, subject.pid, shape, Duration::from_secs(2), &prefix)
+    load::run(subject.clients, subject.pid, shape, time, &prefix)
 }
 
 fn start_proxy() -> io::Result<Subject> {
