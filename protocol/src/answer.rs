@@ -23,16 +23,26 @@ pub struct Status {
     pub reason: Option<String>,
 }
 
-impl Status {
-    /// The status of a reason. An empty message becomes the reason's own line.
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        let message = message.into();
+/// A status, as it is written.
+#[derive(Serialize)]
+struct WrittenStatus<'a> {
+    ok: bool,
+    status_code: u16,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    reason: &'a str,
+}
+
+impl<'a> WrittenStatus<'a> {
+    /// An empty message becomes the reason's own line.
+    fn new(reason: Reason, message: &'a str) -> Self {
         Self {
             ok: reason.is_ok(),
             status_code: reason.code(),
-            message: if message.is_empty() { reason.text().to_owned() } else { message },
-            error: (!reason.is_ok()).then(|| reason.text().to_owned()),
-            reason: Some(reason.word().to_owned()),
+            message: if message.is_empty() { reason.text() } else { message },
+            error: (!reason.is_ok()).then(|| reason.text()),
+            reason: reason.word(),
         }
     }
 }
@@ -49,78 +59,82 @@ pub struct Timing {
 }
 
 /// What the router knows of a request: the last part of an answer's context.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct RouterContext {
+#[derive(Debug, Clone, Serialize)]
+pub struct RouterContext<'a> {
     /// The client's id of the job.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
+    pub id: Option<&'a str>,
     /// When, and how long.
     pub timing: Timing,
     /// The worker that ran the job.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub worker: Option<String>,
+    pub worker: Option<&'a str>,
     /// Which attempt gave the answer, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
     /// What the job used.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub usage: Option<Usage>,
+    pub usage: Option<&'a Usage>,
     /// Present and true if the answer is a stored one.
-    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub replayed: bool,
     /// More on an error.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_detail: Option<String>,
+    pub error_detail: Option<&'a str>,
 }
 
-/// Writes an answer. `response` and `context` are JSON texts that pass through as they are; `context` is an object,
-/// and the router's own fields come after its fields, so that they win.
+/// Writes an answer to the end of `out`. `response` and `context` are JSON texts that pass through as they are;
+/// `context` is an object, and the router's own fields come after its fields, so that they win. An empty `message`
+/// becomes the reason's own line.
 ///
 /// # Errors
-/// If `response` or `context` is not JSON, or `context` is not an object.
+/// If `response` or `context` is not JSON, or `context` is not an object; `out` then ends in half an answer.
 pub fn write(
-    status: &Status,
+    reason: Reason,
+    message: &str,
     response: Option<&[u8]>,
     context: Option<&[u8]>,
-    router: &RouterContext,
-) -> Result<Vec<u8>, serde_json::Error> {
-    let mut out = Vec::with_capacity(512 + response.map_or(0, <[u8]>::len) + context.map_or(0, <[u8]>::len));
+    router: &RouterContext<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
     out.extend_from_slice(b"{\"status\":");
-    serde_json::to_writer(&mut out, status)?;
+    serde_json::to_writer(&mut *out, &WrittenStatus::new(reason, message))?;
     if let Some(response) = response {
         let raw: &RawValue = serde_json::from_slice(response)?;
         out.extend_from_slice(b",\"response\":");
         out.extend_from_slice(raw.get().as_bytes());
     }
     out.extend_from_slice(b",\"context\":");
-    write_context(&mut out, context, router)?;
+    write_context(out, context, router)?;
     out.push(b'}');
-    Ok(out)
+    Ok(())
 }
 
 fn write_context(
     out: &mut Vec<u8>,
     context: Option<&[u8]>,
-    router: &RouterContext,
+    router: &RouterContext<'_>,
 ) -> Result<(), serde_json::Error> {
-    let mut own = serde_json::to_vec(router)?;
-    let Some(context) = context else {
-        out.append(&mut own);
-        return Ok(());
-    };
-    let raw: &RawValue = serde_json::from_slice(context)?;
-    let fields = raw
-        .get()
-        .strip_prefix('{')
-        .and_then(|rest| rest.strip_suffix('}'))
-        .ok_or_else(|| <serde_json::Error as serde::de::Error>::custom("the context is not an object"))?;
-    out.push(b'{');
-    if !fields.trim().is_empty() {
-        out.extend_from_slice(fields.as_bytes());
-        out.push(b',');
+    let fields = context.map(fields).transpose()?.unwrap_or_default();
+    if fields.is_empty() {
+        return serde_json::to_writer(out, router);
     }
-    out.extend_from_slice(own.get(1..).unwrap_or_default());
+    out.push(b'{');
+    out.extend_from_slice(fields.as_bytes());
+    let joint = out.len();
+    serde_json::to_writer(&mut *out, router)?;
+    // Its own brace becomes the comma between the two.
+    out.get_mut(joint).into_iter().for_each(|brace| *brace = b',');
     Ok(())
+}
+
+/// What stands between the braces of a JSON object.
+fn fields(object: &[u8]) -> Result<&str, serde_json::Error> {
+    let raw: &RawValue = serde_json::from_slice(object)?;
+    let inner = raw.get().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    let inner = inner
+        .ok_or_else(|| <serde_json::Error as serde::de::Error>::custom("the context is not an object"))?;
+    Ok(inner.trim())
 }
 
 /// An answer, as the Rust client reads it.
@@ -140,11 +154,11 @@ pub struct Answer {
 mod tests {
     use super::*;
 
-    fn router() -> RouterContext {
+    fn router() -> RouterContext<'static> {
         RouterContext {
-            id: Some("42".to_owned()),
+            id: Some("42"),
             timing: Timing { start_time: 1, end_time: 3, duration_milliseconds: 2 },
-            worker: Some("w".to_owned()),
+            worker: Some("w"),
             attempt: Some(1),
             usage: None,
             replayed: false,
@@ -153,8 +167,9 @@ mod tests {
     }
 
     fn written(response: Option<&[u8]>, context: Option<&[u8]>) -> Answer {
-        let bytes = write(&Status::new(Reason::Ok, ""), response, context, &router()).unwrap();
-        serde_json::from_slice(&bytes).unwrap()
+        let mut out = Vec::new();
+        write(Reason::Ok, "", response, context, &router(), &mut out).unwrap();
+        serde_json::from_slice(&out).unwrap()
     }
 
     #[test]
@@ -181,13 +196,13 @@ mod tests {
         for (response, context) in
             [(Some(b"{".as_slice()), None), (None, Some(b"[]".as_slice())), (Some(b""), None)]
         {
-            assert!(write(&Status::new(Reason::Ok, ""), response, context, &router()).is_err());
+            assert!(write(Reason::Ok, "", response, context, &router(), &mut Vec::new()).is_err());
         }
     }
 
     #[test]
     fn an_error_has_its_line_and_word() {
-        let status = Status::new(Reason::NoWorker, "no worker serves ruby");
+        let status = WrittenStatus::new(Reason::NoWorker, "no worker serves ruby");
         insta::assert_json_snapshot!(status);
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{self, TrackSlug};
+use crate::text::as_text;
 
 /// The kind of work.
 #[derive(
@@ -49,8 +50,7 @@ impl Channel {
 }
 
 /// What a worker is scoped to: one track, or `*` for any.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
     /// A generic worker's topic, written `*`.
     Any,
@@ -74,18 +74,7 @@ impl std::str::FromStr for Topic {
     }
 }
 
-impl TryFrom<String> for Topic {
-    type Error = name::Error;
-    fn try_from(value: String) -> Result<Self, name::Error> {
-        value.parse()
-    }
-}
-
-impl From<Topic> for String {
-    fn from(topic: Topic) -> Self {
-        topic.to_string()
-    }
-}
+as_text!(Topic);
 
 /// A worker's topics; never empty, `*` when none was given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,7 +13,16 @@ pub struct ClientFrames<F> {
     /// The frames that lead back to the client, the socket's routing id first; without the empty one.
     pub route: Vec<F>,
     /// The request, or why there is none.
-    pub body: Result<F, Error>,
+    pub request: Result<Request<F>, Error>,
+}
+
+/// The part of a client's message that is for the router.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Request<F> {
+    /// The empty frame.
+    pub delimiter: F,
+    /// The JSON.
+    pub body: F,
 }
 
 /// Why a client's frames hold no request. Every one is answered.
@@ -44,7 +53,8 @@ pub fn split<F: AsRef<[u8]>>(frames: Vec<F>) -> Option<ClientFrames<F>> {
     while let Some(frame) = frames.next() {
         let bytes = frame.as_ref();
         if bytes.is_empty() {
-            return Some(ClientFrames { route, body: body(frames) });
+            let request = body(frames).map(|body| Request { delimiter: frame, body });
+            return Some(ClientFrames { route, request });
         }
         if route.len() > MAX_ROUTE_FRAMES {
             problem = Error::RouteFrames;
@@ -63,7 +73,7 @@ pub fn split<F: AsRef<[u8]>>(frames: Vec<F>) -> Option<ClientFrames<F>> {
     }
     // Without a delimiter nothing tells the way back from the request: only the socket's routing id is sure.
     route.truncate(1);
-    Some(ClientFrames { route, body: Err(problem) })
+    Some(ClientFrames { route, request: Err(problem) })
 }
 
 fn body<F: AsRef<[u8]>>(mut frames: std::vec::IntoIter<F>) -> Result<F, Error> {
@@ -101,7 +111,7 @@ mod tests {
     #[case(&["id", &"x".repeat(256), "", "{}"], 1, Err(Error::RouteFrameBytes))]
     fn splitting(#[case] parts: &[&str], #[case] route: usize, #[case] body: Result<Vec<u8>, Error>) {
         let split = split(frames(parts)).unwrap();
-        assert_eq!((split.route.len(), split.body), (route, body));
+        assert_eq!((split.route.len(), split.request.map(|request| request.body)), (route, body));
     }
 
     #[test]

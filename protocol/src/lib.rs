@@ -25,6 +25,7 @@ pub mod quantity;
 pub mod reason;
 pub mod request;
 pub mod source;
+mod text;
 pub mod token;
 pub mod uri;
 pub mod version;

@@ -1,6 +1,10 @@
 //! What one job may use.
 
-use serde::{Deserialize, Serialize};
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::quantity::{Bytes, Cpus, Span};
 
@@ -89,6 +93,51 @@ impl Limits {
             input_files: self.input_files.min(ceiling.input_files),
             input_bytes: self.input_bytes.min(ceiling.input_bytes),
         }
+    }
+}
+
+/// Limits that many jobs share, with their JSON, which is written once.
+#[derive(Debug, Clone, Default)]
+pub struct SharedLimits(Arc<WithJson>);
+
+#[derive(Debug, Default)]
+struct WithJson {
+    limits: Limits,
+    json: OnceLock<Option<Box<RawValue>>>,
+}
+
+impl From<Limits> for SharedLimits {
+    fn from(limits: Limits) -> Self {
+        Self(Arc::new(WithJson { limits, json: OnceLock::new() }))
+    }
+}
+
+impl Deref for SharedLimits {
+    type Target = Limits;
+
+    fn deref(&self) -> &Limits {
+        &self.0.limits
+    }
+}
+
+impl PartialEq for SharedLimits {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Serialize for SharedLimits {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.json.get_or_init(|| to_raw_value(&self.0.limits).ok()) {
+            Some(json) => json.serialize(serializer),
+            None => self.0.limits.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SharedLimits {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Limits::deserialize(deserializer).map(Self::from)
     }
 }
 

@@ -1,8 +1,7 @@
 //! Validated names. Each is checked once, when it is made; whoever holds one may join it to a path or log it.
 
 use std::fmt;
-
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Why a name was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,23 +21,22 @@ impl Error {
     }
 }
 
-/// Makes a newtype over `String` that holds only what `$valid` accepts.
+/// Makes a newtype over a shared text that holds only what `$valid` accepts.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $rule:literal, $valid:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks `value`.
             ///
             /// # Errors
             /// When it breaks the rule of this kind of name.
-            pub fn new(value: impl Into<String>) -> Result<Self, Error> {
-                let value = value.into();
+            pub fn new(value: impl AsRef<str>) -> Result<Self, Error> {
+                let value = value.as_ref();
                 let valid: fn(&str) -> bool = $valid;
-                if valid(&value) { Ok(Self(value)) } else { Err(Error::new($kind, &value, $rule)) }
+                if valid(value) { Ok(Self(value.into())) } else { Err(Error::new($kind, value, $rule)) }
             }
 
             /// The name as text.
@@ -70,9 +68,17 @@ macro_rules! name {
 
         impl From<$name> for String {
             fn from(name: $name) -> Self {
-                name.0
+                name.as_str().to_owned()
             }
         }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        crate::text::read_as_text!($name);
     };
 }
 

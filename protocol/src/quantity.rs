@@ -4,9 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::name::Error;
+use crate::text::write_as_text;
 
 const BINARY: [(&str, u64); 5] =
     [("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30), ("Ti", 1 << 40), ("", 1)];
@@ -16,8 +17,8 @@ const SIZE_RULE: &str = "a whole number with one of Ki Mi Gi Ti k M G T or nothi
 const TIME_RULE: &str = "whole numbers each with one of h m s ms, largest first, such as 20s or 1m30s";
 
 /// A size in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Text", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "Text")]
 pub struct Bytes(pub u64);
 
 impl FromStr for Bytes {
@@ -41,8 +42,8 @@ impl fmt::Display for Bytes {
 }
 
 /// A length of time, to the millisecond.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Text", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "Text")]
 pub struct Span(pub Duration);
 
 impl Span {
@@ -98,8 +99,8 @@ impl fmt::Display for Span {
 }
 
 /// A number of processors, in thousandths: written `2`, or `500m` for a half.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Text", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "Text")]
 pub struct Cpus(pub u32);
 
 impl FromStr for Cpus {
@@ -160,23 +161,9 @@ impl TryFrom<Text> for Cpus {
     }
 }
 
-impl From<Cpus> for String {
-    fn from(cpus: Cpus) -> Self {
-        cpus.to_string()
-    }
-}
-
-impl From<Bytes> for String {
-    fn from(bytes: Bytes) -> Self {
-        bytes.to_string()
-    }
-}
-
-impl From<Span> for String {
-    fn from(span: Span) -> Self {
-        span.to_string()
-    }
-}
+write_as_text!(Bytes);
+write_as_text!(Span);
+write_as_text!(Cpus);
 
 #[cfg(test)]
 mod tests {

@@ -4,23 +4,19 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 use crate::name::Error;
+use crate::text::as_text;
 
 /// One start of a router: a random number, so that no token of an earlier start is taken for one of this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
 
 /// One start of a worker: a random number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub u64);
 
 /// The router's own name of one attempt of a job; never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token {
     /// The router's start.
     pub epoch: Epoch,
@@ -30,55 +26,59 @@ pub struct Token {
 
 /// What two requests for the same work have in common: a hash of the peer's key, the action, the id, the version
 /// and the checked fields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobKey(pub u128);
 
 macro_rules! hex {
     ($name:ident, $type:ty, $kind:literal, $width:literal) => {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!("{:0", $width, "x}"), self.0)
+                let mut digits = [0; $width];
+                f.write_str(write_hex(self.0.into(), &mut digits))
             }
         }
 
         impl FromStr for $name {
             type Err = Error;
             fn from_str(value: &str) -> Result<Self, Error> {
-                let plain = value.len() == $width && value.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-                <$type>::from_str_radix(value, 16)
-                    .ok()
-                    .filter(|_| plain)
+                let number = read_hex(value).filter(|_| value.len() == $width);
+                number
+                    .and_then(|number| <$type>::try_from(number).ok())
                     .map(Self)
                     .ok_or_else(|| Error::new($kind, value, concat!($width, " hex digits")))
             }
         }
 
-        text_serde!($name);
+        as_text!($name);
     };
 }
 
-macro_rules! text_serde {
-    ($name:ident) => {
-        impl TryFrom<String> for $name {
-            type Error = Error;
-            fn try_from(value: String) -> Result<Self, Error> {
-                value.parse()
-            }
-        }
+/// Fills `digits` from the last to the first. The standard library's formatting takes several times as long, and each
+/// job has four tokens and three keys on its way.
+fn write_hex(mut number: u128, digits: &mut [u8]) -> &str {
+    for digit in digits.iter_mut().rev() {
+        let nibble = number.to_le_bytes()[0] & 0xf;
+        *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        number >>= 4;
+    }
+    std::str::from_utf8(digits).unwrap_or_default()
+}
 
-        impl From<$name> for String {
-            fn from(value: $name) -> Self {
-                value.to_string()
-            }
-        }
+/// Reads at most 32 lower-case hex digits.
+fn read_hex(text: &str) -> Option<u128> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
     };
+    let mut digits = text.bytes().take(33);
+    digits.try_fold(0, |number: u128, byte| Some(number << 4 | u128::from(digit(byte)?)))
 }
 
 hex!(Epoch, u64, "epoch", 16);
 hex!(Incarnation, u64, "incarnation", 16);
 hex!(JobKey, u128, "job key", 32);
-text_serde!(Token);
+as_text!(Token);
 
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,17 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 use crate::name::Error;
+use crate::text::as_text;
 
 const RULE: &str =
     "s3://bucket/prefix or file:///folder, of at most 1024 bytes, without . or .. or empty components";
 
 /// A submission's place. The path is made of plain components only: none is empty, `.` or `..`, and none holds a
 /// control character or a backslash.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum InputUri {
     /// All objects below a prefix.
     S3 {
@@ -59,18 +57,7 @@ impl fmt::Display for InputUri {
     }
 }
 
-impl TryFrom<String> for InputUri {
-    type Error = Error;
-    fn try_from(value: String) -> Result<Self, Error> {
-        value.parse()
-    }
-}
-
-impl From<InputUri> for String {
-    fn from(uri: InputUri) -> Self {
-        uri.to_string()
-    }
-}
+as_text!(InputUri);
 
 /// True if `path` is relative and made of plain components: none empty, `.`, `..`, longer than 255 bytes, or with a
 /// control character or a backslash in it. The rule for S3 keys too.

@@ -2,31 +2,14 @@
 
 use std::fmt;
 use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 use crate::name::Error;
-
-macro_rules! string_serde {
-    ($name:ident) => {
-        impl TryFrom<String> for $name {
-            type Error = Error;
-            fn try_from(value: String) -> Result<Self, Error> {
-                value.parse()
-            }
-        }
-        impl From<$name> for String {
-            fn from(value: $name) -> Self {
-                value.to_string()
-            }
-        }
-    };
-}
+use crate::text::as_text;
 
 /// An image tag of one channel and track: `git-<40 hex>`, or an older name: 40 hex alone or `sha-<40 hex>`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ContainerVersion(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContainerVersion(Arc<str>);
 
 impl ContainerVersion {
     /// The tag as text.
@@ -41,7 +24,7 @@ impl FromStr for ContainerVersion {
     fn from_str(value: &str) -> Result<Self, Error> {
         let sha = value.strip_prefix("git-").or_else(|| value.strip_prefix("sha-")).unwrap_or(value);
         if is_lower_hex(sha, 40) {
-            Ok(Self(value.to_owned()))
+            Ok(Self(value.into()))
         } else {
             Err(Error::new("container version", value, "git-<40 hex>, sha-<40 hex> or <40 hex>"))
         }
@@ -54,19 +37,18 @@ impl fmt::Display for ContainerVersion {
     }
 }
 
-string_serde!(ContainerVersion);
+as_text!(ContainerVersion);
 
 /// A content digest, `sha256:<64 hex>`; no other algorithm is taken.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Digest(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(Arc<str>);
 
 impl Digest {
     /// A digest of 32 bytes that were computed here.
     #[must_use]
     pub fn from_sha256(bytes: &[u8; 32]) -> Self {
         let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-        Self(format!("sha256:{hex}"))
+        Self(format!("sha256:{hex}").into())
     }
 
     /// `sha256:<64 hex>`.
@@ -86,7 +68,7 @@ impl FromStr for Digest {
     type Err = Error;
     fn from_str(value: &str) -> Result<Self, Error> {
         if value.strip_prefix("sha256:").is_some_and(|hex| is_lower_hex(hex, 64)) {
-            Ok(Self(value.to_owned()))
+            Ok(Self(value.into()))
         } else {
             Err(Error::new("digest", value, "sha256:<64 hex>"))
         }
@@ -99,12 +81,11 @@ impl fmt::Display for Digest {
     }
 }
 
-string_serde!(Digest);
+as_text!(Digest);
 
 /// A container version with the digest it was resolved to, written `git-…@sha256:…`; the digest may be missing
 /// in a configuration that nobody resolved yet.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PinnedVersion {
     /// The tag.
     pub version: ContainerVersion,
@@ -131,7 +112,7 @@ impl fmt::Display for PinnedVersion {
     }
 }
 
-string_serde!(PinnedVersion);
+as_text!(PinnedVersion);
 
 fn is_lower_hex(value: &str, length: usize) -> bool {
     value.len() == length && value.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))

@@ -26,6 +26,8 @@ pub struct RouterMetrics {
     request_seconds: Histogram,
     queue_seconds: Histogram,
     events: Family<Event, Count>,
+    /// Those of each [`Counter`], in order: they are counted several times for each job.
+    counts: Vec<Count>,
     undecodable: Family<Word, Count>,
     closed: Family<ClosedLabels, Count>,
     refused_keys: Family<ByPort, Count>,
@@ -53,11 +55,14 @@ impl RouterMetrics {
     }
 
     fn new() -> Self {
+        let events = Family::default();
+        let count = |event: Counter| Count::clone(&events.get_or_create(&Event { event: event.into() }));
         Self {
+            counts: Counter::iter().map(count).collect(),
             requests: Family::default(),
             request_seconds: Histogram::new(exponential_buckets(0.0001, 4.0, 11)),
             queue_seconds: Histogram::new(exponential_buckets(0.001, 3.0, 10)),
-            events: Family::default(),
+            events,
             undecodable: Family::default(),
             closed: Family::default(),
             refused_keys: Family::default(),
@@ -102,9 +107,6 @@ impl RouterMetrics {
 
     /// Makes the small sets exist from the start, so that a rate over them is right from the first event on.
     fn touch(&self) {
-        for event in Counter::iter() {
-            drop(self.events.get_or_create(&Event { event: event.into() }));
-        }
         for port in PortKind::iter() {
             drop(self.refused_keys.get_or_create(&ByPort { port: port.into() }));
             for by in Closed::iter() {
@@ -128,7 +130,9 @@ impl RouterMetrics {
 
     /// The dispatcher counted something.
     pub fn count(&self, event: Counter) {
-        self.events.get_or_create(&Event { event: event.into() }).inc();
+        if let Some(count) = self.counts.get(event as usize) {
+            count.inc();
+        }
     }
 
     /// A worker's message was not understood.

@@ -77,6 +77,8 @@ pub struct Service {
     waiters: Waiters,
     actions: Vec<Action>,
     outbox: Outbox,
+    /// Where answers are written.
+    memory: Vec<u8>,
     phase: Phase,
     suspect: bool,
     recovering: bool,
@@ -97,6 +99,7 @@ impl Service {
             waiters: Waiters::default(),
             actions: Vec::new(),
             outbox: Outbox::default(),
+            memory: Vec::new(),
             phase: Phase::Serving,
             suspect: false,
             recovering: true,

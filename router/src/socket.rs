@@ -50,16 +50,18 @@ impl Ports {
     /// Waits until something can be received, somebody wakes this thread, or `timeout` has passed.
     pub fn wait(&self, timeout: Duration) {
         use std::os::fd::AsRawFd;
-        let woken = zmq::PollItem::from_fd(self.waker.as_raw_fd(), zmq::POLLIN);
-        // The last one stands in for a port that is not there.
-        let keyed = self.keyed_clients.as_ref().map_or_else(|| self.workers.poll_item(), Port::poll_item);
-        let mut items = [self.clients.poll_item(), self.workers.poll_item(), woken, keyed];
+        let mut items = Vec::with_capacity(4);
+        items.push(zmq::PollItem::from_fd(self.waker.as_raw_fd(), zmq::POLLIN));
+        items.extend([&self.clients, &self.workers].map(Port::poll_item));
+        items.extend(self.keyed_clients.as_ref().map(Port::poll_item));
         // Rounded up: a poll that ends a moment before the timer is due would spin.
         let millis = i64::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i64::MAX);
         match zmq::poll(&mut items, millis) {
             Ok(_) | Err(zmq::Error::EINTR) => {}
             Err(error) => tracing::error!(%error, "cannot poll the sockets"),
         }
-        self.waker.reset();
+        if items.first().is_some_and(zmq::PollItem::is_readable) {
+            self.waker.reset();
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The shape of a request: one JSON object with the fields that its action needs, each of the right type.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -45,25 +47,25 @@ pub(super) struct Raw<'a> {
 
 /// A request whose shape is right and whose values are not checked yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shape {
+pub struct Shape<'a> {
     /// The action.
     pub action: Action,
-    pub(super) id: Option<String>,
-    pub(super) channel: Option<String>,
-    pub(super) track_slug: Option<String>,
-    pub(super) exercise_slug: Option<String>,
-    pub(super) s3_uri: Option<String>,
-    pub(super) container_version: Option<String>,
-    pub(super) execution_timeout: Option<String>,
-    pub(super) deadline_ms: Option<String>,
+    pub(super) id: Option<Cow<'a, str>>,
+    pub(super) channel: Option<Cow<'a, str>>,
+    pub(super) track_slug: Option<Cow<'a, str>>,
+    pub(super) exercise_slug: Option<Cow<'a, str>>,
+    pub(super) s3_uri: Option<Cow<'a, str>>,
+    pub(super) container_version: Option<Cow<'a, str>>,
+    pub(super) execution_timeout: Option<&'a str>,
+    pub(super) deadline_ms: Option<&'a str>,
     pub(super) fresh: bool,
-    pub(super) git_reference: Option<String>,
+    pub(super) git_reference: Option<Cow<'a, str>>,
     pub(super) from: u64,
     pub(super) versions: Vec<String>,
     pub(super) topics: Vec<String>,
 }
 
-impl Shape {
+impl<'a> Shape<'a> {
     /// The client's id, not checked yet; every answer echoes it.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
@@ -75,36 +77,24 @@ impl Shape {
     /// # Errors
     /// 502 for what is not one JSON object, lacks a field or has one of the wrong type; 501 for an unknown action.
     /// The second part is the `id`, if the message has a usable one, so that the refusal can be matched to it.
-    pub fn read(body: &[u8]) -> Result<Self, (Refusal, Option<String>)> {
+    pub fn read(body: &'a [u8]) -> Result<Self, (Refusal, Option<String>)> {
         let raw = object(body).map_err(|refusal| (refusal, None))?;
         let id = text(raw.id, "id");
-        let known = id.clone().ok().flatten();
-        id.and_then(|id| Self::from_raw(&raw, id)).map_err(|refusal| (refusal, known))
+        let known = |refusal| (refusal, text(raw.id, "id").ok().flatten().map(Cow::into_owned));
+        id.and_then(|id| Self::from_raw(&raw, id)).map_err(known)
     }
 
-    fn from_raw(raw: &Raw<'_>, id: Option<String>) -> Result<Self, Refusal> {
+    fn from_raw(raw: &Raw<'a>, id: Option<Cow<'a, str>>) -> Result<Self, Refusal> {
         let action = action(raw)?;
-        let present = [
-            ("id", raw.id),
-            ("channel", raw.channel),
-            ("track_slug", raw.track_slug),
-            ("exercise_slug", raw.exercise_slug),
-            ("s3_uri", raw.s3_uri),
-            ("container_version", raw.container_version),
-            ("git_reference", raw.git_reference),
-            ("new_version", raw.new_version),
-            ("version", raw.version),
-            ("versions", raw.versions),
-        ];
-        let given = |name: &&str| present.iter().any(|(n, value)| n == name && !is_null(*value));
-        let missing: Vec<&str> = required(action).iter().copied().filter(|name| !given(name)).collect();
-        if !missing.is_empty() {
-            let message = format!("{action} needs {}", missing.join(", "));
+        let missing = || required(action).iter().filter(|field| is_null(field.of(raw)));
+        if missing().next().is_some() {
+            let names: Vec<&str> = missing().map(|field| field.into()).collect();
+            let message = format!("{action} needs {}", names.join(", "));
             return Err(Refusal::new(Reason::MissingFields, message));
         }
         let versions = match action {
-            Action::DeployContainerVersion => text(raw.new_version, "new_version")?.into_iter().collect(),
-            Action::UnloadContainerVersion => text(raw.version, "version")?.into_iter().collect(),
+            Action::DeployContainerVersion => one(raw.new_version, "new_version")?,
+            Action::UnloadContainerVersion => one(raw.version, "version")?,
             Action::UpdateContainerVersions => list(raw.versions, "versions")?,
             _ => Vec::new(),
         };
@@ -147,17 +137,54 @@ fn action(raw: &Raw<'_>) -> Result<Action, Refusal> {
     })
 }
 
-const JOB: &[&str] = &["id", "track_slug", "exercise_slug", "s3_uri", "container_version"];
+/// A field that some action needs.
+#[derive(Clone, Copy, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+enum Field {
+    Id,
+    Channel,
+    TrackSlug,
+    ExerciseSlug,
+    S3Uri,
+    ContainerVersion,
+    GitReference,
+    NewVersion,
+    Version,
+    Versions,
+}
 
-fn required(action: Action) -> &'static [&'static str] {
+impl Field {
+    const fn of<'a>(self, raw: &Raw<'a>) -> Option<&'a RawValue> {
+        match self {
+            Self::Id => raw.id,
+            Self::Channel => raw.channel,
+            Self::TrackSlug => raw.track_slug,
+            Self::ExerciseSlug => raw.exercise_slug,
+            Self::S3Uri => raw.s3_uri,
+            Self::ContainerVersion => raw.container_version,
+            Self::GitReference => raw.git_reference,
+            Self::NewVersion => raw.new_version,
+            Self::Version => raw.version,
+            Self::Versions => raw.versions,
+        }
+    }
+}
+
+fn required(action: Action) -> &'static [Field] {
+    use Field::{
+        Channel, ContainerVersion, ExerciseSlug, GitReference, Id, NewVersion, S3Uri, TrackSlug, Version,
+        Versions,
+    };
     match action {
-        Action::TestSolution | Action::AnalyzeIteration | Action::Represent => JOB,
-        Action::BuildContainer | Action::BuildLog => &["channel", "track_slug", "git_reference"],
-        Action::DeployContainerVersion => &["channel", "track_slug", "new_version"],
-        Action::UnloadContainerVersion => &["channel", "track_slug", "version"],
-        Action::UpdateContainerVersions => &["channel", "track_slug", "versions"],
-        Action::ListAvailableContainers | Action::DeploymentCheck => &["channel", "track_slug"],
-        Action::ConfigureWorker => &["channel"],
+        Action::TestSolution | Action::AnalyzeIteration | Action::Represent => {
+            &[Id, TrackSlug, ExerciseSlug, S3Uri, ContainerVersion]
+        }
+        Action::BuildContainer | Action::BuildLog => &[Channel, TrackSlug, GitReference],
+        Action::DeployContainerVersion => &[Channel, TrackSlug, NewVersion],
+        Action::UnloadContainerVersion => &[Channel, TrackSlug, Version],
+        Action::UpdateContainerVersions => &[Channel, TrackSlug, Versions],
+        Action::ListAvailableContainers | Action::DeploymentCheck => &[Channel, TrackSlug],
+        Action::ConfigureWorker => &[Channel],
         Action::CurrentConfig
         | Action::DescribeWorkers
         | Action::CurrentWorkerStatus
@@ -171,12 +198,21 @@ fn is_null(value: Option<&RawValue>) -> bool {
 }
 
 /// The JSON as it stands: numbers are read when values are checked, so that a bad one is 400.
-fn verbatim(value: Option<&RawValue>) -> Option<String> {
-    value.filter(|_| !is_null(value)).map(|v| v.get().chars().take(80).collect())
+fn verbatim(value: Option<&RawValue>) -> Option<&str> {
+    value.filter(|_| !is_null(value)).map(RawValue::get)
 }
 
-fn text(value: Option<&RawValue>, field: &str) -> Result<Option<String>, Refusal> {
-    typed(value, field, "text")
+/// A text; where it has no escapes, as it stands in the message.
+fn text<'a>(value: Option<&'a RawValue>, field: &str) -> Result<Option<Cow<'a, str>>, Refusal> {
+    let inner = value.and_then(|value| value.get().strip_prefix('"')?.strip_suffix('"'));
+    match inner.filter(|inner| !inner.contains('\\')) {
+        Some(plain) => Ok(Some(Cow::Borrowed(plain))),
+        None => Ok(typed::<String>(value, field, "text")?.map(Cow::Owned)),
+    }
+}
+
+fn one(value: Option<&RawValue>, field: &str) -> Result<Vec<String>, Refusal> {
+    Ok(text(value, field)?.map(Cow::into_owned).into_iter().collect())
 }
 
 fn list(value: Option<&RawValue>, field: &str) -> Result<Vec<String>, Refusal> {

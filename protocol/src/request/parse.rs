@@ -7,7 +7,7 @@ use crate::channel::Channel;
 use crate::name;
 use crate::reason::Reason;
 
-impl Shape {
+impl Shape<'_> {
     /// Checks the values.
     ///
     /// # Errors
@@ -42,11 +42,11 @@ impl Shape {
     fn job(&self) -> Result<JobRequest, Refusal> {
         let channel = self.action.job_channel().unwrap_or(Channel::TestRunners);
         Ok(JobRequest {
-            id: field(self.id.as_ref(), Reason::BadId)?,
-            place: Place { channel, track: field(self.track_slug.as_ref(), Reason::BadSlug)? },
-            exercise: field(self.exercise_slug.as_ref(), Reason::BadSlug)?,
-            input: field(self.s3_uri.as_ref(), Reason::BadUri)?,
-            version: field(self.container_version.as_ref(), Reason::BadVersion)?,
+            id: field(self.id.as_deref(), Reason::BadId)?,
+            place: Place { channel, track: field(self.track_slug.as_deref(), Reason::BadSlug)? },
+            exercise: field(self.exercise_slug.as_deref(), Reason::BadSlug)?,
+            input: field(self.s3_uri.as_deref(), Reason::BadUri)?,
+            version: field(self.container_version.as_deref(), Reason::BadVersion)?,
             execution_timeout: self.execution_timeout()?,
             deadline: self.deadline()?,
             fresh: self.fresh,
@@ -54,8 +54,8 @@ impl Shape {
     }
 
     fn build(&self) -> Result<BuildRequest, Refusal> {
-        let reference = self.git_reference.clone().unwrap_or_default();
-        if !is_git_reference(&reference) {
+        let reference = self.git_reference.as_deref().unwrap_or_default();
+        if !is_git_reference(reference) {
             let message = "git_reference must be a 40-hex sha, a branch or a tag";
             return Err(Refusal::new(Reason::BadVersion, message));
         }
@@ -63,26 +63,26 @@ impl Shape {
         Ok(BuildRequest {
             id,
             place: self.place()?,
-            git_reference: reference,
+            git_reference: reference.to_owned(),
             execution_timeout: self.execution_timeout()?,
             deadline: self.deadline()?,
         })
     }
 
     fn execution_timeout(&self) -> Result<Option<Duration>, Refusal> {
-        let seconds = whole(self.execution_timeout.as_deref(), "execution_timeout", "seconds")?;
+        let seconds = whole(self.execution_timeout, "execution_timeout", "seconds")?;
         Ok(seconds.map(Duration::from_secs))
     }
 
     fn deadline(&self) -> Result<Option<Duration>, Refusal> {
-        let millis = whole(self.deadline_ms.as_deref(), "deadline_ms", "milliseconds")?;
+        let millis = whole(self.deadline_ms, "deadline_ms", "milliseconds")?;
         Ok(millis.map(Duration::from_millis))
     }
 
     fn one_version(&self) -> Result<VersionRequest, Refusal> {
         Ok(VersionRequest {
             place: self.place()?,
-            version: field(self.versions.first(), Reason::BadVersion)?,
+            version: field(self.versions.first().map(String::as_str), Reason::BadVersion)?,
         })
     }
 
@@ -91,7 +91,7 @@ impl Shape {
         if channel == Channel::Builders {
             return Err(Refusal::new(Reason::BadField, "the channel builders has no container versions"));
         }
-        Ok(Place { channel, track: field(self.track_slug.as_ref(), Reason::BadSlug)? })
+        Ok(Place { channel, track: field(self.track_slug.as_deref(), Reason::BadSlug)? })
     }
 
     fn channel(&self) -> Result<Channel, Refusal> {
@@ -103,11 +103,8 @@ impl Shape {
     }
 }
 
-fn field<T: std::str::FromStr<Err = name::Error>>(
-    text: Option<&String>,
-    reason: Reason,
-) -> Result<T, Refusal> {
-    value(text.map_or("", String::as_str), reason)
+fn field<T: std::str::FromStr<Err = name::Error>>(text: Option<&str>, reason: Reason) -> Result<T, Refusal> {
+    value(text.unwrap_or_default(), reason)
 }
 
 fn value<T: std::str::FromStr<Err = name::Error>>(text: &str, reason: Reason) -> Result<T, Refusal> {

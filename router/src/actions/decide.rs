@@ -84,7 +84,7 @@ pub enum Errand {
 
 /// Decides what to do with a message of so many bytes, whose shape was read.
 pub fn decide(
-    shape: Result<Shape, (Refusal, Option<String>)>,
+    shape: Result<Shape<'_>, (Refusal, Option<String>)>,
     bytes: usize,
     world: &mut World<'_>,
 ) -> Decided {
@@ -100,7 +100,7 @@ pub fn decide(
     Decided { action: Some(action), id, decision }
 }
 
-fn of_shape(shape: Shape, bytes: usize, world: &mut World<'_>) -> Result<Decision, Reply> {
+fn of_shape(shape: Shape<'_>, bytes: usize, world: &mut World<'_>) -> Result<Decision, Reply> {
     let action = shape.action;
     may(action, world)?;
     let request = shape.check()?;

@@ -1,5 +1,8 @@
 //! What two requests for the same work have in common.
 
+use std::fmt::Display;
+use std::io::Write as _;
+
 use sha2::{Digest as _, Sha256};
 use trackyard_protocol::request::{BuildRequest, JobRequest};
 use trackyard_protocol::token::JobKey;
@@ -7,44 +10,61 @@ use trackyard_protocol::version::PinnedVersion;
 
 /// All peers without a key of their own. One with a key stands here with it, so that nobody reads another's answers by
 /// guessing an id.
-const PLAIN_PEER: &[u8] = b"plain";
+const PLAIN_PEER: &str = "plain";
+/// Bytes of a text's length.
+const LENGTH: usize = 8;
 
 /// The key of a job: a hash of who asks and of every field that changes the answer. `fresh` and `deadline_ms` do not.
 pub(super) fn of(request: &JobRequest, version: &PinnedVersion, caller: Option<&str>) -> JobKey {
     let timeout = request.execution_timeout.map_or(0, |timeout| timeout.as_secs());
-    let texts = [
-        request.place.channel.as_str().to_owned(),
-        request.id.to_string(),
-        version.to_string(),
-        request.place.track.to_string(),
-        request.exercise.to_string(),
-        request.input.to_string(),
-        timeout.to_string(),
-    ];
-    hash(caller.map_or(PLAIN_PEER, str::as_bytes), texts.iter().map(String::as_str))
+    let mut fields = Fields::of(caller.unwrap_or(PLAIN_PEER));
+    fields.add(&request.place.channel.as_str());
+    fields.add(&request.id);
+    fields.add(version);
+    fields.add(&request.place.track);
+    fields.add(&request.exercise);
+    fields.add(&request.input);
+    fields.add(&timeout);
+    fields.hash()
 }
 
 /// The key of a build: who asks for the same reference of the same repository gets the same build, whatever the id.
 pub(super) fn of_build(request: &BuildRequest, source: &str) -> JobKey {
     let place = &request.place;
-    hash(
-        PLAIN_PEER,
-        ["build", place.channel.as_str(), place.track.as_str(), source, &request.git_reference].into_iter(),
-    )
+    let mut fields = Fields::of(PLAIN_PEER);
+    fields.add(&"build");
+    fields.add(&place.channel.as_str());
+    fields.add(&place.track);
+    fields.add(&source);
+    fields.add(&request.git_reference);
+    fields.hash()
 }
 
-fn hash<'a>(caller: &[u8], texts: impl Iterator<Item = &'a str>) -> JobKey {
-    let mut hash = Sha256::new();
-    field(&mut hash, caller);
-    texts.for_each(|text| field(&mut hash, text.as_bytes()));
-    let digest: [u8; 32] = hash.finalize().into();
-    JobKey(digest.iter().take(16).fold(0, |key, byte| key << 8 | u128::from(*byte)))
-}
+/// Texts, each with its length before it, so that no two lists of texts give the same bytes.
+struct Fields(Vec<u8>);
 
-/// The length goes first, so that no two lists of fields give the same bytes.
-fn field(hash: &mut Sha256, bytes: &[u8]) {
-    hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
-    hash.update(bytes);
+impl Fields {
+    fn of(caller: &str) -> Self {
+        let mut fields = Self(Vec::with_capacity(1024));
+        fields.add(&caller);
+        fields
+    }
+
+    fn add(&mut self, field: &dyn Display) {
+        let start = self.0.len();
+        self.0.extend_from_slice(&[0; LENGTH]);
+        // To memory, which never fails.
+        let _ = write!(self.0, "{field}");
+        let length = u64::try_from(self.0.len() - start - LENGTH).unwrap_or(u64::MAX);
+        if let Some(place) = self.0.get_mut(start..start + LENGTH) {
+            place.copy_from_slice(&length.to_be_bytes());
+        }
+    }
+
+    fn hash(&self) -> JobKey {
+        let digest: [u8; 32] = Sha256::digest(&self.0).into();
+        JobKey(digest.iter().take(16).fold(0, |key, byte| key << 8 | u128::from(*byte)))
+    }
 }
 
 #[cfg(test)]

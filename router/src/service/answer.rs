@@ -1,7 +1,8 @@
 //! The bytes of an answer.
 
 use trackyard_daemon::clock::{Moment, millis, unix_ms};
-use trackyard_protocol::answer::{self, RouterContext, Status, Timing};
+use trackyard_protocol::answer::{self, RouterContext, Timing};
+use trackyard_protocol::name::WorkerName;
 use trackyard_protocol::reason::Reason;
 
 use super::waiters::Way;
@@ -11,40 +12,52 @@ use crate::dispatch::Ending;
 /// Should even a plain error not be writable.
 const LAST_RESORT: &[u8] = br#"{"status":{"ok":false,"status_code":500,"message":"the router failed","error":"the router failed","reason":"internal"},"context":{}}"#;
 
-/// An answer that no worker gave.
-pub(super) fn of_reply(reply: &Reply, way: &Way) -> Vec<u8> {
-    let status = Status::new(reply.reason, &*reply.message);
-    answer::write(&status, reply.response.as_deref(), None, &context(way))
-        .unwrap_or_else(|_| LAST_RESORT.to_vec())
+/// Writes an answer that no worker gave, in place of what `out` holds.
+pub(super) fn of_reply(reply: &Reply, way: &Way, out: &mut Vec<u8>) {
+    of_router(reply.reason, &reply.message, reply.response.as_deref(), &context(way), out);
 }
 
-/// A job's answer, and the reason that it really has: what a worker sent may turn out not to be JSON.
-pub(super) fn of_ending(ending: &Ending, way: &Way) -> (Vec<u8>, Reason) {
-    let status = Status::new(ending.reason, &*ending.message);
+/// Writes a job's answer in place of what `out` holds. Gives the reason that it really has: what a worker sent may turn
+/// out not to be JSON.
+pub(super) fn of_ending(ending: &Ending, way: &Way, out: &mut Vec<u8>) -> Reason {
     let output = ending.output.as_deref();
     let response = output.map(|output| output.response.as_slice()).filter(|response| !response.is_empty());
+    let own = output.map(|output| output.context.as_slice());
     let context = RouterContext {
-        worker: ending.worker.as_ref().map(ToString::to_string),
+        worker: ending.worker.as_ref().map(WorkerName::as_str),
         attempt: ending.attempt,
-        usage: ending.usage.clone(),
+        usage: ending.usage.as_ref(),
         replayed: ending.replayed,
-        error_detail: ending.error_detail.clone(),
+        error_detail: ending.error_detail.as_deref(),
         ..context(way)
     };
-    match answer::write(&status, response, output.map(|output| output.context.as_slice()), &context) {
-        Ok(bytes) => (bytes, ending.reason),
-        Err(error) => {
-            let status = Status::new(Reason::WorkerInternal, "the worker sent a result that is not JSON");
-            let context = RouterContext { error_detail: Some(error.to_string()), ..context };
-            let bytes = answer::write(&status, None, None, &context).unwrap_or_else(|_| LAST_RESORT.to_vec());
-            (bytes, Reason::WorkerInternal)
-        }
+    out.clear();
+    let Err(error) = answer::write(ending.reason, &ending.message, response, own, &context, out) else {
+        return ending.reason;
+    };
+    let detail = error.to_string();
+    let context = RouterContext { error_detail: Some(&detail), ..context };
+    of_router(Reason::WorkerInternal, "the worker sent a result that is not JSON", None, &context, out);
+    Reason::WorkerInternal
+}
+
+fn of_router(
+    reason: Reason,
+    message: &str,
+    response: Option<&[u8]>,
+    context: &RouterContext<'_>,
+    out: &mut Vec<u8>,
+) {
+    out.clear();
+    if answer::write(reason, message, response, None, context, out).is_err() {
+        out.clear();
+        out.extend_from_slice(LAST_RESORT);
     }
 }
 
-fn context(way: &Way) -> RouterContext {
+fn context(way: &Way) -> RouterContext<'_> {
     RouterContext {
-        id: way.id.clone(),
+        id: way.id.as_deref(),
         timing: timing(&way.received),
         worker: None,
         attempt: None,
@@ -85,10 +98,15 @@ mod tests {
         Ending { output: Some(Arc::new(output)), attempt: Some(2), ..Ending::new(Reason::Ok, "") }
     }
 
+    fn answer(ending: &Ending) -> (Value, Reason) {
+        let mut bytes = b"of before".to_vec();
+        let reason = of_ending(ending, &way(), &mut bytes);
+        (serde_json::from_slice(&bytes).unwrap(), reason)
+    }
+
     #[test]
     fn what_the_worker_wrote_passes_through() {
-        let (bytes, reason) = of_ending(&ending(b"{\"version\":2}", b"{\"exit_status\":0}"), &way());
-        let answer: Value = serde_json::from_slice(&bytes).unwrap();
+        let (answer, reason) = answer(&ending(b"{\"version\":2}", b"{\"exit_status\":0}"));
         assert_eq!((reason, &answer["response"]["version"]), (Reason::Ok, &Value::from(2)));
         assert_eq!(
             (&answer["context"]["exit_status"], &answer["context"]["attempt"]),
@@ -101,8 +119,7 @@ mod tests {
         for (response, context) in
             [(&b"{"[..], &b"{}"[..]), (b"{}", b"["), (b"{} {}", b"{}"), (b"1", b"{\"a\":1}{")]
         {
-            let (bytes, reason) = of_ending(&ending(response, context), &way());
-            let answer: Value = serde_json::from_slice(&bytes).unwrap();
+            let (answer, reason) = answer(&ending(response, context));
             assert_eq!((reason, &answer["context"]["id"]), (Reason::WorkerInternal, &Value::from("7")));
             assert_eq!(answer["status"]["status_code"], 510);
         }

@@ -1,7 +1,7 @@
 //! The clients' side: requests in, answers out.
 
 use trackyard_daemon::clock::Moment;
-use trackyard_protocol::frame::{self, ClientFrames, MAX_ROUTE_FRAMES};
+use trackyard_protocol::frame::{self, ClientFrames, MAX_ROUTE_FRAMES, Request};
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::Shape;
 
@@ -34,22 +34,25 @@ impl Service {
 
     fn take_request(&mut self, port: PortKind, frames: Vec<Frame>) {
         let received = Moment::now();
-        let Some(ClientFrames { route, body }) = frame::split(frames) else { return };
-        let decided = match body {
-            Ok(body) => self.decide(port, body),
-            Err(error) => refused(error),
+        let Some(ClientFrames { mut route, request }) = frame::split(frames) else { return };
+        let (decided, delimiter) = match request {
+            Ok(Request { mut delimiter, body }) => {
+                (self.decide(port, body.as_ref(), &mut delimiter), delimiter)
+            }
+            Err(error) => (refused(error), Frame::from([].as_slice())),
         };
+        route.push(delimiter);
         let way = Way { port, route, action: decided.action, id: decided.id, received };
         self.carry_out(decided.decision, way);
     }
 
-    fn decide(&self, port: PortKind, mut body: Frame) -> Decided {
-        let (shape, bytes) = (Shape::read(body.as_ref()), body.as_ref().len());
+    /// Any frame of the message tells who sent it.
+    fn decide(&self, port: PortKind, body: &[u8], any: &mut Frame) -> Decided {
         let keyring = self.parts.keyring.as_ref();
         let is_keyed = port == PortKind::KeyedClients;
-        let caller = is_keyed.then(|| body.peer_key().unwrap_or_default().to_owned());
+        let caller = is_keyed.then(|| any.peer_key().unwrap_or_default().to_owned());
         let mut role = || match (&caller, keyring) {
-            (None, _) => role_of_plain_peer(body.peer_address(), self.parts.plain_peers),
+            (None, _) => role_of_plain_peer(any.peer_address(), self.parts.plain_peers),
             (Some(key), Some(keyring)) => role_of_key(key, &keyring.allowed()),
             (Some(_), None) => Role::Nobody,
         };
@@ -66,7 +69,7 @@ impl Service {
             snapshot: &|| self.dispatch.snapshot(),
             progress: &|key, from| self.dispatch.build_progress(key, from),
         };
-        decide(shape, bytes, &mut world)
+        decide(Shape::read(body), body.len(), &mut world)
     }
 
     fn carry_out(&mut self, decision: Decision, way: Way) {
@@ -103,8 +106,8 @@ impl Service {
     }
 
     pub(super) fn reply(&mut self, reply: &Reply, way: Way) {
-        let bytes = answer::of_reply(reply, &way);
-        self.deliver(bytes, reply.reason, way);
+        answer::of_reply(reply, &way, &mut self.memory);
+        self.deliver(reply.reason, way);
     }
 
     pub(super) fn answer_job(&mut self, waiter: Waiter, ending: &Ending) {
@@ -112,14 +115,15 @@ impl Service {
         if let Some(usage) = &ending.usage {
             self.parts.metrics.queued(usage.queue_ms);
         }
-        let (bytes, reason) = answer::of_ending(ending, &way);
-        self.deliver(bytes, reason, way);
+        let reason = answer::of_ending(ending, &way, &mut self.memory);
+        self.deliver(reason, way);
     }
 
-    fn deliver(&mut self, bytes: Vec<u8>, reason: Reason, way: Way) {
+    /// Sends the answer that was written to the service's memory.
+    fn deliver(&mut self, reason: Reason, mut way: Way) {
         self.parts.metrics.answered(way.action, reason, &way.received);
-        let tail = [Frame::from([].as_slice()), Frame::from(bytes)];
-        self.outbox.answer(way.port, way.route.into_iter().chain(tail).collect());
+        way.route.push(Frame::from(self.memory.as_slice()));
+        self.outbox.answer(way.port, way.route);
     }
 }
 

@@ -9,6 +9,7 @@ use super::{Error, Frame};
 pub struct Port {
     socket: zmq::Socket,
     endpoint: String,
+    number: u16,
 }
 
 /// Why a message was not sent.
@@ -47,7 +48,8 @@ impl Port {
         let failed = |source| Error::Bind { endpoint: endpoint.to_owned(), source };
         socket.bind(endpoint).map_err(failed)?;
         let bound = socket.get_last_endpoint()?.map_err(|_| Error::Endpoint(endpoint.to_owned()))?;
-        Ok(Self { socket, endpoint: bound })
+        let number = bound.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or_default();
+        Ok(Self { socket, endpoint: bound, number })
     }
 
     /// Where it is bound, with the port that was taken.
@@ -58,8 +60,8 @@ impl Port {
 
     /// The port's number.
     #[must_use]
-    pub fn number(&self) -> u16 {
-        self.endpoint.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or_default()
+    pub const fn number(&self) -> u16 {
+        self.number
     }
 
     pub(super) fn socket(&self) -> &zmq::Socket {
