@@ -1,19 +1,20 @@
 //! What routers and workers say to each other. A message is `[word, JSON]`; a `Result` carries two more frames, the
-//! response and the context, which pass through to the client as bytes.
+//! response and the context, which pass through to the client as bytes. A [`Batch`] carries several words.
 //!
 //! Fields are only ever added; an unknown word is a typed error that the receiver counts and ignores.
 
+mod batch;
 mod from_router;
 mod from_worker;
 #[cfg(test)]
 mod tests;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::name::TrackSlug;
 use crate::version::PinnedVersion;
 
+pub use batch::{BATCH, BATCHES_SINCE, Batch, Message, Words};
 pub use from_router::{Ack, Acknowledge, Build, Cancel, Desired, Drain, FromRouter, Job, Then, Welcome};
 pub use from_worker::{
     Accepted, BuildLog, FromWorker, HeldJob, HeldState, Hello, JobResult, Load, Returned, Usage, Verdict,
@@ -21,7 +22,7 @@ pub use from_worker::{
 };
 
 /// The version of these words; a router says it in `Welcome`, a worker in `Hello`.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Bytes of a whole message from a worker: a `Result` of 2 Mi and its header.
 pub const MAX_MESSAGE_BYTES: usize = (2 << 20) + (64 << 10);
@@ -60,6 +61,9 @@ pub enum DecodeError {
         /// What is wrong.
         source: serde_json::Error,
     },
+    /// What a batch holds is not words.
+    #[error("a batch that is cut off or packed wrongly")]
+    Packed,
     /// The message is longer than [`MAX_MESSAGE_BYTES`].
     #[error("a message of {0} bytes")]
     TooLarge(usize),
@@ -74,12 +78,16 @@ impl DecodeError {
             Self::UnknownWord(_) => "unknown_word",
             Self::Frames { .. } => "frames",
             Self::Json { .. } => "json",
+            Self::Packed => "packed",
             Self::TooLarge(_) => "too_large",
         }
     }
 }
 
-fn json<T: DeserializeOwned>(word: &'static str, frames: &[impl AsRef<[u8]>]) -> Result<T, DecodeError> {
+fn json<'a, T: Deserialize<'a>>(
+    word: &'static str,
+    frames: &'a [impl AsRef<[u8]>],
+) -> Result<T, DecodeError> {
     let [_, body] = frames else { return Err(DecodeError::Frames { word, frames: frames.len() }) };
     serde_json::from_slice(body.as_ref()).map_err(|source| DecodeError::Json { word, source })
 }
@@ -97,8 +105,10 @@ fn unknown(word: &str) -> DecodeError {
     DecodeError::UnknownWord(word.chars().take(40).collect())
 }
 
-/// One frame of JSON. Only types whose serialisation cannot fail are given to it; should one fail all the same, the
-/// receiver gets an empty frame, which it refuses and counts.
-fn frame<T: Serialize>(value: &T) -> Vec<u8> {
-    serde_json::to_vec(value).unwrap_or_default()
+/// Writes one frame of JSON. Only types whose serialisation cannot fail are given to it; should one fail all the same,
+/// the receiver gets an empty frame, which it refuses and counts.
+fn write<T: Serialize>(value: &T, out: &mut Vec<u8>) {
+    if serde_json::to_writer(&mut *out, value).is_err() {
+        out.clear();
+    }
 }

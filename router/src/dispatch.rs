@@ -38,9 +38,11 @@ use std::collections::BTreeMap;
 use trackyard_protocol::request::Place;
 use trackyard_protocol::token::Epoch;
 use trackyard_protocol::version::PinnedVersion;
+use trackyard_protocol::worker::BATCHES_SINCE;
 
 pub use action::{Action, Counter, Ending, Output};
 pub use event::{Deployment, Event, NewJob, Order, Peer, Time, Waiter};
+pub(crate) use number::Map;
 #[doc(hidden)]
 pub use sabotage::Sabotage;
 pub use settings::{PoolCover, Settings};
@@ -51,7 +53,6 @@ use attempt::Attempts;
 use job::Jobs;
 use lane::Lanes;
 use loss::Returning;
-use number::Map;
 use poison::Poison;
 use sabotage::Saboteur;
 use turn::Turn;
@@ -155,6 +156,13 @@ impl Dispatch {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.jobs.waiters() == 0
+    }
+
+    /// True if whoever is at the end of a connection has said that it reads batches.
+    #[must_use]
+    pub fn reads_batches(&self, peer: Peer) -> bool {
+        let worker = self.workers.by_peer(peer).and_then(|id| self.workers.get(id));
+        worker.is_some_and(|worker| worker.about.protocol >= BATCHES_SINCE)
     }
 
     /// What the dispatcher holds.

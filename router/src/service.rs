@@ -2,6 +2,7 @@
 //! decide, and sends what they want sent. It waits for nothing but its poll.
 
 mod answer;
+mod batches;
 mod clients;
 mod command;
 mod lateness;
@@ -21,6 +22,7 @@ use trackyard_daemon::pulse::Pulse;
 use trackyard_daemon::readiness::Gate;
 use trackyard_protocol::token::Epoch;
 
+pub use batches::Batches;
 pub use command::{Command, Handle, channel};
 pub use phase::Exit;
 

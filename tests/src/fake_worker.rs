@@ -3,6 +3,7 @@
 
 mod automatic;
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use trackyard_protocol::channel::{Channel, Topic};
@@ -57,6 +58,7 @@ pub struct FakeWorker {
     socket: zmq::Socket,
     /// What it answers to `SayHello`.
     pub hello: Hello,
+    heard: VecDeque<FromRouter>,
     last_beat: Instant,
 }
 
@@ -88,7 +90,7 @@ impl FakeWorker {
         socket.set_linger(500).expect("a short linger");
         socket.set_sndtimeo(5_000).expect("a time-out");
         socket.connect(&router.workers()).expect("the workers' address");
-        Self { socket, hello, last_beat: Instant::now() }
+        Self { socket, hello, heard: VecDeque::new(), last_beat: Instant::now() }
     }
 
     /// Says `Hello`.
@@ -119,14 +121,15 @@ impl FakeWorker {
             self.beat();
             let step = until.saturating_duration_since(Instant::now()).min(Duration::from_millis(50));
             let millis = i64::try_from(step.as_millis()).unwrap_or_default();
-            if self.socket.poll(zmq::POLLIN, millis).expect("poll") == 0 {
-                continue;
+            if self.heard.is_empty() && self.socket.poll(zmq::POLLIN, millis).expect("poll") > 0 {
+                let frames = self.socket.recv_multipart(0).expect("a message");
+                self.heard
+                    .extend(FromRouter::decode_each(&frames).map(|word| word.expect("a router's word")));
             }
-            let frames = self.socket.recv_multipart(0).expect("a message");
-            match FromRouter::decode(&frames).expect("a router's word") {
-                FromRouter::Heartbeat => {}
-                FromRouter::SayHello => self.introduce(),
-                word => return Some(word),
+            match self.heard.pop_front() {
+                Some(FromRouter::Heartbeat) | None => {}
+                Some(FromRouter::SayHello) => self.introduce(),
+                word => return word,
             }
         }
         None

@@ -23,7 +23,7 @@ use trackyard_protocol::worker::{FromRouter, TrackVersion};
 use crate::bootstrap::Bootstrap;
 use crate::build::Shelf;
 use crate::canary::Canary;
-use crate::connection::{Connection, Event, Leave};
+use crate::connection::{Connection, Event, Leave, Outgoing};
 use crate::input::Inputs;
 use crate::metrics::Metrics;
 use crate::sandbox::{Host, Slot};
@@ -48,12 +48,16 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 /// Between two pages of a build's log.
 const LOG_PAUSE: Duration = Duration::from_millis(300);
 
+/// Messages of the router that are heard at once, so that they are answered in one.
+const MOST_HEARD: usize = 64;
+
 /// What a worker is made of.
 struct Agent {
     connection: Connection,
     versions: Versions,
     socket: socket::Handle,
     generation: u64,
+    outgoing: Outgoing,
     bootstrap: Bootstrap,
     asker: Asker,
     trust: Trust,
@@ -93,15 +97,18 @@ impl Agent {
     async fn run(mut self, mut incoming: mpsc::Receiver<Incoming>, shutdown: Shutdown) -> Result<(), Error> {
         let (mut asked, mut hurried) = (false, false);
         self.happens(Event::Tick);
+        self.flush();
         while !self.leaving {
             self.pulse.beat();
             let tick = self.next_tick();
             tokio::select! {
                 // What came is read before time is judged: after a pause of the machine it is all there at once.
                 biased;
-                message = incoming.recv() => match message {
-                    Some(message) => self.hear(&message),
-                    None => return Err(Error::SocketGone),
+                message = incoming.recv() => {
+                    self.hear(&message.ok_or(Error::SocketGone)?);
+                    for more in std::iter::from_fn(|| incoming.try_recv().ok()).take(MOST_HEARD) {
+                        self.hear(&more);
+                    }
                 },
                 done = self.tasks.next(), if !self.tasks.is_empty() => self.done(done),
                 () = shutdown.requested.cancelled(), if !asked => {
@@ -116,6 +123,7 @@ impl Agent {
             }
             self.show();
             self.tell_logs();
+            self.flush();
         }
         self.fault.map_or(Ok(()), Err)
     }
@@ -138,11 +146,13 @@ impl Agent {
         if message.generation != self.generation {
             return;
         }
-        match FromRouter::decode(&message.frames) {
-            Ok(message) => self.happens(Event::Heard(Box::new(message))),
-            Err(error) => {
-                tracing::warn!(%error, "a message from the router was not understood");
-                self.metrics.malformed(&error);
+        for word in FromRouter::decode_each(&message.frames) {
+            match word {
+                Ok(word) => self.happens(Event::Heard(Box::new(word))),
+                Err(error) => {
+                    tracing::warn!(%error, "a word from the router was not understood");
+                    self.metrics.malformed(&error);
+                }
             }
         }
     }

@@ -104,8 +104,13 @@ async fn welcome(place: &Place, answer: &Bootstrap) -> Result<Welcome, Error> {
     socket.send(hello.encode());
     let heard = tokio::time::timeout(PATIENCE, async {
         while let Some(message) = incoming.recv().await {
-            if let Ok(FromRouter::Welcome(welcome)) = FromRouter::decode(&message.frames) {
-                return Some(*welcome);
+            let words = FromRouter::decode_each(&message.frames);
+            let welcome = words.flatten().find_map(|word| match word {
+                FromRouter::Welcome(welcome) => Some(*welcome),
+                _ => None,
+            });
+            if welcome.is_some() {
+                return welcome;
             }
         }
         None

@@ -9,6 +9,7 @@ mod draining;
 mod event;
 mod heard;
 mod held;
+mod outgoing;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use held::Held;
 use versions::Standings;
 
 pub use event::{Action, Ended, Event, Leave};
+pub use outgoing::Outgoing;
 
 /// Who this worker is.
 #[derive(Debug, Clone)]
@@ -80,7 +82,7 @@ enum Phase {
     /// `Hello` was sent.
     Greeted,
     /// The router answered it.
-    Welcomed { next_heartbeat: Instant },
+    Welcomed { next_heartbeat: Instant, reads_batches: bool },
     /// `Goodbye` was sent.
     Gone,
 }
@@ -151,7 +153,7 @@ impl Connection {
             Phase::Gone => return None,
             Phase::Closed { until } => until,
             Phase::Greeted => self.silence_ends(),
-            Phase::Welcomed { next_heartbeat } => next_heartbeat.min(self.silence_ends()),
+            Phase::Welcomed { next_heartbeat, .. } => next_heartbeat.min(self.silence_ends()),
         };
         let drain = self.draining.as_ref().and_then(Draining::next_deadline);
         Some(drain.map_or(talk, |drain| drain.min(talk)))
@@ -173,6 +175,12 @@ impl Connection {
     #[must_use]
     pub const fn is_welcome(&self) -> bool {
         matches!(self.phase, Phase::Welcomed { .. })
+    }
+
+    /// True if the router has said that it reads several words in one message.
+    #[must_use]
+    pub const fn reads_batches(&self) -> bool {
+        matches!(self.phase, Phase::Welcomed { reads_batches: true, .. })
     }
 
     /// True once the worker takes no more jobs.
@@ -202,9 +210,10 @@ impl Connection {
                 out.push(Action::Close);
                 self.phase = Phase::Closed { until: now + self.backoff.next() };
             }
-            Phase::Welcomed { next_heartbeat } if now >= next_heartbeat => {
+            Phase::Welcomed { next_heartbeat, reads_batches } if now >= next_heartbeat => {
                 out.push(Action::Send(FromWorker::Heartbeat(Load { busy: self.busy() })));
-                self.phase = Phase::Welcomed { next_heartbeat: now + self.timing.heartbeat };
+                let next_heartbeat = now + self.timing.heartbeat;
+                self.phase = Phase::Welcomed { next_heartbeat, reads_batches };
             }
             _ => {}
         }

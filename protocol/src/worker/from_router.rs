@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DecodeError, TrackVersion, frame, json, unknown, word};
+use super::{Batch, DecodeError, TrackVersion, Words, json, unknown, word, write};
 use crate::build::BuildLimits;
 use crate::channel::Channel;
-use crate::limits::Limits;
+use crate::limits::SharedLimits;
 use crate::name::{ExerciseSlug, JobId, TrackSlug};
 use crate::source::{ImageSource, InputPolicy};
 use crate::token::{Epoch, JobKey, Token};
@@ -83,7 +83,7 @@ pub struct Job {
     /// Where the submission is.
     pub input: InputUri,
     /// The limits to apply, `execution_timeout` already in `wall`.
-    pub limits: Limits,
+    pub limits: SharedLimits,
     /// Milliseconds for everything before the container starts.
     pub setup_ms: u64,
     /// Milliseconds from dispatch to the router's own deadline of this attempt.
@@ -177,20 +177,37 @@ impl FromRouter {
     /// The message's frames.
     #[must_use]
     pub fn encode(&self) -> Vec<Vec<u8>> {
-        let body = match self {
-            Self::Welcome(welcome) => frame(welcome),
-            Self::Desired(desired) => frame(desired),
-            Self::Job(job) => frame(job),
-            Self::Build(build) => frame(build),
-            Self::Ack(ack) => frame(ack),
-            Self::Cancel(cancel) => frame(cancel),
-            Self::Drain(drain) => frame(drain),
-            Self::Heartbeat | Self::SayHello => b"{}".to_vec(),
-        };
+        let mut body = Vec::new();
+        self.write_body(&mut body);
         vec![self.word().as_bytes().to_vec(), body]
     }
 
-    /// Reads a message's frames.
+    /// Adds the message to a batch, unless that must be sent first. `memory` is overwritten.
+    pub fn pack(&self, batch: &mut Batch, memory: &mut Vec<u8>) -> bool {
+        memory.clear();
+        self.write_body(memory);
+        batch.push(&[self.word().as_bytes(), memory])
+    }
+
+    fn write_body(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Welcome(welcome) => write(welcome, out),
+            Self::Desired(desired) => write(desired, out),
+            Self::Job(job) => write(job, out),
+            Self::Build(build) => write(build, out),
+            Self::Ack(ack) => write(ack, out),
+            Self::Cancel(cancel) => write(cancel, out),
+            Self::Drain(drain) => write(drain, out),
+            Self::Heartbeat | Self::SayHello => out.extend_from_slice(b"{}"),
+        }
+    }
+
+    /// Reads a message: the words of a batch, or the one that it is.
+    pub fn decode_each<F: AsRef<[u8]>>(frames: &[F]) -> impl Iterator<Item = Result<Self, DecodeError>> {
+        Words::of(frames).map(|word| Self::decode(word?.frames()))
+    }
+
+    /// Reads the frames of one word.
     ///
     /// # Errors
     /// For anything that [`encode`](Self::encode) would not have made, but for added fields.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DecodeError, TrackVersion, frame, json, unknown, word};
+use super::{Batch, DecodeError, TrackVersion, Words, json, unknown, word, write};
 use crate::build::LogPage;
 use crate::channel::{Channel, Topics};
 use crate::name::{PoolName, WorkerName};
@@ -208,13 +208,24 @@ pub struct Usage {
     pub stderr_bytes: u64,
 }
 
-/// A result's JSON frame.
-#[derive(Serialize, Deserialize)]
-struct ResultHeader {
+/// A result's JSON frame, as it is written.
+#[derive(Serialize)]
+struct ResultHeader<'a> {
     token: Token,
     key: JobKey,
     #[serde(flatten)]
-    verdict: Verdict,
+    verdict: &'a Verdict,
+    usage: &'a Usage,
+}
+
+/// A result's JSON frame, as it is read: field by field, because what is flattened is read twice.
+#[derive(Deserialize)]
+struct ReadHeader {
+    token: Token,
+    key: JobKey,
+    status_code: u16,
+    reason: String,
+    message: String,
     #[serde(default)]
     usage: Usage,
 }
@@ -241,39 +252,62 @@ impl FromWorker {
     /// The message's frames.
     #[must_use]
     pub fn encode(self) -> Vec<Vec<u8>> {
-        let word = self.word().as_bytes().to_vec();
-        let body = match self {
-            Self::Hello(hello) => frame(&hello),
-            Self::Ready(version) | Self::Unready(version) => frame(&version),
-            Self::Failed(failed) => frame(&failed),
-            Self::Accepted(accepted) => frame(&accepted),
-            Self::Log(log) => frame(&log),
-            Self::Returned(returned) => frame(&returned),
-            Self::Heartbeat(load) => frame(&load),
-            Self::Draining | Self::Goodbye => b"{}".to_vec(),
-            Self::Result(result) => {
-                let JobResult { token, key, verdict, usage, response, context } = *result;
-                return vec![word, frame(&ResultHeader { token, key, verdict, usage }), response, context];
-            }
-        };
-        vec![word, body]
+        let (word, mut body) = (self.word().as_bytes().to_vec(), Vec::new());
+        self.write_body(&mut body);
+        match self {
+            Self::Result(result) => vec![word, body, result.response, result.context],
+            _ => vec![word, body],
+        }
     }
 
-    /// Reads a message's frames.
+    /// Adds the message to a batch, unless that must be sent first. `memory` is overwritten.
+    pub fn pack(&self, batch: &mut Batch, memory: &mut Vec<u8>) -> bool {
+        memory.clear();
+        self.write_body(memory);
+        let word = self.word().as_bytes();
+        match self {
+            Self::Result(result) => batch.push(&[word, memory, &result.response, &result.context]),
+            _ => batch.push(&[word, memory]),
+        }
+    }
+
+    fn write_body(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Hello(hello) => write(hello, out),
+            Self::Ready(version) | Self::Unready(version) => write(version, out),
+            Self::Failed(failed) => write(failed, out),
+            Self::Accepted(accepted) => write(accepted, out),
+            Self::Log(log) => write(log, out),
+            Self::Returned(returned) => write(returned, out),
+            Self::Heartbeat(load) => write(load, out),
+            Self::Draining | Self::Goodbye => out.extend_from_slice(b"{}"),
+            Self::Result(result) => {
+                let JobResult { token, key, verdict, usage, .. } = &**result;
+                write(&ResultHeader { token: *token, key: *key, verdict, usage }, out);
+            }
+        }
+    }
+
+    /// Reads a message: the words of a batch, or the one that it is.
+    pub fn decode_each<F: AsRef<[u8]>>(frames: &[F]) -> impl Iterator<Item = Result<Self, DecodeError>> {
+        Words::of(frames).map(|word| Self::decode(word?.frames()))
+    }
+
+    /// Reads the frames of one word.
     ///
     /// # Errors
     /// For anything that [`encode`](Self::encode) would not have made, but for added fields.
-    pub fn decode<F: AsRef<[u8]> + Into<Vec<u8>>>(frames: Vec<F>) -> Result<Self, DecodeError> {
-        Ok(match word(&frames)? {
-            "Hello" => Self::Hello(json("Hello", &frames)?),
-            "Ready" => Self::Ready(json("Ready", &frames)?),
-            "Failed" => Self::Failed(json("Failed", &frames)?),
-            "Unready" => Self::Unready(json("Unready", &frames)?),
-            "Accepted" => Self::Accepted(json("Accepted", &frames)?),
+    pub fn decode<F: AsRef<[u8]>>(frames: &[F]) -> Result<Self, DecodeError> {
+        Ok(match word(frames)? {
+            "Hello" => Self::Hello(json("Hello", frames)?),
+            "Ready" => Self::Ready(json("Ready", frames)?),
+            "Failed" => Self::Failed(json("Failed", frames)?),
+            "Unready" => Self::Unready(json("Unready", frames)?),
+            "Accepted" => Self::Accepted(json("Accepted", frames)?),
             "Result" => Self::Result(Box::new(result(frames)?)),
-            "Log" => Self::Log(json("Log", &frames)?),
-            "Returned" => Self::Returned(json("Returned", &frames)?),
-            "Heartbeat" => Self::Heartbeat(json("Heartbeat", &frames)?),
+            "Log" => Self::Log(json("Log", frames)?),
+            "Returned" => Self::Returned(json("Returned", frames)?),
+            "Heartbeat" => Self::Heartbeat(json("Heartbeat", frames)?),
             "Draining" => Self::Draining,
             "Goodbye" => Self::Goodbye,
             other => return Err(unknown(other)),
@@ -281,12 +315,14 @@ impl FromWorker {
     }
 }
 
-fn result<F: AsRef<[u8]> + Into<Vec<u8>>>(frames: Vec<F>) -> Result<JobResult, DecodeError> {
-    let count = frames.len();
-    let Ok([_, header, response, context]) = <[F; 4]>::try_from(frames) else {
-        return Err(DecodeError::Frames { word: "Result", frames: count });
+fn result(frames: &[impl AsRef<[u8]>]) -> Result<JobResult, DecodeError> {
+    let [_, header, response, context] = frames else {
+        return Err(DecodeError::Frames { word: "Result", frames: frames.len() });
     };
-    let ResultHeader { token, key, verdict, usage } = serde_json::from_slice(header.as_ref())
-        .map_err(|source| DecodeError::Json { word: "Result", source })?;
-    Ok(JobResult { token, key, verdict, usage, response: response.into(), context: context.into() })
+    let ReadHeader { token, key, status_code, reason, message, usage } =
+        serde_json::from_slice(header.as_ref())
+            .map_err(|source| DecodeError::Json { word: "Result", source })?;
+    let verdict = Verdict { status_code, reason, message };
+    let [response, context] = [response, context].map(|frame| frame.as_ref().to_vec());
+    Ok(JobResult { token, key, verdict, usage, response, context })
 }

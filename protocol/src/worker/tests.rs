@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::build::{BuildLimits, LogPage};
 use crate::channel::{Channel, Topics};
-use crate::limits::Limits;
+use crate::limits::SharedLimits;
 use crate::reason::Reason;
 use crate::source::{ImageSource, ImageSourceKind, InputPolicy};
 use crate::token::{Epoch, Incarnation, JobKey, Token};
@@ -102,7 +102,7 @@ fn router_words() -> Vec<FromRouter> {
         exercise: "two-fer".parse().unwrap(),
         version: track_version().version,
         input: "s3://submissions/42".parse().unwrap(),
-        limits: Limits::default(),
+        limits: SharedLimits::default(),
         setup_ms: 15_000,
         total_ms: 40_000,
     };
@@ -130,6 +130,12 @@ fn router_words() -> Vec<FromRouter> {
     ]
 }
 
+/// The messages for a peer that reads batches, or does not.
+fn sent(batch: &Batch, reads_batches: bool) -> Vec<Vec<Vec<u8>>> {
+    let owned = |message: Message<'_>| message.frames().iter().map(|frame| frame.to_vec()).collect();
+    batch.messages(reads_batches).map(owned).collect()
+}
+
 /// The golden file: it may gain lines and fields, but what is there must stay readable.
 fn golden(messages: &[Vec<Vec<u8>>]) -> String {
     let line = |frames: &Vec<Vec<u8>>| {
@@ -149,11 +155,60 @@ fn the_words_on_the_wire() {
 #[test]
 fn every_word_round_trips() {
     for message in worker_words() {
-        assert_eq!(FromWorker::decode(message.clone().encode()).unwrap(), message);
+        assert_eq!(FromWorker::decode(&message.clone().encode()).unwrap(), message);
     }
     for message in router_words() {
         assert_eq!(FromRouter::decode(&message.encode()).unwrap(), message);
     }
+}
+
+#[test]
+fn all_words_in_one_message_are_the_same_words() {
+    let (mut batch, memory) = (Batch::default(), &mut Vec::new());
+    assert!(worker_words().iter().all(|word| word.pack(&mut batch, memory)));
+    let heard: Vec<_> = FromWorker::decode_each(&sent(&batch, true)[0]).map(Result::unwrap).collect();
+    assert_eq!(heard, worker_words());
+    batch.clear();
+    assert!(router_words().iter().all(|word| word.pack(&mut batch, memory)));
+    let heard: Vec<_> = FromRouter::decode_each(&sent(&batch, true)[0]).map(Result::unwrap).collect();
+    assert_eq!(heard, router_words());
+}
+
+#[test]
+fn to_a_peer_that_reads_no_batches_each_word_goes_as_ever() {
+    let mut batch = Batch::default();
+    assert!(worker_words().iter().all(|word| word.pack(&mut batch, &mut Vec::new())));
+    let alone: Vec<_> = worker_words().into_iter().map(FromWorker::encode).collect();
+    assert_eq!(sent(&batch, false), alone);
+}
+
+#[test]
+fn a_batch_on_the_wire() {
+    let (mut batch, memory) = (Batch::default(), &mut Vec::new());
+    for word in [FromWorker::Accepted(Accepted { token: token() }), worker_words().swap_remove(6)] {
+        assert!(word.pack(&mut batch, memory));
+    }
+    let [message] = sent(&batch, true).try_into().unwrap();
+    insta::assert_snapshot!(
+        message.iter().map(|frame| frame.escape_ascii().to_string()).collect::<Vec<_>>().join(" | ")
+    );
+}
+
+#[test]
+fn a_word_that_is_not_understood_does_not_hide_those_after_it() {
+    let mut batch = Batch::default();
+    batch.push(&[b"Dance".as_slice(), b"{}"]);
+    batch.push(&[BATCH.as_bytes(), b""]);
+    batch.push(&[b"Heartbeat".as_slice(), b"{}"]);
+    let message = &sent(&batch, true)[0];
+    let heard: Vec<_> = FromRouter::decode_each(message).map(|word| word.map_err(|e| e.word())).collect();
+    assert_eq!(heard, [Err("unknown_word"), Err("unknown_word"), Ok(FromRouter::Heartbeat)]);
+}
+
+#[test]
+fn a_batch_that_is_cut_off_is_told() {
+    let heard: Vec<_> = FromRouter::decode_each(&[BATCH.as_bytes(), &[0, 0, 0, 9, b'x']]).collect();
+    assert!(matches!(heard.as_slice(), [Err(DecodeError::Packed)]));
 }
 
 #[test]
@@ -164,7 +219,7 @@ fn added_fields_are_ignored_and_unknown_words_told_apart() {
     ]);
     assert!(matches!(known, Ok(FromRouter::Ack(_))));
     assert!(
-        matches!(FromWorker::decode(vec![b"Dance".to_vec()]), Err(DecodeError::UnknownWord(w)) if w == "Dance")
+        matches!(FromWorker::decode(&[b"Dance".to_vec()]), Err(DecodeError::UnknownWord(w)) if w == "Dance")
     );
 }
 
@@ -177,18 +232,18 @@ fn an_unknown_reason_counts_as_a_failed_worker() {
 #[test]
 fn too_large_a_message_is_refused_before_it_is_read() {
     let frames = vec![b"Hello".to_vec(), vec![b' '; MAX_MESSAGE_BYTES]];
-    assert!(matches!(FromWorker::decode(frames), Err(DecodeError::TooLarge(_))));
+    assert!(matches!(FromWorker::decode(&frames), Err(DecodeError::TooLarge(_))));
 }
 
 proptest! {
     #[test]
     fn any_frames_give_a_message_or_an_error(
-        word in prop::sample::select(vec!["Hello", "Result", "Ready", "Job", "Welcome", "Ack", "Heartbeat", "x"]),
+        word in prop::sample::select(vec!["Hello", "Result", "Ready", "Job", "Welcome", "Ack", "Heartbeat", "Batch", "x"]),
         rest in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..5),
     ) {
         let mut frames = vec![word.as_bytes().to_vec()];
         frames.extend(rest);
-        let _ = FromRouter::decode(&frames);
-        let _ = FromWorker::decode(frames);
+        FromRouter::decode_each(&frames).for_each(drop);
+        FromWorker::decode_each(&frames).for_each(drop);
     }
 }

@@ -63,7 +63,7 @@ fn limits_are_laid_over_each_other_by_channel_and_track() {
 #[case::unknown_limit("limits:\n  default: {memroy: 1Gi}\n", Some((2, 13)), "memroy")]
 #[case::wrong_type("queue:\n  max_jobs: many\n", Some((2, 13)), "queue.max_jobs")]
 #[case::bare_seconds("queue:\n  max_wait: 5\n", Some((2, 3)), "such as 20s")]
-#[case::bad_version("container_versions:\n  test_runners:\n    ruby: [latest]\n", Some((3, 11)), "latest")]
+#[case::bad_version("container_versions:\n  test_runners:\n    ruby: [latest]\n", Some((3, 12)), "latest")]
 #[case::bad_track("container_versions:\n  test_runners:\n    Ruby: []\n", Some((3, 5)), "Ruby")]
 #[case::bad_channel("container_versions:\n  testers: {}\n", Some((2, 3)), "testers")]
 #[case::builders("container_versions:\n  builders: {ruby: []}\n", None, "builders")]

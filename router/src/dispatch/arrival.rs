@@ -4,7 +4,7 @@ use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::Place;
 
 use super::job::{Job, Waiting, Work};
-use super::number::{JobNo, TrackId};
+use super::number::{JobNo, LaneId, TrackId};
 use super::turn::Turn;
 use super::{Counter, Dispatch, Ending, NewJob, Waiter};
 
@@ -19,14 +19,15 @@ impl Dispatch {
             }
             return turn.answer(waiter, ending);
         }
-        if let Some(ending) = self.refusal(&new, turn) {
+        let lane = self.lanes.find(new.place(), new.version());
+        if let Some(ending) = self.refusal(&new, lane, turn) {
             return turn.answer(waiter, ending);
         }
         self.take_in(waiter, new, turn);
     }
 
     /// Why a job cannot be taken, if so.
-    fn refusal(&mut self, new: &NewJob, turn: &mut Turn<'_>) -> Option<Ending> {
+    fn refusal(&mut self, new: &NewJob, lane: Option<LaneId>, turn: &mut Turn<'_>) -> Option<Ending> {
         let place = new.place();
         if self.draining {
             return Some(Ending::new(Reason::RouterDraining, ""));
@@ -37,23 +38,27 @@ impl Dispatch {
         if new.deadline().is_some_and(|deadline| deadline < self.settings.min_start) {
             return Some(Ending::new(Reason::Deadline, "deadline_ms is too short to start the job"));
         }
-        if !self.recovering && !self.is_servable(place) {
+        let track = lane.and_then(|lane| self.lanes.lane(lane)).map(|lane| lane.track);
+        let served = track.is_some_and(|track| self.workers.pools.is_served(place.channel, Some(track)));
+        if !served && !self.recovering && !self.is_servable(place) {
             return Some(no_worker(place));
         }
-        let lane = self.lanes.find(place, new.version());
         if let Some(failure) = lane.and_then(|lane| self.failure_everywhere(lane)) {
             return Some(failure);
         }
-        let room = self.make_room(new, turn);
+        let room = self.make_room(new, lane, turn);
         (!room).then(|| Ending::new(Reason::QueueFull, ""))
     }
 
     /// A job that must wait may push out another, or be refused itself: the newest of the longest track.
-    fn make_room(&mut self, new: &NewJob, turn: &mut Turn<'_>) -> bool {
+    fn make_room(&mut self, new: &NewJob, lane: Option<LaneId>, turn: &mut Turn<'_>) -> bool {
         let (max_jobs, max_bytes) = (self.settings.queue_max_jobs, self.settings.queue_max_bytes);
         loop {
             let over_bytes = self.lanes.bytes() + new.bytes > max_bytes;
-            if self.lanes.waiting() < max_jobs && !over_bytes || self.would_run_now(new) {
+            // A full queue does not matter to a job for which a slot is free.
+            if self.lanes.waiting() < max_jobs && !over_bytes
+                || lane.is_some_and(|lane| self.choose(lane).is_some())
+            {
                 return true;
             }
             let own = self.lanes.track_id(new.place());
@@ -62,12 +67,6 @@ impl Dispatch {
             let Some(victim) = longest.and_then(|track| self.lanes.newest(track)) else { return false };
             self.finish(victim, Ending::new(Reason::QueueFull, ""), turn);
         }
-    }
-
-    /// A full queue does not matter to a job for which a slot is free.
-    fn would_run_now(&self, new: &NewJob) -> bool {
-        let lane = self.lanes.find(new.place(), new.version());
-        lane.is_some_and(|lane| self.choose(lane).is_some())
     }
 
     /// The longest track, unless with this job `own` is as long.
@@ -86,9 +85,9 @@ impl Dispatch {
         if let Some(lane) = self.lanes.lane_mut(lane) {
             lane.jobs += 1;
         }
-        let whole = self.whole(&new);
-        let mut job = Job::new(new.key, turn.now, turn.now + whole);
-        job.queue_until = turn.now + self.queue_wait(&new);
+        let wait = self.queue_wait(&new, lane);
+        let mut job = Job::new(new.key, turn.now, turn.now + wait + self.attempts_total(&new));
+        job.queue_until = turn.now + wait;
         job.waiters.push(waiting(waiter, &new, turn));
         job.work = Some(Work { new, lane });
         let no = self.jobs.insert(job);
@@ -108,10 +107,13 @@ impl Dispatch {
 
     /// An adopted job gets its request from the first client that asks again; from then on it can run elsewhere.
     fn claim_adopted(&mut self, no: JobNo, new: Box<NewJob>, turn: &Turn<'_>) {
-        let whole = self.whole(&new);
-        let attempt = self.attempt_total(&new);
-        let Some(job) = self.jobs.get_mut(no).filter(|job| job.work.is_none()) else { return };
+        if self.jobs.get(no).is_none_or(|job| job.work.is_some()) {
+            return;
+        }
         let lane = self.lanes.enter(new.place(), new.version());
+        let whole = self.queue_wait(&new, lane) + self.attempts_total(&new);
+        let attempt = self.attempt_total(&new);
+        let Some(job) = self.jobs.get_mut(no) else { return };
         if let Some(lane) = self.lanes.lane_mut(lane) {
             lane.jobs += 1;
         }

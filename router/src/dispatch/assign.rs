@@ -8,6 +8,7 @@ use trackyard_protocol::worker::{Build, FromRouter, Job as JobMessage};
 
 use super::attempt::{Attempt, State};
 use super::job::{Job, Work};
+use super::lane::Lane;
 use super::log::Tail;
 use super::number::{JobNo, LaneId, TrackId, WorkerId};
 use super::turn::Turn;
@@ -116,13 +117,15 @@ impl Dispatch {
 
     fn send_job(&mut self, no: JobNo, id: WorkerId, turn: &mut Turn<'_>) {
         let token = self.attempts.next_token();
+        let total = self.attempt_total_of(no);
         let Some(job) = self.jobs.get(no) else { return };
         let Some(work) = &job.work else { return };
+        let Some(lane) = self.lanes.lane_mut(work.lane) else { return };
         let Some(peer) = self.workers.get(id).and_then(|worker| worker.peer) else { return };
         let number = job.lost + 1;
-        let until = (turn.now + self.attempt_total(&work.new)).min(job.patience());
-        let total = until.saturating_sub(turn.now);
-        let message = message(work, token, number, self.settings.setup, total);
+        let until = (turn.now + total).min(job.patience());
+        let left = until.saturating_sub(turn.now);
+        let message = message(work, lane, token, number, self.settings.setup, left);
         turn.send(peer, message);
         turn.count(if job.lost > 0 { Counter::Redelivered } else { Counter::Dispatched });
         let attempt = Attempt {
@@ -136,7 +139,7 @@ impl Dispatch {
             blamed: false,
             log: Tail::default(),
         };
-        self.open(attempt, turn.now + self.attempt_total_of(no));
+        self.open(attempt, turn.now + total);
         self.workers.use_now(id);
         self.workers.refit(id);
     }
@@ -168,18 +171,13 @@ impl Dispatch {
 
     /// How long a job may wait: a build as long as it may take; a job for whose version no worker is there yet, as
     /// long as its pool may take to start one.
-    pub(crate) fn queue_wait(&self, new: &NewJob) -> Duration {
+    pub(crate) fn queue_wait(&self, new: &NewJob, lane: LaneId) -> Duration {
         let usual = self.settings.queue_max_wait;
         match &new.order {
-            Order::Run { .. } if self.is_prepared(new) => usual,
+            Order::Run { .. } if self.lanes.lane(lane).is_some_and(|lane| !lane.ready.is_empty()) => usual,
             Order::Run { .. } => self.settings.cold_start(new.place()).map_or(usual, |cold| cold.max(usual)),
             Order::Build { limits, .. } => limits.wall.0,
         }
-    }
-
-    fn is_prepared(&self, new: &NewJob) -> bool {
-        let lane = self.lanes.find(new.place(), new.version()).and_then(|lane| self.lanes.lane(lane));
-        lane.is_some_and(|lane| !lane.ready.is_empty())
     }
 
     fn attempt_total_of(&self, no: JobNo) -> Duration {
@@ -187,14 +185,21 @@ impl Dispatch {
         work.map_or(Duration::ZERO, |work| self.attempt_total(&work.new))
     }
 
-    /// The longest that a job may take.
-    pub(crate) fn whole(&self, new: &NewJob) -> Duration {
+    /// The longest that all attempts may take.
+    pub(crate) fn attempts_total(&self, new: &NewJob) -> Duration {
         let attempts = if new.is_build() { 1 } else { self.settings.max_attempts };
-        self.queue_wait(new) + self.attempt_total(new) * attempts
+        self.attempt_total(new) * attempts
     }
 }
 
-fn message(work: &Work, token: Token, attempt: u32, setup: Duration, total: Duration) -> FromRouter {
+fn message(
+    work: &Work,
+    lane: &mut Lane,
+    token: Token,
+    attempt: u32,
+    setup: Duration,
+    total: Duration,
+) -> FromRouter {
     let key = work.new.key;
     match &work.new.order {
         Order::Run { request, version, limits } => FromRouter::Job(Box::new(JobMessage {
@@ -207,7 +212,7 @@ fn message(work: &Work, token: Token, attempt: u32, setup: Duration, total: Dura
             exercise: request.exercise.clone(),
             version: version.clone(),
             input: request.input.clone(),
-            limits: limits.clone(),
+            limits: lane.share(limits),
             setup_ms: millis(setup.min(total)),
             total_ms: millis(total),
         })),

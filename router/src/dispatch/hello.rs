@@ -168,6 +168,7 @@ fn about(hello: &Hello) -> About {
         slots: hello.slots,
         bootstrap: hello.bootstrap,
         release: hello.release.chars().take(80).collect(),
+        protocol: hello.protocol,
     }
 }
 

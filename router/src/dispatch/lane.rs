@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use trackyard_protocol::channel::Channel;
+use trackyard_protocol::limits::{Limits, SharedLimits};
 use trackyard_protocol::request::Place;
 use trackyard_protocol::version::PinnedVersion;
 
@@ -25,6 +26,8 @@ pub(crate) struct Lane {
     pub(crate) failed: BTreeSet<WorkerId>,
     /// True once workers were told that jobs wait for it.
     pub(crate) urged: bool,
+    /// Those of the last job; most jobs have the same.
+    limits: SharedLimits,
 }
 
 /// A channel's track.
@@ -250,7 +253,16 @@ impl Lane {
             ready: BTreeSet::new(),
             failed: BTreeSet::new(),
             urged: false,
+            limits: SharedLimits::default(),
         }
+    }
+
+    /// A job's limits, shared with the job before if that had the same.
+    pub(crate) fn share(&mut self, limits: &Limits) -> SharedLimits {
+        if *self.limits != *limits {
+            self.limits = limits.clone().into();
+        }
+        self.limits.clone()
     }
 
     fn is_needed(&self) -> bool {

@@ -174,7 +174,7 @@ impl super::Dispatch {
     }
 
     fn view_of(&self, id: WorkerId, worker: &Worker) -> WorkerView {
-        let About { name, incarnation, pool, channel, topics, slots, bootstrap, release } =
+        let About { name, incarnation, pool, channel, topics, slots, bootstrap, release, .. } =
             worker.about.clone();
         let failed = worker.failed.iter();
         WorkerView {

@@ -50,6 +50,8 @@ pub(crate) struct About {
     pub(crate) slots: u32,
     pub(crate) bootstrap: Option<Epoch>,
     pub(crate) release: String,
+    /// The version of the words that it knows.
+    pub(crate) protocol: u32,
 }
 
 /// Why a worker has a version not ready.

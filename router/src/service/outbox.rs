@@ -1,18 +1,19 @@
 //! What a turn wants sent, sent at its end. In one go, because libzmq's thread wakes for the first message and finds
-//! the others there, instead of waking for each and taking the processor from this thread.
+//! the others there, instead of waking for each and taking the processor from this thread. And what one worker is told
+//! goes as one message, if it reads batches.
 
-use trackyard_protocol::worker::FromRouter;
+use trackyard_protocol::worker::{Batch, FromRouter};
 
-use super::Service;
 use super::peers::routing_id;
+use super::{Batches, Service};
 use crate::dispatch::{Event, Peer};
-use crate::socket::{Frame, PortKind, SendError};
+use crate::socket::{Frame, Port, PortKind, SendError};
 
-/// Messages that wait for the end of the turn, in the order in which they were wanted.
+/// What waits for the end of the turn.
 #[derive(Default)]
 pub(super) struct Outbox {
     answers: Vec<(PortKind, Vec<Frame>)>,
-    words: Vec<(Peer, Vec<Frame>)>,
+    words: Batches,
 }
 
 impl Outbox {
@@ -21,9 +22,7 @@ impl Outbox {
     }
 
     pub(super) fn word(&mut self, peer: Peer, message: &FromRouter) {
-        let id = Frame::from(routing_id(peer).as_slice());
-        let words = message.encode().into_iter().map(Frame::from);
-        self.words.push((peer, std::iter::once(id).chain(words).collect()));
+        self.words.word(peer, message);
     }
 }
 
@@ -54,16 +53,25 @@ impl Service {
     /// The workers that were not reached.
     fn flush_words(&mut self) -> Vec<Peer> {
         let mut gone = Vec::new();
-        for (peer, frames) in self.outbox.words.drain(..) {
+        let (batches, dispatch, port) = (self.outbox.words.take(), &self.dispatch, &self.parts.ports.workers);
+        for (peer, batch) in &batches {
             // Nothing may follow a message that was lost.
-            if gone.contains(&peer) {
+            if gone.contains(peer) {
                 continue;
             }
-            if let Err(error) = self.parts.ports.workers.send(frames) {
+            if let Err(error) = send(port, *peer, batch, dispatch.reads_batches(*peer)) {
                 tracing::debug!(%error, peer = peer.0, "a worker was not reached");
-                gone.push(peer);
+                gone.push(*peer);
             }
         }
+        self.outbox.words.reuse(batches);
         gone
     }
+}
+
+fn send(port: &Port, to: Peer, batch: &Batch, reads_batches: bool) -> Result<(), SendError> {
+    batch.messages(reads_batches).try_for_each(|message| {
+        let frames = message.frames().iter().map(|frame| Frame::from(*frame));
+        port.send(std::iter::once(Frame::from(routing_id(to).as_slice())).chain(frames))
+    })
 }

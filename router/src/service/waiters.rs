@@ -1,11 +1,9 @@
 //! Who waits for an answer: every request that was accepted and not answered yet.
 
-use std::collections::HashMap;
-
 use trackyard_daemon::clock::Moment;
 use trackyard_protocol::request::Action;
 
-use crate::dispatch::Waiter;
+use crate::dispatch::{Map, Waiter};
 use crate::socket::{Frame, PortKind};
 
 /// A client that waits, and the way back to it.
@@ -13,7 +11,7 @@ use crate::socket::{Frame, PortKind};
 pub(super) struct Way {
     /// The port that it came by.
     pub(super) port: PortKind,
-    /// The frames before the empty one, the socket's routing id first.
+    /// The frames before the JSON: the socket's routing id first, the empty one last.
     pub(super) route: Vec<Frame>,
     /// What it asked for, once that is known.
     pub(super) action: Option<Action>,
@@ -27,7 +25,7 @@ pub(super) struct Way {
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     next: u64,
-    ways: HashMap<Waiter, Way>,
+    ways: Map<Waiter, Way>,
 }
 
 impl Waiters {

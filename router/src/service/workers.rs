@@ -16,28 +16,25 @@ impl Service {
     pub(super) fn take_workers(&mut self) -> usize {
         for taken in 0..BATCH {
             let Some(frames) = self.parts.ports.workers.receive(KEPT_FRAMES) else { return taken };
-            self.take_word(frames);
+            self.take_message(frames);
         }
         BATCH
     }
 
-    fn take_word(&mut self, mut frames: Vec<Frame>) {
-        if frames.is_empty() {
-            return;
-        }
-        let mut words = frames.split_off(1);
-        let Some(peer) = frames.first().and_then(|id| peer_of(id.as_ref())) else {
-            return self.parts.metrics.stranger();
-        };
+    fn take_message(&mut self, mut frames: Vec<Frame>) {
+        let Some((id, words)) = frames.split_first_mut() else { return };
+        let Some(peer) = peer_of(id.as_ref()) else { return self.parts.metrics.stranger() };
         if !self.may_work(words.last_mut()) {
             self.parts.metrics.refused_key(PortKind::Workers);
             return self.feed(Event::Gone { peer });
         }
-        match FromWorker::decode(words) {
-            Ok(message) => self.feed(Event::Worker { peer, message }),
-            Err(error) => {
-                tracing::debug!(%error, peer = peer.0, "a worker's message is ignored");
-                self.parts.metrics.undecodable(&error);
+        for word in FromWorker::decode_each(words) {
+            match word {
+                Ok(message) => self.feed(Event::Worker { peer, message }),
+                Err(error) => {
+                    tracing::debug!(%error, peer = peer.0, "a worker's word is ignored");
+                    self.parts.metrics.undecodable(&error);
+                }
             }
         }
     }

@@ -68,6 +68,8 @@ fn each_job_ends_as_promised_in_a_million_events() {
         "router restarts",
         "stalls",
         "resent after a restart",
+        "several words of a worker in one message",
+        "several words of the router in one message",
     ] {
         assert!(seen.contains_key(what), "{what} never happened");
     }

@@ -9,6 +9,7 @@ use trackyard_protocol::worker::{FromRouter, FromWorker};
 use trackyard_router::dispatch::{
     Action, Deployment, Dispatch, Event, Peer, Sabotage, Settings, Snapshot, Time,
 };
+use trackyard_router::service::Batches;
 
 use crate::plan::{TRACKS, VERSIONS, place, version};
 use crate::random::Random;
@@ -28,6 +29,8 @@ pub(crate) struct Router {
     /// Events that came while it stood still.
     inbox: Option<Vec<Event>>,
     tick_at: Option<Time>,
+    /// What it wants said at the end of its turn.
+    said: Batches,
 }
 
 impl Router {
@@ -42,6 +45,7 @@ impl Router {
             sabotage,
             inbox: None,
             tick_at: None,
+            said: Batches::default(),
         }
     }
 
@@ -107,6 +111,7 @@ impl World {
             return;
         }
         self.check.saw("router restarts");
+        self.router.said = Batches::default();
         for worker in &mut self.workers {
             worker.peer = None;
         }
@@ -136,13 +141,13 @@ impl World {
     }
 
     /// What a connection carried when it closed arrives late or never; no connection outlives its router.
-    pub(crate) fn reach_router(&mut self, peer: Peer, message: FromWorker) {
+    pub(crate) fn reach_router(&mut self, peer: Peer, words: Vec<FromWorker>) {
         let of_an_earlier_router = peer <= self.router.peers_before;
         let lost = self.owner(peer).is_none() && self.random.chance(50);
         if of_an_earlier_router || lost {
             return;
         }
-        self.router_event(Event::Worker { peer, message });
+        words.into_iter().for_each(|message| self.router_event(Event::Worker { peer, message }));
     }
 
     pub(crate) fn suspect(&mut self) {
@@ -193,16 +198,37 @@ impl World {
         match action {
             Action::Answer { waiter, ending } => self.answered(waiter, &ending),
             Action::Count(counter) => self.check.saw(<&str>::from(counter)),
-            Action::Send { peer, message } => self.send_to_worker(peer, message),
+            Action::Send { peer, message } => self.send_to_worker(peer, &message),
         }
     }
 
-    fn send_to_worker(&mut self, peer: Peer, message: FromRouter) {
-        self.check.sent(self.now, self.router.epoch, peer, &message, &self.workers);
-        let Some(index) = self.owner(peer) else {
-            return self.later(Duration::from_millis(1), Happening::Gone(peer));
-        };
-        let at = self.workers[index].arrival(self.now + self.random.millis(1, 4));
-        self.at(at, Happening::ToWorker(index, peer, Box::new(message)));
+    fn send_to_worker(&mut self, peer: Peer, message: &FromRouter) {
+        self.check.sent(self.now, self.router.epoch, peer, message, &self.workers);
+        if self.router.said.is_empty() {
+            let pause = self.random.millis(0, 2);
+            self.later(pause, Happening::RouterDeparts);
+        }
+        self.router.said.word(peer, message);
+    }
+
+    /// The turn is over: what was said leaves, for each worker as one message if it reads batches.
+    pub(crate) fn router_departs(&mut self) {
+        let Some(dispatch) = &self.router.dispatch else { return };
+        let batches = self.router.said.take();
+        let reads: Vec<bool> = batches.iter().map(|(peer, _)| dispatch.reads_batches(*peer)).collect();
+        for ((peer, batch), reads_batches) in batches.into_iter().zip(reads) {
+            let Some(index) = self.owner(peer) else {
+                self.later(Duration::from_millis(1), Happening::Gone(peer));
+                continue;
+            };
+            for message in batch.messages(reads_batches) {
+                let words: Vec<_> = FromRouter::decode_each(message.frames()).map(Result::unwrap).collect();
+                if words.len() > 1 {
+                    self.check.saw("several words of the router in one message");
+                }
+                let at = self.workers[index].arrival(self.now + self.random.millis(1, 4));
+                self.at(at, Happening::ToWorker(index, peer, words));
+            }
+        }
     }
 }

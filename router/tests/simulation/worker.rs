@@ -8,8 +8,8 @@ use trackyard_protocol::name::WorkerName;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::token::{Epoch, Incarnation, JobKey, Token};
 use trackyard_protocol::worker::{
-    Accepted, FromRouter, FromWorker, HeldJob, HeldState, Hello, Job, JobResult, Load, PROTOCOL, Returned,
-    Then, TrackVersion, Usage, Verdict, VersionFailed,
+    Accepted, BATCHES_SINCE, Batch, FromRouter, FromWorker, HeldJob, HeldState, Hello, Job, JobResult, Load,
+    PROTOCOL, Returned, Then, TrackVersion, Usage, Verdict, VersionFailed,
 };
 use trackyard_router::dispatch::{Peer, Time};
 
@@ -35,7 +35,14 @@ pub(crate) struct Worker {
     pub(crate) peer: Option<Peer>,
     /// The oldest connection of the socket: what came by an earlier one is lost.
     socket_since: Peer,
-    outbox: Vec<FromWorker>,
+    /// The version of the words that it knows.
+    protocol: u32,
+    /// What it said and has not sent yet.
+    said: Vec<FromWorker>,
+    /// Whether what it said is about to leave.
+    departing: bool,
+    /// True once a router that reads batches has welcomed it.
+    sends_batches: bool,
     hello_due: bool,
     last_heard: Time,
     last_arrival: Time,
@@ -53,7 +60,7 @@ impl Worker {
             |names: &[&str]| names.iter().map(|name| name.parse::<Topic>().unwrap()).collect::<Topics>();
         vec![
             Self::new("ruby-1", topics(&["ruby"]), 4),
-            Self::new("ruby-2", topics(&["ruby"]), 4),
+            Self { protocol: 1, ..Self::new("ruby-2", topics(&["ruby"]), 4) },
             Self::new("snakes", topics(&["python", "csharp"]), 2),
             Self::new("any-1", Topics::any(), 5),
             Self::new("any-2", Topics::any(), 5),
@@ -73,7 +80,10 @@ impl Worker {
             frozen_until: Time::ZERO,
             peer: None,
             socket_since: Peer(0),
-            outbox: Vec::new(),
+            protocol: PROTOCOL,
+            said: Vec::new(),
+            departing: false,
+            sends_batches: false,
             hello_due: false,
             last_heard: Time::ZERO,
             last_arrival: Time::ZERO,
@@ -107,7 +117,7 @@ impl Worker {
             state: if held.running { HeldState::Running } else { HeldState::Finished },
         };
         FromWorker::Hello(Box::new(Hello {
-            protocol: PROTOCOL,
+            protocol: self.protocol,
             name: self.name.clone(),
             incarnation: Incarnation(self.incarnation),
             pool: None,
@@ -164,7 +174,7 @@ impl World {
         worker.alive = false;
         worker.frozen_until = Time::ZERO;
         worker.held.clear();
-        worker.outbox.clear();
+        worker.said.clear();
         worker.desired.clear();
         worker.bootstrap = None;
         worker.draining = None;
@@ -211,17 +221,16 @@ impl World {
         worker.peer = Some(peer);
         if worker.hello_due {
             worker.socket_since = peer;
-            worker.outbox.clear();
+            worker.said.clear();
             return self.say_hello(index);
         }
-        for message in std::mem::take(&mut self.workers[index].outbox) {
-            self.say(index, message);
-        }
+        self.start_departing(index);
     }
 
     /// Says what it holds, and sends again each result that was not acknowledged.
     pub(crate) fn say_hello(&mut self, index: usize) {
         self.workers[index].hello_due = false;
+        self.workers[index].sends_batches = false;
         let hello = self.workers[index].hello();
         self.say(index, hello);
         let held = self.workers[index].held.iter().filter(|(_, held)| !held.running);
@@ -231,16 +240,37 @@ impl World {
         }
     }
 
+    /// What is said within a moment leaves together.
     pub(crate) fn say(&mut self, index: usize, message: FromWorker) {
-        let Some(peer) = self.workers[index].peer else {
-            self.workers[index].outbox.push(message);
-            return;
-        };
-        let departure = self.now + self.random.millis(1, 4);
+        self.workers[index].said.push(message);
+        self.start_departing(index);
+    }
+
+    fn start_departing(&mut self, index: usize) {
         let worker = &mut self.workers[index];
-        worker.last_departure = worker.last_departure.max(departure);
-        let at = worker.last_departure;
-        self.at(at, Happening::ToRouter(peer, message));
+        if worker.peer.is_some() && !worker.said.is_empty() && !worker.departing {
+            worker.departing = true;
+            let pause = self.random.millis(0, 3);
+            self.later(pause, Happening::Departs(index));
+        }
+    }
+
+    /// What was said leaves by the connection that there is: as one message, if both sides read batches.
+    pub(crate) fn depart(&mut self, index: usize) {
+        let on_the_way = self.random.millis(1, 4);
+        let worker = &mut self.workers[index];
+        worker.departing = false;
+        let Some(peer) = worker.peer else { return };
+        let said = std::mem::take(&mut worker.said);
+        worker.last_departure = worker.last_departure.max(self.now + on_the_way);
+        let (at, together) = (worker.last_departure, worker.sends_batches && said.len() > 1);
+        if together {
+            self.check.saw("several words of a worker in one message");
+            return self.at(at, Happening::ToRouter(peer, in_one(&said)));
+        }
+        for word in said {
+            self.at(at, Happening::ToRouter(peer, vec![word]));
+        }
     }
 
     pub(crate) fn worker_beat(&mut self, index: usize) {
@@ -260,17 +290,29 @@ impl World {
         }
     }
 
-    pub(crate) fn reach_worker(&mut self, index: usize, peer: Peer, message: FromRouter) {
-        let happening = Happening::ToWorker(index, peer, Box::new(message));
-        let Some(Happening::ToWorker(_, _, message)) = self.put_off(index, happening) else { return };
-        let worker = &mut self.workers[index];
+    /// All words of a message come, or none.
+    pub(crate) fn reach_worker(&mut self, index: usize, peer: Peer, words: Vec<FromRouter>) {
+        let happening = Happening::ToWorker(index, peer, words);
+        let Some(Happening::ToWorker(_, _, words)) = self.put_off(index, happening) else { return };
+        let worker = &self.workers[index];
         let lost = worker.peer != Some(peer) && self.random.chance(50);
-        if !worker.alive || peer < worker.socket_since || lost {
+        if peer < worker.socket_since || lost {
             return;
         }
+        for word in words {
+            // One of them may have been its last.
+            if self.workers[index].alive {
+                self.hear(index, word);
+            }
+        }
+    }
+
+    fn hear(&mut self, index: usize, word: FromRouter) {
+        let worker = &mut self.workers[index];
         worker.last_heard = self.now;
-        match *message {
+        match word {
             FromRouter::Welcome(welcome) => {
+                worker.sends_batches = worker.protocol.min(welcome.protocol) >= BATCHES_SINCE;
                 worker.bootstrap.get_or_insert(welcome.epoch);
                 self.want(index, &welcome.desired);
             }
@@ -417,6 +459,7 @@ impl World {
         }
         if worker.draining == Some(Then::Exit) {
             self.say(index, FromWorker::Goodbye);
+            self.depart(index);
             self.worker_dies(index);
         } else {
             worker.draining = None;
@@ -424,6 +467,17 @@ impl World {
             self.say_hello(index);
         }
     }
+}
+
+/// Words as they come out of the one message that carries them.
+fn in_one(words: &[FromWorker]) -> Vec<FromWorker> {
+    let mut batch = Batch::default();
+    assert!(words.iter().all(|word| word.pack(&mut batch, &mut Vec::new())), "too much for one message");
+    batch
+        .messages(true)
+        .flat_map(|m| FromWorker::decode_each(m.frames()).collect::<Vec<_>>())
+        .map(Result::unwrap)
+        .collect()
 }
 
 fn of(job: &Job) -> TrackVersion {

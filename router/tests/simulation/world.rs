@@ -21,10 +21,14 @@ pub(crate) enum Happening {
     NextJob,
     /// A client sends a job again.
     Resend(Request),
+    /// What a worker said leaves it.
+    Departs(usize),
+    /// What the router said leaves it.
+    RouterDeparts,
     /// A worker's message reaches the router.
-    ToRouter(Peer, FromWorker),
+    ToRouter(Peer, Vec<FromWorker>),
     /// A router's message reaches a worker.
-    ToWorker(usize, Peer, Box<FromRouter>),
+    ToWorker(usize, Peer, Vec<FromRouter>),
     /// Time passes for the router.
     RouterTick,
     /// The router is there again, or goes on after a stall.
@@ -130,8 +134,10 @@ impl World {
         match happening {
             Happening::NextJob => self.next_job(),
             Happening::Resend(request) => self.resend(request),
-            Happening::ToRouter(peer, message) => self.reach_router(peer, message),
-            Happening::ToWorker(index, peer, message) => self.reach_worker(index, peer, *message),
+            Happening::Departs(index) => self.depart(index),
+            Happening::RouterDeparts => self.router_departs(),
+            Happening::ToRouter(peer, words) => self.reach_router(peer, words),
+            Happening::ToWorker(index, peer, words) => self.reach_worker(index, peer, words),
             Happening::RouterTick => self.router_tick(),
             Happening::RouterUp => self.router_up(),
             Happening::RouterGoesOn(by) => self.router_goes_on(by),

@@ -50,13 +50,21 @@ impl Agent {
     fn close(&mut self) {
         tracing::warn!("the connection to the router is given up, and opened anew");
         self.metrics.reopened();
+        self.outgoing.clear();
         self.socket.close();
         // What still comes from the old socket is not heard any more.
         self.generation = 0;
     }
 
-    pub(super) fn send(&self, message: FromWorker) {
-        self.socket.send(message.encode());
+    pub(super) fn send(&mut self, word: FromWorker) {
+        let socket = &self.socket;
+        self.outgoing.say(word, self.connection.reads_batches(), |message| socket.send(message));
+    }
+
+    /// Ends a turn: what it wanted said leaves.
+    pub(super) fn flush(&mut self) {
+        let socket = &self.socket;
+        self.outgoing.flush(self.connection.reads_batches(), |message| socket.send(message));
     }
 
     fn configure(&mut self, welcome: &Welcome) {

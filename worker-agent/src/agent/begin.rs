@@ -22,7 +22,7 @@ use crate::args::{Allowed, KeyFiles, Listen, Place, RouterUrl};
 use crate::bootstrap::{self, Bootstrap, bootstrap};
 use crate::build::Shelf;
 use crate::canary::{self, Canary};
-use crate::connection::{Connection, Identity, Timing};
+use crate::connection::{Connection, Identity, Outgoing, Timing};
 use crate::metrics::Metrics;
 use crate::sandbox::{self, Entered, Host, Slot};
 use crate::socket;
@@ -156,6 +156,7 @@ pub async fn listen(args: Listen, slots: u32, entered: Entered) -> Result<(), Er
         connection: Connection::new(identity, timing, answer.epoch, rand::random(), Instant::now()),
         versions: Versions::new(topics),
         socket: handle,
+        outgoing: Outgoing::default(),
         generation: 0,
         trust,
         bootstrap: answer,

@@ -6,7 +6,8 @@ use trackyard_protocol::channel::Channel;
 use trackyard_protocol::name::TrackSlug;
 use trackyard_protocol::token::{JobKey, Token};
 use trackyard_protocol::worker::{
-    Accepted, Build, Desired, FromRouter, FromWorker, HeldState, Job, Returned, TrackVersion, Welcome,
+    Accepted, BATCHES_SINCE, Build, Desired, FromRouter, FromWorker, HeldState, Job, Returned, TrackVersion,
+    Welcome,
 };
 
 use super::event::Action;
@@ -41,7 +42,9 @@ impl Connection {
         self.timing.silence = millis(welcome.silence_ms, 500, 600_000).max(self.timing.heartbeat * 2);
         self.backoff.reset();
         self.bootstrap.get_or_insert(welcome.epoch);
-        self.phase = Phase::Welcomed { next_heartbeat: now + self.timing.heartbeat };
+        let next_heartbeat = now + self.timing.heartbeat;
+        let reads_batches = welcome.protocol >= BATCHES_SINCE;
+        self.phase = Phase::Welcomed { next_heartbeat, reads_batches };
         let versions = welcome.desired.clone();
         out.push(Action::Configure(Box::new(welcome)));
         out.push(Action::Prepare(Desired { versions }));

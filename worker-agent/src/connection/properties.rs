@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use trackyard_protocol::token::{Epoch, JobKey, Token};
-use trackyard_protocol::worker::{Ack, Acknowledge, Cancel, Drain, FromRouter, FromWorker, Then};
+use trackyard_protocol::worker::{Ack, Acknowledge, Cancel, Drain, FromRouter, FromWorker, Then, Welcome};
 
 use super::tests::{ended, identity, job, token, version, welcome};
-use super::{Action, Connection, Ended, Event, Leave, Timing};
+use super::{Action, Connection, Ended, Event, Leave, Outgoing, Timing};
 
 const SLOTS: u32 = 3;
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Pass(u64),
-    Welcome(u64),
+    Welcome(u64, u32),
     SayHello,
     Beat,
     Job(u64),
@@ -27,12 +27,14 @@ enum Step {
     Gone,
     DrainAnew,
     Bootstrapped(bool),
+    EndOfTurn,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (1_u64..5_000).prop_map(Step::Pass),
-        2 => (7_u64..9).prop_map(Step::Welcome),
+        2 => (7_u64..9, 1_u32..3).prop_map(|(epoch, protocol)| Step::Welcome(epoch, protocol)),
+        2 => Just(Step::EndOfTurn),
         1 => Just(Step::SayHello),
         2 => Just(Step::Beat),
         6 => (0_u64..30).prop_map(Step::Job),
@@ -58,6 +60,12 @@ struct World {
     returned: BTreeSet<Token>,
     acknowledged: BTreeSet<Token>,
     exited: bool,
+    outgoing: Outgoing,
+    /// What was said on this socket, and what has left.
+    said: Vec<FromWorker>,
+    left: Vec<FromWorker>,
+    /// The version of the words that the router of this socket told last.
+    protocol: u32,
 }
 
 impl World {
@@ -73,6 +81,10 @@ impl World {
             returned: BTreeSet::new(),
             acknowledged: BTreeSet::new(),
             exited: false,
+            outgoing: Outgoing::default(),
+            said: Vec::new(),
+            left: Vec::new(),
+            protocol: 0,
         }
     }
 
@@ -93,7 +105,7 @@ impl World {
         assert!(!self.exited, "{action:?} after the exit");
         match action {
             Action::Open => self.open = true,
-            Action::Close => (self.open, self.greeted) = (false, false),
+            Action::Close => self.close(),
             Action::Start(job) => {
                 assert!(self.running.insert(job.token));
                 assert!(!self.results.contains_key(&job.token) || self.acknowledged.contains(&job.token));
@@ -106,8 +118,38 @@ impl World {
         }
     }
 
+    fn close(&mut self) {
+        (self.open, self.greeted, self.protocol) = (false, false, 0);
+        self.outgoing.clear();
+        self.said.clear();
+        self.left.clear();
+    }
+
+    /// What was said leaves in its order; together only to a router that reads batches, and `Hello` always alone.
+    fn end_turn(&mut self) {
+        let mut messages = Vec::new();
+        self.outgoing.flush(self.connection.reads_batches(), |message| messages.push(message));
+        messages.into_iter().for_each(|message| self.leaves(&message));
+        assert_eq!(self.left, self.said);
+    }
+
+    fn leaves(&mut self, message: &[Vec<u8>]) {
+        let words: Vec<FromWorker> = FromWorker::decode_each(message).map(Result::unwrap).collect();
+        let alone = self.protocol < 2 || words.iter().any(|word| matches!(word, FromWorker::Hello(_)));
+        assert!(words.len() == 1 || !alone, "{words:?} in one message to a router of {}", self.protocol);
+        self.left.extend(words);
+    }
+
+    fn say(&mut self, message: FromWorker) {
+        let mut messages = Vec::new();
+        self.said.push(message.clone());
+        self.outgoing.say(message, self.connection.reads_batches(), |message| messages.push(message));
+        messages.into_iter().for_each(|message| self.leaves(&message));
+    }
+
     fn sent(&mut self, message: FromWorker) {
         assert!(self.open, "{message:?} without a socket");
+        self.say(message.clone());
         match message {
             FromWorker::Hello(hello) => {
                 self.greeted = true;
@@ -148,7 +190,12 @@ impl World {
                 self.now += Duration::from_millis(millis);
                 self.on(Event::Tick);
             }
-            Step::Welcome(epoch) => self.hear(welcome(Epoch(epoch))),
+            Step::Welcome(epoch, protocol) => {
+                let FromRouter::Welcome(welcome) = welcome(Epoch(epoch)) else { return };
+                self.protocol = protocol;
+                self.hear(FromRouter::Welcome(Box::new(Welcome { protocol, ..*welcome })));
+            }
+            Step::EndOfTurn => self.end_turn(),
             Step::SayHello => self.hear(FromRouter::SayHello),
             Step::Beat => self.hear(FromRouter::Heartbeat),
             // A router never uses a token twice once its job is closed.
@@ -179,7 +226,7 @@ impl World {
             self.now += Duration::from_millis(200);
             self.on(Event::Tick);
             if self.open && !self.connection.is_welcome() {
-                self.hear(welcome(Epoch(7)));
+                self.step(Step::Welcome(7, 2));
             }
             self.hear(FromRouter::Heartbeat);
         }
@@ -202,6 +249,7 @@ proptest! {
             taken.extend(world.running.difference(&before).copied());
         }
         world.settle();
+        world.end_turn();
         for token in taken {
             let result = world.results.contains_key(&token);
             prop_assert!(result != world.returned.contains(&token), "{token}: result {result}");

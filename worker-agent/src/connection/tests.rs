@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use rstest::rstest;
-use trackyard_protocol::limits::Limits;
+use trackyard_protocol::limits::SharedLimits;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, InputPolicy};
 use trackyard_protocol::token::{JobKey, Token};
@@ -63,7 +63,7 @@ pub(super) fn job(sequence: u64) -> Job {
         exercise: "two-fer".parse().unwrap(),
         version: version('a').version,
         input: "s3://bucket/1".parse().unwrap(),
-        limits: Limits::default(),
+        limits: SharedLimits::default(),
         setup_ms: 15_000,
         total_ms: 40_000,
     }
@@ -166,6 +166,20 @@ fn hello_comes_first_and_a_job_is_accepted_run_and_kept_until_acknowledged() {
     assert_eq!((talk.connection.busy(), talk.connection.unacknowledged()), (0, 1));
     talk.hear(FromRouter::Ack(Acknowledge { token: token(1), ack: Ack::Stored }));
     assert_eq!(talk.connection.unacknowledged(), 0);
+}
+
+#[rstest]
+#[case(1, false)]
+#[case(2, true)]
+fn batches_are_for_a_router_that_has_said_it_reads_them(#[case] protocol: u32, #[case] reads: bool) {
+    let mut talk = Talk::new(1);
+    talk.on(Event::Tick);
+    assert!(!talk.connection.reads_batches());
+    let FromRouter::Welcome(welcome) = welcome(EPOCH) else { panic!("a Welcome") };
+    talk.hear(FromRouter::Welcome(Box::new(Welcome { protocol, ..*welcome })));
+    assert_eq!(talk.connection.reads_batches(), reads);
+    talk.hear(FromRouter::SayHello);
+    assert!(!talk.connection.reads_batches());
 }
 
 #[test]

@@ -108,6 +108,7 @@ mod tests {
 
     use crate::job::run::refused;
     use crate::sandbox::Captured;
+    use trackyard_protocol::limits::SharedLimits;
 
     fn job(channel: Channel) -> Job {
         Job {
@@ -120,7 +121,7 @@ mod tests {
             exercise: "two-fer".parse().unwrap(),
             version: format!("git-{}", "a".repeat(40)).parse().unwrap(),
             input: "s3://bucket/1".parse().unwrap(),
-            limits: Limits::default(),
+            limits: SharedLimits::default(),
             setup_ms: 1,
             total_ms: 1,
         }

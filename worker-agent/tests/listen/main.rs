@@ -57,6 +57,35 @@ fn a_job_runs_and_a_drained_worker_leaves_nothing() {
 }
 
 #[test]
+fn jobs_that_come_in_one_message_are_accepted_in_one() {
+    let scenario = Scenario::new(SCRIPT);
+    let mut router = Router::bind();
+    let _worker = scenario.listen(&router, &[]);
+    router.welcome(&scenario);
+    router.ready();
+    let jobs = [1, 2].map(|sequence| job(&router, sequence, &scenario, &scenario.submission("0", "{}")));
+    router.send_together(&jobs.clone().map(|job| FromRouter::Job(Box::new(job))));
+    let ended = [router.result().token, router.result().token];
+    assert!(router.together >= 2, "each word came alone");
+    assert!(jobs.iter().all(|job| ended.contains(&job.token)), "{ended:?}");
+}
+
+#[test]
+fn to_a_router_that_reads_no_batches_each_word_goes_alone() {
+    let scenario = Scenario::new(SCRIPT);
+    let mut router = Router::bind();
+    router.protocol = 1;
+    let _worker = scenario.listen(&router, &[]);
+    router.welcome(&scenario);
+    router.ready();
+    let jobs = [1, 2].map(|sequence| job(&router, sequence, &scenario, &scenario.submission("0", "{}")));
+    router.send_together(&jobs.map(|job| FromRouter::Job(Box::new(job))));
+    router.result();
+    router.result();
+    assert_eq!(router.together, 1);
+}
+
+#[test]
 fn bad_input_is_a_verdict_and_the_next_job_runs() {
     let scenario = Scenario::new(SCRIPT);
     let mut router = Router::bind();

@@ -1,11 +1,12 @@
 //! Both ports of a router, driven by hand.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use trackyard_protocol::token::Epoch;
 use trackyard_protocol::worker::{
-    FromRouter, FromWorker, Hello, JobResult, PROTOCOL, Returned, VersionFailed, Welcome,
+    Batch, FromRouter, FromWorker, Hello, JobResult, PROTOCOL, Returned, VersionFailed, Welcome,
 };
 
 use crate::scenario::Scenario;
@@ -21,7 +22,12 @@ pub(crate) struct Router {
     pub(crate) epoch: Epoch,
     /// How often `configure_worker` was asked.
     pub(crate) asked: u32,
+    /// The version of the words that it says it knows.
+    pub(crate) protocol: u32,
+    /// The most words that came in one message.
+    pub(crate) together: usize,
     peer: Vec<u8>,
+    heard: VecDeque<FromWorker>,
     last_beat: Instant,
 }
 
@@ -35,8 +41,18 @@ impl Router {
             socket
         };
         let (clients, workers) = (bound(), bound());
-        let last_beat = Instant::now();
-        Self { context, clients, workers, epoch: Epoch(7), asked: 0, peer: Vec::new(), last_beat }
+        Self {
+            context,
+            clients,
+            workers,
+            epoch: Epoch(7),
+            asked: 0,
+            protocol: PROTOCOL,
+            together: 0,
+            peer: Vec::new(),
+            heard: VecDeque::new(),
+            last_beat: Instant::now(),
+        }
     }
 
     /// The clients' port.
@@ -56,6 +72,7 @@ impl Router {
         }
         self.epoch.0 += 1;
         self.peer.clear();
+        self.heard.clear();
     }
 
     /// Says something to the worker that spoke last.
@@ -65,6 +82,16 @@ impl Router {
         self.workers.send_multipart(frames, 0).unwrap();
     }
 
+    /// Says several words in one message to the worker that spoke last.
+    pub(crate) fn send_together(&self, words: &[FromRouter]) {
+        let mut batch = Batch::default();
+        assert!(words.iter().all(|word| word.pack(&mut batch, &mut Vec::new())));
+        for message in batch.messages(true) {
+            let peer = [self.peer.as_slice()];
+            self.workers.send_multipart(peer.iter().chain(message.frames()), 0).unwrap();
+        }
+    }
+
     /// Waits for `Hello` and answers it; whatever else comes first gets `SayHello`.
     pub(crate) fn welcome(&mut self, scenario: &Scenario) -> Hello {
         let hello = self.until(|word| match word {
@@ -72,7 +99,7 @@ impl Router {
             _ => None,
         });
         self.send(&FromRouter::Welcome(Box::new(Welcome {
-            protocol: PROTOCOL,
+            protocol: self.protocol,
             epoch: self.epoch,
             desired: vec![scenario.version()],
             images: scenario.images(),
@@ -115,6 +142,9 @@ impl Router {
     }
 
     fn next(&mut self) -> Option<FromWorker> {
+        if let Some(word) = self.heard.pop_front() {
+            return Some(word);
+        }
         self.beat();
         let mut items = [self.clients.as_poll_item(zmq::POLLIN), self.workers.as_poll_item(zmq::POLLIN)];
         zmq::poll(&mut items, 100).unwrap();
@@ -123,15 +153,17 @@ impl Router {
         }
         let mut frames = self.workers.recv_multipart(zmq::DONTWAIT).ok()?;
         let peer = frames.remove(0);
-        let word = FromWorker::decode(frames).unwrap();
-        if self.peer.is_empty() && !matches!(word, FromWorker::Hello(_)) {
+        let words: Vec<FromWorker> = FromWorker::decode_each(&frames).map(Result::unwrap).collect();
+        if self.peer.is_empty() && !matches!(words.first(), Some(FromWorker::Hello(_))) {
             let mut frames = vec![peer];
             frames.extend(FromRouter::SayHello.encode());
             self.workers.send_multipart(frames, 0).unwrap();
             return None;
         }
         self.peer = peer;
-        Some(word)
+        self.together = self.together.max(words.len());
+        self.heard.extend(words);
+        self.heard.pop_front()
     }
 
     fn beat(&mut self) {

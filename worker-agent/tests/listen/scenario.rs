@@ -155,7 +155,8 @@ pub(crate) fn job(router: &Router, sequence: u64, scenario: &Scenario, input: &s
         exercise: "two-fer".parse().unwrap(),
         version,
         input: input.parse().unwrap(),
-        limits: Limits { wall: "10s".parse().unwrap(), memory: "64Mi".parse().unwrap(), ..Limits::default() },
+        limits: Limits { wall: "10s".parse().unwrap(), memory: "64Mi".parse().unwrap(), ..Limits::default() }
+            .into(),
         setup_ms: 15_000,
         total_ms: 40_000,
     }

@@ -3,7 +3,7 @@
 
 use trackyard_protocol::channel::{Channel, Topics};
 use trackyard_protocol::token::Incarnation;
-use trackyard_protocol::worker::{FromRouter, FromWorker, Hello, Load, PROTOCOL, TrackVersion};
+use trackyard_protocol::worker::{Batch, FromRouter, FromWorker, Hello, Load, PROTOCOL, TrackVersion, Words};
 
 use crate::job::{DIGEST, RESPONSE, VERSION};
 
@@ -42,18 +42,17 @@ pub(crate) fn mirrors(address: &str, count: usize) -> Outcome {
 /// `count` workers with `slots` each, whose jobs take no time, until killed.
 pub(crate) fn echo(address: &str, count: usize, slots: u32) -> Outcome {
     let sockets = connect(address, count)?;
+    let mut workers = Vec::with_capacity(count);
     for (index, socket) in sockets.iter().enumerate() {
+        workers.push(Echo { socket, index, slots, said: Batch::default() });
         socket.send_multipart(hello(index, slots)?.encode(), 0)?;
     }
     let mut items: Vec<_> = sockets.iter().map(|s| s.as_poll_item(zmq::POLLIN)).collect();
     loop {
         zmq::poll(&mut items, 500)?;
-        for (index, (item, socket)) in items.iter().zip(&sockets).enumerate() {
-            if !item.is_readable() {
-                continue;
-            }
-            while let Ok(frames) = socket.recv_multipart(zmq::DONTWAIT) {
-                answer(socket, &frames, index, slots)?;
+        for (item, worker) in items.iter().zip(&mut workers) {
+            if item.is_readable() {
+                worker.take_turn()?;
             }
         }
     }
@@ -90,26 +89,55 @@ fn hello(index: usize, slots: u32) -> Result<FromWorker, Box<dyn std::error::Err
     })))
 }
 
-/// Answers as a worker whose jobs take no time would. Reads no more of a job than it must and writes what it can
-/// beforehand: what is to be measured is the router, and the workers share the machine with it.
-fn answer(socket: &zmq::Socket, frames: &[Vec<u8>], index: usize, slots: u32) -> Outcome {
-    if let [word, body] = frames
-        && word == b"Job"
-    {
-        let Job { token, key } = serde_json::from_slice(body)?;
-        socket.send_multipart([&b"Accepted"[..], format!("{{\"token\":\"{token}\"}}").as_bytes()], 0)?;
-        let result = format!("{{\"token\":\"{token}\",\"key\":\"{key}\",{RESULT}}}");
-        let frames = [&b"Result"[..], result.as_bytes(), RESPONSE.as_bytes(), br#"{"exit_status":0}"#];
-        return Ok(socket.send_multipart(frames, 0)?);
-    }
-    match FromRouter::decode(frames)? {
-        FromRouter::Heartbeat => {
-            socket.send_multipart(FromWorker::Heartbeat(Load::default()).encode(), 0)?;
+/// A worker whose jobs take no time. It hears what is there and then says what there is to say, as the real worker
+/// does. It reads no more of a job than it must and writes what it can beforehand: what is to be measured is the
+/// router, and the workers share the machine with it.
+struct Echo<'a> {
+    socket: &'a zmq::Socket,
+    index: usize,
+    slots: u32,
+    said: Batch,
+}
+
+impl Echo<'_> {
+    fn take_turn(&mut self) -> Outcome {
+        while let Ok(frames) = self.socket.recv_multipart(zmq::DONTWAIT) {
+            for word in Words::of(&frames) {
+                self.hear(word?.frames())?;
+            }
         }
-        FromRouter::SayHello => socket.send_multipart(hello(index, slots)?.encode(), 0)?,
-        _ => {}
+        self.flush()
     }
-    Ok(())
+
+    fn hear(&mut self, frames: &[&[u8]]) -> Outcome {
+        if let [b"Job", body] = frames {
+            let Job { token, key } = serde_json::from_slice(body)?;
+            self.say(&[&b"Accepted"[..], format!("{{\"token\":\"{token}\"}}").as_bytes()])?;
+            let header = format!("{{\"token\":\"{token}\",\"key\":\"{key}\",{RESULT}}}");
+            return self.say(&[&b"Result"[..], header.as_bytes(), RESPONSE.as_bytes(), CONTEXT]);
+        }
+        match FromRouter::decode(frames)? {
+            FromRouter::Heartbeat => self.say(&FromWorker::Heartbeat(Load::default()).encode()),
+            FromRouter::SayHello => self.say(&hello(self.index, self.slots)?.encode()),
+            _ => Ok(()),
+        }
+    }
+
+    fn say(&mut self, frames: &[impl AsRef<[u8]>]) -> Outcome {
+        if !self.said.push(frames) {
+            self.flush()?;
+            self.said.push(frames);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Outcome {
+        for message in self.said.messages(true) {
+            self.socket.send_multipart(message.frames(), 0)?;
+        }
+        self.said.clear();
+        Ok(())
+    }
 }
 
 /// What an echo worker reads of a job.
@@ -119,4 +147,5 @@ struct Job<'a> {
     key: &'a str,
 }
 
+const CONTEXT: &[u8] = br#"{"exit_status":0}"#;
 const RESULT: &str = r#""status_code":200,"reason":"ok","message":"","usage":{"queue_ms":0,"setup_ms":0,"launch_ms":0,"wall_ms":0,"cpu_user_ms":0,"cpu_sys_ms":0,"memory_peak_bytes":0,"pids_peak":0,"stdout_bytes":0,"stderr_bytes":0}"#;

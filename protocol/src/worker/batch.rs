@@ -1,0 +1,220 @@
+//! Several words in one message: `[Batch, packed]`. What a message costs libzmq and the threads at either end hardly
+//! depends on its size, so under load fewer and larger ones carry more words in the same time.
+//!
+//! Packed are the words' frames, one after the other: four bytes with the frame's length, big-endian, and its bytes. The
+//! highest bit of the length is set if another frame of the same word follows.
+
+use super::{DecodeError, word};
+
+/// The version of the words since which a peer reads batches.
+pub const BATCHES_SINCE: u32 = 2;
+
+/// The word of a batch.
+pub const BATCH: &str = "Batch";
+
+/// Bytes of a batch; a larger word goes alone. The most that is worth it: beyond it, bytes cost and not messages.
+const MAX_BYTES: usize = 64 << 10;
+/// The frames of the longest word.
+const MAX_FRAMES: usize = 4;
+const MORE: u32 = 1 << 31;
+const PREFIX: usize = 4;
+
+/// Words for one peer that leave together.
+#[derive(Debug, Default)]
+pub struct Batch {
+    packed: Vec<u8>,
+    words: usize,
+}
+
+impl Batch {
+    /// Adds a word, unless the batch would grow too large by it: then it is to be sent first. Gives whether it was added.
+    pub fn push<F: AsRef<[u8]>>(&mut self, frames: &[F]) -> bool {
+        let bytes: usize = frames.iter().map(|frame| PREFIX + frame.as_ref().len()).sum();
+        if self.words > 0 && self.packed.len() + bytes > MAX_BYTES {
+            return false;
+        }
+        self.packed.reserve(bytes);
+        for (index, frame) in frames.iter().enumerate() {
+            let frame = frame.as_ref();
+            let more = if index + 1 < frames.len() { MORE } else { 0 };
+            // No frame of two gigabytes exists: what a message may have in all is checked long before.
+            let length = u32::try_from(frame.len()).unwrap_or(MORE - 1);
+            self.packed.extend_from_slice(&(length | more).to_be_bytes());
+            self.packed.extend_from_slice(frame);
+        }
+        self.words += 1;
+        true
+    }
+
+    /// True if there is no word in it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.words == 0
+    }
+
+    /// The messages to send to a peer that reads batches or does not; one word is its own message.
+    pub fn messages(&self, reads_batches: bool) -> impl Iterator<Item = Message<'_>> {
+        let as_one = reads_batches && self.words > 1;
+        let frames = [BATCH.as_bytes(), &self.packed, &[], &[]];
+        let one = as_one.then_some(Message { frames, count: 2 });
+        let each: &[u8] = if as_one { &[] } else { &self.packed };
+        one.into_iter().chain(Words::packed(each).filter_map(Result::ok))
+    }
+
+    /// Takes all words out; the memory stays for those to come, but for what a large word took.
+    pub fn clear(&mut self) {
+        self.packed.clear();
+        self.packed.shrink_to(MAX_BYTES);
+        self.words = 0;
+    }
+}
+
+/// The frames of a word, where they lie.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Message<'a> {
+    frames: [&'a [u8]; MAX_FRAMES],
+    count: usize,
+}
+
+impl<'a> Message<'a> {
+    fn of<F: AsRef<[u8]>>(frames: &'a [F]) -> Result<Self, DecodeError> {
+        let count = frames.len();
+        if count > MAX_FRAMES {
+            return Err(DecodeError::Frames { word: "a message", frames: count });
+        }
+        let mut message = Self { count, ..Self::default() };
+        message.frames.iter_mut().zip(frames).for_each(|(place, frame)| *place = frame.as_ref());
+        Ok(message)
+    }
+
+    /// The frames.
+    #[must_use]
+    pub fn frames(&self) -> &[&'a [u8]] {
+        self.frames.get(..self.count).unwrap_or_default()
+    }
+}
+
+/// The words of a message. After an error there are none.
+#[derive(Debug)]
+pub struct Words<'a> {
+    one: Option<Result<Message<'a>, DecodeError>>,
+    packed: &'a [u8],
+}
+
+impl<'a> Words<'a> {
+    /// Those of a batch, or the one that a message is.
+    pub fn of<F: AsRef<[u8]>>(frames: &'a [F]) -> Self {
+        match (word(frames), frames) {
+            (Ok(BATCH), [_, packed]) => Self::packed(packed.as_ref()),
+            (Ok(_), _) => Self { one: Some(Message::of(frames)), packed: &[] },
+            (Err(error), _) => Self { one: Some(Err(error)), packed: &[] },
+        }
+    }
+
+    const fn packed(packed: &'a [u8]) -> Self {
+        Self { one: None, packed }
+    }
+
+    fn unpack(&mut self) -> Option<Message<'a>> {
+        let mut word = Message::default();
+        for place in &mut word.frames {
+            let (prefix, rest) = self.packed.split_first_chunk()?;
+            let prefix = u32::from_be_bytes(*prefix);
+            let length = usize::try_from(prefix & !MORE).ok()?;
+            (*place, self.packed) = rest.split_at_checked(length)?;
+            word.count += 1;
+            if prefix & MORE == 0 {
+                return Some(word);
+            }
+        }
+        None
+    }
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = Result<Message<'a>, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.one.is_some() || self.packed.is_empty() {
+            return self.one.take();
+        }
+        let word = self.unpack();
+        if word.is_none() {
+            self.packed = &[];
+        }
+        Some(word.ok_or(DecodeError::Packed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    type Frames = Vec<Vec<u8>>;
+
+    fn packed(words: &[Frames]) -> Batch {
+        let mut batch = Batch::default();
+        assert!(words.iter().all(|word| batch.push(word)));
+        batch
+    }
+
+    fn frames(message: &Message<'_>) -> Frames {
+        message.frames().iter().map(|frame| frame.to_vec()).collect()
+    }
+
+    fn unpacked(bytes: &[u8]) -> Vec<Frames> {
+        Words::packed(bytes).map(|word| frames(&word.unwrap())).collect()
+    }
+
+    #[test]
+    fn one_word_is_its_own_message_and_so_is_each_for_a_peer_that_reads_no_batches() {
+        let word = |text: &str| vec![text.as_bytes().to_vec(), b"{}".to_vec()];
+        let (one, two) = (packed(&[word("a")]), packed(&[word("a"), word("b")]));
+        let messages = |batch: &Batch, reads| batch.messages(reads).map(|m| frames(&m)).collect::<Vec<_>>();
+        assert_eq!(messages(&one, true), [word("a")]);
+        assert_eq!(messages(&two, false), [word("a"), word("b")]);
+        let [only] = messages(&two, true).try_into().unwrap();
+        assert_eq!(
+            (only[0].as_slice(), unpacked(&only[1])),
+            (b"Batch".as_slice(), vec![word("a"), word("b")])
+        );
+    }
+
+    #[test]
+    fn a_batch_is_bounded_and_a_large_word_goes_alone() {
+        let large = vec![vec![b'x'; MAX_BYTES]];
+        let small = vec![b"small".to_vec()];
+        let mut batch = Batch::default();
+        assert!(batch.push(&large) && !batch.push(&small));
+        batch.clear();
+        assert!(batch.is_empty() && batch.push(&small) && !batch.push(&large) && batch.push(&small));
+    }
+
+    proptest! {
+        #[test]
+        fn words_come_out_as_they_went_in(
+            words in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..=MAX_FRAMES), 0..20),
+        ) {
+            prop_assert_eq!(unpacked(&packed(&words).packed), words);
+        }
+
+        #[test]
+        fn any_bytes_give_words_or_one_error_at_the_end(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let words: Vec<_> = Words::packed(&bytes).collect();
+            let good = words.iter().take_while(|word| word.is_ok()).count();
+            prop_assert!(words.len() - good <= 1);
+        }
+
+        #[test]
+        fn a_batch_that_is_cut_off_gives_the_words_before(
+            words in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 1..=MAX_FRAMES), 1..9),
+            cut: prop::sample::Index,
+        ) {
+            let batch = packed(&words);
+            let part = &batch.packed[..cut.index(batch.packed.len())];
+            let whole: Vec<_> = Words::packed(part).map_while(Result::ok).map(|word| frames(&word)).collect();
+            prop_assert_eq!(whole.as_slice(), &words[..whole.len()]);
+        }
+    }
+}
