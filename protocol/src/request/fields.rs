@@ -88,7 +88,7 @@ impl<'a> Shape<'a> {
         let action = action(raw)?;
         let missing = || required(action).iter().filter(|field| is_null(field.of(raw)));
         if missing().next().is_some() {
-            let names: Vec<&str> = missing().map(|field| field.into()).collect();
+            let names: Vec<&str> = missing().map(<&str>::from).collect();
             let message = format!("{action} needs {}", names.join(", "));
             return Err(Refusal::new(Reason::MissingFields, message));
         }

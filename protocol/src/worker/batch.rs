@@ -55,7 +55,7 @@ impl Batch {
     /// The messages to send to a peer that reads batches or does not; one word is its own message.
     pub fn messages(&self, reads_batches: bool) -> impl Iterator<Item = Message<'_>> {
         let as_one = reads_batches && self.words > 1;
-        let frames = [BATCH.as_bytes(), &self.packed, &[], &[]];
+        let frames = [BATCH.as_bytes(), &self.packed, &[], &[], &[]];
         let one = as_one.then_some(Message { frames, count: 2 });
         let each: &[u8] = if as_one { &[] } else { &self.packed };
         one.into_iter().chain(Words::packed(each).filter_map(Result::ok))
@@ -72,19 +72,19 @@ impl Batch {
 /// The frames of a word, where they lie.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Message<'a> {
-    frames: [&'a [u8]; MAX_FRAMES],
+    /// One more than any word has, by which a longer message is known.
+    frames: [&'a [u8]; MAX_FRAMES + 1],
     count: usize,
 }
 
 impl<'a> Message<'a> {
-    fn of<F: AsRef<[u8]>>(frames: &'a [F]) -> Result<Self, DecodeError> {
-        let count = frames.len();
-        if count > MAX_FRAMES {
-            return Err(DecodeError::Frames { word: "a message", frames: count });
+    fn of<F: AsRef<[u8]>>(frames: &'a [F]) -> Self {
+        let mut message = Self::default();
+        for (place, frame) in message.frames.iter_mut().zip(frames) {
+            *place = frame.as_ref();
+            message.count += 1;
         }
-        let mut message = Self { count, ..Self::default() };
-        message.frames.iter_mut().zip(frames).for_each(|(place, frame)| *place = frame.as_ref());
-        Ok(message)
+        message
     }
 
     /// The frames.
@@ -106,7 +106,7 @@ impl<'a> Words<'a> {
     pub fn of<F: AsRef<[u8]>>(frames: &'a [F]) -> Self {
         match (word(frames), frames) {
             (Ok(BATCH), [_, packed]) => Self::packed(packed.as_ref()),
-            (Ok(_), _) => Self { one: Some(Message::of(frames)), packed: &[] },
+            (Ok(_), _) => Self { one: Some(Ok(Message::of(frames))), packed: &[] },
             (Err(error), _) => Self { one: Some(Err(error)), packed: &[] },
         }
     }
@@ -117,7 +117,7 @@ impl<'a> Words<'a> {
 
     fn unpack(&mut self) -> Option<Message<'a>> {
         let mut word = Message::default();
-        for place in &mut word.frames {
+        for place in word.frames.iter_mut().take(MAX_FRAMES) {
             let (prefix, rest) = self.packed.split_first_chunk()?;
             let prefix = u32::from_be_bytes(*prefix);
             let length = usize::try_from(prefix & !MORE).ok()?;
