@@ -3,10 +3,10 @@
 use std::ffi::{CStr, CString};
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::CWD;
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
     fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount, move_mount, open_tree, unmount,
@@ -54,14 +54,24 @@ impl Mounts {
             sealed.map_err(Error::mount(format!("map the layer {}", layer.display())))?;
             lower.push(point);
         }
-        let attached = match overlay_options(&lower) {
-            Some(options) => self.stack_by_list(target, &options),
-            None => stack_by_word(&lower).and_then(|tree| self.attach(&tree, target)),
+        let stacked = match overlay_options(&lower) {
+            Some(options) => self.stack(target, &options),
+            None => self.stack_by_number(target, &lower),
         };
-        attached.map_err(Error::mount(format!("mount the overlay of {} layers", layers.len())))
+        stacked.map_err(Error::mount(format!("mount the overlay of {} layers", layers.len())))
     }
 
-    fn stack_by_list(&mut self, target: &Path, options: &CStr) -> io::Result<()> {
+    /// The folders by the numbers of descriptors, which are short whatever the paths are.
+    fn stack_by_number(&mut self, target: &Path, lower: &[PathBuf]) -> io::Result<()> {
+        let open = |folder: &PathBuf| rustix::fs::open(folder, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+        let folders: Vec<OwnedFd> = lower.iter().map(open).collect::<Result<_, _>>()?;
+        let number = |folder: &OwnedFd| PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
+        let numbers: Vec<PathBuf> = folders.iter().map(number).collect();
+        let options = overlay_options(&numbers).ok_or_else(|| io::Error::other("too many layers"))?;
+        self.stack(target, &options)
+    }
+
+    fn stack(&mut self, target: &Path, options: &CStr) -> io::Result<()> {
         fs::create_dir_all(target)?;
         let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
         mount(c"overlay", target, c"overlay", flags, Some(options))?;
@@ -95,21 +105,6 @@ fn overlay_options(lower: &[PathBuf]) -> Option<CString> {
     // A hostile layer must not redirect a folder to another layer's.
     let options = format!("redirect_dir=nofollow,metacopy=off,lowerdir={}", paths.join(":"));
     CString::new(options).ok().filter(|options| options.count_bytes() <= OPTIONS_MAX)
-}
-
-/// A detached overlay of the folders, each named by itself. Kernels before 6.8 cannot do this.
-fn stack_by_word(lower: &[PathBuf]) -> io::Result<OwnedFd> {
-    let overlay = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_string(overlay.as_fd(), c"redirect_dir", c"nofollow")?;
-    fsconfig_set_string(overlay.as_fd(), c"metacopy", c"off")?;
-    for folder in lower {
-        fsconfig_set_string(overlay.as_fd(), c"lowerdir+", folder.as_path())?;
-    }
-    fsconfig_create(overlay.as_fd())?;
-    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
-        | MountAttrFlags::MOUNT_ATTR_NOSUID
-        | MountAttrFlags::MOUNT_ATTR_NODEV;
-    Ok(fsmount(overlay.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
 }
 
 /// How large a tmpfs is, and whose.
