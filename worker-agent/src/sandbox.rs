@@ -17,6 +17,7 @@ mod enter;
 mod entry;
 mod error;
 mod guard;
+mod helpers;
 mod host;
 mod ids;
 mod json;

@@ -1,13 +1,14 @@
 //! Ends the jobs of a worker that is gone, however it went.
 
 use std::fs::OpenOptions;
-use std::io::{self, PipeReader, PipeWriter, Read};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 
 use rustix::process::{Pid, WaitOptions, setsid, waitpid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use super::cgroup::tree::Tree;
 use super::error::Error;
+use super::helpers;
 use super::lock::Lock;
 use crate::sys::{self, Side};
 
@@ -42,14 +43,20 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.alive = None;
+        // A worker that ends by itself says so: it has let go of its jobs.
+        if let Some(mut alive) = self.alive.take() {
+            let _ = alive.write(&[1]);
+        }
         let _ = waitpid(Some(self.process), WaitOptions::empty());
     }
 }
 
 fn watch(mut watched: PipeReader, tree: &Tree) {
     let _ = leave_terminal();
-    let _ = watched.read(&mut [0]);
+    if !matches!(watched.read(&mut [0]), Ok(1)) {
+        // A `runc` that was starting a job would make its groups again.
+        helpers::end();
+    }
     let _ = tree.sweep();
 }
 
