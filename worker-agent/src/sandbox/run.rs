@@ -1,5 +1,6 @@
 //! One run: start, watch, kill, collect, judge.
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -32,12 +33,16 @@ struct Seen {
     fault: Option<Error>,
     launch: Duration,
     wall: Duration,
+    /// True if there was a container.
+    ran: bool,
 }
 
 /// What remained after the container's end.
 #[derive(Debug, Default)]
 struct Remains {
     counters: Counters,
+    /// False if nothing ever ran in the job's control group.
+    was_inside: bool,
     collected: Collected,
     fault: Option<Error>,
 }
@@ -75,6 +80,7 @@ pub(super) async fn run(
                 cpus: limits.cpus.0.div_ceil(1000),
             };
             seen.follow(&watch, cancel).await;
+            seen.ran = true;
         }
         Err(NotStarted::Entry(fault)) => {
             seen.exec_fault = Some(fault);
@@ -122,6 +128,7 @@ impl Seen {
             fault: None,
             launch,
             wall: Duration::ZERO,
+            ran: false,
         }
     }
 
@@ -134,7 +141,7 @@ impl Seen {
             watch.container.kill();
         }
         let ended = tokio::time::timeout(END_DEADLINE, watch.container.ended()).await;
-        match ended.map_err(std::io::Error::from).flatten().and_then(|()| watch.container.end()) {
+        match ended.map_err(io::Error::from).flatten().and_then(|()| watch.container.end()) {
             Ok(end) => self.end = end,
             Err(error) => self.fault = Some(Error::launch("end the container")(error)),
         }
@@ -149,12 +156,13 @@ async fn remains(workspace: Workspace, run: &Run, limits: &Limits) -> Remains {
             return Remains { fault: Some(error), ..Remains::default() };
         }
         let counters = workspace.group.counters();
+        let was_inside = !workspace.group.watched().0.is_zero();
         let collected = collect::collect(workspace.job_folder.as_fd(), entry, &limits);
         drop(workspace);
-        Remains { counters, collected, fault: None }
+        Remains { counters, was_inside, collected, fault: None }
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        let fault = Error::launch("collect what a job left")(std::io::Error::other(error));
+        let fault = Error::launch("collect what a job left")(io::Error::other(error));
         Remains { fault: Some(fault), ..Remains::default() }
     })
 }
@@ -170,7 +178,8 @@ struct Job<'a> {
 fn conclude(job: Job<'_>, seen: Seen, remains: Remains, stdout: Captured, stderr: Captured) -> Outcome {
     let counters = remains.counters;
     let usage = usage(&job, &seen, &counters, &stdout, &stderr);
-    let fault = seen.fault.or(remains.fault);
+    let unlimited = (seen.ran && !remains.was_inside).then(ran_outside);
+    let fault = seen.fault.or(remains.fault).or(unlimited);
     if let Some(error) = fault.filter(|_| counters.oom_kills == 0) {
         // What runc wrote to the container's streams may name paths of this machine.
         tracing::error!(%error, "a job's container failed");
@@ -211,6 +220,11 @@ fn conclude(job: Job<'_>, seen: Seen, remains: Remains, stdout: Captured, stderr
             .map(|(name, fault)| format!("{name} was refused: {fault}"))
             .collect(),
     }
+}
+
+/// A container that was not in its group had no limits, whatever it wrote.
+fn ran_outside() -> Error {
+    Error::cgroup("limit the container")(io::Error::other("runc started it outside of its control group"))
 }
 
 fn usage(job: &Job<'_>, seen: &Seen, counters: &Counters, stdout: &Captured, stderr: &Captured) -> Usage {

@@ -150,8 +150,9 @@ impl JobGroup {
 
     fn remove(&self) -> Result<(), Error> {
         self.kill()?;
-        let remove = |folder: &PathBuf| tree::remove(folder);
-        self.folders_and_below().iter().try_for_each(remove).map_err(Error::cgroup("remove a job's group"))
+        let removed: Vec<io::Result<()>> =
+            self.folders_and_below().iter().map(|folder| tree::remove(folder)).collect();
+        removed.into_iter().collect::<io::Result<()>>().map_err(Error::cgroup("remove a job's group"))
     }
 }
 
@@ -194,6 +195,7 @@ mod tests {
         assert_eq!(read("slot-0/job/cpu.max"), "100000 100000");
         fs::write(root.path().join("jobs/trackyard-w/slot-0/job/memory.events"), "oom_kill 1\n").unwrap();
         assert_eq!(group.counters().oom_kills, 1);
+        fs::write(root.path().join("jobs/trackyard-w/slot-0/job/cgroup.kill"), "").unwrap();
         group.kill().unwrap();
         assert_eq!(read("slot-0/job/cgroup.kill"), "1");
     }

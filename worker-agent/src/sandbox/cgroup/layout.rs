@@ -7,6 +7,12 @@ use trackyard_builder::confine::Hierarchy as Mounted;
 
 use crate::sandbox::error::Error;
 
+/// On version 2 a group with processes cannot have limited groups below it, so workers are in a leaf of this name.
+pub(super) const AGENT: &str = "agent";
+
+/// Where control groups are looked for.
+const USUAL: &str = "/sys/fs/cgroup";
+
 /// The two generations of control groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Version {
@@ -21,8 +27,10 @@ pub(crate) struct Hierarchy {
     pub(crate) controllers: Vec<String>,
     /// Where it is mounted.
     pub(crate) mount_point: PathBuf,
-    /// The folder of the worker's own group in it.
+    /// The folder of the worker's own group in it: the one that is limited as a whole, not the leaf that it is in.
     pub(crate) own: PathBuf,
+    /// True if this process is in the leaf below.
+    pub(crate) in_leaf: bool,
 }
 
 /// All hierarchies of a machine.
@@ -33,6 +41,14 @@ pub(crate) struct Layout {
 }
 
 impl Hierarchy {
+    /// A process that an earlier worker's leaf holds (that worker's child, or one that was started in its container)
+    /// has the same group as that worker.
+    fn leave_leaf(&mut self) {
+        if self.own.ends_with(AGENT) && self.own != self.mount_point {
+            self.in_leaf = self.own.pop();
+        }
+    }
+
     /// How it is mounted.
     pub(crate) fn mounted(&self, version: Version) -> Mounted {
         let (kind, options) = match (version, self.controllers.is_empty()) {
@@ -76,6 +92,7 @@ impl Layout {
         let version = if hierarchies.iter().any(has_memory) { Version::V1 } else { Version::V2 };
         if version == Version::V2 {
             hierarchies.retain(|h| h.controllers.is_empty());
+            hierarchies.iter_mut().for_each(Hierarchy::leave_leaf);
         }
         (!hierarchies.is_empty()).then_some(Self { version, hierarchies })
     }
@@ -95,13 +112,16 @@ fn hierarchy(line: &str, mounts: &[Mount<'_>]) -> Option<Hierarchy> {
     let (controllers, path) = rest.split_once(':')?;
     let controllers: Vec<String> =
         controllers.split(',').filter(|c| !c.is_empty()).map(ToOwned::to_owned).collect();
-    // The last one mounted is the one that is seen.
-    let mount = mounts.iter().rfind(|mount| mount.holds(&controllers))?;
+    // The last one mounted is the one that is seen. One elsewhere, as where a container has the machine's root too, is
+    // not the one that `runc` takes.
+    let usual = |mount: &&Mount<'_>| mount.holds(&controllers) && Path::new(mount.point).starts_with(USUAL);
+    let mount =
+        mounts.iter().rfind(usual).or_else(|| mounts.iter().rfind(|mount| mount.holds(&controllers)))?;
     let mount_point = PathBuf::from(unescape(mount.point));
     // In a container only a part of the tree may be mounted; outside of it, the mounted part's top is ours.
     let below = Path::new(path).strip_prefix(unescape(mount.root)).unwrap_or(Path::new(""));
     let below = if path.contains("/..") { Path::new("") } else { below };
-    Some(Hierarchy { controllers, own: mount_point.join(below), mount_point })
+    Some(Hierarchy { controllers, own: mount_point.join(below), mount_point, in_leaf: false })
 }
 
 struct Mount<'a> {
@@ -182,11 +202,34 @@ mod tests {
     }
 
     #[test]
+    fn a_mount_elsewhere_is_not_preferred_to_the_usual() {
+        let mounts = "34 33 0:30 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n\
+                      35 33 0:30 / /host/sys/fs/cgroup rw - cgroup2 cgroup2 rw";
+        let layout = Layout::parse("0::/pod", mounts).unwrap();
+        assert_eq!(layout.hierarchies[0].own, Path::new("/sys/fs/cgroup/pod"));
+    }
+
+    #[test]
     fn version_2_has_one_hierarchy_for_all() {
         let mounts = "34 33 0:30 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate";
         let layout = Layout::parse("0::/system.slice/worker.service", mounts).unwrap();
         assert_eq!(layout.version, Version::V2);
         assert_eq!(layout.with("pids").unwrap().own, Path::new("/sys/fs/cgroup/system.slice/worker.service"));
+    }
+
+    #[test]
+    fn a_process_in_a_workers_leaf_has_that_workers_group() {
+        let mounts = "34 33 0:30 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw";
+        let found = |own: &str, mounts: &str| {
+            let hierarchy = Layout::parse(own, mounts).unwrap().hierarchies.remove(0);
+            (hierarchy.own.display().to_string(), hierarchy.in_leaf)
+        };
+        assert_eq!(found("0::/pod/c/agent", mounts), ("/sys/fs/cgroup/pod/c".to_owned(), true));
+        assert_eq!(found("0::/agent", mounts), ("/sys/fs/cgroup".to_owned(), true));
+        assert_eq!(found("0::/pod/an-agent", mounts), ("/sys/fs/cgroup/pod/an-agent".to_owned(), false));
+        // As it is after the own group was mounted, without a namespace of control groups.
+        let mounts = "34 33 0:30 /pod/c /sys/fs/cgroup rw - cgroup2 cgroup2 rw";
+        assert_eq!(found("0::/pod/c/agent", mounts), ("/sys/fs/cgroup".to_owned(), true));
     }
 
     #[test]

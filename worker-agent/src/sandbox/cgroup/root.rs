@@ -5,7 +5,10 @@ use std::ffi::CString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::fs::CWD;
+use rustix::mount::{
+    MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, move_mount, open_tree, unmount,
+};
 
 use super::layout::{Hierarchy, Layout, Version};
 use crate::sandbox::error::Error;
@@ -16,11 +19,28 @@ use crate::sys;
 pub(crate) fn make_own_group_the_root() -> Result<(), Error> {
     let layout = Layout::read()?;
     let mut above = layout.above_own().peekable();
-    if above.peek().is_none() {
-        return Ok(());
+    let Some(first) = above.peek() else { return Ok(()) };
+    // A namespace that is made in a worker's leaf begins there, and who is in the leaf cannot go up.
+    if first.in_leaf {
+        return above.try_for_each(mount_part);
     }
     sys::unshare_cgroups().map_err(Error::cgroup("make a control group namespace"))?;
     above.try_for_each(|hierarchy| mount_again(hierarchy, layout.version))
+}
+
+/// The own group's part of the mount that there is, in its place.
+fn mount_part(hierarchy: &Hierarchy) -> Result<(), Error> {
+    let point = &hierarchy.mount_point;
+    let done = || -> io::Result<()> {
+        let part = open_tree(
+            CWD,
+            &hierarchy.own,
+            OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC,
+        )?;
+        unmount(point, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)?;
+        Ok(move_mount(part, c"", CWD, point, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
+    };
+    done().map_err(Error::cgroup(format!("mount the own control group at {}", point.display())))
 }
 
 /// In the new namespace a fresh mount has the own group as its root. The old one must not stay below: `runc` would find

@@ -1,5 +1,6 @@
 //! The worker's part of the control group tree: `<own>/trackyard-<worker>-<hash>/slot-N/job`.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{fs, io};
@@ -7,15 +8,17 @@ use std::{fs, io};
 use rustix::process::{Pid, Signal, kill_process};
 use trackyard_protocol::quantity::Cpus;
 
-use super::layout::{Hierarchy, Layout, Version};
+use super::group::missing;
+use super::layout::{AGENT, Hierarchy, Layout, Version};
 use crate::sandbox::error::Error;
 
 /// How long killed processes may take to be gone.
 const KILL_DEADLINE: Duration = Duration::from_secs(5);
-/// On version 2 a group with processes cannot have limited groups below it, so the worker itself moves into a leaf.
-const AGENT: &str = "agent";
+/// How long it may take to move what the worker's group holds; new processes may come meanwhile.
+const MOVE_DEADLINE: Duration = Duration::from_secs(5);
+/// Beside the leaf that the worker is in, on version 2.
 const JOBS: &str = "jobs";
-const V2_CONTROLLERS: &str = "+memory +pids +cpu";
+const V2_CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
 
 /// The worker's own part of each hierarchy.
 #[derive(Debug, Clone)]
@@ -45,25 +48,21 @@ impl Tree {
         let (Version::V2, Some(hierarchy)) = (self.layout.version, self.layout.hierarchies.first()) else {
             return Ok(());
         };
-        let base = v2_base(&hierarchy.own);
-        let agent = base.join(AGENT);
+        let own = &hierarchy.own;
+        require_controllers(own)?;
+        let agent = own.join(AGENT);
         make(&agent)?;
         write(&agent.join("cgroup.procs"), "0")?;
-        write(&base.join("cgroup.subtree_control"), V2_CONTROLLERS).map_err(|error| {
-            Error::host(
-                format!("this worker's control group cannot have limited groups below it ({error})"),
-                "start the worker in a group of its own: systemd-run --scope -p Delegate=yes, or Delegate=yes in its unit",
-            )
-        })?;
-        make(&base.join(JOBS))?;
-        write(&base.join(JOBS).join("cgroup.subtree_control"), V2_CONTROLLERS)
+        delegate_from(own, &agent)?;
+        make(&own.join(JOBS))?;
+        delegate(&own.join(JOBS))
     }
 
     /// The worker's folder in a hierarchy.
     fn top(&self, hierarchy: &Hierarchy) -> PathBuf {
         match self.layout.version {
             Version::V1 => hierarchy.own.join(&self.name),
-            Version::V2 => v2_base(&hierarchy.own).join(JOBS).join(&self.name),
+            Version::V2 => hierarchy.own.join(JOBS).join(&self.name),
         }
     }
 
@@ -93,7 +92,7 @@ impl Tree {
         for folder in [slot.parent().unwrap_or(slot), slot] {
             make(folder)?;
             if self.layout.version == Version::V2 {
-                write(&folder.join("cgroup.subtree_control"), V2_CONTROLLERS)?;
+                delegate(folder)?;
             }
         }
         make(&job)?;
@@ -125,9 +124,45 @@ fn inherit_cpuset(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The worker's group before it moved into its leaf.
-fn v2_base(own: &Path) -> &Path {
-    if own.ends_with(AGENT) { own.parent().unwrap_or(own) } else { own }
+/// Refuses a group that may not limit what jobs must be limited in.
+fn require_controllers(own: &Path) -> Result<(), Error> {
+    let file = own.join("cgroup.controllers");
+    let has = fs::read_to_string(&file).map_err(Error::cgroup(format!("read {}", file.display())))?;
+    let lacks = |controller: &&str| !has.split_whitespace().any(|has| has == *controller);
+    V2_CONTROLLERS.into_iter().find(lacks).map_or(Ok(()), |controller| Err(missing(controller)))
+}
+
+/// Lets groups below have limits, version 2.
+fn delegate(folder: &Path) -> Result<(), Error> {
+    write(&folder.join("cgroup.subtree_control"), &V2_CONTROLLERS.map(|name| format!("+{name}")).join(" "))
+}
+
+/// As [`delegate`], of a group that this process was in. What else is in it, such as the shell that the worker was
+/// started from, goes into the leaf too: it stays within the same group's limits.
+fn delegate_from(own: &Path, leaf: &Path) -> Result<(), Error> {
+    let deadline = Instant::now() + MOVE_DEADLINE;
+    loop {
+        match delegate(own) {
+            Err(Error::Cgroup { source, .. })
+                if source.kind() == io::ErrorKind::ResourceBusy && Instant::now() < deadline =>
+            {
+                for pid in processes(own) {
+                    // It may have ended meanwhile; what cannot be moved is met again above.
+                    let _ = fs::write(leaf.join("cgroup.procs"), pid.as_raw_nonzero().to_string());
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(Error::Cgroup { what, source }) => {
+                return Err(Error::host(
+                    format!(
+                        "this worker's control group cannot have limited groups below it (cannot {what}: {source})"
+                    ),
+                    "start the worker in a group of its own: systemd-run --scope -p Delegate=yes, or Delegate=yes in its unit",
+                ));
+            }
+            done => return done,
+        }
+    }
 }
 
 fn make(folder: &Path) -> Result<(), Error> {
@@ -143,15 +178,15 @@ pub(super) fn write(file: &Path, value: &str) -> Result<(), Error> {
     fs::write(file, value).map_err(Error::cgroup(format!("write {value} to {}", file.display())))
 }
 
+/// Removes a group with all below it; one that cannot be removed keeps no other. What is gone already is no error.
 fn remove_tree(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)?.flatten() {
-        if entry.file_type()?.is_dir() {
-            remove_tree(&entry.path())?;
-        }
-    }
-    kill(folder);
-    await_empty(folder)?;
-    remove(folder)
+    let remove = |group: &PathBuf| {
+        kill(group);
+        await_empty(group)?;
+        remove(group)
+    };
+    let removed: Vec<io::Result<()>> = with_groups_below(folder).iter().map(remove).collect();
+    removed.into_iter().collect()
 }
 
 /// A group and all groups below it, the deepest first.
@@ -167,7 +202,8 @@ pub(super) fn with_groups_below(folder: &Path) -> Vec<PathBuf> {
 pub(super) fn kill(folder: &Path) -> Vec<Pid> {
     let found = processes(folder);
     // Absent on version 1, where killing each is enough: the first process of a container takes all others along.
-    let _ = fs::write(folder.join("cgroup.kill"), "1");
+    let file = fs::OpenOptions::new().write(true).open(folder.join("cgroup.kill"));
+    let _ = file.and_then(|mut file| file.write_all(b"1"));
     for pid in &found {
         let _ = kill_process(*pid, Signal::KILL);
     }
@@ -229,6 +265,38 @@ mod tests {
         assert_eq!(tree.processors(), None, "not limited");
         fs::write(root.path().join("cpu.cfs_quota_us"), "40000\n").unwrap();
         assert_eq!(tree.processors(), Some(Cpus(400)));
+    }
+
+    /// A plain folder instead of the kernel's: what is written stays to be read.
+    #[test]
+    fn on_version_2_the_worker_is_in_a_leaf_and_all_it_needs_is_delegated() {
+        let root = tempfile::tempdir().unwrap();
+        let mounts = format!("34 33 0:30 / {} rw - cgroup2 cgroup2 rw", root.path().display());
+        let tree = Tree { layout: Layout::parse("0::/", &mounts).unwrap(), name: "trackyard-w".to_owned() };
+        let controllers = |has: &str| fs::write(root.path().join("cgroup.controllers"), has).unwrap();
+        controllers("cpuset memory pids\n");
+        let error = tree.enter().unwrap_err().to_string();
+        assert!(error.starts_with("the control group controller cpu is not there; enable it"), "{error}");
+        assert!(!root.path().join("agent").exists(), "refused before anything was changed");
+        controllers("cpu memory pids\n");
+        tree.enter().unwrap();
+        let read = |file: &str| fs::read_to_string(root.path().join(file)).unwrap();
+        assert_eq!(read("agent/cgroup.procs"), "0");
+        assert_eq!(read("cgroup.subtree_control"), "+memory +pids +cpu");
+        assert_eq!(read("jobs/cgroup.subtree_control"), "+memory +pids +cpu");
+    }
+
+    #[test]
+    fn a_group_that_cannot_be_removed_keeps_no_other() {
+        let root = tempfile::tempdir().unwrap();
+        let slots = root.path().join("trackyard-w");
+        fs::create_dir_all(slots.join("slot-0/job")).unwrap();
+        fs::create_dir_all(slots.join("slot-1/job")).unwrap();
+        // Not a group of the kernel's: a file keeps the folder.
+        fs::write(slots.join("slot-0/job/file"), "").unwrap();
+        assert!(remove_tree(&slots).is_err());
+        assert!(slots.join("slot-0/job").exists() && !slots.join("slot-1").exists());
+        assert!(remove_tree(&root.path().join("gone")).is_ok());
     }
 
     #[test]
