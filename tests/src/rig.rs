@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde_json::{Value, json};
 use trackyard_protocol::answer::Answer;
+use trackyard_protocol::quantity::Span;
 
 use crate::image::{File, Image, Layer};
 use crate::request::{test_solution, version, with};
 use crate::router::Router;
 use crate::stage::{OBEDIENT, Stage};
+use crate::wait::{seconds, slowness};
 use crate::worker::{Options, Worker};
 
 /// The track whose test runner obeys the submission.
@@ -47,6 +49,15 @@ impl Rig {
     /// When router or worker do not become ready.
     #[must_use]
     pub fn start(limits: Value) -> Self {
+        Self::with_worker(limits, Options::new("any-1").slots(2))
+    }
+
+    /// A rig with this worker.
+    ///
+    /// # Panics
+    /// When router or worker do not become ready.
+    #[must_use]
+    pub fn with_worker(limits: Value, worker: Options) -> Self {
         let stage = Stage::new();
         let crash = crashing_program();
         let tools: &[File<'_>] = &[("bin/crash", 0o755, &crash)];
@@ -58,7 +69,7 @@ impl Rig {
             limits,
         );
         let router = Router::start(&config);
-        let worker = Options::new("any-1").slots(2).start(&router);
+        let worker = worker.start(&router);
         Self { worker, router, stage, count: AtomicU32::new(0) }
     }
 
@@ -82,10 +93,10 @@ impl Rig {
         self.router.ask(&self.request(script))
     }
 
-    /// Runs `script` with an `execution_timeout` of so many seconds.
+    /// Runs `script` with an `execution_timeout` of so many seconds; on a slow machine so many times more.
     #[must_use]
     pub fn run_for(&self, seconds: u32, script: &str) -> Answer {
-        self.router.ask(&with(self.request(script), "execution_timeout", json!(seconds)))
+        self.router.ask(&with(self.request(script), "execution_timeout", json!(seconds * slowness())))
     }
 }
 
@@ -93,9 +104,9 @@ impl Rig {
 #[must_use]
 pub fn small_limits() -> Value {
     json!({
-        "wall": "8s", "memory": "64Mi", "pids": 32, "stdout": "64Ki", "stderr": "64Ki", "file_size": "1Mi",
-        "job_folder": "4Mi", "job_inodes": 128, "tmp": "8Mi", "result": "16Ki", "input_files": 20,
-        "input_bytes": "256Ki",
+        "wall": Span(seconds(8)), "wall_max": Span(seconds(60)), "memory": "64Mi", "pids": 32,
+        "stdout": "64Ki", "stderr": "64Ki", "file_size": "1Mi", "job_folder": "4Mi", "job_inodes": 128,
+        "tmp": "8Mi", "result": "16Ki", "input_files": 20, "input_bytes": "256Ki",
     })
 }
 

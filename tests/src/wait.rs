@@ -1,5 +1,6 @@
 //! Waiting for what must become true, with a deadline; never for a guessed time.
 
+use std::sync::LazyLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -23,10 +24,23 @@ pub fn wait_until(within: Duration, what: &str, mut holds: impl FnMut() -> bool)
     wait_for(within, what, || holds().then_some(()));
 }
 
-/// Seconds, short.
+/// How many times longer everything takes on this machine, as `TRACKYARD_TEST_SLOWNESS` tells: 1 if it is not set. What
+/// a test waits for, or gives a job, is so many times longer.
+///
+/// # Panics
+/// When it is set and no number.
 #[must_use]
-pub const fn seconds(count: u64) -> Duration {
-    Duration::from_secs(count)
+pub fn slowness() -> u32 {
+    static SLOWNESS: LazyLock<u32> = LazyLock::new(|| {
+        std::env::var("TRACKYARD_TEST_SLOWNESS").map_or(1, |text| text.parse().expect("a whole number"))
+    });
+    *SLOWNESS
+}
+
+/// Seconds, short; on a slow machine so many times longer.
+#[must_use]
+pub fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count) * slowness()
 }
 
 #[cfg(test)]

@@ -8,10 +8,14 @@ use tempfile::TempDir;
 
 use crate::binaries::{binary, require_root};
 use crate::http;
+use crate::pod::Pod;
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::router::Router;
 use crate::wait::{seconds, wait_until};
+
+/// A variable of the environment; where it is set, all workers are in pods.
+const IN_PODS: &str = "TRACKYARD_TEST_PODS";
 
 /// What a worker is started with.
 pub struct Options {
@@ -22,6 +26,7 @@ pub struct Options {
     flags: Vec<String>,
     environment: Vec<(String, String)>,
     folder: Option<PathBuf>,
+    in_pod: bool,
 }
 
 impl Options {
@@ -36,7 +41,15 @@ impl Options {
             flags: Vec::new(),
             environment: Vec::new(),
             folder: None,
+            in_pod: std::env::var_os(IN_PODS).is_some(),
         }
+    }
+
+    /// In a container, as in a cluster.
+    #[must_use]
+    pub fn in_pod(mut self) -> Self {
+        self.in_pod = true;
+        self
     }
 
     /// Another channel.
@@ -109,8 +122,10 @@ impl Options {
             .args(["--slots", &self.slots.to_string(), "--admin", &format!("127.0.0.1:{admin}")])
             .args(&self.flags)
             .envs(self.environment);
+        let pod = self.in_pod.then(|| Pod::of(&self.name, &command));
+        let mut command = pod.as_ref().map_or(command, Pod::command);
         let process = Process::spawn(&self.name, &mut command, &own.path().join("worker.log"));
-        Worker { process, admin, folder, _own: own }
+        Worker { process, pod, admin, folder, _own: own }
     }
 
     fn url(&self, router: &Router) -> String {
@@ -123,6 +138,7 @@ impl Options {
 /// A running worker. Its folder goes after its process, for the fields are dropped in order.
 pub struct Worker {
     process: Process,
+    pod: Option<Pod>,
     admin: u16,
     folder: PathBuf,
     _own: TempDir,
@@ -144,6 +160,15 @@ impl Worker {
     #[must_use]
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
+    }
+
+    /// The container that it is in.
+    ///
+    /// # Panics
+    /// When it is in none.
+    #[must_use]
+    pub fn pod(&self) -> &Pod {
+        self.pod.as_ref().expect("a worker in a pod")
     }
 
     /// The work folder.

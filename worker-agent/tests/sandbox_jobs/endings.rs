@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Scenario;
-use crate::machine::{Job, Machine};
+use crate::machine::{Job, Machine, RUNC, scaled, write_program};
 
 /// Makes this program a worker that runs an endless job in the folder that follows.
 pub(crate) const WORKER: &str = "worker-in=";
@@ -16,18 +16,37 @@ pub(crate) const WORKER: &str = "worker-in=";
 pub(crate) const ALL: &[Scenario] = &[
     ("a_job_ends_with_its_caller", a_job_ends_with_its_caller),
     ("a_job_ends_with_its_worker", a_job_ends_with_its_worker),
+    ("a_job_that_was_about_to_start_never_does", a_job_that_was_about_to_start_never_does),
     ("an_earlier_workers_job_is_swept", an_earlier_workers_job_is_swept),
     ("two_workers_may_not_share_a_folder", two_workers_may_not_share_a_folder),
 ];
 
 fn a_job_ends_with_its_caller(machine: &Machine) {
-    let job = Job { caller_leaves_after: Duration::from_millis(300), ..Job::new("sleep 100") };
+    let job = Job { caller_leaves_after: scaled(300), ..Job::new("sleep 100") };
     assert!(machine.run_while(&job, || async {}).is_none());
 }
 
 fn a_job_ends_with_its_worker(_: &Machine) {
     let work = tempfile::tempdir().unwrap();
     kill(start_worker(work.path()));
+    await_no_group();
+}
+
+fn a_job_that_was_about_to_start_never_does(_: &Machine) {
+    let work = tempfile::tempdir().unwrap();
+    let (runc, pid) = (work.path().join("runc"), work.path().join("pid"));
+    // It says who it is, and takes its time.
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' run '*) echo $$ > {pid}.new; mv {pid}.new {pid}; sleep 3 ;; esac\nexec {RUNC} \"$@\"\n",
+        pid = pid.display()
+    );
+    write_program(&runc, &script);
+    let worker = worker_command(work.path()).spawn().unwrap();
+    wait_until(|| pid.exists(), "runc was not run");
+    // Gone too once it waits to be reaped.
+    let namespace = format!("/proc/{}/ns/mnt", std::fs::read_to_string(pid).unwrap().trim());
+    kill(worker);
+    wait_until(|| std::fs::read_link(&namespace).is_err(), "runc lives on");
     await_no_group();
 }
 
@@ -93,9 +112,13 @@ fn children(parent: u32) -> Vec<Pid> {
 }
 
 fn await_no_group() {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !Machine::groups().is_empty() {
-        assert!(Instant::now() < deadline, "still there: {:?}", Machine::groups());
+    wait_until(|| Machine::groups().is_empty(), "a job's control group is still there");
+}
+
+fn wait_until(holds: impl Fn() -> bool, otherwise: &str) {
+    let deadline = Instant::now() + scaled(10_000);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{otherwise}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -12,10 +12,22 @@ use tokio_util::sync::CancellationToken;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::name::{ExerciseSlug, WorkerName};
+use trackyard_protocol::quantity::Span;
 use trackyard_worker::sandbox::{self, Entry, Error, Host, Outcome, Rootfs, Run, SandboxConfig, Slot};
 
+pub(crate) const RUNC: &str = "/usr/sbin/runc";
 /// The entry script of every image here: it runs what the submission says.
 const RUN_SCRIPT: &str = "#!/bin/sh\nexec sh \"$2/job.sh\" \"$@\"\n";
+
+/// How many times longer everything takes on this machine, as `TRACKYARD_TEST_SLOWNESS` tells: 1 if it is not set.
+pub(crate) fn slowness() -> u32 {
+    std::env::var("TRACKYARD_TEST_SLOWNESS").map_or(1, |text| text.parse().unwrap())
+}
+
+/// Milliseconds that a test gives, or waits; on a slow machine so many times longer.
+pub(crate) fn scaled(millis: u64) -> Duration {
+    Duration::from_millis(millis) * slowness()
+}
 
 /// A machine that can run jobs, two at once.
 pub(crate) struct Machine {
@@ -43,7 +55,7 @@ pub(crate) struct Job {
 impl Job {
     pub(crate) fn new(script: &str) -> Self {
         let limits =
-            Limits { wall: "5s".parse().unwrap(), memory: "128Mi".parse().unwrap(), ..Limits::default() };
+            Limits { wall: Span(scaled(5000)), memory: "128Mi".parse().unwrap(), ..Limits::default() };
         Self {
             script: script.to_owned(),
             limits,
@@ -52,7 +64,7 @@ impl Job {
             layers: Vec::new(),
             env: Vec::new(),
             cancel: CancellationToken::new(),
-            caller_leaves_after: Duration::from_secs(60),
+            caller_leaves_after: scaled(60_000),
         }
     }
 
@@ -63,14 +75,14 @@ impl Job {
 }
 
 impl Machine {
-    /// The sandbox of a worker with this folder.
+    /// The sandbox of a worker with this folder. A `runc` in it is used instead of the machine's.
     pub(crate) fn enter(work: &Path) -> Self {
         assert!(Path::new("/bin/busybox").exists(), "no /bin/busybox: apt-get install busybox-static");
         let config = SandboxConfig {
             workdir: work.to_owned(),
             worker: WorkerName::new("sandbox-test").unwrap(),
             slots: 2,
-            runc: "/usr/sbin/runc".into(),
+            runc: Some(work.join("runc")).filter(|runc| runc.exists()).unwrap_or_else(|| RUNC.into()),
             allow_unmapped_layers: false,
             run_dir: "/run/trackyard".into(),
         };

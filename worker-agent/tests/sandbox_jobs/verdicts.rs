@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use rustix::process::{Signal, kill_process};
 use tokio_util::sync::CancellationToken;
-use trackyard_protocol::quantity::Bytes;
+use trackyard_protocol::quantity::{Bytes, Span};
 use trackyard_worker::sandbox::Outcome;
 
 use crate::Scenario;
-use crate::machine::{Job, Machine, write_program};
+use crate::machine::{Job, Machine, scaled, write_program};
 
 pub(crate) const ALL: &[Scenario] = &[
     ("ok", ok),
@@ -55,28 +55,31 @@ fn ok_with_leftover_children(machine: &Machine) {
     let script = "setsid sleep 100 & (trap '' TERM; sleep 100) & echo '{}' > $2/results.json";
     let outcome = machine.run(&Job::new(script));
     expect(&outcome, 200, "ok");
-    assert!(outcome.usage.wall_ms < 2000, "{:?}", outcome.usage);
+    assert!(Duration::from_millis(outcome.usage.wall_ms) < scaled(2000), "{:?}", outcome.usage);
 }
 
 fn wall_time(machine: &Machine) {
-    let job = Job::new("sleep 100").limits(|limits| limits.wall = "500ms".parse().unwrap());
+    let limit = scaled(500);
+    let job = Job::new("sleep 100").limits(|limits| limits.wall = Span(limit));
     let outcome = machine.run(&job);
     expect(&outcome, 401, "wall_time");
-    assert!(outcome.message.starts_with("stopped after 0.5") && outcome.message.ends_with("limit 0.5 s"));
+    let used: f64 = outcome.message["stopped after ".len()..].split(' ').next().unwrap().parse().unwrap();
+    assert!((1.0..1.2).contains(&(used / limit.as_secs_f64())), "{}", outcome.message);
+    assert!(outcome.message.ends_with(&format!("limit {} s", limit.as_secs_f64())), "{}", outcome.message);
 }
 
 fn wall_time_after_closing_its_output(machine: &Machine) {
     let job = Job::new("echo '{}' > $2/results.json; exec >&- 2>&-; while :; do sleep 1; done");
-    expect(&machine.run(&job.limits(|limits| limits.wall = "1s".parse().unwrap())), 401, "wall_time");
+    expect(&machine.run(&job.limits(|limits| limits.wall = Span(scaled(1000)))), 401, "wall_time");
 }
 
 fn cpu_time(machine: &Machine) {
     let mut job = Job::new("while :; do :; done & while :; do :; done");
-    job.cpu_time = Some(Duration::from_millis(400));
+    job.cpu_time = Some(scaled(400));
     let outcome = machine.run(&job);
     expect(&outcome, 401, "cpu_time");
-    let used = outcome.usage.cpu_user_ms + outcome.usage.cpu_sys_ms;
-    assert!((400..700).contains(&used), "used {used} ms: {}", outcome.message);
+    let used = Duration::from_millis(outcome.usage.cpu_user_ms + outcome.usage.cpu_sys_ms);
+    assert!((scaled(400)..scaled(700)).contains(&used), "used {used:?}: {}", outcome.message);
 }
 
 fn stdout_limit(machine: &Machine) {
@@ -172,7 +175,7 @@ fn cancelled(machine: &Machine) {
     });
     let outcome = outcome.unwrap();
     expect(&outcome, 504, "deadline");
-    assert!(outcome.usage.wall_ms < 4000);
+    assert!(Duration::from_millis(outcome.usage.wall_ms) < scaled(4000));
 }
 
 fn memory_too_small_to_start(machine: &Machine) {

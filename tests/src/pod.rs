@@ -1,0 +1,176 @@
+//! A container as a node starts a privileged pod's: with limits, in a control group below `kubepods`, all of the
+//! machine's control groups in sight, and no namespace of them. The network is the machine's, so that a router on
+//! loopback is reached.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::binaries::system;
+use crate::groups;
+
+/// What a pod's container may use.
+pub const MEMORY: u64 = 1 << 30;
+/// Folders of the machine that a container has too; of those that are links, the links.
+const SHARED: [&str; 8] = ["/bin", "/sbin", "/lib", "/lib64", "/usr", "/etc", "/tmp", "/run/trackyard"];
+
+/// The container. Dropping it kills what runs in it and removes its control groups.
+pub struct Pod {
+    id: String,
+    group: String,
+    folder: TempDir,
+}
+
+impl Pod {
+    /// A container that will run this command; [`command`](Self::command) starts it.
+    ///
+    /// # Panics
+    /// When its folders cannot be made.
+    #[must_use]
+    pub fn of(name: &str, command: &Command) -> Self {
+        let folder = TempDir::new().expect("a folder for the pod");
+        let unique = folder.path().file_name().unwrap_or_default().to_string_lossy().replace('.', "");
+        let id = format!("{name}-{unique}");
+        let group = format!("/kubepods/burstable/pod{unique}/{id}");
+        let root = folder.path().join("root");
+        let shared: Vec<Value> = shared(command).iter().filter_map(|path| share(&root, path)).collect();
+        let config = configuration(&group, &root, command, &shared);
+        fs::write(folder.path().join("config.json"), config.to_string())
+            .expect("write a pod's configuration");
+        Self { id, group, folder }
+    }
+
+    /// What starts it, and ends with it.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let mut command = self.runc(&["run", "--bundle"]);
+        command.arg(self.folder.path()).arg(&self.id);
+        command
+    }
+
+    /// Runs another command in it.
+    ///
+    /// # Panics
+    /// When runc cannot be run.
+    #[must_use]
+    pub fn exec(&self, words: &[&str]) -> Output {
+        self.runc(&["exec", &self.id]).args(words).output().expect("run runc")
+    }
+
+    /// The process that is the first one inside.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn first_process(&self) -> u32 {
+        let output = self.runc(&["state", &self.id]).output().expect("run runc");
+        let state: Value = serde_json::from_slice(&output.stdout).expect("a running container's state");
+        let pid = state.get("pid").and_then(Value::as_u64);
+        pid.and_then(|pid| pid.try_into().ok()).expect("a process")
+    }
+
+    /// Its control group for a controller.
+    #[must_use]
+    pub fn group(&self, controller: &str) -> PathBuf {
+        groups::folder(controller, &self.group)
+    }
+
+    fn runc(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(system("runc", "runc"));
+        command.arg("--root").arg(self.folder.path().join("state")).args(words);
+        command
+    }
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        // It is gone already unless its test failed.
+        let _ = self.runc(&["delete", "--force", &self.id]).output();
+        for mount in groups::mounts() {
+            let group = PathBuf::from(format!("{}{}", mount.display(), self.group));
+            // The container's own, the pod's, and what all pods share: refused while another has it.
+            for folder in group.ancestors().take_while(|folder| *folder != mount) {
+                let _ = fs::remove_dir(folder);
+            }
+        }
+    }
+}
+
+fn shared(command: &Command) -> Vec<PathBuf> {
+    let run = Path::new("/run/trackyard");
+    fs::create_dir_all(run).expect("the workers' folder");
+    let program = fs::canonicalize(command.get_program()).expect("the program of a pod");
+    let own = program.parent().map(Path::to_owned);
+    SHARED.iter().map(PathBuf::from).chain(own).chain([std::env::temp_dir()]).collect()
+}
+
+/// Makes a path of the machine's be the same in `root`: a link at once, a folder by the mount that is returned.
+fn share(root: &Path, path: &Path) -> Option<Value> {
+    let here = root.join(path.strip_prefix("/").unwrap_or(path));
+    fs::create_dir_all(here.parent()?).expect("a folder in a pod");
+    if let Ok(target) = fs::read_link(path) {
+        symlink(target, here).expect("a link in a pod");
+        return None;
+    }
+    path.is_dir()
+        .then(|| json!({"destination": path, "type": "bind", "source": path, "options": ["bind", "rw"]}))
+}
+
+fn configuration(group: &str, root: &Path, command: &Command, shared: &[Value]) -> Value {
+    let words: Vec<_> = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|word| word.to_string_lossy())
+        .collect();
+    let mut environment =
+        vec!["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()];
+    environment.extend(command.get_envs().filter_map(|(name, value)| {
+        Some(format!("{}={}", name.to_string_lossy(), value?.to_string_lossy()))
+    }));
+    let all = capabilities();
+    let mut mounts = vec![
+        json!({"destination": "/proc", "type": "proc", "source": "proc"}),
+        json!({"destination": "/dev", "type": "bind", "source": "/dev", "options": ["rbind", "rw"]}),
+        json!({"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["rw", "nosuid"]}),
+        json!({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["rw", "nosuid"]}),
+    ];
+    mounts.extend_from_slice(shared);
+    json!({
+        "ociVersion": "1.0.2",
+        "root": {"path": root},
+        "hostname": "pod",
+        "process": {
+            "user": {"uid": 0, "gid": 0}, "cwd": "/", "args": words, "env": environment,
+            "capabilities": {"bounding": all, "effective": all, "permitted": all},
+        },
+        "mounts": mounts,
+        "linux": {
+            "cgroupsPath": group,
+            "namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}],
+            "resources": {
+                "memory": {"limit": MEMORY}, "pids": {"limit": 2000},
+                "devices": [{"allow": true, "access": "rwm"}],
+            },
+        },
+    })
+}
+
+/// All that the machine gives, which may be fewer than there are: a privileged container has what its node has.
+fn capabilities() -> Vec<String> {
+    let status = fs::read_to_string("/proc/self/status").expect("this process's status");
+    let bits = status.lines().find_map(|line| line.strip_prefix("CapBnd:")).expect("a set of capabilities");
+    let bits = u64::from_str_radix(bits.trim(), 16).expect("a number");
+    let has = |(number, _): &(u32, &str)| bits >> number & 1 == 1;
+    (0..).zip(CAPABILITIES.split(' ')).filter(has).map(|(_, name)| format!("CAP_{name}")).collect()
+}
+
+/// By their numbers.
+const CAPABILITIES: &str = "\
+    CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE \
+    NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT \
+    SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE \
+    AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ \
+    PERFMON BPF CHECKPOINT_RESTORE";
