@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup cluster-build build example-images images test-images frozen-images kubernetes demo test test-e2e lint deny fmt docs bench cluster-up cluster-examples cluster-down
+.PHONY: help setup build example-images images test-images frozen-images kubernetes demo test test-e2e test-cgroup2 lint deny fmt docs bench cluster-up cluster-examples cluster-down
 
 CACHE ?= $(or $(TRACKYARD_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/trackyard)
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
@@ -68,6 +68,9 @@ E2E := platform platform_builds platform_scale platform_faults platform_outages 
 test-e2e: build example-images test-images frozen-images kubernetes ## Run the tests that have a Kubernetes cluster of their own
 	TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_PRODUCT_IMAGES=$(CARGO_TARGET_DIR)/test-images \
 		TRACKYARD_FROZEN_IMAGES=$(FROZEN)/images cargo test -p e2e --all-features --locked $(addprefix --test ,$(E2E))
+
+test-cgroup2: setup ## Run the hostile suite, and a worker in a pod, on pure cgroup v2, in a virtual machine
+	tests/cgroup2/run.sh
 
 lint: setup deny ## Check format, lints, shell scripts and dependencies
 	cargo fmt --all --check

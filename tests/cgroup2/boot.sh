@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# boot.sh TESTS.ext4 SECONDS: boots the machine with that disk, shows its console, and ends as its suite did; 124 if it
+# did not within that time.
+set -euo pipefail
+# shellcheck source=tests/cgroup2/common.sh
+. "$(dirname "$0")/common.sh"
+tests=$1
+seconds=$2
+# How long a machine may take to its first program, with an accelerator that works.
+probe_seconds=15
+results=$(mktemp -d)
+qemu=
+trap '[ -z "$qemu" ] || kill -KILL "$qemu" 2>/dev/null; rm -rf "$results"' EXIT
+
+# qemu with the arguments that every machine here has. $1: accelerator, $2: processor, $3: more for the kernel.
+machine() {
+  local accelerator=$1 processor=$2 more=$3
+  shift 3
+  exec qemu-system-x86_64 -machine q35 -accel "$accelerator" -cpu "$processor" -m 2048 -smp 2 \
+    -nographic -nodefaults -no-reboot -serial stdio \
+    -kernel "$cache/vmlinuz" -initrd "$cache/initramfs.gz" \
+    -append "console=ttyS0 quiet panic=-1 mitigations=off $more" "$@"
+}
+
+# KVM may open and then hang, as where machines are nested: only what has run is believed.
+kvm_works() {
+  [ -w /dev/kvm ] || return 1
+  (machine kvm host,arch-capabilities=off probe=1 </dev/null >"$results/probe" 2>&1) &
+  local left=$probe_seconds
+  qemu=$!
+  while kill -0 "$qemu" 2>/dev/null && [ "$left" -gt 0 ]; do
+    sleep 1
+    left=$((left - 1))
+  done
+  kill -KILL "$qemu" 2>/dev/null || true
+  wait "$qemu" 2>/dev/null || true
+  grep -q 'this accelerator works' "$results/probe"
+}
+
+if kvm_works; then
+  accelerator=kvm processor=host,arch-capabilities=off slowness=2
+  say 'with KVM'
+else
+  accelerator=tcg,thread=multi processor=max slowness=6
+  say 'KVM does not work here: emulated, which takes long'
+fi
+
+: >"$results/console"
+(machine "$accelerator" "$processor" "slowness=$slowness" \
+  -drive "file=$cache/base.ext4,format=raw,if=virtio,snapshot=on" \
+  -drive "file=$tests,format=raw,if=virtio,readonly=on" \
+  -serial "file:$results/exit" </dev/null >"$results/console" 2>&1) &
+qemu=$!
+tail -n +1 -f --pid="$qemu" "$results/console" | sed -un 's/\r$//; s/^.*\(cgroup2: .*\)/\1/p' &
+for ((left = seconds; left > 0; left--)); do
+  kill -0 "$qemu" 2>/dev/null || break
+  sleep 1
+done
+late=false
+kill -KILL "$qemu" 2>/dev/null && late=true
+wait "$qemu" 2>/dev/null || true
+wait
+code=$(tr -cd 0-9 <"$results/exit")
+"$late" && code=124
+if [ "${code:-1}" != 0 ]; then
+  say 'the end of its console:'
+  tail -n 150 "$results/console" | tr -d '\r' >&2
+fi
+if "$late"; then die "not within $seconds s"; fi
+[ -n "$code" ] || die 'the machine ended without a result'
+exit "$code"

@@ -1,0 +1,54 @@
+#!/bin/bash
+# What is run in the virtual machine. Each line that begins with "cgroup2: " is shown to who waits.
+set -uo pipefail
+slowness=$(sed -nE 's/.*slowness=([0-9]+).*/\1/p' /proc/cmdline)
+export TRACKYARD_TEST_SLOWNESS=${slowness:-1} TRACKYARD_BINARIES=/tests/bin RUST_BACKTRACE=0
+say() { echo "cgroup2: $*"; }
+
+# As after a login: in a group that others are in too, with what systemd delegates above it.
+login() {
+  local group=/sys/fs/cgroup/user.slice/session-1.scope
+  echo '+memory +pids +cpu' >/sys/fs/cgroup/cgroup.subtree_control
+  mkdir -p "$group"
+  echo '+memory +pids +cpu' >/sys/fs/cgroup/user.slice/cgroup.subtree_control
+  echo $$ >"$group/cgroup.procs"
+}
+
+failed=0
+run() {
+  local name=$1 begun=$SECONDS line
+  shift
+  say "$name"
+  # What is said of each test is shown; what else is printed stays on the console.
+  if "$@" 2>&1 | while IFS= read -r line; do
+    case $line in
+      *' ... '* | 'test result'* | FAIL* | ok\ *) say "  $line" ;;
+      *) echo "$line" ;;
+    esac
+  done; then
+    say "$name: passed in $((SECONDS - begun)) s"
+  else
+    say "$name: FAILED after $((SECONDS - begun)) s"
+    failed=1
+  fi
+}
+
+# shellcheck disable=SC2317  # it is called by `run`
+nothing_left() {
+  local left
+  left=$(find /sys/fs/cgroup -type d \( -name 'trackyard-*' -o -name kubepods \))
+  left+=$(grep trackyard /proc/self/mountinfo)
+  [ -z "$left" ] || { echo "left: $left"; return 1; }
+}
+
+say "Linux $(uname -r), $(runc --version | head -1), $(cat /sys/fs/cgroup/cgroup.controllers)"
+run 'doctor in the root group' /tests/bin/trackyard-worker doctor /var/tmp/doctor
+login
+run 'doctor after a login' /tests/bin/trackyard-worker doctor /var/tmp/doctor
+run 'the hostile suite' /tests/bin/sandbox_jobs
+run 'a worker in a pod' /tests/bin/pod
+export TRACKYARD_TEST_PODS=1
+run 'verdicts in a pod' /tests/bin/verdicts
+run 'the sandbox in a pod' /tests/bin/sandbox
+run 'nothing is left' nothing_left
+exit "$failed"
