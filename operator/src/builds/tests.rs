@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rstest::rstest;
 use serde_json::{Value, json};
-use trackyard_protocol::answer::{Answer, Status};
+use trackyard_protocol::answer::Answer;
 use trackyard_protocol::build::BuildState;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::reason::Reason;
@@ -25,7 +25,7 @@ fn order(attempt: &str) -> Order {
 }
 
 fn answer(reason: Reason, response: &Value, context: &Value) -> Answer {
-    let status = Status::new(reason, "said");
+    let status = json!({"ok": reason.is_ok(), "status_code": reason.code(), "message": "said", "reason": reason.word()});
     serde_json::from_value(json!({"status": status, "response": response, "context": context})).unwrap()
 }
 
