@@ -94,13 +94,13 @@ impl Cluster {
         }
     }
 
-    /// The chart's values for the project's images in it.
+    /// The chart's values for the project's images in it, of the chart's version if the tag is empty.
     #[must_use]
-    pub fn image_values(&self) -> serde_json::Value {
+    pub fn image_values(&self, tag: &str) -> serde_json::Value {
         match &self.place {
-            Place::Own(_) => serde_json::json!({"registry": "localhost", "pullPolicy": "Never"}),
+            Place::Own(_) => serde_json::json!({"registry": "localhost", "pullPolicy": "Never", "tag": tag}),
             Place::Given(_) => {
-                serde_json::json!({"registry": given::registry().location, "pullPolicy": "Always"})
+                serde_json::json!({"registry": given::registry().location, "pullPolicy": "Always", "tag": tag})
             }
         }
     }
@@ -119,14 +119,14 @@ impl Cluster {
     /// When it fails.
     #[must_use]
     pub fn kubectl(&self, arguments: &[&str]) -> String {
-        text(self.run("kubectl", arguments))
+        text(&self.run("kubectl", arguments))
             .unwrap_or_else(|said| unreachable!("kubectl {arguments:?}: {said}"))
     }
 
     /// What kubectl prints, if it succeeds.
     #[must_use]
     pub fn try_kubectl(&self, arguments: &[&str]) -> Option<String> {
-        text(self.run("kubectl", arguments)).ok()
+        text(&self.run("kubectl", arguments)).ok()
     }
 
     /// What helm prints.
@@ -143,7 +143,7 @@ impl Cluster {
     /// # Errors
     /// When it fails.
     pub fn try_helm(&self, arguments: &[&str]) -> Result<String, String> {
-        text(self.run("helm", arguments))
+        text(&self.run("helm", arguments))
     }
 
     fn run(&self, what: &str, arguments: &[&str]) -> Output {
@@ -269,7 +269,7 @@ impl Cluster {
     }
 }
 
-fn text(output: Output) -> Result<String, String> {
+fn text(output: &Output) -> Result<String, String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }

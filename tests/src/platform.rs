@@ -194,8 +194,7 @@ impl Platform {
     /// The chart's values for what is served.
     #[must_use]
     pub fn values(&self, release: &Release) -> Value {
-        let mut image = self.cluster.image_values();
-        image["tag"] = json!(release.tag.unwrap_or_default());
+        let image = self.cluster.image_values(release.tag.unwrap_or_default());
         let address = self.cluster.address();
         let endpoint = format!("http://{address}:9000");
         // They are not on 443 outside, where agents may go anyway.

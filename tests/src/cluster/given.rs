@@ -89,7 +89,7 @@ impl Given {
     fn run(&self, program: PathBuf, arguments: &[&str]) -> Result<String, String> {
         let mut command = Command::new(program);
         command.args(arguments).env("KUBECONFIG", &self.kubeconfig).stdin(Stdio::null());
-        super::text(command.output().expect("run a program of the cluster"))
+        super::text(&command.output().expect("run a program of the cluster"))
     }
 }
 

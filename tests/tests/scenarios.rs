@@ -1,0 +1,185 @@
+//! Each scenario of the chart's `ci/` and each of its samples on a real cluster, with the chart's own values: only where
+//! images are is another place here, and what a user makes beforehand is made.
+#![cfg(test)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use e2e::cluster::Cluster;
+use e2e::platform::{Platform, Release, YARD, images, install_kinds};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// The YAML files of one of the chart's folders, by name.
+fn files(folder: &str) -> Vec<(String, PathBuf)> {
+    let folder = Path::new(&Release::this().chart("trackyard")).join(folder);
+    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let mut files: Vec<_> =
+        files.map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), path)).collect();
+    files.sort();
+    assert!(files.len() > 2, "{files:?}");
+    files
+}
+
+fn read(path: &Path) -> Value {
+    serde_yaml::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The chart with the values of a scenario, in a namespace of the same name.
+struct Installation<'a> {
+    cluster: &'a Cluster,
+    name: String,
+    yard: String,
+    values: Value,
+    file: PathBuf,
+}
+
+impl<'a> Installation<'a> {
+    fn new(cluster: &'a Cluster, scenario: &str, file: &Path) -> Self {
+        let name = scenario.trim_end_matches("-values").to_owned();
+        let values = read(file);
+        let yard = values["yard"]["name"].as_str().map_or(format!("{name}-yard"), ToOwned::to_owned);
+        Self { cluster, name, yard, values, file: file.to_owned() }
+    }
+
+    /// What is to be there before: namespaces, and the Secrets that the values name.
+    fn prepare(&self, folder: &Path) {
+        self.cluster.namespace(&self.name);
+        self.cluster.namespace(&self.yard);
+        if self.values["yard"]["create"] == json!(false) {
+            let label = "pod-security.kubernetes.io/enforce=privileged";
+            let _ = self.cluster.kubectl(&["label", "namespace", &self.yard, label]);
+        }
+        for name in ["ca.crt", "config.json"] {
+            fs::write(folder.join(name), "{}").unwrap();
+        }
+        let file = |name: &str| format!("--from-file={}", folder.join(name).display());
+        let files = [file("ca.crt"), file("config.json")];
+        let variables =
+            ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| format!("--from-literal={name}=x"));
+        self.secret(&self.name, &self.values["router"]["files"]["secret"], &files);
+        self.secret(&self.yard, &self.values["agents"]["filesSecret"], &files);
+        self.secret(&self.yard, &self.values["agents"]["envSecret"], &variables);
+    }
+
+    fn secret(&self, namespace: &str, name: &Value, holds: &[String; 2]) {
+        let Some(name) = name.as_str() else { return };
+        let create = ["create", "secret", "generic", name, "--namespace", namespace];
+        let _ = self.cluster.kubectl(&[&create[..], &[&holds[0], &holds[1]]].concat());
+    }
+
+    fn install(&self, folder: &Path) {
+        let here = folder.join("here.yaml");
+        let image = self.cluster.image_values("");
+        fs::write(&here, json!({"image": image}).to_string()).unwrap();
+        let (file, here) = (self.file.to_str().unwrap(), here.to_str().unwrap());
+        // For the pods alone: a version of a registry that is nowhere is never ready.
+        let said = self.cluster.try_helm(
+            &[
+                &["install", &self.name, &Release::this().chart("trackyard"), "--namespace", &self.name][..],
+                &["--take-ownership", "--wait=legacy", "--timeout=90s", "-f", file, "-f", here],
+            ]
+            .concat(),
+        );
+        said.unwrap_or_else(|error| {
+            panic!("{}: {error}\n{}", self.name, self.cluster.said_by_pods(&self.name))
+        });
+    }
+
+    /// Waits for something of the yard.
+    fn waits(&self, condition: &str, object: &str) {
+        let wait = ["wait", condition, object, "--timeout=120s", "--namespace", &self.yard];
+        if self.cluster.try_kubectl(&wait).is_none() {
+            let status =
+                self.cluster.kubectl(&["get", object, "--namespace", &self.yard, "-o=jsonpath={.status}"]);
+            panic!(
+                "{}: {object} is not {condition}: {status}\n{}",
+                self.name,
+                self.cluster.said_by_pods(&self.yard)
+            );
+        }
+    }
+
+    /// Everything that the values ask for is there and works.
+    fn is_served(&self) {
+        let said = self.cluster.helm(&["test", &self.name, "--namespace", &self.name]);
+        assert!(said.contains("Phase:          Succeeded"), "{}: {said}", self.name);
+        let replicas = self.values["operator"]["replicas"].as_u64().unwrap_or(1).to_string();
+        let operators =
+            ["get", "deployment", "-l=app.kubernetes.io/component=operator", "--namespace", &self.name];
+        let ready = "-o=jsonpath={.items[*].status.readyReplicas}";
+        assert_eq!(self.cluster.kubectl(&[&operators[..], &[ready]].concat()), replicas, "{}", self.name);
+        self.cluster.apply(&format!(
+            "apiVersion: trackyard.dev/v1alpha1\nkind: WorkerPool\nmetadata: {{name: any, namespace: {}}}\n\
+             spec: {{channel: test_runners, topics: ['*'], slots: 1, slot: {{cpu: 50m, memory: 64Mi, storage: 64Mi}}, \
+             cache: {{emptyDir: {{size: 64Mi}}}}}}\n",
+            self.yard
+        ));
+        self.waits("--for=jsonpath={.status.readyReplicas}=1", "workerpool/any");
+        let named =
+            |kind: &str| self.values[kind].as_object().into_iter().flatten().map(|(name, _)| name.clone());
+        for pool in named("pools") {
+            self.waits("--for=condition=Ready", &format!("workerpool/{pool}"));
+        }
+        for version in named("versions") {
+            // Its registry is nowhere.
+            self.waits("--for=condition=Deployed=False", &format!("containerversion/{version}"));
+        }
+        if !self.values["extraObjects"].is_null() {
+            let _ = self.cluster.kubectl(&[
+                "get",
+                "configmap",
+                &format!("{}-extra", self.name),
+                "--namespace",
+                &self.name,
+            ]);
+        }
+    }
+
+    /// Makes room for the next; the cluster takes its time for it.
+    fn remove(&self) {
+        let _ = self.cluster.helm(&["uninstall", &self.name, "--namespace", &self.name]);
+        let _ = self.cluster.kubectl(&["delete", "namespace", &self.name, &self.yard, "--wait=false"]);
+    }
+}
+
+#[test]
+fn each_scenario_is_installed_and_serves() {
+    let cluster = Cluster::with_images(&images());
+    install_kinds(&cluster, &Release::this());
+    for (name, file) in files("ci") {
+        let folder = TempDir::new().unwrap();
+        let installation = Installation::new(&cluster, &name, &file);
+        installation.prepare(folder.path());
+        installation.install(folder.path());
+        installation.is_served();
+        installation.remove();
+    }
+}
+
+#[test]
+fn each_sample_is_served() {
+    let platform = Platform::start();
+    for (name, file) in files("samples") {
+        let mut sample = read(&file);
+        let object = sample["metadata"]["name"].as_str().unwrap().to_owned();
+        let mut kind = "workerpool";
+        if sample["kind"] == "ContainerVersion" {
+            kind = "containerversion";
+            let (track, version) = (sample["spec"]["track"].as_str(), sample["spec"]["version"].as_str());
+            platform.publish(track.unwrap(), version.unwrap());
+        }
+        sample["metadata"]["namespace"] = json!(YARD);
+        platform.cluster.apply(&sample.to_string());
+        platform.wait_for("Ready", &format!("{kind}/{object}"));
+        if let Some(replicas) = sample["spec"]["replicas"].as_u64() {
+            platform.wait_for(
+                &format!("jsonpath={{.status.readyReplicas}}={replicas}"),
+                &format!("{kind}/{object}"),
+            );
+        }
+        assert!(platform.yard(&["get", kind, &object]).is_some(), "{name}");
+    }
+    // The version is had by the pods of the pool.
+    platform.wait_for("jsonpath={.status.workers.ready}=2", "containerversion/ruby");
+}
