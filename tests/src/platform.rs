@@ -52,18 +52,18 @@ impl Platform {
     /// When something of it does not become ready.
     #[must_use]
     pub fn start() -> Self {
-        Self::start_with(&Release::this())
+        Self::on(Cluster::with_images(&images()), &Release::this())
     }
 
-    /// The same with another release than the one that is being tested.
+    /// The same with another release than the one that is being tested, in a cluster of its own.
     ///
     /// # Panics
-    /// When something of it does not become ready.
+    /// When something of it does not become ready, or another cluster is given.
     #[must_use]
     pub fn start_with(release: &Release) -> Self {
         // Those of this one are for an upgrade.
-        let own = if release.tag.is_some() { release.images() } else { Vec::new() };
-        Self::on(Cluster::with_images(&[own, images()].concat()), release)
+        let other = if release.tag.is_some() { release.images() } else { Vec::new() };
+        Self::on(Cluster::own("asks from the node", &[other, images()].concat()), release)
     }
 
     /// The same in a cluster of its own in any case, for a test that does something to it.

@@ -35,7 +35,7 @@ fn keep_asking(platform: &Platform, address: &str, name: &str, mut goes_on: impl
 
 #[test]
 fn jobs_and_a_router_that_starts_need_no_api_server() {
-    let platform = Platform::start();
+    let platform = Platform::own("stops parts of its cluster");
     platform.pool_of("shell", SHELL, "50m", "replicas: 2, drainTimeout: 30s");
     platform.deploy_shell();
     platform.wait_for("Ready", "workerpool/shell");

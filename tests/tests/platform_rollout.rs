@@ -55,7 +55,7 @@ fn told(platform: &Platform, pool: &str, condition: &str, reason: &str) {
 
 #[test]
 fn a_new_default_image_reaches_two_pools_at_a_time_and_stops_at_one_that_stalls() {
-    let platform = Platform::start();
+    let platform = Platform::own("renames images on the node");
     let first = image_tag(&platform);
     for name in ["a", "b", "c"] {
         pool(&platform, name, "replicas: 1");
