@@ -130,7 +130,7 @@ impl World {
         let mut messages = Vec::new();
         self.outgoing.flush(self.connection.reads_batches(), |message| messages.push(message));
         messages.into_iter().for_each(|message| self.leaves(&message));
-        assert_eq!(self.left, self.said);
+        assert_eq!(std::mem::take(&mut self.left), std::mem::take(&mut self.said));
     }
 
     fn leaves(&mut self, message: &[Vec<u8>]) {
