@@ -10,7 +10,7 @@ seconds=$2
 probe_seconds=15
 results=$(mktemp -d)
 qemu=
-trap '[ -z "$qemu" ] || kill -KILL "$qemu" 2>/dev/null; rm -rf "$results"' EXIT
+trap '[ -z "$qemu" ] || kill -KILL "$qemu" 2>/dev/null || true; rm -rf "$results"' EXIT
 
 # qemu with the arguments that every machine here has. $1: accelerator, $2: processor, $3: more for the kernel.
 machine() {

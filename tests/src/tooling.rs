@@ -111,7 +111,7 @@ fn repositories(stage: &Stage) -> PathBuf {
 pub fn config(stage: &Stage) -> Config {
     fs::create_dir_all(stage.images().folder()).expect("the folder of images");
     let url = format!("file://{}/{{repository}}", repositories(stage).display());
-    let limits = json!({"wall": "60s", "idle": "4s", "memory": "512Mi", "pids": 128, "disk": "200Mi"});
+    let limits = json!({"wall": "60s", "idle": "8s", "memory": "512Mi", "pids": 128, "disk": "200Mi"});
     stage.config().set(&["source", "url"], json!(url)).set(&["builds"], limits)
 }
 
