@@ -32,7 +32,6 @@ fn an_installation_changes_stands_beside_another_and_leaves_nothing() {
 
     let said = platform.cluster.helm(&["test", RELEASE, "--namespace", RELEASE]);
     assert!(said.contains("Phase:          Succeeded"), "{said}");
-    at_rest_nothing_is_written(&platform);
     a_changed_configuration_needs_no_restart(&platform);
     another_installation_sees_nothing_of_the_first(&platform);
     jobs_ask_nothing_of_the_api_server(&platform);
@@ -40,7 +39,11 @@ fn an_installation_changes_stands_beside_another_and_leaves_nothing() {
     all_of_it_goes_without_its_operator(&platform);
 }
 
-fn at_rest_nothing_is_written(platform: &Platform) {
+#[test]
+fn at_rest_nothing_is_written() {
+    let platform = &Platform::start();
+    platform.pool("shell", SHELL, "replicas: 1");
+    platform.wait_for("Ready", "workerpool/shell");
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/trackyard/samples");
     let (pool, version) = (sample.join("workerpool-generic.yaml"), sample.join("containerversion.yaml"));
     let files: Vec<&str> = [&pool, &version].map(|file| file.to_str().unwrap()).to_vec();
