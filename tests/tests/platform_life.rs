@@ -40,7 +40,7 @@ fn an_installation_changes_stands_beside_another_and_leaves_nothing() {
 }
 
 #[test]
-fn at_rest_nothing_is_written() {
+fn at_rest_nothing_is_written_and_the_kinds_may_go_first() {
     let platform = &Platform::start();
     platform.pool("shell", SHELL, "replicas: 1");
     platform.wait_for("Ready", "workerpool/shell");
@@ -79,7 +79,7 @@ fn at_rest_nothing_is_written() {
         std::thread::sleep(seconds(10));
     }
     let _ = platform.cluster.kubectl(&[&["diff"][..], &named].concat());
-    let _ = platform.cluster.kubectl(&[&["delete"][..], &named].concat());
+    all_of_it_goes_after_its_kinds(platform);
 }
 
 fn a_changed_configuration_needs_no_restart(platform: &Platform) {
@@ -160,10 +160,31 @@ fn what_is_granted_is_used_and_no_more_is_asked(platform: &Platform) {
 fn all_of_it_goes_without_its_operator(platform: &Platform) {
     let _ = platform.cluster.helm(&["uninstall", RELEASE, "--namespace", RELEASE, "--wait"]);
     assert!(platform.yard(&["get", "workerpool/shell"]).is_some(), "the yard is kept");
-    let _ = platform.cluster.kubectl(&["delete", "namespace", YARD, RELEASE, "--timeout=120s"]);
+    the_namespaces_go(platform);
+    the_kinds_go(platform);
+    nothing_is_left(platform);
+}
+
+fn all_of_it_goes_after_its_kinds(platform: &Platform) {
+    the_kinds_go(platform);
+    let pods = || platform.yard(&["get", "deployments,pods", "-o=name"]);
+    wait_until(seconds(120), "what the pools had is gone", || pods().is_some_and(|pods| pods.is_empty()));
+    let _ = platform.cluster.helm(&["uninstall", RELEASE, "--namespace", RELEASE, "--wait"]);
+    the_namespaces_go(platform);
+    nothing_is_left(platform);
+}
+
+fn the_kinds_go(platform: &Platform) {
     let _ = platform.cluster.helm(&["uninstall", "kinds"]);
     let kinds = ["workerpools.trackyard.dev", "containerversions.trackyard.dev"];
     let _ = platform.cluster.kubectl(&["delete", "crd", kinds[0], kinds[1], "--timeout=60s"]);
+}
+
+fn the_namespaces_go(platform: &Platform) {
+    let _ = platform.cluster.kubectl(&["delete", "namespace", YARD, RELEASE, "--timeout=120s"]);
+}
+
+fn nothing_is_left(platform: &Platform) {
     let left = "clusterrole,clusterrolebinding,crd,namespace,pv";
     let left = platform.cluster.kubectl(&["get", left, "-o=name"]);
     assert!(!left.contains("trackyard"), "{left}");
