@@ -124,7 +124,9 @@ impl Writer {
         let (api, name) = (self.api(object), object.name_any());
         let manager = PatchParams::apply(STATUS_MANAGER).force();
         let (version, kind) = (K::api_version(&()), K::kind(&()));
-        let whole = json!({"apiVersion": version, "kind": kind, "status": status});
+        // Not another object that has taken the name meanwhile.
+        let metadata = json!({"uid": object.uid()});
+        let whole = json!({"apiVersion": version, "kind": kind, "metadata": metadata, "status": status});
         let patch = Patch::Apply(whole);
         self.patch("status", async { api.patch_status(&name, &manager, &patch).await.map(drop) }).await
     }

@@ -17,6 +17,8 @@ const POLL: Duration = Duration::from_secs(3);
 const PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 /// What ended so long ago is forgotten: its object says how it ended.
 const KEPT: Duration = Duration::from_secs(600);
+/// What nobody has wanted for so long is not asked for any more: its object is gone, or nobody's to touch.
+const WANTED: Duration = Duration::from_secs(60);
 /// Of a log that failed.
 const LAST_LINES: usize = 20;
 const LAST_CHARS: usize = 4000;
@@ -38,6 +40,8 @@ pub(super) struct Book(HashMap<String, Entry>);
 struct Entry {
     order: Order,
     progress: Progress,
+    /// When it was last ordered.
+    wanted: Instant,
     /// When it is to be looked at again.
     due: Instant,
     /// Questions in a row to which the router had no such build.
@@ -62,24 +66,22 @@ impl Book {
         self.0.values().all(Entry::has_ended)
     }
 
+    /// The same order again says that it is still wanted.
     pub(super) fn order(&mut self, order: Order, now: Instant) -> Option<Question> {
         self.0.retain(|_, entry| !entry.has_ended() || now < entry.due);
-        if self.0.get(&order.uid).is_some_and(|entry| entry.order == order) {
+        if let Some(entry) = self.0.get_mut(&order.uid).filter(|entry| entry.order == order) {
+            entry.wanted = now;
             return None;
         }
-        let entry = Entry {
-            order: order.clone(),
-            progress: Progress::Asked,
-            due: now + POLL,
-            unknown: 0,
-            postponed: 0,
-        };
+        let (progress, due) = (Progress::Asked, now + POLL);
+        let entry = Entry { order: order.clone(), progress, wanted: now, due, unknown: 0, postponed: 0 };
         self.0.insert(order.uid.clone(), entry);
         Some(Question::Submit(order))
     }
 
     /// What is to be asked by now.
     pub(super) fn due(&mut self, now: Instant) -> Vec<Question> {
+        self.0.retain(|_, entry| entry.has_ended() || now < entry.wanted + WANTED);
         let due = self.0.values_mut().filter(|entry| !entry.has_ended() && entry.due <= now);
         due.map(|entry| {
             let submit = !entry.is_submitted() || entry.unknown > 1;

@@ -105,10 +105,21 @@ fn what_cannot_be_done_now_is_tried_again_after_ever_longer_pauses() {
         let begun = now;
         while book.due(now) != [Question::Submit(order(""))] {
             now += Duration::from_secs(1);
+            assert_eq!(book.order(order(""), now), None);
         }
         pauses.push((now - begun).as_secs());
     }
     assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 300, 300, 300]);
+}
+
+#[test]
+fn what_nobody_wants_any_more_is_not_asked_for_again() {
+    let (mut book, now) = submitted();
+    book.answered("u", &answer(Reason::NoWorker, &json!(null), &json!({})), now);
+    assert_eq!(book.due(now + STEP * 2), [Question::Submit(order(""))]);
+    book.answered("u", &answer(Reason::NoWorker, &json!(null), &json!({})), now + STEP * 2);
+    assert_eq!((book.due(now + Duration::from_secs(60)), book.is_idle()), (vec![], true));
+    assert_eq!(book.order(order(""), now + Duration::from_secs(61)), Some(Question::Submit(order(""))));
 }
 
 #[rstest]

@@ -84,14 +84,12 @@ async fn attempt(version: &ContainerVersion, context: &Context) -> Result<(), Er
     Ok(())
 }
 
-/// Orders the build that a version wants, and says how far it is.
+/// Orders the build that a version wants, as long as it wants it, and says how far it is.
 fn look_after(version: &ContainerVersion, builds: &Builds) -> Option<built::Built> {
-    let progress = builds.progress(&version.uid().unwrap_or_default(), &built::attempt(version));
-    if progress.is_none()
-        && let Some(order) = built::order(version)
-    {
+    if let Some(order) = built::order(version) {
         builds.order(order);
     }
+    let progress = builds.progress(&version.uid().unwrap_or_default(), &built::attempt(version));
     built::built(version, progress.as_ref(), builds.can_be_ordered())
 }
 

@@ -105,6 +105,10 @@ impl<'a> Words<'a> {
     /// Those of a batch, or the one that a message is.
     pub fn of<F: AsRef<[u8]>>(frames: &'a [F]) -> Self {
         match (word(frames), frames) {
+            // Nobody who keeps to the bound sends more: a larger word goes alone.
+            (Ok(BATCH), [_, packed]) if packed.as_ref().len() > MAX_BYTES => {
+                Self { one: Some(Err(DecodeError::Packed)), packed: &[] }
+            }
             (Ok(BATCH), [_, packed]) => Self::packed(packed.as_ref()),
             (Ok(_), _) => Self { one: Some(Ok(Message::of(frames))), packed: &[] },
             (Err(error), _) => Self { one: Some(Err(error)), packed: &[] },
@@ -189,6 +193,16 @@ mod tests {
         assert!(batch.push(&large) && !batch.push(&small));
         batch.clear();
         assert!(batch.is_empty() && batch.push(&small) && !batch.push(&large) && batch.push(&small));
+    }
+
+    #[test]
+    fn a_batch_beyond_the_bound_is_refused_as_a_whole() {
+        let words = |bytes: usize| {
+            let frames = [BATCH.as_bytes().to_vec(), vec![0; bytes]];
+            Words::of(&frames).map(|word| word.is_ok()).collect::<Vec<_>>()
+        };
+        assert_eq!(words(MAX_BYTES).len(), MAX_BYTES / PREFIX);
+        assert_eq!(words(MAX_BYTES + PREFIX), [false]);
     }
 
     proptest! {

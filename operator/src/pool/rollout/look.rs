@@ -48,10 +48,14 @@ fn image_of(pod: Option<&PodSpec>) -> Option<&str> {
     pod?.containers.iter().find(|container| container.name == AGENT)?.image.as_deref()
 }
 
-/// True if its agent has ended by itself, and is not ready again.
+/// True if its agent has ended by itself, and is not ready again. A pod that is over as a whole, as one that was evicted,
+/// has another in its place.
 fn has_failed(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    let is_over = matches!(phase, Some("Failed" | "Succeeded"));
     let agents = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
     pod.metadata.deletion_timestamp.is_none()
+        && !is_over
         && agents.into_iter().any(|agent| agent.restart_count > 0 && !agent.ready)
 }
 
