@@ -39,9 +39,9 @@ impl Witness {
     }
 }
 
-/// Waits a moment for bytes on their way; the end that a peer sends comes at once.
+/// Waits a moment for bytes on their way, which a busy machine may hold up; the end that a peer sends comes at once.
 fn has_unread(connection: &OwnedFd) -> bool {
-    let moment = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+    let moment = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
     let _ = poll(&mut [PollFd::new(connection, PollFlags::IN)], Some(&moment));
     ioctl_fionread(connection).is_ok_and(|unread| unread > 0)
 }
