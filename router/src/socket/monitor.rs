@@ -83,11 +83,13 @@ fn follow(socket: &zmq::Socket, closed: impl Fn(Closed)) {
             Ok(Some((SocketEvent::ACCEPTED, fd))) => witness.accepted(fd),
             // It follows a failed handshake of the same connection: one thread of libzmq reports both.
             Ok(Some((SocketEvent::DISCONNECTED, fd))) => {
-                let unread = witness.closed_unread(fd);
-                closed(match std::mem::take(&mut failed_handshake) {
-                    true => Closed::Handshake,
-                    false if unread => Closed::Oversize,
-                    false => Closed::Peer,
+                closed(if std::mem::take(&mut failed_handshake) {
+                    witness.forget(fd);
+                    Closed::Handshake
+                } else if witness.closed_unread(fd) {
+                    Closed::Oversize
+                } else {
+                    Closed::Peer
                 });
             }
             Ok(Some(_)) => failed_handshake = true,

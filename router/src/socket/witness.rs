@@ -33,6 +33,11 @@ impl Witness {
         }
     }
 
+    /// A connection was closed for a reason that is known: nothing is waited for.
+    pub(super) fn forget(&mut self, fd: RawFd) {
+        self.held.remove(&fd);
+    }
+
     /// A connection was closed; true if bytes of it were left unread.
     pub(super) fn closed_unread(&mut self, fd: RawFd) -> bool {
         self.held.remove(&fd).is_some_and(|second| has_unread(&second))
