@@ -7,6 +7,7 @@ use std::time::Duration;
 use trackyard_protocol::build::BuildLimits;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::limits::Limits;
+use trackyard_protocol::request::Place;
 use trackyard_protocol::token::Token;
 use trackyard_protocol::worker::{Cancel, FromRouter, HeldJob, HeldState, Hello};
 
@@ -128,16 +129,49 @@ impl Dispatch {
         }
     }
 
-    /// The job with the same key, waiting, running or made now; none if its answer is known already.
+    /// The job with the same key, waiting, running or made now; none if its answer is known already, or if the worker
+    /// serves no job like it.
     fn adopting_job(&mut self, id: WorkerId, held: &HeldJob, turn: &Turn<'_>) -> Option<JobNo> {
         if let Some(no) = self.jobs.by_key(held.key) {
-            return Some(no);
+            let place = self.jobs.get(no).and_then(Job::place);
+            return place.is_none_or(|place| self.covers(id, place)).then_some(no);
         }
         if self.answers.has(held.key) || self.jobs.len() >= MOST_JOBS {
             return None;
         }
         let until = turn.now + self.adopted_life(id, None);
         Some(self.jobs.insert(Job::new(held.key, turn.now, until)))
+    }
+
+    /// Of a job that was known by its key alone the request has come: attempts of workers that serve no job like it
+    /// were made up, and without them it may have to run.
+    pub(crate) fn drop_made_up(&mut self, no: JobNo, place: &Place, turn: &mut Turn<'_>) {
+        let Some(job) = self.jobs.get(no) else { return };
+        let made_up =
+            |token: &Token| self.attempts.get(*token).is_some_and(|a| !self.covers(a.worker, place));
+        let tokens: Vec<Token> = job.attempts.iter().copied().filter(made_up).collect();
+        if tokens.is_empty() {
+            return;
+        }
+        for token in tokens {
+            turn.count(Counter::UnknownToken);
+            self.let_go(no, token);
+            self.abandon(token, turn);
+        }
+        self.run_on(no, turn);
+    }
+
+    /// The job does not count on this attempt any more.
+    fn let_go(&mut self, no: JobNo, token: Token) {
+        let stranded = self.attempts.get(token).is_some_and(|attempt| attempt.stranded);
+        if let Some(job) = self.jobs.get_mut(no) {
+            job.attempts.retain(|other| *other != token);
+            job.live = job.live.saturating_sub(u32::from(!stranded));
+        }
+    }
+
+    fn covers(&self, id: WorkerId, place: &Place) -> bool {
+        self.workers.get(id).is_some_and(|worker| worker.about.covers(place))
     }
 
     /// How long an adopted attempt may still take: what its job's limits say if they are known.

@@ -3,8 +3,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use trackyard_protocol::channel::{Channel, Topics};
+use trackyard_protocol::request::Place;
 use trackyard_protocol::token::JobKey;
 
+use super::worker::About;
 use super::{Ending, Time};
 
 /// What an answer takes besides its texts.
@@ -25,8 +28,27 @@ struct Stored {
     ending: Ending,
     bytes: usize,
     number: u64,
-    /// No client had it yet: its job outlived the router that took the request.
-    unclaimed: bool,
+    /// No client had it yet, because its job outlived the router that took the request: who gave it.
+    unclaimed: Option<Origin>,
+}
+
+/// What the worker serves that gave an answer to a job that was known by its key alone.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    channel: Channel,
+    topics: Topics,
+}
+
+impl From<&About> for Origin {
+    fn from(about: &About) -> Self {
+        Self { channel: about.channel, topics: about.topics.clone() }
+    }
+}
+
+impl Origin {
+    fn covers(&self, place: &Place) -> bool {
+        self.channel == place.channel && self.topics.covers(&place.track)
+    }
 }
 
 impl Answers {
@@ -35,7 +57,7 @@ impl Answers {
         &mut self,
         key: JobKey,
         ending: Ending,
-        unclaimed: bool,
+        unclaimed: Option<Origin>,
         max_bytes: usize,
         now: Time,
     ) -> usize {
@@ -56,11 +78,14 @@ impl Answers {
     }
 
     /// The answer to a repeated request. A `fresh` one gets only what no client had yet; what must not be replayed
-    /// is given once.
-    pub(crate) fn claim(&mut self, key: JobKey, fresh: bool) -> Option<Ending> {
+    /// is given once; and what a worker gave that serves no such job, never.
+    pub(crate) fn claim(&mut self, key: JobKey, place: &Place, fresh: bool) -> Option<Ending> {
         let stored = self.stored.get_mut(&key)?;
-        if stored.unclaimed {
-            stored.unclaimed = false;
+        if let Some(origin) = stored.unclaimed.take() {
+            if !origin.covers(place) {
+                self.forget(key);
+                return None;
+            }
             let ending = stored.ending.clone();
             if !ending.reason.is_storable() {
                 self.forget(key);
@@ -121,12 +146,28 @@ mod tests {
         Ending::new(reason, "")
     }
 
+    fn place(track: &str) -> Place {
+        Place { channel: Channel::TestRunners, track: track.parse().unwrap() }
+    }
+
+    fn origin(track: &str) -> Origin {
+        Origin { channel: Channel::TestRunners, topics: [track.parse().unwrap()].into_iter().collect() }
+    }
+
+    #[test]
+    fn an_answer_of_a_worker_that_serves_another_track_is_nobodys() {
+        let mut answers = Answers::default();
+        answers.store(JobKey(1), ending(Reason::Ok), Some(origin("python")), 10_000, SECOND);
+        assert_eq!(answers.claim(JobKey(1), &place("ruby"), false), None);
+        assert_eq!((answers.len(), answers.bytes()), (0, 0));
+    }
+
     #[test]
     fn an_answer_is_replayed_until_it_expires() {
         let mut answers = Answers::default();
-        answers.store(JobKey(1), ending(Reason::Ok), false, 10_000, SECOND);
-        assert!(answers.claim(JobKey(1), false).unwrap().replayed);
-        assert_eq!(answers.claim(JobKey(1), true), None);
+        answers.store(JobKey(1), ending(Reason::Ok), None, 10_000, SECOND);
+        assert!(answers.claim(JobKey(1), &place("ruby"), false).unwrap().replayed);
+        assert_eq!(answers.claim(JobKey(1), &place("ruby"), true), None);
         answers.expire(SECOND, SECOND * 2);
         assert_eq!((answers.len(), answers.bytes()), (0, 0));
     }
@@ -134,9 +175,9 @@ mod tests {
     #[test]
     fn what_no_client_had_is_given_even_to_a_fresh_request_and_a_passing_failure_only_once() {
         let mut answers = Answers::default();
-        answers.store(JobKey(1), ending(Reason::Download), true, 10_000, SECOND);
-        assert!(!answers.claim(JobKey(1), true).unwrap().replayed);
-        assert_eq!(answers.claim(JobKey(1), false), None);
+        answers.store(JobKey(1), ending(Reason::Download), Some(origin("ruby")), 10_000, SECOND);
+        assert!(!answers.claim(JobKey(1), &place("ruby"), true).unwrap().replayed);
+        assert_eq!(answers.claim(JobKey(1), &place("ruby"), false), None);
     }
 
     #[test]
@@ -144,7 +185,7 @@ mod tests {
         let mut answers = Answers::default();
         for round in 0..3 {
             for key in 0..4 {
-                answers.store(JobKey(key), ending(Reason::Ok), false, 2 * OVERHEAD, SECOND * round);
+                answers.store(JobKey(key), ending(Reason::Ok), None, 2 * OVERHEAD, SECOND * round);
             }
         }
         assert_eq!((answers.len(), answers.bytes()), (2, 2 * OVERHEAD));

@@ -13,7 +13,7 @@ impl Dispatch {
         if let Some(no) = self.jobs.by_key(new.key) {
             return self.join(no, waiter, new, turn);
         }
-        if let Some(ending) = self.answers.claim(new.key, new.wants_fresh()) {
+        if let Some(ending) = self.answers.claim(new.key, new.place(), new.wants_fresh()) {
             if ending.replayed {
                 turn.count(Counter::Replayed);
             }
@@ -106,7 +106,7 @@ impl Dispatch {
     }
 
     /// An adopted job gets its request from the first client that asks again; from then on it can run elsewhere.
-    fn claim_adopted(&mut self, no: JobNo, new: Box<NewJob>, turn: &Turn<'_>) {
+    fn claim_adopted(&mut self, no: JobNo, new: Box<NewJob>, turn: &mut Turn<'_>) {
         if self.jobs.get(no).is_none_or(|job| job.work.is_some()) {
             return;
         }
@@ -120,7 +120,9 @@ impl Dispatch {
         job.received = turn.now;
         job.whole_until = turn.now + whole;
         job.attempt_until = turn.now + attempt;
+        let place = new.place().clone();
         job.work = Some(Work { new, lane });
+        self.drop_made_up(no, &place, turn);
     }
 
     /// True if a job of the track may wait: a connected worker covers it, or one is expected, or a pool may start one.

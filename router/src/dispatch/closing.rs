@@ -6,6 +6,7 @@ use trackyard_protocol::reason::Reason;
 use trackyard_protocol::token::Token;
 use trackyard_protocol::worker::{Ack, Acknowledge, Cancel, FromRouter, JobResult, Returned, Verdict};
 
+use super::answers::Origin;
 use super::assign::millis;
 use super::attempt::{Attempt, State};
 use super::number::{JobNo, LaneId, WorkerId};
@@ -54,6 +55,8 @@ impl Dispatch {
             usage.queue_ms = millis(queued);
         }
         if unclaimed || ending.reason.is_storable() && !build {
+            let about = self.workers.get(attempt.worker).map(|worker| &worker.about);
+            let unclaimed = about.filter(|_| unclaimed).map(Origin::from);
             let room = self.settings.store_bytes;
             let evicted = self.answers.store(key, ending.clone(), unclaimed, room, turn.now);
             (0..evicted).for_each(|_| turn.count(Counter::AnswerEvicted));
@@ -129,7 +132,7 @@ impl Dispatch {
     }
 
     /// Nobody waits for this attempt any more. Its slot stays filled until the worker closes it.
-    fn abandon(&mut self, token: Token, turn: &mut Turn<'_>) {
+    pub(crate) fn abandon(&mut self, token: Token, turn: &mut Turn<'_>) {
         let Some(attempt) = self.attempts.get_mut(token) else { return };
         attempt.job = None;
         let (id, token, finished) = (attempt.worker, attempt.token, attempt.state == State::Finished);

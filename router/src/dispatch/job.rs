@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use trackyard_protocol::request::Place;
 use trackyard_protocol::token::{JobKey, Token};
 
 use super::number::{JobNo, LaneId, Map, Numbers};
@@ -69,6 +70,11 @@ impl Job {
 
     pub(crate) fn lane(&self) -> Option<LaneId> {
         self.work.as_ref().map(|work| work.lane)
+    }
+
+    /// What it is for; none for an adopted job that no client has asked for yet.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        self.work.as_ref().map(|work| work.new.place())
     }
 
     pub(crate) fn is_build(&self) -> bool {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use trackyard_protocol::channel::{Channel, Topics};
 use trackyard_protocol::name::{PoolName, WorkerName};
+use trackyard_protocol::request::Place;
 use trackyard_protocol::token::{Epoch, Incarnation, Token};
 
 use super::number::{LaneId, Map, Numbers, TrackId, WorkerId};
@@ -52,6 +53,13 @@ pub(crate) struct About {
     pub(crate) release: String,
     /// The version of the words that it knows.
     pub(crate) protocol: u32,
+}
+
+impl About {
+    /// True if jobs of this place may be given to it.
+    pub(crate) fn covers(&self, place: &Place) -> bool {
+        self.channel == place.channel && self.topics.covers(&place.track)
+    }
 }
 
 /// Why a worker has a version not ready.

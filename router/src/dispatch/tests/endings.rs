@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rstest::rstest;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::token::{Epoch, JobKey, Token};
 use trackyard_protocol::worker::{
@@ -171,6 +172,34 @@ fn after_a_restart_a_resent_request_joins_the_job_that_still_runs() {
     assert_eq!(bench.jobs().len(), 0);
     bench.end(1, old, Reason::Ok);
     assert_eq!([early, late].map(|waiter| bench.reason(waiter)), [Some(Reason::Ok); 2]);
+}
+
+#[rstest]
+#[case::asked_before(true, HeldState::Running)]
+#[case::asked_while_it_runs(false, HeldState::Running)]
+#[case::asked_after_its_answer(false, HeldState::Finished)]
+fn a_worker_that_does_not_serve_a_track_adopts_none_of_its_jobs(
+    #[case] early: bool,
+    #[case] state: HeldState,
+) {
+    let mut bench = Bench::recovering(settings());
+    let asked = early.then(|| bench.ask(new_job("ruby", 9)));
+    let old = Token { epoch: Epoch(1), sequence: 1 };
+    let mut liar = hello("liar", &["python"], 2, &["python"]);
+    liar.jobs = vec![HeldJob { token: old, key: JobKey(9), state }];
+    bench.hello(1, liar);
+    if state == HeldState::Finished {
+        bench.end(1, old, Reason::Ok);
+    }
+    let asked = asked.unwrap_or_else(|| bench.ask(new_job("ruby", 9)));
+    bench.end(1, old, Reason::Ok);
+    assert_eq!(bench.reason(asked), None);
+    bench.hello(2, hello("honest", &["ruby"], 1, &["ruby"]));
+    bench.pass(Duration::from_secs(2));
+    let (peer, job) = bench.job();
+    assert_eq!((peer, job.attempt), (2, 1));
+    bench.end(2, job.token, Reason::Ok);
+    assert_eq!(bench.reason(asked), Some(Reason::Ok));
 }
 
 #[test]
