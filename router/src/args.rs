@@ -10,7 +10,7 @@ use trackyard_protocol::quantity::Span;
 
 pub use endpoint::Endpoint;
 
-use crate::caller::PlainPeers;
+use crate::caller::{PlainPeers, PlainRight};
 
 /// Takes jobs from clients, gives them to workers and answers.
 #[derive(Debug, Clone, clap::Parser)]
@@ -58,15 +58,27 @@ pub struct Args {
     /// Where clients with an allowed key connect, beside those without. Needs --key
     #[arg(long, env = "TRACKYARD_KEYED_CLIENTS", value_name = "ENDPOINT", requires = "key")]
     pub keyed_clients: Option<Endpoint>,
-    /// What clients that do not connect from this machine, and prove no key, may do; local ones may do everything
-    #[arg(long, env = "TRACKYARD_PLAIN_PEERS_MAY", value_enum, default_value_t = PlainPeers::Submit)]
-    pub plain_peers_may: PlainPeers,
+    /// What clients that do not connect from this machine, and prove no key, may do
+    #[arg(long, env = "TRACKYARD_PLAIN_PEERS_MAY", value_enum, default_value_t = PlainRight::Submit)]
+    pub plain_peers_may: PlainRight,
+    /// What clients that connect from this machine, and prove no key, may do. Choose `submit` where others can connect
+    /// by it: through a proxy, or by a step of a build
+    #[arg(long, env = "TRACKYARD_LOCAL_PEERS_MAY", value_enum, default_value_t = PlainRight::Everything)]
+    pub local_peers_may: PlainRight,
     /// How long running jobs may take after SIGTERM
     #[arg(long, env = "TRACKYARD_DRAIN_TIMEOUT", value_name = "TIME", default_value = "90s")]
     pub drain_timeout: Span,
     /// What to log, and how
     #[command(flatten)]
     pub logs: LogArgs,
+}
+
+impl Args {
+    /// What clients without a key may do.
+    #[must_use]
+    pub const fn plain_peers(&self) -> PlainPeers {
+        PlainPeers { local: self.local_peers_may, elsewhere: self.plain_peers_may }
+    }
 }
 
 #[cfg(test)]
@@ -78,7 +90,10 @@ mod tests {
     fn the_defaults_are_loopback() {
         let args = Args::try_parse_from(["trackyard-router", "c.yml"]).unwrap();
         assert!(args.clients.is_loopback() && args.workers.is_loopback() && args.admin.ip().is_loopback());
-        assert_eq!(args.plain_peers_may, PlainPeers::Submit);
+        assert_eq!(
+            (args.plain_peers_may, args.local_peers_may),
+            (PlainRight::Submit, PlainRight::Everything)
+        );
     }
 
     #[test]

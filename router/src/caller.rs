@@ -4,13 +4,22 @@ use std::net::IpAddr;
 
 use trackyard_protocol::allowed::{Allowed, Right};
 
-/// What plain peers that are not on this machine may do.
+/// What plain peers of one kind may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum PlainPeers {
+pub enum PlainRight {
     /// Send jobs and ask.
     Submit,
     /// Change the platform too.
     Everything,
+}
+
+/// What peers without a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlainPeers {
+    /// Those on this machine, and what stands there for others: a proxy, a forwarded port, a build's step.
+    pub local: PlainRight,
+    /// All others.
+    pub elsewhere: PlainRight,
 }
 
 /// What a caller may do.
@@ -28,10 +37,9 @@ pub enum Role {
 /// treated as one from elsewhere.
 #[must_use]
 pub fn role_of_plain_peer(address: Option<&str>, plain: PlainPeers) -> Role {
-    if plain == PlainPeers::Everything || address.is_some_and(is_loopback) {
-        Role::Administrator
-    } else {
-        Role::Submitter
+    match if address.is_some_and(is_loopback) { plain.local } else { plain.elsewhere } {
+        PlainRight::Everything => Role::Administrator,
+        PlainRight::Submit => Role::Submitter,
     }
 }
 
@@ -81,7 +89,10 @@ mod tests {
     #[case(Some("localhost"), Role::Submitter)]
     #[case(None, Role::Submitter)]
     fn only_loopback_administers(#[case] address: Option<&str>, #[case] role: Role) {
-        assert_eq!(role_of_plain_peer(address, PlainPeers::Submit), role);
-        assert_eq!(role_of_plain_peer(address, PlainPeers::Everything), Role::Administrator);
+        use PlainRight::{Everything, Submit};
+        let role_with = |local, elsewhere| role_of_plain_peer(address, PlainPeers { local, elsewhere });
+        assert_eq!(role_with(Everything, Submit), role);
+        assert_eq!(role_with(Everything, Everything), Role::Administrator);
+        assert_eq!(role_with(Submit, Submit), Role::Submitter);
     }
 }

@@ -58,7 +58,7 @@ pub struct Parts {
     pub force_worker_restart: bool,
     /// The router's key and whom it allows, if it has one.
     pub keyring: Option<Keyring>,
-    /// What plain peers from elsewhere may do.
+    /// What peers without a key may do.
     pub plain_peers: PlainPeers,
     /// How long running jobs may take once the router shuts down.
     pub drain_timeout: Duration,

@@ -73,7 +73,7 @@ impl Process {
             config: self.configs.borrow().clone(),
             force_worker_restart: self.args.force_worker_restart,
             keyring: self.keyring.clone(),
-            plain_peers: self.args.plain_peers_may,
+            plain_peers: self.args.plain_peers(),
             drain_timeout: self.args.drain_timeout.0,
             metrics: self.metrics.clone(),
             recovery: self.recovery.clone(),

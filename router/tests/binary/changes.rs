@@ -33,6 +33,14 @@ fn change(action: &str, track: &str, field: &str, value: &Value) -> Value {
 }
 
 #[test]
+fn local_clients_may_be_kept_to_submitting() {
+    let router = Router::start_in(tempfile::tempdir().unwrap(), "{}", &["--local-peers-may", "submit"]);
+    let change = change("unload_container_version", "ruby", "version", &json!(OTHER));
+    assert_eq!(verdict(&ask(&router, &change)), (506, "forbidden"));
+    assert_eq!(verdict(&ask(&router, &json!({"action": "current_config"}))), (200, "ok"));
+}
+
+#[test]
 fn versions_are_deployed_listed_updated_and_unloaded() {
     let images = tempfile::tempdir().unwrap();
     let digest = layout(images.path(), "zig-test-runner", &[VERSION, OTHER]);
