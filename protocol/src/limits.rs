@@ -67,10 +67,10 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The processor time a job may use: `wall` × processors.
+    /// The processor time a job may use: `wall` × processors, or as much as a [`Duration`] holds.
     #[must_use]
     pub fn cpu_time(&self) -> std::time::Duration {
-        self.wall.0 * self.cpus.0 / 1000
+        self.wall.0.saturating_mul(self.cpus.0) / 1000
     }
 
     /// The lower of each: what a worker with ceilings of its own applies.
@@ -181,6 +181,13 @@ mod tests {
         assert_eq!(limits.memory, Bytes(1 << 30));
         assert_eq!(limits.cpu_time(), std::time::Duration::from_secs(5));
         assert_eq!(limits.pids, 512);
+    }
+
+    #[test]
+    fn processor_time_beyond_all_bounds_is_the_most_that_there_is() {
+        let limits =
+            Limits { wall: Span(std::time::Duration::MAX), cpus: Cpus(u32::MAX), ..Limits::default() };
+        assert_eq!(limits.cpu_time(), std::time::Duration::MAX / 1000);
     }
 
     #[test]
