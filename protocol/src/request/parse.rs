@@ -124,10 +124,12 @@ fn whole(json: Option<&str>, field: &str, unit: &str) -> Result<Option<u64>, Ref
 
 /// A subset of git's own rules (git-check-ref-format) that no command line can misread.
 fn is_git_reference(text: &str) -> bool {
+    let component = |part: &str| !part.starts_with('.') && !part.ends_with(".lock") && !part.ends_with('.');
     (1..=255).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._/+-".contains(&b))
         && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
         && !text.contains("..")
         && !text.contains("//")
-        && !text.ends_with(['/', '.'])
+        && !text.ends_with('/')
+        && text.split('/').all(component)
 }

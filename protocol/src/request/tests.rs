@@ -102,6 +102,11 @@ fn depth_is_no_danger() {
 #[case("a..b", false)]
 #[case("a b", false)]
 #[case("a/", false)]
+#[case("a/.b", false)]
+#[case("a.lock", false)]
+#[case("a.lock/b", false)]
+#[case("a./b", false)]
+#[case("a.locks/b.c", true)]
 fn git_references(#[case] reference: &str, #[case] valid: bool) {
     let body = json!({
         "action": "build_container", "channel": "test_runners", "track_slug": "ruby", "git_reference": reference,
