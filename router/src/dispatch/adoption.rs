@@ -123,7 +123,8 @@ impl Dispatch {
             return;
         };
         let Some(peer) = worker.peer else { return };
-        if self.attempts.get(token).is_none() {
+        // A token to come will be another attempt's, maybe another worker's: nobody can hold it now.
+        if self.attempts.get(token).is_none() && !self.attempts.is_to_come(token) {
             turn.send(peer, FromRouter::Cancel(Cancel { token }));
             self.open(Attempt::held(token, None, id, State::Accepted, turn.now), turn.now);
         }

@@ -78,6 +78,11 @@ impl Attempts {
         self.identity(token).epoch != self.epoch
     }
 
+    /// True for a token of this start that no attempt has had yet.
+    pub(crate) fn is_to_come(&self, token: Token) -> bool {
+        token.epoch == self.epoch && token.sequence > self.sequence.last()
+    }
+
     pub(crate) fn insert(&mut self, attempt: Attempt) {
         self.attempts.insert(self.identity(attempt.token), attempt);
     }

@@ -33,6 +33,11 @@ impl Numbers {
         self.0 += 1;
         self.0
     }
+
+    /// The last that was given; 0 before the first.
+    pub(crate) const fn last(&self) -> u64 {
+        self.0
+    }
 }
 
 /// A map whose keys are numbers that this process gave out itself, libzmq included, so that a quick hash is safe.

@@ -142,6 +142,32 @@ fn a_worker_that_claims_too_much_is_cut_short() {
     assert_eq!((totals.jobs, totals.attempts, totals.away, totals.lanes), (0, 0, 0, 2));
 }
 
+/// Who claims a token before it is given would share the attempt with the worker that gets it, and lose it for that one.
+#[test]
+fn a_token_to_come_cannot_be_claimed() {
+    for says in ["accepted", "hello"] {
+        let mut bench = Bench::new();
+        let token = Token { epoch: EPOCH, sequence: 1 };
+        let mut liar = hello("liar", &["python"], 1, &["python"]);
+        if says == "hello" {
+            liar.jobs = vec![HeldJob { token, key: JobKey(7), state: HeldState::Running }];
+        }
+        bench.hello(1, liar);
+        bench.accept(1, token);
+        bench.hello(2, hello("a", &["ruby"], 1, &["ruby"]));
+        let waiter = bench.ask(new_job("ruby", 1));
+        let (peer, job) = bench.job();
+        assert_eq!((peer, job.token), (2, token));
+        bench.accept(2, token);
+        let held: Vec<usize> = bench.dispatch.snapshot().workers.iter().map(|w| w.jobs.len()).collect();
+        assert_eq!(held, [1, 0], "{says}");
+        bench.on(Event::Gone { peer: Peer(1) });
+        assert_eq!((bench.jobs(), bench.reason(waiter)), (vec![], None));
+        bench.end(2, token, Reason::Ok);
+        assert_eq!(bench.reason(waiter), Some(Reason::Ok));
+    }
+}
+
 #[test]
 fn a_stranger_is_asked_once_for_all_that_it_says_and_again_if_it_does_not_answer() {
     let mut bench = Bench::new();
