@@ -4,7 +4,7 @@
 mod attempt;
 mod buildah;
 mod buildkit;
-mod dockerfile;
+pub(crate) mod dockerfile;
 mod error;
 mod img;
 mod tail;

@@ -6,7 +6,7 @@
 mod checkout;
 mod error;
 mod git;
-mod listing;
+pub(crate) mod listing;
 mod reference;
 mod repositories;
 mod times;

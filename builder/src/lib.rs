@@ -9,4 +9,7 @@
 pub mod confine;
 pub mod driver;
 pub mod fetch;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod size;

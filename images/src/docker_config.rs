@@ -59,7 +59,7 @@ pub(crate) fn lookup(path: &Path, registry: &str) -> Result<Option<Basic>, Error
 }
 
 /// The parser's own words may hold a part of the file: only the place is told.
-fn find(text: &str, registry: &str) -> Result<Option<Basic>, String> {
+pub(crate) fn find(text: &str, registry: &str) -> Result<Option<Basic>, String> {
     let config: Config = serde_json::from_str(text)
         .map_err(|e| format!("line {} column {}: not as expected", e.line(), e.column()))?;
     let entry = config.auths.iter().find(|(key, _)| host_of(key) == registry);

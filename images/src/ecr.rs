@@ -1,6 +1,6 @@
 //! Amazon ECR: token and listing from its API, manifests and blobs from the registry that it names.
 
-mod location;
+pub(crate) mod location;
 mod push;
 mod token;
 

@@ -3,7 +3,7 @@
 
 mod folder;
 mod incoming;
-mod index;
+pub(crate) mod index;
 mod push;
 
 use std::collections::BTreeMap;

@@ -12,6 +12,9 @@ mod docker_config;
 mod document;
 mod ecr;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod image;
 mod images;
 mod layout;

@@ -4,8 +4,8 @@
 pub(crate) mod auth;
 pub(crate) mod endpoint;
 mod http;
-mod push;
-mod tags;
+pub(crate) mod push;
+pub(crate) mod tags;
 mod tls;
 
 use std::collections::BTreeMap;

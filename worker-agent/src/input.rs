@@ -7,7 +7,7 @@
 mod error;
 mod file;
 mod folder;
-mod plan;
+pub(crate) mod plan;
 mod s3;
 
 use std::os::fd::OwnedFd;

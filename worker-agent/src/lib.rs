@@ -13,6 +13,9 @@ pub mod canary;
 pub mod configure;
 pub mod connection;
 pub mod doctor;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod input;
 pub mod job;
 pub mod metrics;

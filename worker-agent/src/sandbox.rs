@@ -12,7 +12,7 @@ pub(crate) mod cgroup;
 
 mod cage;
 mod capture;
-mod collect;
+pub(crate) mod collect;
 mod enter;
 mod entry;
 mod error;
@@ -29,7 +29,7 @@ mod run;
 mod runc;
 mod seccomp;
 mod slot;
-mod spec;
+pub(crate) mod spec;
 mod verdict;
 mod watch;
 

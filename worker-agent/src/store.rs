@@ -8,7 +8,7 @@
 //! - `lease`, `collect`: what must stay, and removing the rest
 
 mod collect;
-mod decode;
+pub(crate) mod decode;
 mod error;
 mod flight;
 mod folders;
@@ -18,7 +18,7 @@ mod prepare;
 mod record;
 mod stack;
 mod transfer;
-mod unpack;
+pub(crate) mod unpack;
 
 #[cfg(test)]
 mod tests;

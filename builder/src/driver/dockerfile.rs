@@ -35,7 +35,11 @@ const FEATURES: [Feature; 7] = [
 
 /// Refuses what `driver` cannot build. No link in the context is followed.
 pub(super) fn check(context: &Path, driver: DriverKind) -> Result<(), Error> {
-    let text = read(context)?;
+    check_text(&read(context)?, driver)
+}
+
+/// Refuses a text for what `driver` cannot build.
+pub(crate) fn check_text(text: &str, driver: DriverKind) -> Result<(), Error> {
     for (number, line) in text.lines().enumerate() {
         let found = FEATURES.iter().find(|feature| feature.unable.contains(&driver) && (feature.is_in)(line));
         if let Some(Feature { name: feature, .. }) = found {

@@ -33,7 +33,7 @@ pub(super) fn patterns(name: &str) -> Vec<String> {
 }
 
 /// The commit that the listing has for a name. As in git, a tag comes before a branch of the same name.
-pub(super) fn find(listing: &str, name: &str) -> Option<Resolved> {
+pub(crate) fn find(listing: &str, name: &str) -> Option<Resolved> {
     let mut head = None;
     let mut commits = Vec::new();
     for line in listing.lines() {

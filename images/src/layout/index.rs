@@ -11,15 +11,15 @@ use crate::release::{Decision, Tag, decide};
 
 /// The image that a tag is to name.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) media_type: String,
-    pub(super) digest: Digest,
-    pub(super) size: usize,
+pub(crate) struct Entry {
+    pub(crate) media_type: String,
+    pub(crate) digest: Digest,
+    pub(crate) size: usize,
 }
 
 /// What is to happen to the file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(crate) enum Change {
     /// It stays: the tag names this image already.
     None,
     /// It stays: the tag names another image for ever.
@@ -29,12 +29,12 @@ pub(super) enum Change {
 }
 
 /// The index of a folder without images.
-pub(super) fn empty() -> Vec<u8> {
+pub(crate) fn empty() -> Vec<u8> {
     json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}).to_string().into_bytes()
 }
 
 /// The index with the tag naming `entry`; what else it says stays as it is.
-pub(super) fn with(index: &[u8], what: &str, tag: &Tag, entry: &Entry) -> Result<Change, Error> {
+pub(crate) fn with(index: &[u8], what: &str, tag: &Tag, entry: &Entry) -> Result<Change, Error> {
     let document = Document { media_type: None, bytes: Bytes::copy_from_slice(index) };
     let Parsed::Index(parsed) = document.parse(what)? else {
         return Err(Error::malformed(what, "it is a manifest, not an index"));

@@ -2,7 +2,7 @@
 
 mod answer;
 mod body;
-mod location;
+pub(crate) mod location;
 mod upload;
 mod wire;
 

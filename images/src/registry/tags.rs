@@ -52,7 +52,7 @@ fn follow(http: &Http, what: &str, from: &Url, link: &str) -> Result<Url, Error>
 }
 
 /// The target of `<target>; rel="next"`.
-fn next_of(header: &str) -> Option<String> {
+pub(crate) fn next_of(header: &str) -> Option<String> {
     let (target, parameters) = header.trim().strip_prefix('<')?.split_once('>')?;
     let is_next = parameters.split(';').any(|p| matches!(p.trim(), "rel=\"next\"" | "rel=next"));
     is_next.then(|| target.to_owned())

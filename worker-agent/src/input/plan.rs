@@ -30,7 +30,7 @@ impl Caps {
 
 /// The files of a submission by their paths in the job folder.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     caps: Caps,
     files: BTreeMap<String, u64>,
     folders: BTreeSet<String>,
@@ -39,12 +39,12 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) const fn new(caps: Caps) -> Self {
+    pub(crate) const fn new(caps: Caps) -> Self {
         Self { caps, files: BTreeMap::new(), folders: BTreeSet::new(), bytes: 0, seen: 0 }
     }
 
     /// Adds a file by its path. A path that ends with a slash marks a folder, as some S3 tools leave it; it is no file.
-    pub(super) fn add(&mut self, path: &str, size: u64) -> Result<(), Error> {
+    pub(crate) fn add(&mut self, path: &str, size: u64) -> Result<(), Error> {
         // Whoever lists only markers, or one name again and again, comes to an end too.
         self.seen += 1;
         if self.seen > u64::from(self.caps.entries) + u64::from(self.caps.files) {
@@ -71,7 +71,7 @@ impl Plan {
     }
 
     /// The files, if there is at least one; `what` says of what there is none.
-    pub(super) fn finish(self, what: impl FnOnce() -> String) -> Result<Vec<String>, Error> {
+    pub(crate) fn finish(self, what: impl FnOnce() -> String) -> Result<Vec<String>, Error> {
         if self.files.is_empty() {
             return Err(Error::Empty(what()));
         }
@@ -123,17 +123,17 @@ fn usize_of(count: u32) -> usize {
 
 /// Bytes that may still come, whatever was announced. Clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     limit: u64,
     used: Arc<AtomicU64>,
 }
 
 impl Budget {
-    pub(super) fn new(limit: u64) -> Self {
+    pub(crate) fn new(limit: u64) -> Self {
         Self { limit, used: Arc::default() }
     }
 
-    pub(super) fn take(&self, bytes: usize) -> Result<(), Error> {
+    pub(crate) fn take(&self, bytes: usize) -> Result<(), Error> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let before = self.used.fetch_add(bytes, Ordering::Relaxed);
         if before.saturating_add(bytes) > self.limit {
@@ -142,7 +142,7 @@ impl Budget {
         Ok(())
     }
 
-    pub(super) fn used(&self) -> u64 {
+    pub(crate) fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
 }

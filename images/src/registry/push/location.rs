@@ -5,7 +5,7 @@ use reqwest::Url;
 use crate::registry::endpoint::Endpoint;
 
 /// The place that a `Location` names, seen from `from`: by the rules of redirects, and without a user.
-pub(super) fn follow(endpoint: &Endpoint, from: &Url, location: &str) -> Result<Url, &'static str> {
+pub(crate) fn follow(endpoint: &Endpoint, from: &Url, location: &str) -> Result<Url, &'static str> {
     let url = from.join(location).map_err(|_| "the Location of its upload is no address")?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("the Location of its upload holds a user");
@@ -20,7 +20,7 @@ pub(super) fn follow(endpoint: &Endpoint, from: &Url, location: &str) -> Result<
 }
 
 /// How many bytes a `Range` of an upload says are there; `0-0` is said of none.
-pub(super) fn offset(range: &str) -> Option<u64> {
+pub(crate) fn offset(range: &str) -> Option<u64> {
     let range = range.trim();
     let (start, end) = range.strip_prefix("bytes=").unwrap_or(range).split_once('-')?;
     let end: u64 = end.parse().ok().filter(|_| start == "0")?;
