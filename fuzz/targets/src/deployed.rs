@@ -1,0 +1,56 @@
+//! What deploys, unloads, updates and lookups make of the deployed versions.
+
+use std::collections::BTreeMap;
+
+use arbitrary::Unstructured;
+use trackyard_protocol::channel::Channel;
+use trackyard_protocol::name::TrackSlug;
+use trackyard_protocol::request::Place;
+use trackyard_protocol::version::{Digest, PinnedVersion};
+use trackyard_router::versions::Deployed;
+
+/// A version is there once, keeps the digest that it got, and is there when all is written to a file and read again.
+pub fn run(bytes: &[u8]) {
+    let mut input = Unstructured::new(bytes);
+    let mut deployed = Deployed::default();
+    let mut before: BTreeMap<(Place, String), Option<Digest>> = BTreeMap::new();
+    while !input.is_empty() && change(&mut deployed, &mut input).is_ok() {
+        let now: BTreeMap<_, _> = deployed
+            .iter()
+            .flat_map(|(place, versions)| versions.iter().map(move |version| (place.to_owned(), version)))
+            .map(|(place, pinned)| ((place, pinned.version.to_string()), pinned.digest.clone()))
+            .collect();
+        let listed = deployed.iter().map(|(_, versions)| versions.len()).sum::<usize>();
+        assert_eq!(now.len(), listed, "no version is listed twice");
+        for (version, digest) in &before {
+            let kept = now.get(version).is_none_or(|now| digest.is_none() || now == digest);
+            assert!(kept, "{version:?} had a digest and has another one");
+        }
+        before = now;
+    }
+    let text = serde_yaml::to_string(&deployed).expect("versions can be written");
+    assert_eq!(serde_yaml::from_str::<Deployed>(&text).ok(), Some(deployed), "{text}");
+}
+
+fn change(deployed: &mut Deployed, input: &mut Unstructured<'_>) -> arbitrary::Result<()> {
+    let channel = *input.choose(&Channel::TOOLING)?;
+    let track = TrackSlug::new(input.choose(&["ruby", "c", "on"])?).expect("it is a slug");
+    let place = Place { channel, track };
+    let pinned = pinned(input)?;
+    match input.int_in_range(0..=3)? {
+        0 => deployed.deploy(&place, pinned),
+        1 => drop(deployed.unload(&place, &pinned.version)),
+        2 => deployed.replace(&place, &[pinned, self::pinned(input)?]),
+        _ => deployed.pin(&place, &pinned.version, &digest(input.arbitrary()?)),
+    }
+    Ok(())
+}
+
+fn pinned(input: &mut Unstructured<'_>) -> arbitrary::Result<PinnedVersion> {
+    let version = format!("git-{:040x}", input.int_in_range(0..=3)?).parse().expect("it is a version");
+    Ok(PinnedVersion { version, digest: input.arbitrary::<Option<u8>>()?.map(digest) })
+}
+
+fn digest(byte: u8) -> Digest {
+    Digest::from_sha256(&[byte; 32])
+}

@@ -1,0 +1,20 @@
+//! A Dockerfile, before it is built.
+
+use strum::IntoEnumIterator;
+use trackyard_builder::driver::{DriverKind, Error};
+use trackyard_builder::fuzzing::check;
+
+/// What is refused names a line that is there and a driver that takes it.
+pub fn run(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    for driver in DriverKind::iter() {
+        match check(&text, driver) {
+            Ok(()) => {}
+            Err(Error::Unsupported { line, able, .. }) => {
+                assert!((1..=text.lines().count()).contains(&line));
+                assert!(able != driver && check(&text, able).is_ok());
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}

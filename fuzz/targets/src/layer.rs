@@ -1,0 +1,34 @@
+//! A layer as it comes from a registry: a byte for its compression, one for how the bytes are cut, and the bytes.
+
+use sha2::{Digest as _, Sha256};
+use trackyard_images::{Compression, Layer};
+use trackyard_protocol::version::Digest;
+use trackyard_worker::fuzzing;
+use trackyard_worker::store::Error;
+
+use crate::tree::Tree;
+use crate::unpack::limits;
+
+/// Nothing lands outside, a bomb ends, and a bad layer is never taken for a broken machine.
+pub fn run(bytes: &[u8]) {
+    let [kind, chunk, bytes @ ..] = bytes else { return };
+    let compression = match kind {
+        b'g' => Compression::Gzip,
+        b'z' => Compression::Zstd,
+        _ => Compression::None,
+    };
+    let tree = Tree::new();
+    let digest = Digest::from_sha256(&Sha256::digest(bytes).into());
+    // The content's own digest is known beforehand where nothing is compressed.
+    let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let layer = Layer { diff_id: digest.clone(), digest, size, compression };
+    let limits = limits();
+    let result = fuzzing::layer(bytes, usize::from(*chunk), &layer, tree.root(), &limits);
+    let (_, written) = tree.check();
+    assert!(written <= limits.bytes, "{written} bytes");
+    match result {
+        Err(Error::Io { what, source }) => panic!("{what} failed: {source}"),
+        Err(Error::Pull(error)) => panic!("every byte came: {error}"),
+        _ => {}
+    }
+}

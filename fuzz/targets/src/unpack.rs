@@ -1,0 +1,45 @@
+//! A layer's tar stream, unpacked on top of another layer. Headers get the sum that they should have, or no change of
+//! one would ever be looked at.
+
+use trackyard_worker::fuzzing;
+use trackyard_worker::store::{Error, Limits};
+
+use crate::tree::Tree;
+
+const BLOCK: usize = 512;
+
+/// Bounds that a short input can reach.
+#[must_use]
+pub fn limits() -> Limits {
+    let defaults = Limits::default();
+    Limits { entries: 64, bytes: 64 << 10, path: 1024, depth: 16, header: 8192, folder_names: 4096, ..defaults }
+}
+
+/// Nothing lands outside, what is taken is within bounds, and a bad layer is never taken for a broken machine.
+pub fn run(bytes: &[u8]) {
+    let (tree, limits) = (Tree::new(), limits());
+    let result = fuzzing::unpack(&summed(bytes), tree.root(), vec![tree.lower()], &limits);
+    let (nodes, written) = tree.check();
+    assert!(written <= limits.bytes && nodes <= limits.entries * 32, "{nodes} nodes, {written} bytes");
+    if let Err(Error::Io { what, source }) = result {
+        panic!("{what} failed: {source}");
+    }
+}
+
+/// The stream with every header's sum right, as far as it can be followed.
+#[must_use]
+pub fn summed(bytes: &[u8]) -> Vec<u8> {
+    let (mut bytes, mut at) = (bytes.to_vec(), 0);
+    while let Some(block) = bytes.get_mut(at..at + BLOCK) {
+        if block.iter().any(|byte| *byte != 0) {
+            let mut header = tar::Header::new_old();
+            header.as_mut_bytes().copy_from_slice(block);
+            header.set_cksum();
+            block.copy_from_slice(header.as_bytes());
+            let size = header.entry_size().ok().and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
+            at = at.saturating_add(size.min(bytes.len()).next_multiple_of(BLOCK));
+        }
+        at += BLOCK;
+    }
+    bytes
+}

@@ -1,0 +1,172 @@
+//! What is around a dispatcher: clients that wait, and workers that say anything at all.
+
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use arbitrary::{Result, Unstructured};
+use trackyard_protocol::request::Place;
+use trackyard_protocol::source::{ImageSource, ImageSourceKind, InputPolicy};
+use trackyard_protocol::token::{Epoch, JobKey, Token};
+use trackyard_protocol::version::PinnedVersion;
+use trackyard_protocol::worker::FromRouter;
+use trackyard_router::dispatch::{Action, Dispatch, Event, Peer, Settings, Time, Waiter};
+
+/// Turns that a drained dispatcher may take until everybody has an answer.
+const PATIENCE: usize = 20_000;
+const CONNECTIONS: usize = 5;
+const STORE_BYTES: usize = 64 << 10;
+
+pub(crate) struct World {
+    dispatch: Dispatch,
+    now: Time,
+    waiting: BTreeSet<Waiter>,
+    waiters: u64,
+    peers: Vec<Peer>,
+    connections: u64,
+    sent: Vec<(Token, JobKey)>,
+    tokens: BTreeSet<Token>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            dispatch: Dispatch::new(Epoch(0xe), settings(), Time::ZERO),
+            now: Time::ZERO,
+            waiting: BTreeSet::new(),
+            waiters: 0,
+            peers: (0..).take(CONNECTIONS).map(Peer).collect(),
+            connections: 100,
+            sent: Vec::new(),
+            tokens: BTreeSet::new(),
+        }
+    }
+
+    /// Hands over an event, and takes the actions as the router's edge does.
+    pub(crate) fn on(&mut self, event: Event) {
+        let mut actions = Vec::new();
+        self.dispatch.on(event, self.now, &mut actions);
+        for action in actions {
+            match action {
+                Action::Answer { waiter, .. } => {
+                    assert!(
+                        self.waiting.remove(&waiter),
+                        "{waiter:?} gets an answer that it does not wait for"
+                    );
+                }
+                Action::Send { peer, message } => {
+                    assert!(self.peers.contains(&peer), "{peer:?} is dead");
+                    let job = match &message {
+                        FromRouter::Job(job) => (job.token, job.key),
+                        FromRouter::Build(build) => (build.token, build.key),
+                        _ => continue,
+                    };
+                    assert!(self.tokens.insert(job.0), "{} is used twice", job.0);
+                    self.sent.push(job);
+                }
+                Action::Count(_) => {}
+            }
+        }
+    }
+
+    pub(crate) fn ask(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
+        let job = words::job(input)?;
+        self.waiters += 1;
+        let waiter = Waiter(self.waiters);
+        self.waiting.insert(waiter);
+        self.on(Event::Job { waiter, job: Box::new(job) });
+        Ok(())
+    }
+
+    pub(crate) fn hear(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
+        let peer = *input.choose(&self.peers)?;
+        let message = words::from_worker(input, &self.sent)?;
+        self.on(Event::Worker { peer, message });
+        Ok(())
+    }
+
+    /// A connection dies; its number is never another's.
+    pub(crate) fn lose(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
+        let at = input.choose_index(self.peers.len())?;
+        self.connections += 1;
+        let fresh = Peer(self.connections);
+        if let Some(place) = self.peers.get_mut(at) {
+            let peer = std::mem::replace(place, fresh);
+            self.on(Event::Gone { peer });
+        }
+        Ok(())
+    }
+
+    /// Time passes, and what is due is done when it is.
+    pub(crate) fn pass(&mut self, span: Duration) {
+        let end = self.now + span;
+        while let Some(due) = self.dispatch.next_wake().filter(|due| *due < end) {
+            self.tick(due);
+        }
+        self.tick(end);
+    }
+
+    fn tick(&mut self, at: Time) {
+        self.now = self.now.max(at);
+        self.on(Event::Tick);
+        let next = self.dispatch.next_wake();
+        assert!(next.is_none_or(|next| next > self.now), "what is due is not done: the edge would spin");
+    }
+
+    pub(crate) fn versions(
+        &self,
+        input: &mut Unstructured<'_>,
+    ) -> Result<BTreeMap<Place, Vec<PinnedVersion>>> {
+        let mut versions = BTreeMap::new();
+        for track in words::TRACKS {
+            let of_track = (0..input.int_in_range(0..=2)?).map(words::version).collect();
+            versions.insert(words::place(track), of_track);
+        }
+        Ok(versions)
+    }
+
+    pub(crate) fn settings(&self, input: &mut Unstructured<'_>) -> Result<Settings> {
+        let expected = if input.arbitrary()? { [words::place("ruby")].into() } else { BTreeSet::new() };
+        let queue_max_jobs = input.int_in_range(0..=9)?;
+        Ok(Settings { expected, queue_max_jobs, ..settings() })
+    }
+
+    /// What the dispatcher says of itself is so.
+    pub(crate) fn check(&self) {
+        let snapshot = self.dispatch.snapshot();
+        let totals = snapshot.totals;
+        assert_eq!(totals.waiters, self.waiting.len());
+        assert!(totals.waiting <= totals.jobs && totals.stored_bytes <= STORE_BYTES);
+        assert_eq!(totals.waiting, snapshot.queues.iter().map(|queue| queue.jobs).sum::<usize>());
+        let names: BTreeSet<_> = snapshot.workers.iter().map(|worker| &worker.name).collect();
+        assert_eq!(names.len(), snapshot.workers.len(), "a name is one worker's");
+        let held: Vec<Token> =
+            snapshot.workers.iter().flat_map(|worker| worker.jobs.iter().map(|job| job.token)).collect();
+        assert_eq!(held.iter().collect::<BTreeSet<_>>().len(), held.len(), "an attempt is one worker's");
+        for worker in &snapshot.workers {
+            let held = u32::try_from(worker.jobs.len()).unwrap_or(u32::MAX);
+            assert!(worker.busy <= held, "only what it holds fills its slots");
+        }
+        assert!(self.dispatch.is_idle() == self.waiting.is_empty());
+    }
+
+    /// A router that drains answers everybody, whatever its workers do.
+    pub(crate) fn finish(&mut self) {
+        self.on(Event::Drain);
+        for _ in 0..PATIENCE {
+            if self.waiting.is_empty() {
+                break;
+            }
+            self.tick(self.dispatch.next_wake().unwrap_or(self.now));
+        }
+        assert!(self.waiting.is_empty(), "no answer for {:?}", self.waiting);
+        self.check();
+    }
+}
+
+fn settings() -> Settings {
+    let location = "/images".to_owned();
+    let images = ImageSource { kind: ImageSourceKind::Layout, location, repositories: BTreeMap::new() };
+    Settings { queue_max_jobs: 8, store_bytes: STORE_BYTES, ..Settings::new(images, InputPolicy::default()) }
+}
