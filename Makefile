@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build example-images images test-images frozen-images kubernetes demo test test-e2e test-cgroup2 lint deny fmt docs bench cluster-up cluster-examples cluster-down
+.PHONY: help setup build example-images images test-images frozen-images kubernetes demo test test-e2e test-cgroup2 lint deny fmt docs bench fuzz cluster-up cluster-examples cluster-down
 
 CACHE ?= $(or $(TRACKYARD_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/trackyard)
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
@@ -95,6 +95,9 @@ cluster-examples: build example-images test-images ## Serve the examples to it u
 
 cluster-down: ## Stop it, and remove all that it left
 	@$(SUDO) tests/cluster/down.sh $(NAME)
+
+fuzz: setup ## Fuzz what reads bytes from outside: FUZZ_SECONDS=600 each, FUZZ_JOBS=2 at a time, FUZZ_TARGETS="a b"
+	@fuzz/run.sh
 
 bench: setup ## Measure against zmq_proxy, runc and tar; writes docs/benchmarks.md
 	cargo build --release --workspace --locked
