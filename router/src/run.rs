@@ -79,6 +79,8 @@ struct Process {
     sockets: Gate,
     recovery: Gate,
     pulse: Pulse,
+    /// How many connections a port may have.
+    most_connections: usize,
 }
 
 /// Runs the router until a signal ends it.
@@ -87,7 +89,6 @@ struct Process {
 /// If it cannot start, or a part of it fails.
 pub fn run(args: &Args) -> Result<(), Error> {
     args.logs.init()?;
-    descriptors::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -160,6 +161,7 @@ impl Process {
             sockets: readiness.gate("sockets", "not bound yet"),
             recovery: readiness.gate("recovery", "waiting for workers to report what they hold"),
             pulse: Pulse::new(PATIENCE),
+            most_connections: descriptors::raise(),
         }
     }
 

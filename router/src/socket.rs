@@ -1,5 +1,6 @@
 //! libzmq at the edge. Nothing here blocks, but for the one poll; nothing but this module names the `zmq` crate.
 
+mod census;
 mod error;
 mod frame;
 mod gatekeeper;

@@ -1,12 +1,19 @@
-//! Each connection takes a descriptor, and a second one while it is watched. At the limit libzmq serves those it has
-//! and takes nobody new, so the limit is raised as far as the system allows.
+//! Each connection takes a descriptor, and a second one while it is watched. At the limit libzmq serves those it has,
+//! takes nobody new and spins, so the limit is raised as far as the system allows, and connections are bounded by it.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Fewer than this are worth a word.
 const COMFORTABLE: u64 = 4096;
+/// Connections of a port, however many descriptors there are. libzmq takes some 28 KiB for each.
+const MOST_CONNECTIONS: u64 = 10_000;
+/// For everything that is no connection.
+const OTHERS: u64 = 256;
+/// Descriptors for each connection of a port: two for each of three ports.
+const EACH: u64 = 6;
 
-pub(super) fn raise() {
+/// Raises the limit of descriptors. Gives how many connections a port may have.
+pub(super) fn raise() -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let limit = if raised.is_ok() { maximum } else { current };
@@ -15,5 +22,28 @@ pub(super) fn raise() {
             limit,
             "few file descriptors: raise the limit (ulimit -n) for more than some hundred peers"
         );
+    }
+    most_connections(limit)
+}
+
+/// At least a few, or nobody could be served.
+fn most_connections(limit: Option<u64>) -> usize {
+    let room = limit.map_or(MOST_CONNECTIONS, |limit| limit.saturating_sub(OTHERS) / EACH);
+    usize::try_from(room.clamp(16, MOST_CONNECTIONS)).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(None, 10_000)]
+    #[case(Some(1 << 20), 10_000)]
+    #[case(Some(4096), 640)]
+    #[case(Some(1024), 128)]
+    #[case(Some(64), 16)]
+    fn connections_fit_the_descriptors(#[case] limit: Option<u64>, #[case] most: usize) {
+        assert_eq!(most_connections(limit), most);
     }
 }

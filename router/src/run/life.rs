@@ -98,7 +98,7 @@ impl Process {
 
     fn monitor(&self, context: &socket::Context, ports: &Ports, handle: &Handle) -> Result<Monitor, Error> {
         let (metrics, handle) = (self.metrics.clone(), handle.clone());
-        Ok(Monitor::start(context, ports, move |port, by| {
+        Ok(Monitor::start(context, ports, self.most_connections, move |port, by| {
             metrics.closed(port, by);
             if by == Closed::Oversize {
                 tracing::warn!(port = <&str>::from(port), "closed a connection: a frame of more than 4Mi");

@@ -1,14 +1,21 @@
 //! Watches connections come and go. A thread of its own: libzmq's own thread would wait for a monitor that is not
 //! read.
 
+use std::collections::HashSet;
+use std::os::fd::RawFd;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use strum::IntoEnumIterator;
 use zmq::SocketEvent;
 
+use super::census::Census;
 use super::options::PortKind;
-use super::witness::Witness;
+use super::witness::{Admission, Witness};
 use super::{Error, Port, Ports};
+
+/// Refused connections are logged no more often.
+const QUIET: Duration = Duration::from_secs(10);
 
 /// A connection that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::EnumIter, strum::IntoStaticStr)]
@@ -20,6 +27,8 @@ pub enum Closed {
     Handshake,
     /// By the router, in the middle of a frame: it is over the limit.
     Oversize,
+    /// By the router, at once: too many are open, in total or from its address.
+    TooMany,
 }
 
 /// The thread that watches.
@@ -27,13 +36,15 @@ pub enum Closed {
 pub struct Monitor(Vec<JoinHandle<()>>);
 
 impl Monitor {
-    /// Watches the ports; `closed` hears of every connection that ends. Ends when the ports are closed.
+    /// Watches the ports, lets `most` connections in at each, and half of them from one address; `closed` hears of
+    /// every connection that ends. Ends when the ports are closed.
     ///
     /// # Errors
     /// If a monitor cannot be set up.
     pub fn start(
         context: &zmq::Context,
         ports: &Ports,
+        most: usize,
         closed: impl Fn(PortKind, Closed) + Clone + Send + 'static,
     ) -> Result<Self, Error> {
         let mut threads = Vec::new();
@@ -42,7 +53,8 @@ impl Monitor {
             let socket = attach(context, kind, port)?;
             let closed = closed.clone();
             let name = format!("monitor-{}", <&str>::from(kind));
-            let run = move || follow(&socket, |how| closed(kind, how));
+            let watch = Watch::new(kind, port.number(), most);
+            let run = move || watch.follow(&socket, |how| closed(kind, how));
             threads.push(std::thread::Builder::new().name(name).spawn(run).map_err(Error::Thread)?);
         }
         Ok(Self(threads))
@@ -74,26 +86,62 @@ fn attach(context: &zmq::Context, kind: PortKind, port: &Port) -> Result<zmq::So
     Ok(socket)
 }
 
-fn follow(socket: &zmq::Socket, closed: impl Fn(Closed)) {
-    let mut witness = Witness::new();
-    let mut failed_handshake = false;
-    loop {
-        match next(socket) {
-            Ok(Some((SocketEvent::MONITOR_STOPPED, _))) | Err(zmq::Error::ETERM) => return,
-            Ok(Some((SocketEvent::ACCEPTED, fd))) => witness.accepted(fd),
-            // It follows a failed handshake of the same connection: one thread of libzmq reports both.
-            Ok(Some((SocketEvent::DISCONNECTED, fd))) => {
-                closed(if std::mem::take(&mut failed_handshake) {
-                    witness.forget(fd);
-                    Closed::Handshake
-                } else if witness.closed_unread(fd) {
-                    Closed::Oversize
-                } else {
-                    Closed::Peer
-                });
+/// What is known of a port's connections.
+struct Watch {
+    kind: PortKind,
+    port: u16,
+    witness: Witness,
+    census: Census,
+    refused: HashSet<RawFd>,
+    /// When somebody was last told of a refusal.
+    told: Option<Instant>,
+}
+
+impl Watch {
+    fn new(kind: PortKind, port: u16, most: usize) -> Self {
+        let (witness, census) = (Witness::new(), Census::new(most));
+        Self { kind, port, witness, census, refused: HashSet::new(), told: None }
+    }
+
+    fn follow(mut self, socket: &zmq::Socket, closed: impl Fn(Closed)) {
+        let mut failed_handshake = false;
+        loop {
+            match next(socket) {
+                Ok(Some((SocketEvent::MONITOR_STOPPED, _))) | Err(zmq::Error::ETERM) => return,
+                Ok(Some((SocketEvent::ACCEPTED, fd))) => self.accepted(fd),
+                // It follows a failed handshake of the same connection: one thread of libzmq reports both.
+                Ok(Some((SocketEvent::DISCONNECTED, fd))) => {
+                    closed(self.ended(fd, std::mem::take(&mut failed_handshake)));
+                }
+                Ok(Some(_)) => failed_handshake = true,
+                Ok(None) | Err(_) => {}
             }
-            Ok(Some(_)) => failed_handshake = true,
-            Ok(None) | Err(_) => {}
+        }
+    }
+
+    fn accepted(&mut self, fd: RawFd) {
+        self.refused.remove(&fd);
+        let census = &mut self.census;
+        let admission = self.witness.accepted(fd, self.port, |from| census.arrives(fd, from));
+        let Some(Admission::Refused(from)) = admission else { return };
+        self.refused.insert(fd);
+        if self.told.is_none_or(|told| told.elapsed() > QUIET) {
+            self.told = Some(Instant::now());
+            tracing::warn!(port = <&str>::from(self.kind), %from, "too many connections: new ones are closed");
+        }
+    }
+
+    fn ended(&mut self, fd: RawFd, failed_handshake: bool) -> Closed {
+        self.census.leaves(fd);
+        if self.refused.remove(&fd) {
+            Closed::TooMany
+        } else if failed_handshake {
+            self.witness.forget(fd);
+            Closed::Handshake
+        } else if self.witness.closed_unread(fd) {
+            Closed::Oversize
+        } else {
+            Closed::Peer
         }
     }
 }

@@ -84,7 +84,8 @@ fn without_a_gatekeeper_nobody_is_named() {
 fn a_frame_over_the_limit_is_told_from_a_peer_that_leaves() {
     let (context, ports) = ports();
     let (sender, closed) = std::sync::mpsc::channel();
-    let monitor = Monitor::start(&context, &ports, move |port, by| sender.send((port, by)).unwrap()).unwrap();
+    let monitor =
+        Monitor::start(&context, &ports, 100, move |port, by| sender.send((port, by)).unwrap()).unwrap();
     let next = || closed.recv_timeout(Duration::from_secs(10)).unwrap();
 
     let polite = dealer(&context, &ports.clients);
@@ -105,6 +106,40 @@ fn a_frame_over_the_limit_is_told_from_a_peer_that_leaves() {
     std::io::Write::write_all(&mut stranger, &greeting).unwrap();
     assert_eq!(next(), (PortKind::Workers, Closed::Handshake));
 
+    drop(ports);
+    monitor.join();
+}
+
+#[test]
+fn connections_beyond_the_bound_are_closed_until_others_leave() {
+    let (context, ports) = ports();
+    let (sender, closed) = std::sync::mpsc::channel();
+    let count = move |_, by| sender.send(by).unwrap();
+    // Half of them may come from one address.
+    let monitor = Monitor::start(&context, &ports, 4, count).unwrap();
+    let closed_as = |by| {
+        let mut all = std::iter::from_fn(|| closed.recv_timeout(Duration::from_secs(10)).ok());
+        assert!(all.any(|closed| closed == by), "nothing was closed as {by:?}");
+    };
+    let say = |who: &zmq::Socket, what: &str| {
+        who.send(what, 0).unwrap();
+        assert_eq!(next(&ports, 3)[1].as_ref(), what.as_bytes());
+    };
+    let [first, second] = [(); 2].map(|()| dealer(&context, &ports.clients));
+    say(&first, "1");
+    say(&second, "2");
+    let third = dealer(&context, &ports.clients);
+    closed_as(Closed::TooMany);
+    say(&first, "3");
+    drop(second);
+    closed_as(Closed::Peer);
+    // It tries again and again by itself; what it said on a connection that was closed is lost.
+    let is_heard = |_| {
+        third.send("4", 0).unwrap();
+        ports.wait(Duration::from_millis(200));
+        ports.clients.receive(3).is_some()
+    };
+    assert!((0..50).any(is_heard));
     drop(ports);
     monitor.join();
 }

@@ -1,8 +1,9 @@
 //! Tells a connection that libzmq closed for a frame over the limit from one that its peer closed. libzmq says
 //! nothing of it; but a connection that is closed in the middle of a frame has bytes that nobody read. To see them,
-//! a second descriptor of each connection is held.
+//! a second descriptor of each connection is held. By it a connection can also be ended, which libzmq offers to nobody.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Shutdown, TcpStream};
 use std::os::fd::{OwnedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -12,11 +13,20 @@ use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_op
 /// Connections watched at a time; those beyond count as closed by their peers.
 const MAX_HELD: usize = 2048;
 
+/// What becomes of a new connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It may stay.
+    Admitted,
+    /// It was ended; who made it.
+    Refused(IpAddr),
+}
+
 /// Second descriptors of open connections, by the number of the first.
 #[derive(Debug, Default)]
 pub(super) struct Witness {
     myself: Option<OwnedFd>,
-    held: HashMap<RawFd, OwnedFd>,
+    held: HashMap<RawFd, TcpStream>,
 }
 
 impl Witness {
@@ -25,12 +35,26 @@ impl Witness {
         Self { myself: pidfd_open(getpid(), PidfdFlags::empty()).ok(), held: HashMap::new() }
     }
 
-    /// A connection was accepted.
-    pub(super) fn accepted(&mut self, fd: RawFd) {
-        let Some(myself) = self.myself.as_ref().filter(|_| self.held.len() < MAX_HELD) else { return };
-        if let Ok(second) = pidfd_getfd(myself, fd, PidfdGetfdFlags::empty()) {
+    /// A connection to `port` was accepted: its peer's address. It is held if `admits` says so, or else ended.
+    pub(super) fn accepted(
+        &mut self,
+        fd: RawFd,
+        port: u16,
+        admits: impl FnOnce(IpAddr) -> bool,
+    ) -> Option<Admission> {
+        let second = pidfd_getfd(self.myself.as_ref()?, fd, PidfdGetfdFlags::empty()).ok()?;
+        let second = TcpStream::from(second);
+        // By now the number may be another descriptor's.
+        let is_ours = second.local_addr().is_ok_and(|own| own.port() == port);
+        let from = second.peer_addr().ok().filter(|_| is_ours)?.ip();
+        if !admits(from) {
+            let _ = second.shutdown(Shutdown::Both);
+            return Some(Admission::Refused(from));
+        }
+        if self.held.len() < MAX_HELD {
             self.held.insert(fd, second);
         }
+        Some(Admission::Admitted)
     }
 
     /// A connection was closed for a reason that is known: nothing is waited for.
@@ -45,7 +69,7 @@ impl Witness {
 }
 
 /// Waits a moment for bytes on their way, which a busy machine may hold up; the end that a peer sends comes at once.
-fn has_unread(connection: &OwnedFd) -> bool {
+fn has_unread(connection: &TcpStream) -> bool {
     let moment = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
     let _ = poll(&mut [PollFd::new(connection, PollFlags::IN)], Some(&moment));
     ioctl_fionread(connection).is_ok_and(|unread| unread > 0)
