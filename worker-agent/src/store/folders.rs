@@ -6,7 +6,8 @@
 //! - `images/<digest>.json`: the record of a complete image
 //! - `staging/`: all that is not finished, wiped at start
 //!
-//! Folders are 0711: a user namespace must be able to pass through, and nobody needs to list them.
+//! The folders are root's alone: layers keep their set-id bits and owners, which must mean nothing to the machine's
+//! other users. A container needs no way through, for it sees layers only by mounts that root has made for it.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -18,7 +19,9 @@ use trackyard_protocol::version::Digest;
 
 use super::error::Error;
 
-const MODE: u32 = 0o711;
+/// The work folder's own, if it is made here: other things may be below it.
+const ROOT_MODE: u32 = 0o711;
+const MODE: u32 = 0o700;
 const STAGING: &str = "staging";
 
 /// The parts of the work folder. Layers and images go by their path below it.
@@ -49,7 +52,7 @@ impl Folders {
         let root = std::path::absolute(workdir).map_err(Error::io("finding the work folder"))?;
         if !root.is_dir() {
             let what = format!("making the work folder {}", root.display());
-            DirBuilder::new().recursive(true).mode(MODE).create(&root).map_err(Error::io(what))?;
+            DirBuilder::new().recursive(true).mode(ROOT_MODE).create(&root).map_err(Error::io(what))?;
         }
         Ok(Self { root, staged: AtomicU64::new(0) })
     }

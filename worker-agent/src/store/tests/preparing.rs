@@ -105,13 +105,17 @@ fn two_workers_may_not_share_a_folder() {
 }
 
 #[test]
-fn a_user_namespace_can_pass_through_and_not_look_around() {
+fn nobody_but_root_comes_to_a_layer() {
     let folder = tempfile::tempdir().unwrap();
     let workdir = folder.path().join("a/b");
+    drop(Store::open(&workdir).unwrap());
+    // As an earlier version left it.
+    fs::set_permissions(workdir.join("layers"), fs::Permissions::from_mode(0o711)).unwrap();
     let _store = Store::open(&workdir).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    for name in ["", "layers", "chained", "images", "staging"] {
-        assert_eq!(mode(&workdir.join(name)), 0o711, "{name}");
+    assert_eq!(mode(&workdir), 0o711);
+    for name in ["layers", "chained", "images", "staging"] {
+        assert_eq!(mode(&workdir.join(name)), 0o700, "{name}");
     }
     assert_eq!(mode(&workdir.join("lock")), 0o600);
 }
