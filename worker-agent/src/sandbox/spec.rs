@@ -103,12 +103,15 @@ fn environment(image: &[String]) -> Vec<String> {
 }
 
 fn rlimits(limits: &Limits) -> Result<Vec<PosixRlimit>, OciSpecError> {
-    use PosixRlimitType::{RlimitCore, RlimitFsize, RlimitNofile, RlimitStack};
+    use PosixRlimitType::{RlimitCore, RlimitFsize, RlimitNice, RlimitNofile, RlimitRtprio, RlimitStack};
     let limit = |typ, value: u64| PosixRlimitBuilder::default().typ(typ).soft(value).hard(value).build();
     Ok(vec![
         limit(RlimitNofile, OPEN_FILES)?,
         limit(RlimitCore, 0)?,
         limit(RlimitFsize, limits.file_size.0)?,
+        // What the worker was started with would let a job go before all others without any capability.
+        limit(RlimitRtprio, 0)?,
+        limit(RlimitNice, 0)?,
         // Only the soft limit: some languages' runtimes raise it for their main thread.
         PosixRlimitBuilder::default()
             .typ(RlimitStack)
