@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use trackyard_protocol::channel::Channel;
@@ -11,6 +10,7 @@ use trackyard_protocol::quantity::{Bytes, Span};
 
 use crate::Scenario;
 use crate::machine::{Job, Machine, scaled, write_program};
+use crate::program::program;
 
 pub(crate) const ALL: &[Scenario] = &[
     ("fork_bomb", fork_bomb),
@@ -117,13 +117,7 @@ fn root_is_read_only_and_without_rights(machine: &Machine) {
 
 /// By a program of its own, since no tool of busybox makes these calls.
 fn system_calls(machine: &Machine) {
-    let layer = machine.layer("probe");
-    fs::create_dir_all(layer.join("bin")).unwrap();
-    let source = layer.join("probe.c");
-    fs::write(&source, include_str!("probe.c")).unwrap();
-    let cc =
-        Command::new("cc").args(["-static", "-o"]).arg(layer.join("bin/probe")).arg(source).status().unwrap();
-    assert!(cc.success(), "cc cannot link a static program: apt-get install gcc libc6-dev");
+    let layer = program(machine, "probe", include_str!("probe.c"));
     let text = stdout(machine, &Job { layers: vec![layer], ..Job::new("probe") });
     let (allowed, denied): (Vec<&str>, Vec<&str>) =
         text.lines().partition(|line| line.ends_with(": allowed"));

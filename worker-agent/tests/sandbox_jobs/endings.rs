@@ -26,10 +26,14 @@ fn a_job_ends_with_its_caller(machine: &Machine) {
     assert!(machine.run_while(&job, || async {}).is_none());
 }
 
+/// The job is an endless loop beside a `sleep`. How long it goes on is printed.
 fn a_job_ends_with_its_worker(_: &Machine) {
     let work = tempfile::tempdir().unwrap();
-    kill(start_worker(work.path()));
+    let worker = start_worker(work.path());
+    let begun = Instant::now();
+    kill(worker);
     await_no_group();
+    println!("an endless loop ended {} ms after its worker was killed", begun.elapsed().as_millis());
 }
 
 fn a_job_that_was_about_to_start_never_does(_: &Machine) {
@@ -79,7 +83,7 @@ fn two_workers_may_not_share_a_folder(_: &Machine) {
 pub(crate) fn worker(work: &Path) {
     let machine = Machine::enter(work);
     machine.run_while(
-        &Job::new("sleep 100").limits(|limits| limits.wall = "100s".parse().unwrap()),
+        &Job::new("while :; do :; done & sleep 100").limits(|limits| limits.wall = "100s".parse().unwrap()),
         || async {
             Machine::processes().await;
             println!("running");

@@ -5,9 +5,15 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "all of this is test code")]
 
 mod attacks;
+mod denied;
 mod endings;
+mod floods;
+mod images;
 mod machine;
 mod output;
+mod program;
+mod races;
+mod rights;
 mod verdicts;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,7 +27,18 @@ type Scenario = (&'static str, fn(&Machine));
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let scenarios: Vec<Scenario> = [verdicts::ALL, output::ALL, attacks::ALL, endings::ALL].concat();
+    let scenarios: Vec<Scenario> = [
+        verdicts::ALL,
+        output::ALL,
+        races::ALL,
+        attacks::ALL,
+        denied::ALL,
+        rights::ALL,
+        floods::ALL,
+        images::ALL,
+        endings::ALL,
+    ]
+    .concat();
     if arguments.iter().any(|argument| argument == "--list") {
         for (name, _) in &scenarios {
             println!("{name}: test");

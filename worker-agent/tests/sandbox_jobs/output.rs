@@ -13,11 +13,20 @@ pub(crate) const ALL: &[Scenario] = &[
     ("not_regular_hard_link", |m| expect(m, "echo {} > $2/a; ln $2/a $2/results.json", 514, "not_regular")),
     ("not_regular_pipe", |m| expect(m, "mkfifo $2/results.json", 514, "not_regular")),
     ("not_regular_folder", |m| expect(m, "mkdir $2/results.json", 514, "not_regular")),
+    ("missing_by_a_link_to_nothing", |m| expect(m, "ln -s nothing $2/results.json", 514, "not_regular")),
+    ("folder_is_a_link", |m| {
+        expect(m, "rm -r $2/* && rmdir $2; mv $2 /tmp/x; ln -s /etc $2; true", 514, "missing");
+    }),
+    ("bad_encoding_mark", |m| expect(m, "printf '\\357\\273\\277{}' > $2/results.json", 514, "bad_encoding")),
+    ("malformed_nul", |m| expect(m, "printf '{}\\000' > $2/results.json", 514, "malformed")),
     ("bad_encoding", |m| expect(m, "printf '\"\\377\"' > $2/results.json", 514, "bad_encoding")),
     ("malformed", |m| expect(m, "echo '{} trailing' > $2/results.json", 514, "malformed")),
     ("malformed_empty", |m| expect(m, ": > $2/results.json", 514, "malformed")),
     ("too_deep", |m| expect(m, "yes [ | head -n 60000 > $2/results.json", 514, "too_deep")),
     ("result_size", |m| expect(m, "head -c 512001 /dev/zero > $2/results.json", 402, "result_size")),
+    ("result_without_permission", |m| {
+        expect(m, "echo {} > $2/results.json; chmod 0 $2/results.json", 200, "ok")
+    }),
     ("result_size_sparse", |m| expect(m, "truncate -s 200M $2/results.json", 402, "result_size")),
     ("representation", representation),
 ];

@@ -1,0 +1,63 @@
+//! Images that prepare what the set-up will touch: links where it mounts, and a working folder that leads out.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::Scenario;
+use crate::machine::{Job, Machine, write_program};
+
+pub(crate) const ALL: &[Scenario] = &[
+    ("a_working_folder_that_is_a_descriptor", a_working_folder_that_is_a_descriptor),
+    ("every_mount_point_prepared", every_mount_point_prepared),
+    ("masks_are_not_moved_by_an_image", masks_are_not_moved_by_an_image),
+];
+
+/// The worker's or runc's own descriptors, as a way to the machine's files.
+fn a_working_folder_that_is_a_descriptor(machine: &Machine) {
+    for number in 3..12 {
+        let layer = machine.layer(&format!("cwd-{number}"));
+        fs::create_dir_all(layer.join("opt")).unwrap();
+        symlink(format!("/proc/self/fd/{number}"), layer.join("opt/test-runner")).unwrap();
+        let script = "ls -d ../../../../run/trackyard; echo '{}' > $2/results.json";
+        let outcome = machine.run(&Job { layers: vec![layer], ..Job::new(script) });
+        assert!(matches!(outcome.reason.code(), 512 | 513), "{number}: {outcome:?}");
+        assert!(outcome.stdout.bytes.is_empty(), "{number}: {outcome:?}");
+    }
+}
+
+fn every_mount_point_prepared(machine: &Machine) {
+    let targets = ["..", "../../../..", "/proc/self/root/..", "/proc/1/root", "/nothing", "a-file", "tmp"];
+    for (number, target) in targets.into_iter().enumerate() {
+        let layer = machine.layer(&format!("prepared-{number}"));
+        for name in ["proc", "sys", "dev", "tmp", "mnt"] {
+            if target == "a-file" {
+                fs::write(layer.join(name), "").unwrap();
+            } else {
+                symlink(target, layer.join(name)).unwrap();
+            }
+        }
+        let script = "stat -f -c %T /proc /sys /dev /tmp $2 | sort -u; ls -d /proc/1 > /dev/null \
+                      && echo '{}' > $2/results.json";
+        let outcome = machine.run(&Job { layers: vec![layer], ..Job::new(script) });
+        assert_eq!(outcome.reason.word(), "ok", "{target}: {outcome:?}");
+        let kinds = String::from_utf8_lossy(&outcome.stdout.bytes).into_owned();
+        assert_eq!(kinds, "proc\nsysfs\ntmpfs\n", "{target}");
+    }
+}
+
+/// Folders and links of an image below the places that are mounted on, and a program of its own as the first.
+fn masks_are_not_moved_by_an_image(machine: &Machine) {
+    let layer = machine.layer("below");
+    for folder in ["dev/shm", "dev/pts", "proc/sys/kernel", "sys/fs/cgroup", "mnt/exercism-iteration/x"] {
+        fs::create_dir_all(layer.join(folder)).unwrap();
+    }
+    symlink("/etc/passwd", layer.join("proc/kcore")).unwrap();
+    symlink("/tmp/kept", layer.join("proc/sysrq-trigger")).unwrap();
+    fs::write(layer.join("mnt/exercism-iteration/results.json"), "{}").unwrap();
+    write_program(&layer.join("bin/init"), "#!/bin/sh\n");
+    let script = "head -c 1 /proc/kcore | wc -c; echo b 2> /dev/null > /proc/sysrq-trigger || echo read-only
+        ls -A $2";
+    let outcome = machine.run(&Job { layers: vec![layer], ..Job::new(script) });
+    assert_eq!(outcome.reason.word(), "missing", "{outcome:?}");
+    assert_eq!(String::from_utf8_lossy(&outcome.stdout.bytes), "0\nread-only\njob.sh\n");
+}
