@@ -14,7 +14,7 @@ root=()
 say 'compiling what is tested'
 cargo build --quiet --all-features --locked -p trackyard-router -p trackyard-worker --bins
 programs=$(cargo test --quiet --all-features --locked --no-run --message-format=json \
-  -p trackyard-worker --test sandbox_jobs -p e2e --test pod --test verdicts --test sandbox |
+  -p trackyard-worker --test sandbox_jobs -p e2e --test pod --test verdicts --test sandbox --test hostile |
   sed -nE 's/.*"executable":"([^"]+)".*/\1/p')
 
 stage=$(mktemp -d)

@@ -133,13 +133,14 @@ fn busybox() -> Arc<Layer> {
 pub struct Image {
     layers: Vec<Arc<Layer>>,
     environment: Vec<String>,
+    settings: Vec<(String, Value)>,
 }
 
 impl Image {
     /// Busybox alone: no entry script.
     #[must_use]
     pub fn bare() -> Self {
-        Self { layers: vec![busybox()], environment: vec!["PATH=/bin".to_owned()] }
+        Self { layers: vec![busybox()], environment: vec!["PATH=/bin".to_owned()], settings: Vec::new() }
     }
 
     /// Busybox and the channel's `bin/run.sh`; `script` is its text without the first line.
@@ -163,6 +164,13 @@ impl Image {
         self
     }
 
+    /// One more entry of the configuration, as `WorkingDir`.
+    #[must_use]
+    pub fn setting(mut self, name: &str, value: Value) -> Self {
+        self.settings.push((name.to_owned(), value));
+        self
+    }
+
     /// The layers, the lowest first.
     #[must_use]
     pub fn layers(&self) -> &[Arc<Layer>] {
@@ -181,9 +189,13 @@ impl Image {
             other => unreachable!("no OCI name for the architecture {other}"),
         };
         let diff_ids: Vec<&str> = self.layers.iter().map(|layer| layer.diff_id.as_str()).collect();
+        let mut config = json!({"Env": self.environment});
+        for (name, value) in &self.settings {
+            config[name] = value.clone();
+        }
         json!({
             "architecture": architecture, "os": "linux",
-            "config": {"Env": self.environment},
+            "config": config,
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
         })
     }

@@ -143,3 +143,13 @@ fn a_stalled_bucket_is_512_and_the_worker_goes_on() {
     let answer = client.request(&with(request, "deadline_ms", json!(60_000)), seconds(60)).unwrap();
     expect(&answer, 512, "download");
 }
+
+#[test]
+fn a_trickling_bucket_is_512_at_the_set_ups_deadline() {
+    let server = Hostile::start(HostileBucket::default().key("p/a", 100_000).trickling());
+    let yard = Yard::start(&server.endpoint(), json!({}));
+    let client = yard.router.client();
+    let request = test_solution("trickles", "ruby", "s3://submissions/p", &version('a'));
+    let answer = client.request(&with(request, "deadline_ms", json!(60_000)), seconds(60)).unwrap();
+    expect(&answer, 512, "download");
+}

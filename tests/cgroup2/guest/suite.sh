@@ -46,6 +46,7 @@ run 'doctor in the root group' /tests/bin/trackyard-worker doctor /var/tmp/docto
 login
 run 'doctor after a login' /tests/bin/trackyard-worker doctor /var/tmp/doctor
 run 'the hostile suite' /tests/bin/sandbox_jobs
+run 'hostile submissions and images' /tests/bin/hostile
 run 'a worker in a pod' /tests/bin/pod
 export TRACKYARD_TEST_PODS=1
 run 'verdicts in a pod' /tests/bin/verdicts

@@ -1,7 +1,8 @@
-//! A bucket in memory that lists any key at all, in pages, and may stall in the middle of an object.
+//! A bucket in memory that lists any key at all, in pages, and may stall in the middle of an object or give it byte by byte.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -19,6 +20,7 @@ use super::serve::Serving;
 pub struct HostileBucket {
     keys: Vec<(String, i64)>,
     stalls: bool,
+    trickles: bool,
     fetched: Arc<AtomicUsize>,
 }
 
@@ -34,6 +36,13 @@ impl HostileBucket {
     #[must_use]
     pub fn stalling(mut self) -> Self {
         self.stalls = true;
+        self
+    }
+
+    /// Objects come a byte each second.
+    #[must_use]
+    pub fn trickling(mut self) -> Self {
+        self.trickles = true;
         self
     }
 }
@@ -104,6 +113,13 @@ impl s3s::S3 for HostileBucket {
             .find(|(key, _)| *key == request.input.key)
             .map(|(_, size)| *size)
             .ok_or_else(|| s3s::s3_error!(NoSuchKey))?;
+        if self.trickles {
+            return Ok(S3Response::new(GetObjectOutput {
+                body: Some(StreamingBlob::wrap(byte_by_byte())),
+                content_length: Some(size),
+                ..GetObjectOutput::default()
+            }));
+        }
         let bytes = Bytes::from(vec![b'x'; usize::try_from(size).unwrap_or_default()]);
         let body = stream::iter([Ok::<_, std::io::Error>(bytes)]);
         let body = if self.stalls {
@@ -118,4 +134,11 @@ impl s3s::S3 for HostileBucket {
             ..GetObjectOutput::default()
         }))
     }
+}
+
+fn byte_by_byte() -> impl futures_util::Stream<Item = std::io::Result<Bytes>> + Send + Sync + 'static {
+    stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Some((Ok(Bytes::from_static(b"x")), ()))
+    })
 }

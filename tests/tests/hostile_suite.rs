@@ -1,0 +1,55 @@
+//! The tests that the documents name exist, so that no row says "shown by" of nothing.
+#![cfg(test)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rstest::rstest;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Every Rust file of the project, with its text.
+fn sources() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> =
+        ["builder", "images", "operator", "protocol", "router", "tests", "worker-agent"]
+            .map(|name| root().join(name))
+            .into();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                found.push((path.display().to_string(), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found
+}
+
+/// What stands as `` `file.rs: name` `` in a document.
+fn named(document: &str) -> Vec<(&str, &str)> {
+    let quoted = document.split('`').skip(1).step_by(2);
+    quoted.filter_map(|text| text.split_once(": ")).filter(|(file, _)| file.ends_with(".rs")).collect()
+}
+
+#[rstest]
+#[case::suite("hostile-suite.md", 60)]
+#[case::model("threat-model.md", 50)]
+fn every_test_that_a_document_names_is_there(#[case] document: &str, #[case] least: usize) {
+    let text = fs::read_to_string(root().join("docs").join(document)).unwrap();
+    let (named, sources) = (named(&text), sources());
+    assert!(named.len() >= least, "{} names only", named.len());
+    let exists = |file: &str, name: &str| {
+        let end = format!("/{file}");
+        let texts = sources.iter().filter(|(path, _)| path.ends_with(&end)).map(|(_, text)| text);
+        texts
+            .into_iter()
+            .any(|text| text.contains(&format!("fn {name}(")) || text.contains(&format!("(\"{name}\", ")))
+    };
+    let missing: Vec<_> = named.iter().filter(|(file, name)| !exists(file, name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
