@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
@@ -189,10 +189,8 @@ impl Image {
             other => unreachable!("no OCI name for the architecture {other}"),
         };
         let diff_ids: Vec<&str> = self.layers.iter().map(|layer| layer.diff_id.as_str()).collect();
-        let mut config = json!({"Env": self.environment});
-        for (name, value) in &self.settings {
-            config[name] = value.clone();
-        }
+        let environment = ("Env".to_owned(), json!(self.environment));
+        let config: Map<String, Value> = self.settings.iter().cloned().chain([environment]).collect();
         json!({
             "architecture": architecture, "os": "linux",
             "config": config,

@@ -25,7 +25,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ("too_deep", |m| expect(m, "yes [ | head -n 60000 > $2/results.json", 514, "too_deep")),
     ("result_size", |m| expect(m, "head -c 512001 /dev/zero > $2/results.json", 402, "result_size")),
     ("result_without_permission", |m| {
-        expect(m, "echo {} > $2/results.json; chmod 0 $2/results.json", 200, "ok")
+        expect(m, "echo {} > $2/results.json; chmod 0 $2/results.json", 200, "ok");
     }),
     ("result_size_sparse", |m| expect(m, "truncate -s 200M $2/results.json", 402, "result_size")),
     ("representation", representation),
