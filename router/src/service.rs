@@ -9,6 +9,7 @@ mod lateness;
 mod outbox;
 mod peers;
 mod phase;
+mod suspicion;
 mod waiters;
 mod workers;
 
@@ -37,6 +38,7 @@ use crate::versions::Deployed;
 use lateness::lateness;
 use outbox::Outbox;
 use phase::Phase;
+use suspicion::Suspicion;
 use waiters::Waiters;
 
 /// Messages taken from a socket before the other one has its turn.
@@ -82,7 +84,7 @@ pub struct Service {
     /// Where answers are written.
     memory: Vec<u8>,
     phase: Phase,
-    suspect: bool,
+    suspicion: Suspicion,
     recovering: bool,
     shown: Time,
 }
@@ -103,7 +105,7 @@ impl Service {
             outbox: Outbox::default(),
             memory: Vec::new(),
             phase: Phase::Serving,
-            suspect: false,
+            suspicion: Suspicion::default(),
             recovering: true,
             shown: Time::ZERO,
         };
@@ -145,7 +147,7 @@ impl Service {
             self.take_workers();
             self.take_clients();
         }
-        if std::mem::take(&mut self.suspect) {
+        if self.suspicion.take(self.now()) {
             self.feed(Event::Suspect);
         }
         if self.dispatch.next_wake().is_some_and(|due| due <= self.now()) {
@@ -164,8 +166,8 @@ impl Service {
     }
 
     fn timeout(&self) -> Duration {
-        let due = self.dispatch.next_wake().map_or(LONGEST_POLL, |due| due.saturating_sub(self.now()));
-        due.min(LONGEST_POLL)
+        let next = self.dispatch.next_wake().into_iter().chain(self.suspicion.next()).min();
+        next.map_or(LONGEST_POLL, |due| due.saturating_sub(self.now())).min(LONGEST_POLL)
     }
 
     /// The configuration. While the cluster has not said which versions are deployed, those count that workers have.

@@ -75,7 +75,7 @@ impl Service {
         match command {
             Command::Reply(waiter, reply) => self.reply_to(waiter, &reply),
             Command::Config(config) => self.take_config(config),
-            Command::Suspect => self.suspect = true,
+            Command::Suspect => self.suspicion.rouse(self.now()),
             Command::Snapshot(sender) => {
                 // Who asked may have left.
                 let _ = sender.send(self.dispatch.snapshot());
