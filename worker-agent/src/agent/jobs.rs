@@ -106,6 +106,7 @@ impl Agent {
     }
 
     pub(super) fn give_back(&mut self, token: Token, key: JobKey, why: &'static str) {
+        tracing::debug!(%token, why, "job given back");
         self.metrics.gave_back();
         self.end(Ended::Returned { token, key, why });
     }
