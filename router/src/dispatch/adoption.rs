@@ -15,6 +15,7 @@ use super::attempt::{Attempt, State};
 use super::hello::MOST_HELD;
 use super::job::Job;
 use super::number::{JobNo, WorkerId};
+use super::sabotage::Sabotage;
 use super::turn::Turn;
 use super::{Counter, Dispatch};
 
@@ -97,6 +98,9 @@ impl Dispatch {
 
     /// A job that this worker was not given in this start of the router, or that is over.
     fn adopt(&mut self, id: WorkerId, held: &HeldJob, turn: &mut Turn<'_>) {
+        if self.saboteur.does(Sabotage::SkipAdoption) {
+            return;
+        }
         let foreign = self.attempts.is_foreign(held.token);
         let job = if foreign { self.adopting_job(id, held, turn) } else { None };
         match (job, held.state) {

@@ -5,6 +5,7 @@ use trackyard_protocol::request::Place;
 
 use super::job::{Job, Waiting, Work};
 use super::number::{JobNo, LaneId, TrackId};
+use super::sabotage::Sabotage;
 use super::turn::Turn;
 use super::{Counter, Dispatch, Ending, NewJob, Waiter};
 
@@ -88,7 +89,9 @@ impl Dispatch {
         let wait = self.queue_wait(&new, lane);
         let mut job = Job::new(new.key, turn.now, turn.now + wait + self.attempts_total(&new));
         job.queue_until = turn.now + wait;
-        job.waiters.push(waiting(waiter, &new, turn));
+        let mut own = waiting(waiter, &new, turn);
+        own.until = own.until.filter(|_| !self.saboteur.does(Sabotage::LateAnswer));
+        job.waiters.push(own);
         job.work = Some(Work { new, lane });
         let no = self.jobs.insert(job);
         self.place_job(no, turn);

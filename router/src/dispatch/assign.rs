@@ -11,6 +11,7 @@ use super::job::{Job, Work};
 use super::lane::Lane;
 use super::log::Tail;
 use super::number::{JobNo, LaneId, TrackId, WorkerId};
+use super::sabotage::Sabotage;
 use super::turn::Turn;
 use super::worker::Worker;
 use super::{Counter, Dispatch, NewJob, Order, Time};
@@ -31,7 +32,8 @@ impl Dispatch {
 
     /// The worker for a lane's next job: scoped before generic, most free slots, least recently used.
     pub(crate) fn choose(&self, lane: LaneId) -> Option<WorkerId> {
-        let lane_of = self.lanes.lane(lane).filter(|_| !self.recovering)?;
+        let waits = self.recovering && !self.saboteur.does(Sabotage::HastyStart);
+        let lane_of = self.lanes.lane(lane).filter(|_| !waits)?;
         let track = lane_of.track;
         let channel = self.lanes.track(track)?.place.channel;
         if lane_of.version.is_none() {

@@ -54,7 +54,8 @@ impl Dispatch {
         if let Some(usage) = &mut ending.usage {
             usage.queue_ms = millis(queued);
         }
-        if unclaimed || ending.reason.is_storable() && !build {
+        let storable = ending.reason.is_storable() || self.saboteur.does(Sabotage::ReplayedFailure);
+        if unclaimed || storable && !build {
             let about = self.workers.get(attempt.worker).map(|worker| &worker.about);
             let unclaimed = about.filter(|_| unclaimed).map(Origin::from);
             let room = self.settings.store_bytes;
@@ -127,6 +128,13 @@ impl Dispatch {
             turn.answer(waiting.waiter, ending.clone());
         }
         if let Some(waiting) = last {
+            let chosen = no.0.is_multiple_of(50);
+            if chosen && self.saboteur.does(Sabotage::DroppedAnswer) {
+                return;
+            }
+            if chosen && self.saboteur.does(Sabotage::DoubleAnswer) {
+                turn.answer(waiting.waiter, ending.clone());
+            }
             turn.answer(waiting.waiter, ending);
         }
     }

@@ -15,6 +15,18 @@ pub enum Sabotage {
     WrongWaiter,
     /// Some slots are not given back.
     LeakedSlot,
+    /// Some answers are never given.
+    DroppedAnswer,
+    /// Some answers are given twice.
+    DoubleAnswer,
+    /// A request's own deadline is forgotten.
+    LateAnswer,
+    /// Jobs are sent while workers still report what they hold.
+    HastyStart,
+    /// What a retry could mend is stored for repeated requests.
+    ReplayedFailure,
+    /// What workers hold of an earlier start of the router is not looked at.
+    SkipAdoption,
 }
 
 /// Commits the chosen fault.

@@ -99,3 +99,33 @@ fn a_wrong_waiter_is_found() {
 fn a_leaked_slot_is_found() {
     assert_found(Sabotage::LeakedSlot, "slots filled");
 }
+
+#[test]
+fn a_dropped_answer_is_found() {
+    assert_found(Sabotage::DroppedAnswer, "no answer for");
+}
+
+#[test]
+fn a_double_answer_is_found() {
+    assert_found(Sabotage::DoubleAnswer, "an answer that nobody waits for");
+}
+
+#[test]
+fn a_late_answer_is_found() {
+    assert_found(Sabotage::LateAnswer, "answered too late");
+}
+
+#[test]
+fn a_hasty_start_is_found() {
+    assert_found(Sabotage::HastyStart, "while workers still report");
+}
+
+#[test]
+fn a_replayed_failure_is_found() {
+    assert_found(Sabotage::ReplayedFailure, "was replayed");
+}
+
+#[test]
+fn a_skipped_adoption_is_found() {
+    assert_found(Sabotage::SkipAdoption, "without a free slot");
+}
