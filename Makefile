@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build example-images images test-images frozen-images kubernetes demo test test-e2e test-cgroup2 lint deny fmt docs bench fuzz cluster-up cluster-examples cluster-down
+.PHONY: help setup build example-images images test-images frozen-images kubernetes demo test test-e2e test-cgroup2 lint deny fmt docs bench chaos fuzz cluster-up cluster-examples cluster-down
 
 CACHE ?= $(or $(TRACKYARD_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/trackyard)
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
@@ -102,3 +102,9 @@ fuzz: setup ## Fuzz what reads bytes from outside: FUZZ_SECONDS=600 each, FUZZ_J
 bench: setup ## Measure against zmq_proxy, runc and tar; writes docs/benchmarks.md
 	cargo build --release --workspace --locked
 	tests/bench.sh docs/benchmarks.md
+
+CHAOS_JOBS ?= 20000
+CHAOS_SIMULATED_JOBS ?= 1000000
+chaos: build ## Kill, freeze, cut and break for half an hour; writes docs/reliability.md (CHAOS_SEED, CHAOS_JOBS to play again)
+	CHAOS_SEED=$(CHAOS_SEED) CHAOS_JOBS=$(CHAOS_JOBS) CHAOS_SIMULATED_JOBS=$(CHAOS_SIMULATED_JOBS) \
+		tests/chaos.sh docs/reliability.md

@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod binaries;
+pub mod chaos;
 pub mod cluster;
 pub mod config;
 pub mod control_plane;

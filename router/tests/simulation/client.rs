@@ -50,6 +50,7 @@ impl World {
             return plan;
         }
         self.clients.jobs += 1;
+        self.check.saw("jobs");
         let plan = Plan::new(self.clients.jobs, &mut self.random);
         self.clients.recent.push(plan.clone());
         if self.clients.recent.len() > 200 {

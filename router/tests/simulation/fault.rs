@@ -55,6 +55,7 @@ impl World {
 
     pub(crate) fn trouble(&mut self, fault: Fault) {
         let index = self.random.index(self.workers.len());
+        self.check.saw(&format!("fault {fault:?}"));
         match fault {
             Fault::WorkerDies if self.workers[index].alive => self.worker_dies(index),
             Fault::GenericWorkersDie => self.generic_workers_die(),

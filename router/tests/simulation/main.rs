@@ -13,6 +13,8 @@ mod plan;
 #[cfg(test)]
 mod random;
 #[cfg(test)]
+mod report;
+#[cfg(test)]
 mod router;
 #[cfg(test)]
 mod runs;
@@ -46,6 +48,7 @@ fn each_job_ends_as_promised_in_a_million_events() {
         }
     }
     println!("{events} events: {seen:#?}");
+    report::write(&reports, &seen);
     assert!(events >= 1_000_000, "only {events} events");
     for what in [
         "200 ok",

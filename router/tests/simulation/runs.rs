@@ -25,14 +25,24 @@ pub(crate) fn seeds(usual: Range<u64>) -> Range<u64> {
     from.parse().unwrap()..to.parse().unwrap()
 }
 
+/// How many jobs `SIMULATION_JOBS` asks for: seeds follow each other until there were so many.
+fn wanted() -> Option<usize> {
+    Some(std::env::var("SIMULATION_JOBS").ok()?.parse().expect("SIMULATION_JOBS is a number"))
+}
+
 /// Runs all seeds, on as many threads as there are processors.
 pub(crate) fn run_all(seeds: Range<u64>) -> Vec<Report> {
+    let wanted = wanted();
     let next = AtomicU64::new(seeds.start);
-    let reports = Mutex::new(Vec::new());
+    let reports: Mutex<Vec<Report>> = Mutex::new(Vec::new());
+    let is_enough = |seed: u64| match wanted {
+        Some(jobs) => reports.lock().unwrap().iter().map(|report| report.saw("jobs")).sum::<usize>() >= jobs,
+        None => seed >= seeds.end,
+    };
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds.end {
+            if is_enough(seed) {
                 return;
             }
             let report = catch_unwind(|| run(seed, None));

@@ -61,6 +61,13 @@ pub(crate) struct Report {
     pub(crate) seen: BTreeMap<String, usize>,
 }
 
+impl Report {
+    /// How often this happened.
+    pub(crate) fn saw(&self, what: &str) -> usize {
+        self.seen.get(what).copied().unwrap_or_default()
+    }
+}
+
 pub(crate) struct World {
     pub(crate) seed: u64,
     pub(crate) now: Time,
