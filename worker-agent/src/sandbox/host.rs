@@ -92,6 +92,7 @@ impl Host {
     /// # Errors
     /// When no range is free or a folder cannot be made.
     pub fn slots(&self) -> Result<Vec<Slot>, Error> {
+        IdRange::sweep(&self.0.entered.config.run_dir.join("ids"));
         (0..self.0.entered.config.slots).map(|number| self.slot(number)).collect()
     }
 

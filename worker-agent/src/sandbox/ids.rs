@@ -22,6 +22,14 @@ pub(crate) struct IdRange {
 }
 
 impl IdRange {
+    /// Removes the locks that killed workers left; each would stay until its range was the first free one again.
+    pub(crate) fn sweep(folder: &Path) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            // Taken and dropped it is gone; what another process holds stays.
+            let _ = Lock::take(&entry.path());
+        }
+    }
+
     /// Takes the first free range; the locks are files in `folder`.
     pub(crate) fn claim(folder: &Path) -> Result<Self, Error> {
         let fault = |error| Error::launch(format!("lock a range of user ids in {}", folder.display()))(error);
@@ -53,5 +61,16 @@ mod tests {
         assert_eq!(IdRange::claim(folder.path()).unwrap().base, base);
         drop(second);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no lock is left");
+    }
+
+    #[test]
+    fn a_killed_workers_lock_is_swept_and_a_living_ones_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let _held = IdRange::claim(folder.path()).unwrap();
+        fs::write(folder.path().join("19"), "").unwrap();
+        IdRange::sweep(folder.path());
+        let left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["0"]);
     }
 }
