@@ -4,6 +4,7 @@
 mod changes;
 mod clients;
 mod ending;
+mod floods;
 mod harness;
 mod keys;
 mod peers;

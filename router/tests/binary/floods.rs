@@ -1,0 +1,85 @@
+//! Peers that say nothing, half of it, or too much of it, beside one that behaves. They speak ZMTP 3.0 by hand
+//! (<https://rfc.zeromq.org/spec/23/>), because libzmq does none of this.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::harness::{Router, SOON, until};
+use crate::peers::{ask, job, verdict};
+
+/// Version 3.0, without security.
+const GREETING: [u8; 64] = {
+    let mut greeting = [0; 64];
+    (greeting[0], greeting[8], greeting[9], greeting[10]) = (0xff, 1, 0x7f, 3);
+    (greeting[12], greeting[13], greeting[14], greeting[15]) = (b'N', b'U', b'L', b'L');
+    greeting
+};
+/// A command of 28 bytes.
+const READY: &[u8] = b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
+const MORE: u8 = 1;
+const LONG: u8 = 2;
+
+fn connect(router: &Router) -> TcpStream {
+    let peer = TcpStream::connect(router.clients.trim_start_matches("tcp://")).unwrap();
+    peer.set_read_timeout(Some(SOON)).unwrap();
+    peer
+}
+
+fn shake_hands(router: &Router) -> TcpStream {
+    let mut peer = connect(router);
+    peer.write_all(&GREETING).unwrap();
+    peer.write_all(READY).unwrap();
+    // The other side's greeting, and its word with a socket type of the same length.
+    peer.read_exact(&mut [0; GREETING.len()]).unwrap();
+    peer.read_exact(&mut [0; 30]).unwrap();
+    peer
+}
+
+fn others_are_served(router: &Router) {
+    assert_eq!(verdict(&ask(router, &job("other"))), (503, "no_worker"));
+}
+
+#[test]
+fn a_connection_that_says_nothing_is_closed_in_time() {
+    let router = Router::start();
+    let [mut silent, mut halting] = [(); 2].map(|()| connect(&router));
+    halting.write_all(&GREETING[..20]).unwrap();
+    for peer in [&mut silent, &mut halting] {
+        // What the router says first, and then the end.
+        peer.read_to_end(&mut Vec::new()).unwrap();
+    }
+    let closed = "trackyard_connections_closed_total{port=\"clients\",by=\"handshake\"}";
+    until("both are counted", || router.metric(closed) >= 2.0);
+    others_are_served(&router);
+}
+
+#[test]
+fn half_a_message_holds_up_nobody() {
+    let router = Router::start();
+    let mut slow = shake_hands(&router);
+    let size = 1_u64 << 20;
+    slow.write_all(&[MORE, 0, LONG]).unwrap();
+    slow.write_all(&size.to_be_bytes()).unwrap();
+    slow.write_all(b"{\"action\":").unwrap();
+    others_are_served(&router);
+    drop(slow);
+    others_are_served(&router);
+}
+
+#[test]
+fn a_message_of_very_many_frames_is_one_refusal() {
+    let router = Router::start();
+    let mut wordy = shake_hands(&router);
+    let frames = [MORE, 1, b'x'].repeat(100_000);
+    wordy.write_all(&frames).unwrap();
+    others_are_served(&router);
+    wordy.write_all(&[0, 1, b'x']).unwrap();
+    let mut answer = Vec::new();
+    while !String::from_utf8_lossy(&answer).contains("\"status_code\":502") {
+        let mut part = [0; 4096];
+        let read = wordy.read(&mut part).unwrap();
+        assert_ne!(read, 0, "closed without an answer");
+        answer.extend_from_slice(&part[..read]);
+    }
+    others_are_served(&router);
+}
