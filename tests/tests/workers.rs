@@ -140,10 +140,11 @@ fn at_the_drain_time_out_the_job_runs_elsewhere() {
     let scene = Scene::start();
     let mut first =
         Options::new("ruby-1").topic("ruby").flags(&["--drain-timeout", "1s"]).start(&scene.router);
+    // There before the job is, which must outlast the drain only; the scoped worker gets it all the same.
+    let _second = Options::new("any-2").start(&scene.router);
     let client = scene.router.client();
     client.send(&scene.job("1", &format!("sleep 4.1875; {PASS}"))).unwrap();
     wait_for(seconds(10), "the container runs", || find_process("sleep 4.1875 "));
-    let _second = Options::new("any-2").start(&scene.router);
     first.process().signal(Signal::TERM);
     let answer = client.receive(seconds(30)).unwrap();
     expect(&answer, 200, "ok");
