@@ -153,6 +153,14 @@ pub struct Place {
     pub track: TrackSlug,
 }
 
+impl Place {
+    /// True if who serves these topics of this channel may be given its jobs.
+    #[must_use]
+    pub fn is_covered_by(&self, channel: Channel, topics: &Topics) -> bool {
+        self.channel == channel && topics.covers(&self.track)
+    }
+}
+
 /// A version of a channel's track.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionRequest {

@@ -150,28 +150,21 @@ impl Dispatch {
 
     /// Of a job that was known by its key alone the request has come: attempts of workers that serve no job like it
     /// were made up, and without them it may have to run.
-    pub(crate) fn drop_made_up(&mut self, no: JobNo, place: &Place, turn: &mut Turn<'_>) {
+    pub(crate) fn drop_made_up(&mut self, no: JobNo, turn: &mut Turn<'_>) {
         let Some(job) = self.jobs.get(no) else { return };
-        let made_up =
-            |token: &Token| self.attempts.get(*token).is_some_and(|a| !self.covers(a.worker, place));
+        let Some(place) = job.place() else { return };
+        let of = |token: &Token| self.attempts.get(*token).map(|attempt| attempt.worker);
+        let made_up = |token: &Token| of(token).is_some_and(|worker| !self.covers(worker, place));
         let tokens: Vec<Token> = job.attempts.iter().copied().filter(made_up).collect();
-        if tokens.is_empty() {
-            return;
-        }
-        for token in tokens {
+        for token in &tokens {
             turn.count(Counter::UnknownToken);
-            self.let_go(no, token);
-            self.abandon(token, turn);
+            if let (Some(job), Some(attempt)) = (self.jobs.get_mut(no), self.attempts.get(*token)) {
+                job.let_go(attempt);
+            }
+            self.abandon(*token, turn);
         }
-        self.run_on(no, turn);
-    }
-
-    /// The job does not count on this attempt any more.
-    fn let_go(&mut self, no: JobNo, token: Token) {
-        let stranded = self.attempts.get(token).is_some_and(|attempt| attempt.stranded);
-        if let Some(job) = self.jobs.get_mut(no) {
-            job.attempts.retain(|other| *other != token);
-            job.live = job.live.saturating_sub(u32::from(!stranded));
+        if !tokens.is_empty() {
+            self.run_on(no, turn);
         }
     }
 

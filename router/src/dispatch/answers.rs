@@ -47,7 +47,7 @@ impl From<&About> for Origin {
 
 impl Origin {
     fn covers(&self, place: &Place) -> bool {
-        self.channel == place.channel && self.topics.covers(&place.track)
+        place.is_covered_by(self.channel, &self.topics)
     }
 }
 

@@ -123,9 +123,8 @@ impl Dispatch {
         job.received = turn.now;
         job.whole_until = turn.now + whole;
         job.attempt_until = turn.now + attempt;
-        let place = new.place().clone();
         job.work = Some(Work { new, lane });
-        self.drop_made_up(no, &place, turn);
+        self.drop_made_up(no, turn);
     }
 
     /// True if a job of the track may wait: a connected worker covers it, or one is expected, or a pool may start one.
@@ -133,7 +132,7 @@ impl Dispatch {
         self.workers.pools.is_served(place.channel, self.lanes.track_id(place))
             || self.settings.expected.contains(place)
             || self.settings.cold_start(place).is_some()
-            || self.returning.iter().any(|r| r.channel == place.channel && r.topics.covers(&place.track))
+            || self.returning.iter().any(|r| place.is_covered_by(r.channel, &r.topics))
     }
 }
 

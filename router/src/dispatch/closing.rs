@@ -104,8 +104,7 @@ impl Dispatch {
         }
         let no = attempt.job.filter(|no| self.jobs.get(*no).is_some());
         if let Some(job) = no.and_then(|no| self.jobs.get_mut(no)) {
-            job.attempts.retain(|other| *other != token);
-            job.live = job.live.saturating_sub(u32::from(!attempt.stranded));
+            job.let_go(&attempt);
         }
         Some((attempt, no))
     }

@@ -52,9 +52,7 @@ impl Dispatch {
     }
 
     fn covering(&self, places: &[&Place]) -> Vec<(WorkerId, Peer)> {
-        let covers = |about: &About| {
-            places.iter().any(|place| place.channel == about.channel && about.topics.covers(&place.track))
-        };
+        let covers = |about: &About| places.iter().any(|place| about.covers(place));
         self.workers
             .connected()
             .filter(|(_, w, _)| covers(&w.about))
@@ -73,9 +71,7 @@ impl Dispatch {
     pub(crate) fn desired(&self, id: WorkerId) -> Vec<TrackVersion> {
         let Some(worker) = self.workers.get(id) else { return Vec::new() };
         let Some(deployed) = &self.deployed else { return self.ready_on(id) };
-        let own = pairs(deployed).filter(|(place, _)| {
-            place.channel == worker.about.channel && worker.about.topics.covers(&place.track)
-        });
+        let own = pairs(deployed).filter(|(place, _)| worker.about.covers(place));
         let waits = |place: &Place, version: &PinnedVersion| {
             let lane = self.lanes.find(place, Some(version)).and_then(|lane| self.lanes.lane(lane));
             lane.is_some_and(|lane| !lane.waiting.is_empty())

@@ -6,6 +6,7 @@ use std::time::Duration;
 use trackyard_protocol::request::Place;
 use trackyard_protocol::token::{JobKey, Token};
 
+use super::attempt::Attempt;
 use super::number::{JobNo, LaneId, Map, Numbers};
 use super::{NewJob, Time, Waiter};
 
@@ -66,6 +67,12 @@ impl Job {
             back_until: None,
             armed: Time::MAX,
         }
+    }
+
+    /// It does not count on this attempt any more.
+    pub(crate) fn let_go(&mut self, attempt: &Attempt) {
+        self.attempts.retain(|other| *other != attempt.token);
+        self.live = self.live.saturating_sub(u32::from(!attempt.stranded));
     }
 
     pub(crate) fn lane(&self) -> Option<LaneId> {

@@ -66,10 +66,7 @@ impl Settings {
     /// does.
     #[must_use]
     pub fn cold_start(&self, place: &Place) -> Option<Duration> {
-        let covers = self
-            .pools
-            .iter()
-            .filter(|pool| pool.channel == place.channel && pool.topics.covers(&place.track));
+        let covers = self.pools.iter().filter(|pool| place.is_covered_by(pool.channel, &pool.topics));
         covers.map(|pool| pool.cold_start).max()
     }
 

@@ -58,7 +58,7 @@ pub(crate) struct About {
 impl About {
     /// True if jobs of this place may be given to it.
     pub(crate) fn covers(&self, place: &Place) -> bool {
-        self.channel == place.channel && self.topics.covers(&place.track)
+        place.is_covered_by(self.channel, &self.topics)
     }
 }
 
