@@ -1,5 +1,7 @@
 //! What is left: descriptors of processes at rest, and after their end processes, mounts, control groups and files.
 
+mod descriptors;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 
+use self::descriptors::Descriptors;
 use super::clock::Clock;
 use super::ledger::Ledger;
 use super::yard::Yard;
@@ -18,13 +21,10 @@ use crate::wait::seconds;
 const SHARED: &str = "/run/trackyard";
 /// What a worker's folder may hold when it has ended: images, the known good job, and whose folder it is.
 const KEPT: [&str; 4] = ["layers", "images", "canary", "lock"];
-/// Connections of this process that are just closing.
-const SLACK: usize = 3;
 
 /// The machine and the processes before a run.
 pub(super) struct Before {
-    router: usize,
-    workers: Vec<usize>,
+    descriptors: Descriptors,
     groups: BTreeSet<PathBuf>,
     shared: BTreeSet<PathBuf>,
 }
@@ -33,29 +33,19 @@ impl Before {
     /// `groups` and `shared` are of the time before the yard.
     pub(super) fn look() -> Self {
         let (groups, shared) = (leftovers::cgroups().into_iter().collect(), files(Path::new(SHARED)));
-        Self { router: 0, workers: Vec::new(), groups, shared }
+        Self { descriptors: Descriptors::default(), groups, shared }
     }
 
     /// The processes, ready and without work.
     pub(super) fn count(&mut self, yard: &mut Yard) {
-        let (router, workers) = descriptors(yard);
-        (self.router, self.workers) = (router, workers);
+        self.descriptors = Descriptors::look(yard);
     }
 
     /// Compares processes at rest: soon they must be as before.
     pub(super) fn compare(&self, yard: &mut Yard, ledger: &mut Ledger) {
         let until = Instant::now() + seconds(20);
         loop {
-            let mut wrong = Vec::new();
-            let (router, workers) = descriptors(yard);
-            if router > self.router + SLACK {
-                wrong.push(format!("the router has {router} descriptors; at first {}", self.router));
-            }
-            for (seat, (now, before)) in workers.iter().zip(&self.workers).enumerate() {
-                if *now > before + SLACK {
-                    wrong.push(format!("worker {seat} has {now} descriptors; at first {before}"));
-                }
-            }
+            let mut wrong = Descriptors::look(yard).grown(&self.descriptors, yard.slots);
             wrong.extend(busy(&yard.router.status()));
             if wrong.is_empty() {
                 return;
@@ -104,14 +94,6 @@ impl Before {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
-}
-
-/// Of the router, and of each worker.
-fn descriptors(yard: &mut Yard) -> (usize, Vec<usize>) {
-    let of = |pid: u32| fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
-    let workers = yard.seats.iter_mut().filter_map(|seat| seat.worker.as_mut());
-    let workers = workers.map(|worker| of(worker.process().id())).collect();
-    (of(yard.router.process().id()), workers)
 }
 
 /// What the router still holds of jobs.

@@ -48,7 +48,7 @@ pub(super) struct Yard {
     pub(super) router: Router,
     pub(super) s3_wire: Wire,
     pub(super) registry_wire: Wire,
-    slots: u32,
+    pub(super) slots: u32,
     _registry: Registry,
     _folder: TempDir,
 }
