@@ -17,11 +17,12 @@ impl Dispatch {
         if self.recovering && turn.now >= self.recover_until {
             self.end_recovery(turn);
         }
-        while let Some(no) = self.jobs.take_fired(turn.now) {
-            self.expire(no, turn);
-        }
         if turn.now >= self.next_silence {
             self.lose_silent(turn);
+        }
+        // Last: what happened until here may have made more jobs due.
+        while let Some(no) = self.jobs.take_fired(turn.now) {
+            self.expire(no, turn);
         }
         if turn.now >= self.next_beat {
             self.next_beat = turn.now + self.settings.heartbeat;
