@@ -83,7 +83,7 @@ impl Dispatch {
         }
         self.workers.refit(id);
         if let Some(no) = no {
-            self.run_elsewhere(no, turn);
+            self.run_on(no, turn);
         }
         self.fill(id, turn);
     }

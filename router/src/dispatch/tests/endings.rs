@@ -117,6 +117,30 @@ fn a_lost_job_runs_elsewhere_and_a_second_loss_is_poison() {
 }
 
 #[test]
+fn a_job_given_back_after_two_losses_runs_on_no_third_worker() {
+    let mut bench = one_worker();
+    let waiter = bench.ask(new_job("ruby", 1));
+    let (_, first) = bench.job();
+    bench.on(Event::Gone { peer: Peer(1) });
+    bench.hello(2, hello("b", &["*"], 1, &["ruby"]));
+    let (_, second) = bench.job();
+    bench.accept(2, second.token);
+    bench.on(Event::Gone { peer: Peer(2) });
+    bench.hello(3, hello("c", &["*"], 1, &["ruby"]));
+    let (_, third) = bench.job();
+    bench.accept(3, third.token);
+    // The first comes back with the job after all, and is lost with it.
+    let mut back = hello("a", &["ruby"], 1, &["ruby"]);
+    back.jobs = vec![HeldJob { token: first.token, key: first.key, state: HeldState::Running }];
+    bench.hello(4, back);
+    bench.on(Event::Gone { peer: Peer(4) });
+    assert_eq!(bench.reason(waiter), None);
+    let why = "draining".to_owned();
+    bench.say(3, FromWorker::Returned(Returned { token: third.token, why }));
+    assert_eq!((bench.jobs().len(), bench.reason(waiter)), (0, Some(Reason::Poison)));
+}
+
+#[test]
 fn a_job_that_was_never_accepted_is_free_to_send_again() {
     let mut bench = one_worker();
     bench.ask(new_job("ruby", 1));
