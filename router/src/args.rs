@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use trackyard_daemon::logs::LogArgs;
-use trackyard_protocol::quantity::Span;
+use trackyard_protocol::quantity::{Bytes, Span};
 
 pub use endpoint::Endpoint;
 
@@ -65,6 +65,10 @@ pub struct Args {
     /// by it: through a proxy, or by a step of a build
     #[arg(long, env = "TRACKYARD_LOCAL_PEERS_MAY", value_enum, default_value_t = PlainRight::Everything)]
     pub local_peers_may: PlainRight,
+    /// The memory that the router may take: from three quarters of it on, answers of more than 1Ki are refused instead of
+    /// kept for clients that do not read. Without it the control group's limit counts, or the machine's memory
+    #[arg(long, env = "TRACKYARD_MEMORY", value_name = "SIZE")]
+    pub memory: Option<Bytes>,
     /// How long running jobs may take after SIGTERM
     #[arg(long, env = "TRACKYARD_DRAIN_TIMEOUT", value_name = "TIME", default_value = "90s")]
     pub drain_timeout: Span,

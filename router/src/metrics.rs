@@ -32,6 +32,7 @@ pub struct RouterMetrics {
     closed: Family<ClosedLabels, Count>,
     refused_keys: Family<ByPort, Count>,
     undelivered: Count,
+    withheld: Count,
     stalls: Count,
     config_edits: Family<Outcome, Count>,
     allowed_edits: Family<Outcome, Count>,
@@ -67,6 +68,7 @@ impl RouterMetrics {
             closed: Family::default(),
             refused_keys: Family::default(),
             undelivered: Count::default(),
+            withheld: Count::default(),
             stalls: Count::default(),
             config_edits: Family::default(),
             allowed_edits: Family::default(),
@@ -89,6 +91,11 @@ impl RouterMetrics {
         to.register("undecodable", "Messages of workers that were not understood", self.undecodable.clone());
         to.register("connections_closed", "Connections that ended, and who ended them", self.closed.clone());
         to.register("undelivered", "Answers whose client was gone or did not read", self.undelivered.clone());
+        to.register(
+            "withheld",
+            "Answers refused because others fill the memory unread",
+            self.withheld.clone(),
+        );
         to.register("stalls", "Times when this process did not run for over a second", self.stalls.clone());
         to.register("config_edits", "Edits of the configuration's file", self.config_edits.clone());
         to.register("allowed_edits", "Edits of the list of allowed keys", self.allowed_edits.clone());
@@ -153,6 +160,11 @@ impl RouterMetrics {
     /// An answer could not be delivered.
     pub fn undelivered(&self) {
         self.undelivered.inc();
+    }
+
+    /// An answer was refused for want of memory.
+    pub fn withheld(&self) {
+        self.withheld.inc();
     }
 
     /// This process did not run for over a second.

@@ -5,6 +5,7 @@ mod answer;
 mod batches;
 mod clients;
 mod command;
+mod crowding;
 mod lateness;
 mod outbox;
 mod peers;
@@ -25,6 +26,7 @@ use trackyard_protocol::token::Epoch;
 
 pub use batches::Batches;
 pub use command::{Command, Handle, channel};
+pub use crowding::available as available_memory;
 pub use phase::Exit;
 
 use crate::actions::Errand;
@@ -35,6 +37,7 @@ use crate::keyring::Keyring;
 use crate::metrics::RouterMetrics;
 use crate::socket::{Port, Ports};
 use crate::versions::Deployed;
+use crowding::Crowding;
 use lateness::lateness;
 use outbox::Outbox;
 use phase::Phase;
@@ -62,6 +65,8 @@ pub struct Parts {
     pub keyring: Option<Keyring>,
     /// What peers without a key may do.
     pub plain_peers: PlainPeers,
+    /// Bytes of memory that the process may have.
+    pub memory: u64,
     /// How long running jobs may take once the router shuts down.
     pub drain_timeout: Duration,
     /// Where things are counted.
@@ -85,6 +90,7 @@ pub struct Service {
     memory: Vec<u8>,
     phase: Phase,
     suspicion: Suspicion,
+    crowding: Crowding,
     recovering: bool,
     shown: Time,
 }
@@ -94,9 +100,10 @@ impl Service {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let epoch = Epoch(rand::random());
-        let settings = settings(&parts.config, parts.force_worker_restart);
+        let settings = settings(&parts);
         let mut service = Self {
             dispatch: Dispatch::new(epoch, settings, Time::ZERO),
+            crowding: Crowding::new(parts.memory),
             parts,
             epoch,
             started: Instant::now(),
@@ -215,15 +222,18 @@ impl Service {
     }
 }
 
-fn settings(config: &Config, force_worker_restart: bool) -> Settings {
-    let queue = &config.queue;
+fn settings(parts: &Parts) -> Settings {
+    let (config, queue) = (&parts.config, &parts.config.queue);
+    let usual = Settings::new(config.images.clone(), config.inputs.clone());
     Settings {
         queue_max_wait: queue.max_wait.0,
         queue_max_jobs: usize::try_from(queue.max_jobs).unwrap_or(usize::MAX),
         queue_max_bytes: usize::try_from(queue.max_bytes.0).unwrap_or(usize::MAX),
         expected: config.expected_places(),
         pools: config.yard.pools.clone(),
-        force_worker_restart,
-        ..Settings::new(config.images.clone(), config.inputs.clone())
+        force_worker_restart: parts.force_worker_restart,
+        // Stored answers alone must not come near what makes the router refuse others.
+        store_bytes: usual.store_bytes.min(usize::try_from(parts.memory / 4).unwrap_or(usize::MAX)),
+        ..usual
     }
 }

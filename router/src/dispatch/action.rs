@@ -76,6 +76,14 @@ pub struct Output {
     pub context: Vec<u8>,
 }
 
+impl Output {
+    /// Bytes of both.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.response.len() + self.context.len()
+    }
+}
+
 /// What is counted for the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::EnumIter, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]

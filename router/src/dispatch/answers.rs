@@ -131,7 +131,7 @@ impl Answers {
 }
 
 fn size(ending: &Ending) -> usize {
-    let output = ending.output.as_ref().map_or(0, |output| output.response.len() + output.context.len());
+    let output = ending.output.as_ref().map_or(0, |output| output.bytes());
     OVERHEAD + output + ending.message.len() + ending.error_detail.as_ref().map_or(0, String::len)
 }
 

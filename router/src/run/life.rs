@@ -74,6 +74,7 @@ impl Process {
             force_worker_restart: self.args.force_worker_restart,
             keyring: self.keyring.clone(),
             plain_peers: self.args.plain_peers(),
+            memory: self.args.memory.map_or_else(service::available_memory, |memory| memory.0),
             drain_timeout: self.args.drain_timeout.0,
             metrics: self.metrics.clone(),
             recovery: self.recovery.clone(),

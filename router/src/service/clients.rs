@@ -7,7 +7,7 @@ use trackyard_protocol::request::Shape;
 
 use super::phase::Exit;
 use super::waiters::Way;
-use super::{BATCH, Service, answer};
+use super::{BATCH, Service, answer, crowding};
 use crate::actions::{Decided, Decision, Errand, Reply, World, decide};
 use crate::caller::{Role, role_of_key, role_of_plain_peer};
 use crate::dispatch::{Ending, Event, Waiter};
@@ -16,6 +16,8 @@ use crate::socket::{Frame, PortKind};
 /// The longest good message: the socket's routing id, the route, the empty frame and the JSON; and one more, by
 /// which a longer one is known.
 const KEPT_FRAMES: usize = MAX_ROUTE_FRAMES + 4;
+const WITHHELD: &str =
+    "the router's memory is full of answers that clients have not read; send the same again for this one";
 
 impl Service {
     /// Takes a batch of requests from either port of clients; how many there were.
@@ -106,17 +108,35 @@ impl Service {
     }
 
     pub(super) fn reply(&mut self, reply: &Reply, way: Way) {
+        if self.withholds(reply.response.as_ref().map_or(0, Vec::len)) {
+            return self.withhold(way);
+        }
         answer::of_reply(reply, &way, &mut self.memory);
         self.deliver(reply.reason, way);
     }
 
     pub(super) fn answer_job(&mut self, waiter: Waiter, ending: &Ending) {
         let Some(way) = self.waiters.take(waiter) else { return };
+        if self.withholds(ending.output.as_ref().map_or(0, |output| output.bytes())) {
+            return self.withhold(way);
+        }
         if let Some(usage) = &ending.usage {
             self.parts.metrics.queued(usage.queue_ms);
         }
         let reason = answer::of_ending(ending, &way, &mut self.memory);
         self.deliver(reason, way);
+    }
+
+    fn withholds(&mut self, bytes: usize) -> bool {
+        self.crowding.withholds(bytes, self.started.elapsed(), crowding::resident)
+    }
+
+    /// Says that there is no room for this answer.
+    fn withhold(&mut self, way: Way) {
+        self.parts.metrics.withheld();
+        let reply = Reply::error(Reason::QueueFull, WITHHELD);
+        answer::of_reply(&reply, &way, &mut self.memory);
+        self.deliver(reply.reason, way);
     }
 
     /// Sends the answer that was written to the service's memory.

@@ -89,7 +89,7 @@ impl Service {
         let before = std::mem::replace(&mut self.parts.config, config);
         let (old, new) =
             (before.container_versions.resolved(), self.parts.config.container_versions.resolved());
-        let settings = super::settings(&self.parts.config, self.parts.force_worker_restart);
+        let settings = super::settings(&self.parts);
         self.feed(Event::Settings(Box::new(settings)));
         let is_first = before.yard.is_unknown && !self.parts.config.yard.is_unknown;
         if !self.parts.config.yard.is_unknown && (is_first || old != new) {

@@ -8,10 +8,15 @@ use std::os::fd::{OwnedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionread;
+use rustix::net::sockopt::set_tcp_user_timeout;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 /// Connections watched at a time; those beyond count as closed by their peers.
 const MAX_HELD: usize = 2048;
+
+/// Milliseconds that a peer may leave unread what it was sent, before the kernel ends the connection (`TCP_USER_TIMEOUT`
+/// of tcp(7), which counts a closed window too).
+const UNREAD: u32 = 30_000;
 
 /// What becomes of a new connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,6 +56,8 @@ impl Witness {
             let _ = second.shutdown(Shutdown::Both);
             return Some(Admission::Refused(from));
         }
+        // If it fails, the connection has ended already.
+        let _ = set_tcp_user_timeout(&second, UNREAD);
         if self.held.len() < MAX_HELD {
             self.held.insert(fd, second);
         }

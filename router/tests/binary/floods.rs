@@ -3,9 +3,10 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
-use crate::harness::{Router, SOON, until};
-use crate::peers::{ask, job, verdict};
+use crate::harness::{Router, SOON, pinned, until, until_within};
+use crate::peers::{Worker, ask, dealer, job, receive, verdict};
 
 /// Version 3.0, without security.
 const GREETING: [u8; 64] = {
@@ -81,5 +82,55 @@ fn a_message_of_very_many_frames_is_one_refusal() {
         assert_ne!(read, 0, "closed without an answer");
         answer.extend_from_slice(&part[..read]);
     }
+    others_are_served(&router);
+}
+
+const MEMORY: u64 = 256 << 20;
+
+/// A router that may have so much memory, with a job whose answer of 1 MiB is stored.
+fn with_a_large_answer(id: &str) -> Router {
+    let config = format!("container_versions: {{test_runners: {{ruby: ['{}']}}}}", pinned());
+    let router = Router::start_in(tempfile::tempdir().unwrap(), &config, &["--memory", &MEMORY.to_string()]);
+    let worker = Worker::join(&router, "a");
+    let client = dealer(&router);
+    send(&client, id);
+    worker.finish(&worker.job(), &serde_json::to_vec(&"x".repeat(1 << 20)).unwrap(), b"{}");
+    assert_eq!(verdict(&receive(&client).1), (200, "ok"));
+    router
+}
+
+fn send(client: &zmq::Socket, id: &str) {
+    client.send_multipart([b"".as_slice(), job(id).to_string().as_bytes()], 0).unwrap();
+}
+
+/// Asks for an answer again and again, and reads none.
+fn ask_deaf(peer: &mut TcpStream, id: &str, times: usize) {
+    let request = job(id).to_string().into_bytes();
+    let size = u64::try_from(request.len()).unwrap().to_be_bytes();
+    let message = [&[MORE, 0, LONG], size.as_slice(), &request].concat();
+    peer.write_all(&message.repeat(times)).unwrap();
+}
+
+#[test]
+fn answers_that_nobody_reads_do_not_fill_the_memory() {
+    let router = with_a_large_answer("large");
+    let mut deaf = shake_hands(&router);
+    ask_deaf(&mut deaf, "large", 2_000);
+    until("most are withheld", || router.metric("trackyard_withheld_total") > 1_500.0);
+    assert!(router.resident() < MEMORY, "{}", router.resident());
+    assert_eq!(verdict(&ask(&router, &job("large"))), (503, "queue_full"));
+    others_are_served(&router);
+    drop(deaf);
+    until("there is room again", || verdict(&ask(&router, &job("large"))) == (200, "ok"));
+}
+
+#[test]
+fn a_client_that_reads_nothing_is_ended_after_half_a_minute() {
+    let router = with_a_large_answer("large");
+    let mut deaf = shake_hands(&router);
+    ask_deaf(&mut deaf, "large", 32);
+    let closed = "trackyard_connections_closed_total{port=\"clients\",by=\"peer\"}";
+    let before = router.metric(closed);
+    until_within(Duration::from_secs(50), "its connection is ended", || router.metric(closed) > before);
     others_are_served(&router);
 }

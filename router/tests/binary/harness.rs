@@ -97,6 +97,13 @@ impl Router {
         line.and_then(|line| line.rsplit_once(' ')).map_or(0.0, |(_, value)| value.parse().unwrap())
     }
 
+    /// The bytes of memory that it has.
+    pub(crate) fn resident(&self) -> u64 {
+        let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
+        let pages: u64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * rustix::param::page_size() as u64
+    }
+
     pub(crate) fn config(&self) -> PathBuf {
         self.folder.path().join("router.yml")
     }
@@ -132,10 +139,14 @@ fn text(line: &Value, field: &str) -> String {
     line[field].as_str().unwrap().to_owned()
 }
 
-pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + SOON;
+pub(crate) fn until(what: &str, done: impl FnMut() -> bool) {
+    until_within(SOON, what, done);
+}
+
+pub(crate) fn until_within(span: Duration, what: &str, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + span;
     while !done() {
-        assert!(Instant::now() < end, "not within {SOON:?}: {what}");
+        assert!(Instant::now() < end, "not within {span:?}: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
