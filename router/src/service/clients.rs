@@ -7,7 +7,7 @@ use trackyard_protocol::request::Shape;
 
 use super::phase::Exit;
 use super::waiters::Way;
-use super::{BATCH, Service, answer, crowding};
+use super::{BATCH, Service, answer};
 use crate::actions::{Decided, Decision, Errand, Reply, World, decide};
 use crate::caller::{Role, role_of_key, role_of_plain_peer};
 use crate::dispatch::{Ending, Event, Waiter};
@@ -16,8 +16,6 @@ use crate::socket::{Frame, PortKind};
 /// The longest good message: the socket's routing id, the route, the empty frame and the JSON; and one more, by
 /// which a longer one is known.
 const KEPT_FRAMES: usize = MAX_ROUTE_FRAMES + 4;
-const WITHHELD: &str =
-    "the router's memory is full of answers that clients have not read; send the same again for this one";
 
 impl Service {
     /// Takes a batch of requests from either port of clients; how many there were.
@@ -127,20 +125,8 @@ impl Service {
         self.deliver(reason, way);
     }
 
-    fn withholds(&mut self, bytes: usize) -> bool {
-        self.crowding.withholds(bytes, self.started.elapsed(), crowding::resident)
-    }
-
-    /// Says that there is no room for this answer.
-    fn withhold(&mut self, way: Way) {
-        self.parts.metrics.withheld();
-        let reply = Reply::error(Reason::QueueFull, WITHHELD);
-        answer::of_reply(&reply, &way, &mut self.memory);
-        self.deliver(reply.reason, way);
-    }
-
     /// Sends the answer that was written to the service's memory.
-    fn deliver(&mut self, reason: Reason, mut way: Way) {
+    pub(super) fn deliver(&mut self, reason: Reason, mut way: Way) {
         self.parts.metrics.answered(way.action, reason, &way.received);
         way.route.push(Frame::from(self.memory.as_slice()));
         self.outbox.answer(way.port, way.route);

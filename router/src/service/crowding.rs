@@ -6,6 +6,12 @@ use std::time::Duration;
 
 use rustix::param::page_size;
 use rustix::system::sysinfo;
+use trackyard_protocol::reason::Reason;
+
+use super::waiters::Way;
+use super::{Service, answer};
+use crate::actions::Reply;
+use crate::dispatch::Time;
 
 /// Bytes answered from one look at the memory to the next.
 const STEP: usize = 8 << 20;
@@ -15,6 +21,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 const SMALL: usize = 1 << 10;
 /// Bytes of an answer that are the router's own.
 const OWN: usize = 512;
+const WITHHELD: &str =
+    "the router's memory is full of answers that clients have not read; send the same again for this one";
 /// Where a process finds the limit of its control group: in a container, that of the container. Version 2, and 1.
 const GROUP_LIMITS: [&str; 2] = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
 
@@ -24,7 +32,7 @@ pub(super) struct Crowding {
     ceiling: u64,
     answered: usize,
     /// When to look again, while there is too much.
-    crowded_until: Option<Duration>,
+    crowded_until: Option<Time>,
 }
 
 impl Crowding {
@@ -34,7 +42,7 @@ impl Crowding {
     }
 
     /// True if an answer with so many bytes of a worker's is to be withheld. `resident` is what the process has.
-    pub(super) fn withholds(&mut self, bytes: usize, now: Duration, resident: impl FnOnce() -> u64) -> bool {
+    pub(super) fn withholds(&mut self, bytes: usize, now: Time, resident: impl FnOnce() -> u64) -> bool {
         self.answered += bytes + OWN;
         if self.crowded_until.map_or(self.answered >= STEP, |until| now >= until) {
             self.answered = 0;
@@ -44,8 +52,24 @@ impl Crowding {
     }
 }
 
+impl Service {
+    /// True if an answer with so many bytes of a worker's is to be withheld.
+    pub(super) fn withholds(&mut self, bytes: usize) -> bool {
+        let now = self.now();
+        self.crowding.withholds(bytes, now, resident)
+    }
+
+    /// Says that there is no room for this answer.
+    pub(super) fn withhold(&mut self, way: Way) {
+        self.parts.metrics.withheld();
+        let reply = Reply::error(Reason::QueueFull, WITHHELD);
+        answer::of_reply(&reply, &way, &mut self.memory);
+        self.deliver(reply.reason, way);
+    }
+}
+
 /// The bytes of memory that this process has, by proc_pid_statm(5); none where that cannot be read.
-pub(super) fn resident() -> u64 {
+fn resident() -> u64 {
     let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or_default();
     pages.saturating_mul(page_size() as u64)
@@ -64,7 +88,7 @@ pub fn available() -> u64 {
 mod tests {
     use super::*;
 
-    const NOW: Duration = Duration::from_secs(1);
+    const NOW: Time = Duration::from_secs(1);
 
     #[test]
     fn beyond_three_quarters_large_answers_are_withheld_until_there_is_room() {
