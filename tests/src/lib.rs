@@ -12,6 +12,7 @@ pub mod ecr_stub;
 pub mod fake_worker;
 pub mod git_host;
 pub mod groups;
+mod htpasswd;
 pub mod http;
 pub mod image;
 pub mod layout;

@@ -8,10 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::binaries::system;
 use crate::cluster::Cluster;
+use crate::htpasswd;
 use crate::http;
 use crate::ports::free_port;
 use crate::process::Process;
@@ -109,19 +113,23 @@ impl Registry {
         self.location.clone()
     }
 
+    /// A file with its password, as skopeo reads it.
+    fn login(&self) -> PathBuf {
+        let file = self.folder.path().join("login.json");
+        let login = STANDARD.encode(format!("{USER}:{PASSWORD}"));
+        let auths = json!({"auths": {self.location(): {"auth": login}}});
+        fs::write(&file, auths.to_string()).expect("write the login");
+        file
+    }
+
     /// Copies an image of a layout to `repository:tag`.
     ///
     /// # Panics
     /// When skopeo is missing or fails.
     pub fn push(&self, layout: &Path, tag: &str, repository: &str) {
         let output = entering(&self.enter, &system("skopeo", "skopeo"))
-            .args([
-                "copy",
-                "--quiet",
-                "--dest-tls-verify=false",
-                "--dest-creds",
-                &format!("{USER}:{PASSWORD}"),
-            ])
+            .args(["copy", "--quiet", "--dest-tls-verify=false", "--dest-authfile"])
+            .arg(self.login())
             .arg(format!("oci:{}:{tag}", layout.display()))
             .arg(format!("docker://{}/{repository}:{tag}", self.location()))
             .output()
@@ -145,12 +153,8 @@ fn configuration(folder: &Path, location: &str, auth: bool, tls: bool) -> String
         folder.display()
     );
     if auth {
-        let output = Command::new(system("htpasswd", "apache2-utils"))
-            .args(["-Bbn", USER, PASSWORD])
-            .output()
-            .expect("run htpasswd");
         let file = folder.join("htpasswd");
-        fs::write(&file, output.stdout).expect("write the passwords");
+        fs::write(&file, htpasswd::line(USER, PASSWORD)).expect("write the passwords");
         text += &format!("auth: {{htpasswd: {{realm: tests, path: {}}}}}\n", file.display());
     }
     text

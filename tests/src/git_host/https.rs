@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::binaries::system;
 use crate::cluster::Cluster;
+use crate::htpasswd;
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::tls;
@@ -63,7 +64,7 @@ impl HttpsHost {
 
     fn serve(mut apache: Command, repository: &Path, address: String, folder: TempDir) -> Self {
         copy(repository, folder.path());
-        write(&folder.path().join("htpasswd"), &htpasswd());
+        write(&folder.path().join("htpasswd"), &htpasswd::line(USER, PASSWORD));
         write(&folder.path().join("credentials"), &login(&address));
         let config = folder.path().join("apache.conf");
         write(&config, &configuration(folder.path(), &address));
@@ -119,11 +120,6 @@ fn at(address: &str) -> String {
 
 fn login(address: &str) -> String {
     format!("https://{USER}:{PASSWORD}@{address}\n")
-}
-
-fn htpasswd() -> String {
-    let output = Command::new(system("htpasswd", "apache2-utils")).args(["-Bbn", USER, PASSWORD]).output();
-    String::from_utf8(output.expect("run htpasswd").stdout).expect("a line of htpasswd")
 }
 
 fn configuration(folder: &Path, address: &str) -> String {
