@@ -85,7 +85,7 @@ fn a_message_of_very_many_frames_is_one_refusal() {
     others_are_served(&router);
 }
 
-const MEMORY: u64 = 256 << 20;
+const MEMORY: u64 = 128 << 20;
 
 /// A router that may have so much memory, with a job whose answer of 1 MiB is stored.
 fn with_a_large_answer(id: &str) -> Router {
@@ -115,8 +115,8 @@ fn ask_deaf(peer: &mut TcpStream, id: &str, times: usize) {
 fn answers_that_nobody_reads_do_not_fill_the_memory() {
     let router = with_a_large_answer("large");
     let mut deaf = shake_hands(&router);
-    ask_deaf(&mut deaf, "large", 2_000);
-    until("most are withheld", || router.metric("trackyard_withheld_total") > 1_500.0);
+    ask_deaf(&mut deaf, "large", 1_000);
+    until("most are withheld", || router.metric("trackyard_withheld_total") > 750.0);
     assert!(router.resident() < MEMORY, "{}", router.resident());
     assert_eq!(verdict(&ask(&router, &job("large"))), (503, "queue_full"));
     others_are_served(&router);
