@@ -1,5 +1,8 @@
 //! A whole message, where it was received.
 
+use crate::bounds::Tally;
+use crate::frame::Header;
+
 /// A whole message: consecutive frames. It iterates over their bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message<'a> {
@@ -9,6 +12,11 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
+    /// Of whole frames that were tallied. Commands among them are no part of it.
+    pub(crate) const fn new(framed: &'a [u8], tally: Tally) -> Self {
+        Self { framed, len: tally.frames, bytes: tally.bytes }
+    }
+
     /// How many frames there are: one or more.
     pub const fn len(&self) -> usize {
         self.len
@@ -39,6 +47,15 @@ impl<'a> IntoIterator for Message<'a> {
     }
 }
 
+impl<'a> IntoIterator for &Message<'a> {
+    type Item = &'a [u8];
+    type IntoIter = Frames<'a>;
+
+    fn into_iter(self) -> Frames<'a> {
+        self.iter()
+    }
+}
+
 /// The bodies of a message's frames.
 #[derive(Debug, Clone)]
 pub struct Frames<'a> {
@@ -51,7 +68,14 @@ impl<'a> Iterator for Frames<'a> {
 
     fn next(&mut self) -> Option<&'a [u8]> {
         self.left = self.left.checked_sub(1)?;
-        Some(self.rest)
+        loop {
+            let header = Header::read(self.rest).ok()??;
+            let (frame, rest) = self.rest.split_at_checked(header.whole())?;
+            self.rest = rest;
+            if !header.command {
+                return frame.get(header.size..);
+            }
+        }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
