@@ -1,14 +1,15 @@
-//! CURVE security ([RFC 26](https://rfc.zeromq.org/spec/26/)).
+//! CURVE security ([RFC 26](https://rfc.zeromq.org/spec/26/)): both ends prove their keys, and everything after that is
+//! encrypted with keys that are forgotten with the connection.
 
-/// The server's long-term key pair.
-pub struct Server {
-    #[expect(dead_code, reason = "the skeleton")]
-    public: [u8; 32],
-}
+mod boxes;
+mod channel;
+mod handshake;
+mod nonce;
+mod random;
+mod server;
 
-impl Server {
-    /// Of both keys' bytes, not of their text.
-    pub const fn new(_secret: [u8; 32], public: [u8; 32]) -> Self {
-        Self { public }
-    }
-}
+pub(crate) use boxes::Key;
+pub(crate) use channel::{Channel, Opened};
+pub(crate) use handshake::{HELLO, INITIATE, initiate, welcome};
+pub(crate) use random::Random;
+pub use server::Server;

@@ -1,12 +1,14 @@
 //! A frame on the wire: a flags byte, a length of one or eight bytes, a body.
 
+use std::ops::Deref;
+
 use crate::Error;
 
 const MORE: u8 = 1;
 const LONG: u8 = 2;
 const COMMAND: u8 = 4;
 /// Bytes that any header fits into.
-pub(crate) const MAX_HEADER_BYTES: usize = 9;
+const MAX_HEADER_BYTES: usize = 9;
 
 /// A frame's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,27 +53,39 @@ impl Header {
     }
 }
 
-/// Appends the header of a frame with so many bytes of body: a part of a message.
-pub(crate) fn push_header(more: bool, body: usize, output: &mut Vec<u8>) {
-    let flags = if more { MORE } else { 0 };
-    push(flags, body, output);
+/// The bytes of a header.
+pub(crate) struct Encoded {
+    bytes: [u8; MAX_HEADER_BYTES],
+    size: usize,
+}
+
+impl Deref for Encoded {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(..self.size).unwrap_or_default()
+    }
+}
+
+/// The header of a part of a message, with so many bytes of body.
+pub(crate) fn header(more: bool, body: usize) -> Encoded {
+    encoded(if more { MORE } else { 0 }, body)
 }
 
 /// Appends a command.
 pub(crate) fn push_command(parts: &[&[u8]], output: &mut Vec<u8>) {
-    push(COMMAND, parts.iter().map(|part| part.len()).sum(), output);
+    output.extend_from_slice(&encoded(COMMAND, parts.iter().map(|part| part.len()).sum()));
     for part in parts {
         output.extend_from_slice(part);
     }
 }
 
-fn push(flags: u8, body: usize, output: &mut Vec<u8>) {
+fn encoded(flags: u8, body: usize) -> Encoded {
     if let Ok(short) = u8::try_from(body) {
-        output.extend_from_slice(&[flags, short]);
-    } else {
-        output.push(flags | LONG);
-        output.extend_from_slice(&(body as u64).to_be_bytes());
+        return Encoded { bytes: [flags, short, 0, 0, 0, 0, 0, 0, 0], size: 2 };
     }
+    let [a, b, c, d, e, f, g, h] = (body as u64).to_be_bytes();
+    Encoded { bytes: [flags | LONG, a, b, c, d, e, f, g, h], size: MAX_HEADER_BYTES }
 }
 
 #[cfg(test)]
@@ -105,8 +119,6 @@ mod tests {
     #[case(256, 9)]
     #[case(70_000, 9)]
     fn what_is_written_is_read(#[case] body: usize, #[case] size: usize, #[values(false, true)] more: bool) {
-        let mut output = Vec::new();
-        push_header(more, body, &mut output);
-        assert_eq!(Header::read(&output), Ok(Some(Header { more, command: false, size, body })));
+        assert_eq!(Header::read(&header(more, body)), Ok(Some(Header { more, command: false, size, body })));
     }
 }

@@ -1,10 +1,13 @@
 //! One connection.
 
+mod handshake;
 mod plain;
 
 use plain::{Walk, Walked};
 
-use crate::{Bounds, Error, Message, command, curve, frame, greeting, properties};
+use crate::bounds::Tally;
+use crate::curve::{self, Channel, Key, Opened, Random};
+use crate::{Bounds, Error, Message, frame, greeting};
 
 /// What a port asks of its peers; shared by all its connections.
 pub enum Security {
@@ -56,6 +59,9 @@ pub struct Session {
     bounds: Bounds,
     stage: Stage,
     walk: Walk,
+    /// Under CURVE, once the peer has proved its key.
+    channel: Option<Box<Channel>>,
+    random: fn() -> Result<Random, Error>,
 }
 
 /// What comes next.
@@ -66,16 +72,33 @@ enum Stage {
     Greeting,
     /// Its READY, under NULL.
     Ready,
+    /// Its HELLO, under CURVE.
+    Hello,
+    /// Its INITIATE, with the cookie that this key opens.
+    Initiate(Key),
+    /// Whether it is admitted.
+    Proved,
+    /// That the caller hears of it.
+    Admitted,
     /// Its messages.
     Open,
     /// Nothing.
     Failed(Error),
 }
 
+/// A step that borrows nothing yet.
+enum Taken {
+    Step(Step<'static>),
+    /// A message of so many bytes of the input, which is there.
+    Plain(usize, Tally),
+    /// One that was decrypted.
+    Opened(usize, Tally),
+}
+
 impl Session {
     /// Of a connection on which nothing was sent or received.
     pub fn new(bounds: Bounds) -> Self {
-        Self { bounds, stage: Stage::New, walk: Walk::default() }
+        Self { bounds, stage: Stage::New, walk: Walk::default(), channel: None, random: Random::new }
     }
 
     /// Takes the next step. `input` is everything received and not consumed yet: after [`Step::Incomplete`], the same
@@ -92,62 +115,39 @@ impl Session {
         security: &Security,
         output: &mut Vec<u8>,
     ) -> Result<Step<'a>, Error> {
-        match self.step(input, security, output) {
-            Ok(step) => Ok(step),
-            Err(error) => Err(error),
-        }
+        let taken =
+            self.take(input, security, output).inspect_err(|error| self.stage = Stage::Failed(*error))?;
+        Ok(match taken {
+            Taken::Step(step) => step,
+            Taken::Plain(consumed, tally) => {
+                let message = Message::new(input.get(..consumed).unwrap_or_default(), tally);
+                Step::Message { consumed, message }
+            }
+            Taken::Opened(consumed, tally) => {
+                let frames = self.channel.as_ref().map(|channel| channel.frames()).unwrap_or_default();
+                Step::Message { consumed, message: Message::new(frames, tally) }
+            }
+        })
     }
 
-    fn step<'a>(
-        &mut self,
-        input: &'a [u8],
-        security: &Security,
-        output: &mut Vec<u8>,
-    ) -> Result<Step<'a>, Error> {
-        if matches!(self.stage, Stage::New) {
-            output.extend_from_slice(&greeting::ours(security.mechanism()));
-            self.stage = Stage::Greeting;
-        }
-        let stepped = match &self.stage {
-            Stage::New | Stage::Greeting => self.greet(input, security, output),
-            Stage::Ready => self.ready(input, output),
-            Stage::Open => self.walk.go(input, &self.bounds, output).map(|walked| match walked {
-                Walked::Incomplete => Step::Incomplete,
-                Walked::Command(consumed) => Step::Consumed(consumed),
-                Walked::Message(consumed, tally) => Step::Message {
-                    consumed,
-                    message: Message::new(input.get(..consumed).unwrap_or_default(), tally),
-                },
+    fn take(&mut self, input: &[u8], security: &Security, output: &mut Vec<u8>) -> Result<Taken, Error> {
+        match (&self.stage, self.channel.as_mut()) {
+            (Stage::Open, None) => Ok(match self.walk.go(input, &self.bounds, output)? {
+                Walked::Incomplete => Taken::Step(Step::Incomplete),
+                Walked::Command(consumed) => Taken::Step(Step::Consumed(consumed)),
+                Walked::Message(consumed, tally) => Taken::Plain(consumed, tally),
             }),
-            Stage::Failed(error) => Err(*error),
-        };
-        stepped.inspect_err(|error| self.stage = Stage::Failed(*error))
-    }
-
-    fn greet(
-        &mut self,
-        input: &[u8],
-        security: &Security,
-        output: &mut Vec<u8>,
-    ) -> Result<Step<'static>, Error> {
-        if !greeting::check(input, security.mechanism())? {
-            return Ok(Step::Incomplete);
+            (Stage::Open, Some(channel)) => {
+                channel.forget();
+                Ok(match channel.open(input, &self.bounds, output)? {
+                    Opened::Incomplete => Taken::Step(Step::Incomplete),
+                    Opened::Part(consumed) => Taken::Step(Step::Consumed(consumed)),
+                    Opened::Last(consumed, tally) => Taken::Opened(consumed, tally),
+                })
+            }
+            _ => self.shake_hands(input, security, output).map(Taken::Step),
         }
-        frame::push_command(&[command::READY, properties::OURS], output);
-        self.stage = Stage::Ready;
-        Ok(Step::Consumed(greeting::BYTES))
     }
-
-    fn ready(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<Step<'static>, Error> {
-        let Some((body, consumed)) = command::take(input)? else { return Ok(Step::Incomplete) };
-        let theirs = command::expect(command::READY, body)?;
-        properties::check(theirs).inspect_err(|error| command::push_error(*error, output))?;
-        self.stage = Stage::Open;
-        Ok(Step::Ready { consumed })
-    }
-
-    /// After [`Step::Proved`]: whether the peer may go on. If not it is told so, and each further step fails.
-    pub fn admit(&mut self, _admitted: bool, _output: &mut Vec<u8>) {}
 
     /// Appends a message of these frames, encrypted under CURVE. Before [`Step::Ready`] nothing is appended.
     pub fn write(&mut self, frames: &[&[u8]], output: &mut Vec<u8>) {
@@ -156,8 +156,14 @@ impl Session {
         }
         let last = frames.len().saturating_sub(1);
         for (index, body) in frames.iter().enumerate() {
-            frame::push_header(index < last, body.len(), output);
-            output.extend_from_slice(body);
+            let more = index < last;
+            match &mut self.channel {
+                Some(channel) => channel.write(more, body, output),
+                None => {
+                    output.extend_from_slice(&frame::header(more, body.len()));
+                    output.extend_from_slice(body);
+                }
+            }
         }
     }
 
@@ -166,8 +172,8 @@ impl Session {
         matches!(self.stage, Stage::Open)
     }
 
-    /// The key that the peer has proved; none under NULL.
-    pub const fn key(&self) -> Option<&[u8; 32]> {
-        None
+    /// The key that the peer has proved, from [`Step::Proved`] on; none under NULL.
+    pub fn key(&self) -> Option<&[u8; 32]> {
+        self.channel.as_ref().map(|channel| &channel.peer)
     }
 }
