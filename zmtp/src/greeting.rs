@@ -7,6 +7,8 @@ pub(crate) const BYTES: usize = 64;
 
 const SIGNATURE: [u8; 10] = [0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f];
 const VERSION: [u8; 2] = [3, 1];
+/// Bytes up to the major version.
+const FIRST: usize = 11;
 const MECHANISM: usize = 12;
 const ROLE: usize = 32;
 
@@ -18,8 +20,25 @@ pub(crate) const NULL: Mechanism = *b"NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 /// CurveZMQ.
 pub(crate) const CURVE: Mechanism = *b"CURVE\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
-/// A server's greeting.
-pub(crate) fn ours(mechanism: &Mechanism) -> [u8; BYTES] {
+/// What a server sends before it has heard anything: up to its major version.
+///
+/// A libzmq that sees another mechanism than its own leaves without telling its own; so, as libzmq does, ours is kept
+/// back until the peer has sent its version, and with that mostly the rest.
+pub(crate) fn first(mechanism: &Mechanism) -> Vec<u8> {
+    ours(mechanism).into_iter().take(FIRST).collect()
+}
+
+/// What follows once the peer's version is there.
+pub(crate) fn rest(mechanism: &Mechanism) -> Vec<u8> {
+    ours(mechanism).into_iter().skip(FIRST).collect()
+}
+
+/// Whether the peer's version is there.
+pub(crate) const fn has_version(input: &[u8]) -> bool {
+    input.len() >= FIRST
+}
+
+fn ours(mechanism: &Mechanism) -> [u8; BYTES] {
     let role = [u8::from(*mechanism == CURVE)];
     let fields = [SIGNATURE.as_slice(), &VERSION, mechanism, &role];
     let mut greeting = [0; BYTES];

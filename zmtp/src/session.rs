@@ -68,8 +68,8 @@ pub struct Session {
 enum Stage {
     /// Our greeting.
     New,
-    /// The peer's.
-    Greeting,
+    /// The peer's; ours was sent whole, or its beginning.
+    Greeting { answered: bool },
     /// Its READY, under NULL.
     Ready,
     /// Its HELLO, under CURVE.
@@ -102,8 +102,8 @@ impl Session {
     }
 
     /// Takes the next step. `input` is everything received and not consumed yet: after [`Step::Incomplete`], the same
-    /// bytes and more. What the peer is to be sent is appended to `output`, first of all our greeting, for which the
-    /// input may be empty.
+    /// bytes and more. What the peer is to be sent is appended to `output`, first of all our greeting's
+    /// beginning, for which the input may be empty.
     ///
     /// # Errors
     ///

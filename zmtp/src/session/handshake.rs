@@ -11,12 +11,12 @@ impl Session {
         output: &mut Vec<u8>,
     ) -> Result<Step<'static>, Error> {
         if matches!(self.stage, Stage::New) {
-            output.extend_from_slice(&greeting::ours(security.mechanism()));
-            self.stage = Stage::Greeting;
+            output.extend_from_slice(&greeting::first(security.mechanism()));
+            self.stage = Stage::Greeting { answered: false };
         }
         match &self.stage {
             Stage::Failed(error) => Err(*error),
-            Stage::New | Stage::Greeting => self.greeted(input, security, output),
+            Stage::New | Stage::Greeting { .. } => self.greeted(input, security, output),
             Stage::Proved | Stage::Open => Ok(Step::Incomplete),
             Stage::Admitted => {
                 self.stage = Stage::Open;
@@ -37,14 +37,16 @@ impl Session {
         security: &Security,
         output: &mut Vec<u8>,
     ) -> Result<Step<'static>, Error> {
-        if !greeting::check(input, security.mechanism())? {
+        let is_whole = greeting::check(input, security.mechanism())?;
+        if greeting::has_version(input) && !matches!(self.stage, Stage::Greeting { answered: true }) {
+            output.extend_from_slice(&greeting::rest(security.mechanism()));
+            self.stage = Stage::Greeting { answered: true };
+        }
+        if !is_whole {
             return Ok(Step::Incomplete);
         }
         self.stage = match security {
-            Security::Null => {
-                frame::push_command(&[command::READY, properties::OURS], output);
-                Stage::Ready
-            }
+            Security::Null => Stage::Ready,
             Security::Curve(_) => Stage::Hello,
         };
         Ok(Step::Consumed(greeting::BYTES))
@@ -61,6 +63,8 @@ impl Session {
         match (&self.stage, security) {
             (Stage::Ready, Security::Null) => {
                 properties::check(command::expect(command::READY, body)?)?;
+                // Not before: of a socket that no ROUTER speaks with, libzmq leaves without a word when it reads this.
+                frame::push_command(&[command::READY, properties::OURS], output);
                 self.stage = Stage::Open;
                 Ok(Step::Ready { consumed })
             }
