@@ -3,6 +3,8 @@
 
 mod boxes;
 mod channel;
+#[cfg(test)]
+pub(crate) mod client;
 mod handshake;
 mod nonce;
 mod random;

@@ -177,3 +177,6 @@ impl Session {
         self.channel.as_ref().map(|channel| &channel.peer)
     }
 }
+
+#[cfg(test)]
+mod tests;

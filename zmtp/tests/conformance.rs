@@ -1,4 +1,5 @@
 //! libzmq's own sockets against the engine.
+#![cfg(test)]
 
 mod echo;
 

@@ -141,6 +141,11 @@ impl Channel {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        self.frames.capacity()
+    }
+
     /// Appends a frame of a message.
     pub(crate) fn write(&mut self, more: bool, body: &[u8], output: &mut Vec<u8>) {
         self.seal(if more { MORE } else { 0 }, [body, &[]], output);

@@ -37,7 +37,7 @@ impl Random {
     }
 
     /// All bytes alike.
-    pub(super) fn fixed(byte: u8) -> Self {
+    pub(crate) fn fixed(byte: u8) -> Self {
         Self {
             secret: Zeroizing::new([byte; 32]),
             cookie_key: Zeroizing::new([byte; 32]),
