@@ -1,7 +1,8 @@
 //! What ends a connection.
 
 /// Why a connection cannot go on. What is in the output is still to be sent, then it is closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Error {
     /// The first ten bytes are not those of ZMTP 2 or later.
     #[error("the peer does not speak ZMTP")]
@@ -56,8 +57,23 @@ pub enum Error {
 }
 
 impl Error {
+    /// The variant's name, for metrics and logs.
+    pub fn word(&self) -> &'static str {
+        self.into()
+    }
+
     /// Whether the peer sent too much, rather than something that cannot be read.
     pub const fn is_oversize(&self) -> bool {
         matches!(self, Self::Oversize | Self::CommandBytes(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words() {
+        assert_eq!((Error::SocketType.word(), Error::Flags(8).word()), ("socket_type", "flags"));
     }
 }

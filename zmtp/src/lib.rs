@@ -13,9 +13,13 @@ mod frame;
 mod greeting;
 mod message;
 mod properties;
+mod security;
 mod session;
+mod step;
 
 pub use bounds::Bounds;
 pub use error::Error;
 pub use message::{Frames, Message};
-pub use session::{Security, Session, Step};
+pub use security::Security;
+pub use session::Session;
+pub use step::Step;

@@ -6,53 +6,8 @@ mod plain;
 use plain::{Walk, Walked};
 
 use crate::bounds::Tally;
-use crate::curve::{self, Channel, Key, Opened, Random};
-use crate::{Bounds, Error, Message, frame, greeting};
-
-/// What a port asks of its peers; shared by all its connections.
-pub enum Security {
-    /// None.
-    Null,
-    /// Both ends prove their keys, and everything is encrypted.
-    Curve(curve::Server),
-}
-
-impl Security {
-    const fn mechanism(&self) -> &'static greeting::Mechanism {
-        match self {
-            Self::Null => &greeting::NULL,
-            Self::Curve(_) => &greeting::CURVE,
-        }
-    }
-}
-
-/// What came of some input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step<'a> {
-    /// The rest of the input is not enough: call again with it and what comes after it.
-    Incomplete,
-    /// So many bytes of the input are done with: a greeting, a command, a frame of an encrypted message.
-    Consumed(usize),
-    /// A whole message.
-    Message {
-        /// Bytes of the input that are done with, once the message is.
-        consumed: usize,
-        /// The message.
-        message: Message<'a>,
-    },
-    /// CURVE: the peer has proved this key, and waits for [`Session::admit`]. Until then all steps are `Incomplete`.
-    Proved {
-        /// Bytes of the input that are done with.
-        consumed: usize,
-        /// The peer's long-term public key.
-        key: [u8; 32],
-    },
-    /// The handshake is done; messages follow.
-    Ready {
-        /// Bytes of the input that are done with.
-        consumed: usize,
-    },
-}
+use crate::curve::{Channel, Key, Opened, Random};
+use crate::{Bounds, Error, Message, Security, Step, frame};
 
 /// The server's end of one connection, from the peer's greeting on.
 pub struct Session {
@@ -175,6 +130,12 @@ impl Session {
     /// The key that the peer has proved, from [`Step::Proved`] on; none under NULL.
     pub fn key(&self) -> Option<&[u8; 32]> {
         self.channel.as_ref().map(|channel| &channel.peer)
+    }
+
+    /// Bytes of memory, beside input and output, for a message that is decrypted frame by frame: at most about twice
+    /// [`Bounds::message_bytes`]. After the step that follows a message it is at most 16 KiB; under NULL it is 0.
+    pub fn held_bytes(&self) -> usize {
+        self.channel.as_ref().map_or(0, |channel| channel.held())
     }
 }
 

@@ -1,7 +1,7 @@
 //! From the greeting to the first message.
 
-use super::{Security, Session, Stage, Step};
-use crate::{Error, command, curve, frame, greeting, properties};
+use super::{Session, Stage};
+use crate::{Error, Security, Step, command, curve, frame, greeting, properties};
 
 impl Session {
     pub(super) fn shake_hands(

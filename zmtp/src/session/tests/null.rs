@@ -4,6 +4,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::command;
+use crate::greeting;
 
 const READY: &[u8] = b"\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03REQ";
 const PING: &[u8] = b"\x04\x09\x04PING\0\x01hi";
