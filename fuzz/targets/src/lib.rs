@@ -40,6 +40,7 @@ targets! {
     router_words,
     unpack,
     worker_words,
+    zmtp_session,
 }
 
 mod tree;
