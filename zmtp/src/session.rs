@@ -104,7 +104,8 @@ impl Session {
         }
     }
 
-    /// Appends a message of these frames, encrypted under CURVE. Before [`Step::Ready`] nothing is appended.
+    /// Appends a message of these frames, encrypted under CURVE. Before [`Step::Ready`], and of no frames, nothing is
+    /// appended.
     pub fn write(&mut self, frames: &[&[u8]], output: &mut Vec<u8>) {
         if !self.is_ready() {
             return;
