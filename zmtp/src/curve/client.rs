@@ -34,9 +34,14 @@ impl Client {
     }
 
     pub(crate) fn hello(&mut self) -> Vec<u8> {
+        self.hello_with(&[0; 64])
+    }
+
+    /// With something else than zeros in the box.
+    pub(crate) fn hello_with(&mut self, zeros: &[u8; 64]) -> Vec<u8> {
         let (counter, mut sealed) = (self.count(), Vec::new());
         let key = Key::agreed(&self.short, &self.server).unwrap();
-        key.seal(&nonce::counted(nonce::HELLO, &counter), &[0; 64], &mut sealed);
+        key.seal(&nonce::counted(nonce::HELLO, &counter), zeros, &mut sealed);
         let short = PublicKey::from(&self.short).to_bytes();
         command(&[b"\x05HELLO\x01\0", &[0; 72], &short, &counter, &sealed])
     }

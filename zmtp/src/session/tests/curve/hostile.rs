@@ -73,3 +73,21 @@ fn hostile_traffic(#[case] make: impl Fn(&[Vec<u8>; 3]) -> Vec<u8>, #[case] expe
     let messages = [b"a", b"b", b"c"].map(|body| client.message(0, body));
     assert_eq!(run.feed(&make(&messages)).failure(), Some(expected));
 }
+
+#[test]
+fn a_hello_has_nothing_but_zeros_in_its_box() {
+    let security = security();
+    let mut run = Run::new(&security);
+    run.feed(&greeting());
+    assert_eq!(run.feed(&client().hello_with(&[1; 64])).failure(), Some(Error::Proof));
+}
+
+#[rstest]
+#[case::long(&[0; 1025], Error::CommandBytes(1025))]
+#[case::nameless(b"", Error::Command)]
+#[case::ping(b"\x04PING", Error::Command)]
+fn hostile_commands(#[case] body: &[u8], #[case] expected: Error) {
+    let (security, mut client) = (security(), client());
+    let mut run = ready(&security, &mut client);
+    assert_eq!(run.feed(&client.message(2, body)).failure(), Some(expected));
+}
