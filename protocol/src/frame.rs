@@ -9,20 +9,11 @@ pub const MAX_BODY_BYTES: usize = 1 << 20;
 
 /// A client's message, taken apart.
 #[derive(Debug, PartialEq, Eq)]
-pub struct ClientFrames<F> {
-    /// The frames that lead back to the client, the socket's routing id first; without the empty one.
-    pub route: Vec<F>,
-    /// The request, or why there is none.
-    pub request: Result<Request<F>, Error>,
-}
-
-/// The part of a client's message that is for the router.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Request<F> {
-    /// The empty frame.
-    pub delimiter: F,
-    /// The JSON.
-    pub body: F,
+pub struct ClientFrames<'a> {
+    /// The frames that lead back to the client, without the empty one; mostly none.
+    pub route: Vec<&'a [u8]>,
+    /// The JSON of the request, or why there is none.
+    pub request: Result<&'a [u8], Error>,
 }
 
 /// Why a client's frames hold no request. Every one is answered.
@@ -45,43 +36,34 @@ pub enum Error {
     BodyBytes(usize),
 }
 
-/// Takes a client's message apart; `frames` starts with the socket's routing id. `None` if even that is missing.
-pub fn split<F: AsRef<[u8]>>(frames: Vec<F>) -> Option<ClientFrames<F>> {
-    let mut frames = frames.into_iter();
-    let mut route = vec![frames.next()?];
+/// Takes a client's message apart.
+pub fn split<'a>(mut frames: impl ExactSizeIterator<Item = &'a [u8]>) -> ClientFrames<'a> {
+    let mut route = Vec::new();
     let mut problem = Error::NoDelimiter;
     while let Some(frame) = frames.next() {
-        let bytes = frame.as_ref();
-        if bytes.is_empty() {
-            let request = body(frames).map(|body| Request { delimiter: frame, body });
-            return Some(ClientFrames { route, request });
+        if frame.is_empty() {
+            return ClientFrames { route, request: body(frames) };
         }
-        if route.len() > MAX_ROUTE_FRAMES {
+        if route.len() == MAX_ROUTE_FRAMES {
             problem = Error::RouteFrames;
             break;
         }
-        if bytes.len() > MAX_ROUTE_FRAME_BYTES {
+        if frame.len() > MAX_ROUTE_FRAME_BYTES {
             // A request without its delimiter looks like this too, and is far likelier.
-            problem = if route.len() == 1 && frames.len() == 0 {
-                Error::NoDelimiter
-            } else {
-                Error::RouteFrameBytes
-            };
+            let alone = route.is_empty() && frames.len() == 0;
+            problem = if alone { Error::NoDelimiter } else { Error::RouteFrameBytes };
             break;
         }
         route.push(frame);
     }
-    // Without a delimiter nothing tells the way back from the request: only the socket's routing id is sure.
-    route.truncate(1);
-    Some(ClientFrames { route, request: Err(problem) })
+    // Without a delimiter nothing tells the way back from the request.
+    ClientFrames { route: Vec::new(), request: Err(problem) }
 }
 
-fn body<F: AsRef<[u8]>>(mut frames: std::vec::IntoIter<F>) -> Result<F, Error> {
+fn body<'a>(mut frames: impl ExactSizeIterator<Item = &'a [u8]>) -> Result<&'a [u8], Error> {
     let count = frames.len();
     match frames.next() {
-        Some(body) if count == 1 && body.as_ref().len() > MAX_BODY_BYTES => {
-            Err(Error::BodyBytes(body.as_ref().len()))
-        }
+        Some(body) if count == 1 && body.len() > MAX_BODY_BYTES => Err(Error::BodyBytes(body.len())),
         Some(body) if count == 1 => Ok(body),
         _ => Err(Error::BodyFrames(count)),
     }
@@ -93,37 +75,36 @@ mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
 
-    fn frames(parts: &[&str]) -> Vec<Vec<u8>> {
-        parts.iter().map(|p| p.as_bytes().to_vec()).collect()
-    }
+    const TOO_LONG: &str = match std::str::from_utf8(&[b'x'; MAX_ROUTE_FRAME_BYTES + 1]) {
+        Ok(text) => text,
+        Err(_) => "",
+    };
 
     #[rstest]
-    #[case(&["id", "", "{}"], 1, Ok(b"{}".to_vec()))]
-    #[case(&["id", "hop", "", "{}"], 2, Ok(b"{}".to_vec()))]
-    #[case(&["id", "{}"], 1, Err(Error::NoDelimiter))]
-    #[case(&["id"], 1, Err(Error::NoDelimiter))]
-    #[case(&["id", ""], 1, Err(Error::BodyFrames(0)))]
-    #[case(&["id", "", "a", "b"], 1, Err(Error::BodyFrames(2)))]
-    #[case(&["id", "", ""], 1, Ok(Vec::new()))]
-    #[case(&["id", "1", "2", "3", "4", "5", "6", "7", "8", "", "{}"], 9, Ok(b"{}".to_vec()))]
-    #[case(&["id", "1", "2", "3", "4", "5", "6", "7", "8", "9", "", "{}"], 1, Err(Error::RouteFrames))]
-    #[case(&["id", &"x".repeat(256)], 1, Err(Error::NoDelimiter))]
-    #[case(&["id", &"x".repeat(256), "", "{}"], 1, Err(Error::RouteFrameBytes))]
-    fn splitting(#[case] parts: &[&str], #[case] route: usize, #[case] body: Result<Vec<u8>, Error>) {
-        let split = split(frames(parts)).unwrap();
-        assert_eq!((split.route.len(), split.request.map(|request| request.body)), (route, body));
-    }
-
-    #[test]
-    fn nothing_is_no_message() {
-        assert_eq!(split(Vec::<Vec<u8>>::new()), None);
+    #[case(&["", "{}"], 0, Ok("{}"))]
+    #[case(&["hop", "", "{}"], 1, Ok("{}"))]
+    #[case(&["{}"], 0, Err(Error::NoDelimiter))]
+    #[case(&[], 0, Err(Error::NoDelimiter))]
+    #[case(&[""], 0, Err(Error::BodyFrames(0)))]
+    #[case(&["", "a", "b"], 0, Err(Error::BodyFrames(2)))]
+    #[case(&["", ""], 0, Ok(""))]
+    #[case(&["1", "2", "3", "4", "5", "6", "7", "8", "", "{}"], 8, Ok("{}"))]
+    #[case(&["1", "2", "3", "4", "5", "6", "7", "8", "9", "", "{}"], 0, Err(Error::RouteFrames))]
+    #[case(&[TOO_LONG], 0, Err(Error::NoDelimiter))]
+    #[case(&[TOO_LONG, "", "{}"], 0, Err(Error::RouteFrameBytes))]
+    fn splitting(#[case] parts: &[&str], #[case] route: usize, #[case] body: Result<&str, Error>) {
+        let split = split(parts.iter().map(|part| part.as_bytes()));
+        assert_eq!((split.route.len(), split.request), (route, body.map(str::as_bytes)));
     }
 
     proptest! {
         #[test]
-        fn any_frames_keep_the_routing_id(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..14)) {
-            let first = parts[0].clone();
-            prop_assert_eq!(&split(parts).unwrap().route[0], &first);
+        fn of_a_request_no_frame_is_lost(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 0..14)) {
+            let frames: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+            let split = split(frames.iter().copied());
+            if let Ok(body) = split.request {
+                prop_assert_eq!([split.route.as_slice(), &[b"", body]].concat(), frames);
+            }
         }
     }
 }

@@ -115,6 +115,13 @@ impl KeyPair {
         read(file)?.parse().map_err(|_| Error::Content { file: file.to_owned(), wanted })
     }
 
+    /// The secret and the public key, 32 bytes each; none if the texts are no keys.
+    #[must_use]
+    pub fn to_bytes(&self) -> Option<([u8; 32], [u8; 32])> {
+        let bytes = |text: &str| zmq::z85_decode(text).ok()?.try_into().ok();
+        Some((bytes(&self.secret)?, bytes(self.public.as_str())?))
+    }
+
     /// Writes a new file that only its owner reads.
     ///
     /// # Errors
@@ -136,15 +143,6 @@ impl KeyPair {
     #[must_use]
     pub fn public(&self) -> &PublicKey {
         &self.public
-    }
-
-    /// Lets `socket` take only peers that know this public key.
-    ///
-    /// # Errors
-    /// If libzmq refuses.
-    pub fn serve(&self, socket: &zmq::Socket) -> zmq::Result<()> {
-        socket.set_curve_server(true)?;
-        socket.set_curve_secretkey(self.secret.as_bytes())
     }
 }
 

@@ -130,7 +130,6 @@ impl Dispatch {
             Event::Job { waiter, job } => self.arrive(waiter, job, turn),
             Event::Worker { peer, message } => self.hear(peer, message, turn),
             Event::Gone { peer } => self.gone(peer, turn),
-            Event::Suspect => self.beat(turn),
             Event::Deployed(deployment) => self.deploy(deployment, turn),
             Event::Settings(settings) => self.set(*settings, turn),
             Event::Stalled { by } => self.forgive(by, turn),

@@ -45,7 +45,7 @@ impl Keyring {
         &self.own
     }
 
-    /// True if the owner of `key`, as libzmq names it, may do `what` now.
+    /// True if the owner of `key` may do `what` now.
     #[must_use]
     pub fn may(&self, key: &str, what: Right) -> bool {
         self.allowed.borrow().may(key, what)

@@ -7,7 +7,6 @@ use clap::Parser;
 use mimalloc::MiMalloc;
 use trackyard_router::{Args, run};
 
-/// Also libzmq's: the C library's functions are overridden.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

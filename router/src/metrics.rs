@@ -147,11 +147,6 @@ impl RouterMetrics {
         self.undecodable.get_or_create(&Word { word: error.word() }).inc();
     }
 
-    /// Something on the workers' port that is no worker.
-    pub fn stranger(&self) {
-        self.undecodable.get_or_create(&Word { word: "routing_id" }).inc();
-    }
-
     /// A connection ended.
     pub fn closed(&self, port: PortKind, by: Closed) {
         self.closed.get_or_create(&ClosedLabels { port: port.into(), by: by.into() }).inc();

@@ -1,4 +1,4 @@
-//! The one thread that owns the sockets and the dispatcher. It takes what arrives, lets `actions` and `dispatch`
+//! The one thread that owns the ports and the dispatcher. It takes what arrives, lets `actions` and `dispatch`
 //! decide, and sends what they want sent. It waits for nothing but its poll.
 
 mod answer;
@@ -8,9 +8,7 @@ mod command;
 mod crowding;
 mod lateness;
 mod outbox;
-mod peers;
 mod phase;
-mod suspicion;
 mod waiters;
 mod workers;
 
@@ -35,28 +33,25 @@ use crate::config::Config;
 use crate::dispatch::{Action, Dispatch, Event, Settings, Time, Waiter};
 use crate::keyring::Keyring;
 use crate::metrics::RouterMetrics;
-use crate::socket::{Port, Ports};
+use crate::socket::{Closed, Input, Origin, PortKind, Ports};
 use crate::versions::Deployed;
 use crowding::Crowding;
 use lateness::lateness;
 use outbox::Outbox;
 use phase::Phase;
-use suspicion::Suspicion;
 use waiters::Waiters;
 
-/// Messages taken from a socket before the other one has its turn.
-const BATCH: usize = 128;
 /// The longest poll: gauges are shown and the pulse beats at least so often.
 const LONGEST_POLL: Duration = Duration::from_secs(1);
 
 /// What the service is made of.
 pub struct Parts {
-    /// The sockets.
-    pub ports: Ports,
     /// What other threads want.
     pub commands: Receiver<Command>,
     /// Where errands go.
     pub errands: Sender<(Waiter, Errand)>,
+    /// The number of the workers' port.
+    pub workers_port: u16,
     /// The configuration at the start.
     pub config: Arc<Config>,
     /// Whether workers that an earlier start configured bootstrap again.
@@ -89,7 +84,6 @@ pub struct Service {
     /// Where answers are written.
     memory: Vec<u8>,
     phase: Phase,
-    suspicion: Suspicion,
     crowding: Crowding,
     recovering: bool,
     shown: Time,
@@ -112,68 +106,84 @@ impl Service {
             outbox: Outbox::default(),
             memory: Vec::new(),
             phase: Phase::Serving,
-            suspicion: Suspicion::default(),
             recovering: true,
             shown: Time::ZERO,
         };
         if !service.parts.config.yard.is_unknown {
             service.feed(Event::Deployed(service.parts.config.container_versions.resolved()));
         }
-        tracing::info!(%epoch, clients = service.parts.ports.clients.endpoint(),
-            workers = service.parts.ports.workers.endpoint(),
-            keyed_clients = service.parts.ports.keyed_clients.as_ref().map(Port::endpoint), "serving");
         service
     }
 
     /// Serves until a command ends it.
-    pub fn run(mut self) -> Exit {
+    pub fn run(mut self, mut ports: Ports) -> Exit {
+        let endpoint = |kind| ports.of(kind).map(|port| tracing::field::display(port.endpoint()));
+        let (clients, workers) = (endpoint(PortKind::Clients), endpoint(PortKind::Workers));
+        let keyed_clients = endpoint(PortKind::KeyedClients);
+        tracing::info!(epoch = %self.epoch, clients, workers, keyed_clients, "serving");
         let mut woke = self.now();
         loop {
             let timeout = self.timeout();
-            self.parts.ports.wait(timeout);
+            ports.wait(timeout);
             let now = self.now();
             let late = lateness(now, woke + timeout);
             woke = now;
-            self.take_turn(late);
+            self.take_turn(&mut ports, late);
             if let Some(exit) = self.finished() {
-                self.close();
+                self.close(ports);
                 return exit;
             }
         }
     }
 
-    fn take_turn(&mut self, late: Option<Duration>) {
+    fn take_turn(&mut self, ports: &mut Ports, late: Option<Duration>) {
         self.take_commands();
         if let Some(by) = late {
             // What workers said meanwhile lies in the sockets: it is heard before their silence is judged.
-            self.take_everything();
+            self.take_everything(ports);
             tracing::warn!(millis = by.as_millis(), "this process did not run for a while");
             self.parts.metrics.stalled();
             self.feed(Event::Stalled { by });
         } else {
-            self.take_workers();
-            self.take_clients();
-        }
-        if self.suspicion.take(self.now()) {
-            self.feed(Event::Suspect);
+            ports.take(&mut |input| self.take(input));
         }
         if self.dispatch.next_wake().is_some_and(|due| due <= self.now()) {
             self.feed(Event::Tick);
         }
-        self.flush();
+        self.flush(ports);
         self.tell();
     }
 
-    fn take_everything(&mut self) {
+    fn take_everything(&mut self, ports: &mut Ports) {
         for _ in 0..64 {
-            if self.take_workers() + self.take_clients() == 0 {
+            if ports.take(&mut |input| self.take(input)) == 0 {
                 return;
             }
+            ports.wait(Duration::ZERO);
+        }
+    }
+
+    fn take(&mut self, input: Input<'_>) {
+        match input {
+            Input::Message(from, message) if from.port == PortKind::Workers => self.take_words(from, message),
+            Input::Message(from, message) => self.take_request(from, message),
+            Input::Closed(from, how) => self.take_close(from, how),
+        }
+    }
+
+    fn take_close(&mut self, from: &Origin, how: Closed) {
+        self.parts.metrics.closed(from.port, how);
+        if matches!(how, Closed::Oversize | Closed::Crowded) {
+            let (port, how) = (<&str>::from(from.port), <&str>::from(how));
+            tracing::warn!(port, from = %from.address, how, "closed a connection in the middle of a message");
+        }
+        if from.port == PortKind::Workers {
+            self.feed(Event::Gone { peer: from.peer });
         }
     }
 
     fn timeout(&self) -> Duration {
-        let next = self.dispatch.next_wake().into_iter().chain(self.suspicion.next()).min();
+        let next = self.dispatch.next_wake();
         next.map_or(LONGEST_POLL, |due| due.saturating_sub(self.now())).min(LONGEST_POLL)
     }
 

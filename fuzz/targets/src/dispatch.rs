@@ -45,7 +45,7 @@ fn step(world: &mut World, input: &mut Unstructured<'_>) -> Result<()> {
         }
         _ => {
             let event = match input.int_in_range(0..=3)? {
-                0 => Event::Suspect,
+                0 => Event::Tick,
                 1 => Event::Stalled { by: Duration::from_millis(input.int_in_range(0..=10_000)?) },
                 2 => Event::RestartWorkers,
                 _ => Event::Drain,

@@ -1,4 +1,4 @@
-//! Several words in one message: `[Batch, packed]`. What a message costs libzmq and the threads at either end hardly
+//! Several words in one message: `[Batch, packed]`. What a message costs either end hardly
 //! depends on its size, so under load fewer and larger ones carry more words in the same time.
 //!
 //! Packed are the words' frames, one after the other: four bytes with the frame's length, big-endian, and its bytes. The

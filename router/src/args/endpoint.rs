@@ -1,12 +1,14 @@
 //! A ZeroMQ endpoint to bind.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 /// `tcp://<address>:<port>`: an address of this machine or `*` for all, a port or `*` for a free one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    host: String,
+    /// `None` for all addresses.
+    host: Option<IpAddr>,
     port: Option<u16>,
 }
 
@@ -19,14 +21,25 @@ impl Endpoint {
     /// True if only this machine can connect.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        let plain = self.host.trim_start_matches('[').trim_end_matches(']');
-        plain.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        self.host.is_some_and(|address| address.is_loopback())
     }
 
     /// The port; `None` for a free one.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.port
+    }
+
+    /// The address to bind; its port is 0 for a free one.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        (self.host.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), self.port.unwrap_or(0)).into()
+    }
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        Self { host: Some(address.ip()), port: Some(address.port()) }
     }
 }
 
@@ -37,23 +50,29 @@ impl FromStr for Endpoint {
         let (host, port) =
             text.strip_prefix("tcp://").and_then(|r| r.rsplit_once(':')).ok_or_else(refused)?;
         let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        let valid = match inner {
-            Some(v6) => v6.parse::<std::net::Ipv6Addr>().is_ok(),
-            None => host == "*" || host.parse::<std::net::Ipv4Addr>().is_ok(),
+        let host = match inner {
+            Some(v6) => Some(v6.parse::<Ipv6Addr>().map_err(|_| refused())?.into()),
+            None if host == "*" => None,
+            None => Some(host.parse::<Ipv4Addr>().map_err(|_| refused())?.into()),
         };
         let port = match port {
             "*" | "0" => None,
             number => Some(number.parse().map_err(|_| refused())?),
         };
-        if valid { Ok(Self { host: host.to_owned(), port }) } else { Err(refused()) }
+        Ok(Self { host, port })
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host {
+            Some(IpAddr::V4(v4)) => write!(f, "tcp://{v4}:")?,
+            Some(IpAddr::V6(v6)) => write!(f, "tcp://[{v6}]:")?,
+            None => f.write_str("tcp://*:")?,
+        }
         match self.port {
-            Some(port) => write!(f, "tcp://{}:{port}", self.host),
-            None => write!(f, "tcp://{}:*", self.host),
+            Some(port) => port.fmt(f),
+            None => f.write_str("*"),
         }
     }
 }

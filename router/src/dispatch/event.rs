@@ -20,7 +20,7 @@ pub type Time = Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Waiter(pub u64);
 
-/// A worker's connection: one per routing id, never used for another connection.
+/// A connection; its number is never another's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Peer(pub u64);
 
@@ -46,9 +46,6 @@ pub enum Event {
         /// Which.
         peer: Peer,
     },
-    /// Some connection on the workers' port closed, nobody knows which: every worker gets a heartbeat now, so that
-    /// sending names the dead one.
-    Suspect,
     /// The deployed versions, all of them.
     Deployed(Deployment),
     /// The configuration changed.

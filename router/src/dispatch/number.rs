@@ -40,7 +40,7 @@ impl Numbers {
     }
 }
 
-/// A map whose keys are numbers that this process gave out itself, libzmq included, so that a quick hash is safe.
+/// A map whose keys are numbers that this process gave out itself, so that a quick hash is safe.
 pub(crate) type Map<K, V> = HashMap<K, V, BuildHasherDefault<NumberHasher>>;
 
 /// Mixes whole numbers; not for keys that a stranger chooses.

@@ -1,16 +1,16 @@
-//! Each connection takes a descriptor, and a second one while it is watched. At the limit libzmq serves those it has,
-//! takes nobody new and spins, so the limit is raised as far as the system allows, and connections are bounded by it.
+//! Each connection takes a descriptor. Without one left nobody can be let in, and no file or registry be reached, so the
+//! limit is raised as far as the system allows, and connections are bounded by it.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Fewer than this are worth a word.
 const COMFORTABLE: u64 = 4096;
-/// Connections of a port, however many descriptors there are. libzmq takes some 28 KiB for each.
+/// Connections of a port, however many descriptors there are.
 const MOST_CONNECTIONS: u64 = 10_000;
 /// For everything that is no connection.
 const OTHERS: u64 = 256;
-/// Descriptors for each connection of a port: two for each of three ports.
-const EACH: u64 = 6;
+/// The ports that share them.
+const PORTS: u64 = 3;
 
 /// Raises the limit of descriptors. Gives how many connections a port may have.
 pub(super) fn raise() -> usize {
@@ -28,7 +28,7 @@ pub(super) fn raise() -> usize {
 
 /// At least a few, or nobody could be served.
 fn most_connections(limit: Option<u64>) -> usize {
-    let room = limit.map_or(MOST_CONNECTIONS, |limit| limit.saturating_sub(OTHERS) / EACH);
+    let room = limit.map_or(MOST_CONNECTIONS, |limit| limit.saturating_sub(OTHERS) / PORTS);
     usize::try_from(room.clamp(16, MOST_CONNECTIONS)).unwrap_or(usize::MAX)
 }
 
@@ -40,8 +40,8 @@ mod tests {
     #[rstest]
     #[case(None, 10_000)]
     #[case(Some(1 << 20), 10_000)]
-    #[case(Some(4096), 640)]
-    #[case(Some(1024), 128)]
+    #[case(Some(4096), 1280)]
+    #[case(Some(1024), 256)]
     #[case(Some(64), 16)]
     fn connections_fit_the_descriptors(#[case] limit: Option<u64>, #[case] most: usize) {
         assert_eq!(most_connections(limit), most);

@@ -7,14 +7,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use trackyard_daemon::shutdown::Shutdown;
 use trackyard_protocol::allowed::Right;
-use trackyard_protocol::keys::{KeyPair, PublicKey};
+use trackyard_protocol::keys::PublicKey;
 
 use super::{Error, Process};
-use crate::args::Args;
+use crate::args::{Args, Endpoint};
 use crate::clerk::Clerk;
 use crate::keyring::Keyring;
 use crate::service::{self, Command, Exit, Handle, Parts, Service};
-use crate::socket::{self, Closed, Gatekeeper, Monitor, Port, PortKind, Ports, Waker};
+use crate::socket::{self, Admits, Bounds, Port, PortKind, Ports};
 
 /// Errands that may wait for the clerk.
 const MAX_ERRANDS: usize = 256;
@@ -22,9 +22,9 @@ const MAX_ERRANDS: usize = 256;
 /// Where the sockets are, or shall be, bound.
 #[derive(Debug, Clone)]
 pub(super) struct Endpoints {
-    pub(super) clients: String,
-    pub(super) workers: String,
-    pub(super) keyed_clients: Option<String>,
+    pub(super) clients: Endpoint,
+    pub(super) workers: Endpoint,
+    pub(super) keyed_clients: Option<Endpoint>,
 }
 
 impl Endpoints {
@@ -36,18 +36,19 @@ impl Endpoints {
             }
         }
         Self {
-            clients: args.clients.to_string(),
-            workers: args.workers.to_string(),
-            keyed_clients: args.keyed_clients.as_ref().map(ToString::to_string),
+            clients: args.clients.clone(),
+            workers: args.workers.clone(),
+            keyed_clients: args.keyed_clients.clone(),
         }
     }
 
-    fn bound(ports: &Ports) -> Self {
-        let endpoint = |port: &Port| port.endpoint().to_owned();
+    /// With the ports that were taken.
+    fn bound(&self, ports: &Ports) -> Self {
+        let endpoint = |kind| ports.of(kind).map(|port| port.endpoint().clone());
         Self {
-            clients: endpoint(&ports.clients),
-            workers: endpoint(&ports.workers),
-            keyed_clients: ports.keyed_clients.as_ref().map(endpoint),
+            clients: endpoint(PortKind::Clients).unwrap_or_else(|| self.clients.clone()),
+            workers: endpoint(PortKind::Workers).unwrap_or_else(|| self.workers.clone()),
+            keyed_clients: endpoint(PortKind::KeyedClients),
         }
     }
 }
@@ -59,29 +60,27 @@ impl Process {
         endpoints: &Endpoints,
         shutdown: &Shutdown,
     ) -> Result<(Exit, Endpoints), Error> {
-        let context = socket::Context::new();
-        let gatekeeper = self.gatekeeper(&context)?;
-        let ports = bind(&context, endpoints, self.keyring.as_ref().map(Keyring::own))?;
-        let bound = Endpoints::bound(&ports);
-        let (handle, commands) = service::channel(ports.waker.clone());
-        let monitor = self.monitor(&context, &ports, &handle)?;
+        let memory = self.args.memory.map_or_else(service::available_memory, |memory| memory.0);
+        let ports = self.bind(endpoints, memory)?;
+        let bound = endpoints.bound(&ports);
+        let (handle, commands) = service::channel(ports.waker().clone());
         let (errands, inbox) = mpsc::channel(MAX_ERRANDS);
         let parts = Parts {
-            ports,
+            workers_port: bound.workers.port().unwrap_or_default(),
             commands,
             errands,
             config: self.configs.borrow().clone(),
             force_worker_restart: self.args.force_worker_restart,
             keyring: self.keyring.clone(),
             plain_peers: self.args.plain_peers(),
-            memory: self.args.memory.map_or_else(service::available_memory, |memory| memory.0),
+            memory,
             drain_timeout: self.args.drain_timeout.0,
             metrics: self.metrics.clone(),
             recovery: self.recovery.clone(),
             pulse: self.pulse.clone(),
         };
         self.recovery.close("waiting for workers to report what they hold");
-        let ended = start(parts)?;
+        let ended = start(parts, ports)?;
         self.sockets.open();
         self.status.serve(Some((handle.clone(), bound.clone())));
         tokio::spawn(self.clerk().work(inbox, handle.clone()));
@@ -90,30 +89,28 @@ impl Process {
         helpers.cancel();
         self.status.serve(None);
         self.sockets.close("closed");
-        monitor.join();
-        drop(gatekeeper);
-        // Waits until the ports are free again and the last answers have left, within the sockets' linger.
-        tokio::task::spawn_blocking(move || drop(context)).await.map_err(|_| Error::Service)?;
         Ok((exit.map_err(|_| Error::Service)?, bound))
     }
 
-    fn monitor(&self, context: &socket::Context, ports: &Ports, handle: &Handle) -> Result<Monitor, Error> {
-        let (metrics, handle) = (self.metrics.clone(), handle.clone());
-        Ok(Monitor::start(context, ports, self.most_connections, move |port, by| {
-            metrics.closed(port, by);
-            if by == Closed::Oversize {
-                tracing::warn!(port = <&str>::from(port), "closed a connection: a frame of more than 4Mi");
-            }
-            if port == PortKind::Workers {
-                handle.send(Command::Suspect);
-            }
-        })?)
+    /// With a key, workers must have one; for clients without one there is a port of their own.
+    fn bind(&self, endpoints: &Endpoints, memory: u64) -> Result<Ports, Error> {
+        let key = self.keyring.as_ref().map(Keyring::own);
+        let bind = |kind, endpoint, key| Port::bind(kind, endpoint, key, self.most_connections);
+        let mut ports = vec![
+            bind(PortKind::Clients, &endpoints.clients, None)?,
+            bind(PortKind::Workers, &endpoints.workers, key)?,
+        ];
+        if let Some(endpoint) = &endpoints.keyed_clients {
+            ports.push(bind(PortKind::KeyedClients, endpoint, key)?);
+        }
+        let share = usize::try_from(memory / 8).unwrap_or(usize::MAX);
+        Ok(Ports::new(ports, self.admits(), Bounds { begun: share, unread: share })?)
     }
 
-    fn gatekeeper(&self, context: &socket::Context) -> Result<Option<Gatekeeper>, Error> {
-        let Some(keyring) = self.keyring.clone() else { return Ok(None) };
+    fn admits(&self) -> Admits {
+        let Some(keyring) = self.keyring.clone() else { return Box::new(|_, _| false) };
         let metrics = self.metrics.clone();
-        let admits = move |port, key: &PublicKey| {
+        Box::new(move |port, key: &PublicKey| {
             let rights: &[Right] = match port {
                 PortKind::Workers => &[Right::Work],
                 PortKind::Clients | PortKind::KeyedClients => &[Right::Submit, Right::Administer],
@@ -123,8 +120,7 @@ impl Process {
                 metrics.refused_key(port);
             }
             admitted
-        };
-        Ok(Some(Gatekeeper::start(context, admits)?))
+        })
     }
 
     fn clerk(&self) -> Clerk {
@@ -161,22 +157,11 @@ impl Process {
     }
 }
 
-/// With a key, workers must have one; for clients without one there is a port of their own.
-fn bind(context: &socket::Context, endpoints: &Endpoints, key: Option<&KeyPair>) -> Result<Ports, Error> {
-    let clients = Port::bind(context, PortKind::Clients, &endpoints.clients, None)?;
-    let keyed = endpoints.keyed_clients.as_ref();
-    let keyed_clients =
-        keyed.map(|endpoint| Port::bind(context, PortKind::KeyedClients, endpoint, key)).transpose()?;
-    let workers = Port::bind(context, PortKind::Workers, &endpoints.workers, key)?;
-    let waker = Waker::new().map_err(socket::Error::from)?;
-    Ok(Ports { clients, keyed_clients, workers, waker })
-}
-
 /// Starts the serving thread; gives its end.
-fn start(parts: Parts) -> Result<oneshot::Receiver<Exit>, Error> {
+fn start(parts: Parts, ports: Ports) -> Result<oneshot::Receiver<Exit>, Error> {
     let (sender, ended) = oneshot::channel();
     let run = move || {
-        let exit = Service::new(parts).run();
+        let exit = Service::new(parts).run(ports);
         // Only a router that has failed does not listen.
         let _ = sender.send(exit);
     };

@@ -78,19 +78,12 @@ fn timing(received: &Moment) -> Timing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dispatch::Output;
-    use crate::socket::PortKind;
+    use crate::dispatch::{Output, Peer};
     use serde_json::Value;
     use std::sync::Arc;
 
     fn way() -> Way {
-        Way {
-            port: PortKind::Clients,
-            route: vec![],
-            action: None,
-            id: Some("7".to_owned()),
-            received: Moment::now(),
-        }
+        Way { peer: Peer(1), route: vec![], action: None, id: Some("7".to_owned()), received: Moment::now() }
     }
 
     fn ending(response: &[u8], context: &[u8]) -> Ending {

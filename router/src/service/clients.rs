@@ -1,71 +1,51 @@
 //! The clients' side: requests in, answers out.
 
 use trackyard_daemon::clock::Moment;
-use trackyard_protocol::frame::{self, ClientFrames, MAX_ROUTE_FRAMES, Request};
+use trackyard_protocol::frame::{self, ClientFrames};
+use trackyard_protocol::keys::PublicKey;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::Shape;
+use trackyard_zmtp::Message;
 
 use super::phase::Exit;
 use super::waiters::Way;
-use super::{BATCH, Service, answer};
+use super::{Service, answer};
 use crate::actions::{Decided, Decision, Errand, Reply, World, decide};
 use crate::caller::{Role, role_of_key, role_of_plain_peer};
 use crate::dispatch::{Ending, Event, Waiter};
-use crate::socket::{Frame, PortKind};
-
-/// The longest good message: the socket's routing id, the route, the empty frame and the JSON; and one more, by
-/// which a longer one is known.
-const KEPT_FRAMES: usize = MAX_ROUTE_FRAMES + 4;
+use crate::socket::{Origin, PortKind};
 
 impl Service {
-    /// Takes a batch of requests from either port of clients; how many there were.
-    pub(super) fn take_clients(&mut self) -> usize {
-        self.take_requests(PortKind::Clients) + self.take_requests(PortKind::KeyedClients)
-    }
-
-    fn take_requests(&mut self, port: PortKind) -> usize {
-        for taken in 0..BATCH {
-            let next = self.parts.ports.of(port).and_then(|port| port.receive(KEPT_FRAMES));
-            let Some(frames) = next else { return taken };
-            self.take_request(port, frames);
-        }
-        BATCH
-    }
-
-    fn take_request(&mut self, port: PortKind, frames: Vec<Frame>) {
+    pub(super) fn take_request(&mut self, from: &Origin, message: Message<'_>) {
         let received = Moment::now();
-        let Some(ClientFrames { mut route, request }) = frame::split(frames) else { return };
-        let (decided, delimiter) = match request {
-            Ok(Request { mut delimiter, body }) => {
-                (self.decide(port, body.as_ref(), &mut delimiter), delimiter)
-            }
-            Err(error) => (refused(error), Frame::from([].as_slice())),
+        let ClientFrames { route, request } = frame::split(message.iter());
+        let decided = match request {
+            Ok(body) => self.decide(from, body),
+            Err(error) => refused(error),
         };
-        route.push(delimiter);
-        let way = Way { port, route, action: decided.action, id: decided.id, received };
+        let route = route.into_iter().map(<[u8]>::to_vec).collect();
+        let way = Way { peer: from.peer, route, action: decided.action, id: decided.id, received };
         self.carry_out(decided.decision, way);
     }
 
-    /// Any frame of the message tells who sent it.
-    fn decide(&self, port: PortKind, body: &[u8], any: &mut Frame) -> Decided {
+    fn decide(&self, from: &Origin, body: &[u8]) -> Decided {
         let keyring = self.parts.keyring.as_ref();
-        let is_keyed = port == PortKind::KeyedClients;
-        let caller = is_keyed.then(|| any.peer_key().unwrap_or_default().to_owned());
-        let mut role = || match (&caller, keyring) {
-            (None, _) => role_of_plain_peer(any.peer_address(), self.parts.plain_peers),
+        let key = from.key.as_ref().map(PublicKey::as_str);
+        let caller = (from.port == PortKind::KeyedClients).then(|| key.unwrap_or_default());
+        let mut role = || match (caller, keyring) {
+            (None, _) => role_of_plain_peer(from.address, self.parts.plain_peers),
             (Some(key), Some(keyring)) => role_of_key(key, &keyring.allowed()),
             (Some(_), None) => Role::Nobody,
         };
-        let role: &mut dyn FnMut() -> Role = &mut role;
         let config = self.config();
         let mut world = World {
             config: &config,
             epoch: self.epoch,
-            workers_port: self.parts.ports.workers.number(),
+            workers_port: self.parts.workers_port,
             server_key: keyring.map(|keyring| keyring.own().public()),
-            caller: caller.as_deref(),
+            caller,
             draining: self.is_draining(),
-            role,
+            role: &mut role,
             snapshot: &|| self.dispatch.snapshot(),
             progress: &|key, from| self.dispatch.build_progress(key, from),
         };
@@ -126,10 +106,9 @@ impl Service {
     }
 
     /// Sends the answer that was written to the service's memory.
-    pub(super) fn deliver(&mut self, reason: Reason, mut way: Way) {
+    pub(super) fn deliver(&mut self, reason: Reason, way: Way) {
         self.parts.metrics.answered(way.action, reason, &way.received);
-        way.route.push(Frame::from(self.memory.as_slice()));
-        self.outbox.answer(way.port, way.route);
+        self.outbox.answer(way.peer, way.route, &mut self.memory);
     }
 }
 

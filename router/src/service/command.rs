@@ -19,8 +19,6 @@ pub enum Command {
     Reply(Waiter, Reply),
     /// The configuration changed.
     Config(Arc<Config>),
-    /// A worker's connection ended, nobody knows whose.
-    Suspect,
     /// Somebody wants to know what the dispatcher holds.
     Snapshot(oneshot::Sender<Snapshot>),
     /// Finish what was accepted, then end.
@@ -75,7 +73,6 @@ impl Service {
         match command {
             Command::Reply(waiter, reply) => self.reply_to(waiter, &reply),
             Command::Config(config) => self.take_config(config),
-            Command::Suspect => self.suspicion.rouse(self.now()),
             Command::Snapshot(sender) => {
                 // Who asked may have left.
                 let _ = sender.send(self.dispatch.snapshot());

@@ -1,5 +1,5 @@
-//! Whether this process holds too much memory. What a client is sent and does not read lies in libzmq, which bounds the
-//! number of such answers and not their bytes.
+//! Whether this process holds too much memory: one read of small requests may ask for large stored answers a hundred
+//! times, before it shows that nobody reads them.
 
 use std::fs;
 use std::time::Duration;

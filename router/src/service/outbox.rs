@@ -1,77 +1,126 @@
-//! What a turn wants sent, sent at its end. In one go, because libzmq's thread wakes for the first message and finds
-//! the others there, instead of waking for each and taking the processor from this thread. And what one worker is told
-//! goes as one message, if it reads batches.
+//! What a turn wants sent, sent at its end: what goes to one connection leaves in one go. And what one worker is told
+//! is one message, if it reads batches.
+
+use std::ops::Range;
 
 use trackyard_protocol::worker::{Batch, FromRouter};
 
-use super::peers::routing_id;
 use super::{Batches, Service};
 use crate::dispatch::{Event, Peer};
-use crate::socket::{Frame, Port, PortKind, SendError};
+use crate::socket::{Ports, SendError};
+
+/// Memory that is kept for the next turn's answers.
+const KEPT: usize = 1 << 20;
+/// Bytes of an answer that is moved and not copied.
+const LARGE: usize = 64 << 10;
 
 /// What waits for the end of the turn.
 #[derive(Default)]
 pub(super) struct Outbox {
-    answers: Vec<(PortKind, Vec<Frame>)>,
+    answers: Vec<Answer>,
+    /// The JSON of all answers, but for large ones.
+    bodies: Vec<u8>,
     words: Batches,
+    /// Connections to be ended.
+    ended: Vec<Peer>,
+}
+
+struct Answer {
+    to: Peer,
+    /// The frames before the empty one.
+    route: Vec<Vec<u8>>,
+    body: Body,
+}
+
+enum Body {
+    /// Where it is among the others.
+    Small(Range<usize>),
+    Large(Vec<u8>),
 }
 
 impl Outbox {
-    pub(super) fn answer(&mut self, by: PortKind, frames: Vec<Frame>) {
-        self.answers.push((by, frames));
+    /// Adds an answer. Its memory is left, but for a large one's.
+    pub(super) fn answer(&mut self, to: Peer, route: Vec<Vec<u8>>, body: &mut Vec<u8>) {
+        let body = if body.len() < LARGE {
+            let start = self.bodies.len();
+            self.bodies.extend_from_slice(body);
+            Body::Small(start..self.bodies.len())
+        } else {
+            Body::Large(std::mem::take(body))
+        };
+        self.answers.push(Answer { to, route, body });
     }
 
     pub(super) fn word(&mut self, peer: Peer, message: &FromRouter) {
         self.words.word(peer, message);
+    }
+
+    /// Lets nobody speak by this connection any more.
+    pub(super) fn end(&mut self, peer: Peer) {
+        self.ended.push(peer);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.answers.is_empty() && self.words.is_empty() && self.ended.is_empty()
     }
 }
 
 impl Service {
     /// Sends everything. A worker whose connection is dead or takes nothing more is an event, which may want more
     /// sent.
-    pub(super) fn flush(&mut self) {
+    pub(super) fn flush(&mut self, ports: &mut Ports) {
         loop {
-            self.flush_answers();
-            let gone = self.flush_words();
-            if gone.is_empty() {
+            self.write_answers(ports);
+            self.write_words(ports);
+            for peer in std::mem::take(&mut self.outbox.ended) {
+                ports.end(peer, &mut |input| self.take(input));
+            }
+            ports.flush(&mut |input| self.take(input));
+            if self.outbox.is_empty() {
                 return;
             }
-            gone.into_iter().for_each(|peer| self.feed(Event::Gone { peer }));
         }
     }
 
-    fn flush_answers(&mut self) {
-        for (by, frames) in self.outbox.answers.drain(..) {
-            let sent = self.parts.ports.of(by).map_or(Err(SendError::Gone), |port| port.send(frames));
-            if let Err(error) = sent {
+    fn write_answers(&mut self, ports: &mut Ports) {
+        let Outbox { answers, bodies, .. } = &mut self.outbox;
+        for answer in answers.drain(..) {
+            let body = match &answer.body {
+                Body::Small(range) => bodies.get(range.clone()).unwrap_or_default(),
+                Body::Large(body) => body,
+            };
+            let route = answer.route.iter().map(Vec::as_slice);
+            let frames: Vec<&[u8]> = route.chain([&[], body]).collect();
+            if let Err(error) = ports.send(answer.to, &frames) {
                 tracing::debug!(%error, "an answer was not delivered");
                 self.parts.metrics.undelivered();
             }
         }
+        bodies.clear();
+        bodies.shrink_to(KEPT);
     }
 
-    /// The workers that were not reached.
-    fn flush_words(&mut self) -> Vec<Peer> {
+    fn write_words(&mut self, ports: &mut Ports) {
         let mut gone = Vec::new();
-        let (batches, dispatch, port) = (self.outbox.words.take(), &self.dispatch, &self.parts.ports.workers);
+        let batches = self.outbox.words.take();
         for (peer, batch) in &batches {
             // Nothing may follow a message that was lost.
             if gone.contains(peer) {
                 continue;
             }
-            if let Err(error) = send(port, *peer, batch, dispatch.reads_batches(*peer)) {
+            if let Err(error) = write(ports, *peer, batch, self.dispatch.reads_batches(*peer)) {
                 tracing::debug!(%error, peer = peer.0, "a worker was not reached");
                 gone.push(*peer);
             }
         }
         self.outbox.words.reuse(batches);
-        gone
+        for peer in gone {
+            self.feed(Event::Gone { peer });
+            self.outbox.end(peer);
+        }
     }
 }
 
-fn send(port: &Port, to: Peer, batch: &Batch, reads_batches: bool) -> Result<(), SendError> {
-    batch.messages(reads_batches).try_for_each(|message| {
-        let frames = message.frames().iter().map(|frame| Frame::from(*frame));
-        port.send(std::iter::once(Frame::from(routing_id(to).as_slice())).chain(frames))
-    })
+fn write(ports: &mut Ports, to: Peer, batch: &Batch, reads_batches: bool) -> Result<(), SendError> {
+    batch.messages(reads_batches).try_for_each(|message| ports.send(to, message.frames()))
 }

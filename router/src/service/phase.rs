@@ -1,10 +1,16 @@
 //! How the service ends: it answers everything that it accepted, within bounds.
 
+use std::time::Duration;
+
 use trackyard_protocol::reason::Reason;
 
 use super::Service;
 use crate::actions::Reply;
 use crate::dispatch::{Event, Time};
+use crate::socket::Ports;
+
+/// How long the last answers have to leave.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// What follows the service's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +59,12 @@ impl Service {
     }
 
     /// Answers whoever still waits. Their jobs may go on: the same id, sent again, finds its result.
-    pub(super) fn close(&mut self) {
+    pub(super) fn close(&mut self, mut ports: Ports) {
         let text = "the router ends before the job; send it again with the same id";
         for way in self.waiters.take_all() {
             self.reply(&Reply::error(Reason::RouterDraining, text), way);
         }
-        self.flush();
+        self.flush(&mut ports);
+        ports.finish(LINGER);
     }
 }

@@ -3,16 +3,15 @@
 use trackyard_daemon::clock::Moment;
 use trackyard_protocol::request::Action;
 
-use crate::dispatch::{Map, Waiter};
-use crate::socket::{Frame, PortKind};
+use crate::dispatch::{Map, Peer, Waiter};
 
 /// A client that waits, and the way back to it.
 #[derive(Debug)]
 pub(super) struct Way {
-    /// The port that it came by.
-    pub(super) port: PortKind,
-    /// The frames before the JSON: the socket's routing id first, the empty one last.
-    pub(super) route: Vec<Frame>,
+    /// The connection that it came by.
+    pub(super) peer: Peer,
+    /// The frames before the empty one; mostly none.
+    pub(super) route: Vec<Vec<u8>>,
     /// What it asked for, once that is known.
     pub(super) action: Option<Action>,
     /// Its id, as far as it gave one.

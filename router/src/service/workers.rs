@@ -2,33 +2,24 @@
 
 use trackyard_protocol::allowed::Right;
 use trackyard_protocol::worker::FromWorker;
+use trackyard_zmtp::Message;
 
-use super::peers::peer_of;
-use super::{BATCH, Service};
+use super::Service;
 use crate::dispatch::Event;
-use crate::socket::{Frame, PortKind};
+use crate::socket::{Origin, PortKind};
 
-/// The routing id and the four frames of a `Result`; and one more, by which a longer message is known.
-const KEPT_FRAMES: usize = 6;
+/// The four frames of a `Result`; and one more, by which a longer message is known.
+const KEPT_FRAMES: usize = 5;
 
 impl Service {
-    /// Takes a batch of messages; how many there were.
-    pub(super) fn take_workers(&mut self) -> usize {
-        for taken in 0..BATCH {
-            let Some(frames) = self.parts.ports.workers.receive(KEPT_FRAMES) else { return taken };
-            self.take_message(frames);
-        }
-        BATCH
-    }
-
-    fn take_message(&mut self, mut frames: Vec<Frame>) {
-        let Some((id, words)) = frames.split_first_mut() else { return };
-        let Some(peer) = peer_of(id.as_ref()) else { return self.parts.metrics.stranger() };
-        if !self.may_work(words.last_mut()) {
+    pub(super) fn take_words(&mut self, from: &Origin, message: Message<'_>) {
+        let peer = from.peer;
+        if !self.may_work(from) {
             self.parts.metrics.refused_key(PortKind::Workers);
-            return self.feed(Event::Gone { peer });
+            return self.outbox.end(peer);
         }
-        for word in FromWorker::decode_each(words) {
+        let frames: Vec<&[u8]> = message.iter().take(KEPT_FRAMES).collect();
+        for word in FromWorker::decode_each(&frames) {
             match word {
                 Ok(message) => self.feed(Event::Worker { peer, message }),
                 Err(error) => {
@@ -39,9 +30,9 @@ impl Service {
         }
     }
 
-    /// Asked for each message, because a key may be revoked while its connection is open, which libzmq cannot close.
-    fn may_work(&self, word: Option<&mut Frame>) -> bool {
+    /// Asked for each message, because a key may be revoked while its connection is open.
+    fn may_work(&self, from: &Origin) -> bool {
         let Some(keyring) = &self.parts.keyring else { return true };
-        word.and_then(Frame::peer_key).is_some_and(|key| keyring.may(key, Right::Work))
+        from.key.as_ref().is_some_and(|key| keyring.may(key.as_str(), Right::Work))
     }
 }

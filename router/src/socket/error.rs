@@ -1,5 +1,9 @@
 //! Why a port cannot be opened.
 
+use rustix::io::Errno;
+
+use crate::args::Endpoint;
+
 /// Why a port cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -7,20 +11,17 @@ pub enum Error {
     #[error("cannot bind {endpoint}: {source}; is another router running?")]
     Bind {
         /// The endpoint.
-        endpoint: String,
-        /// What libzmq says.
-        source: zmq::Error,
+        endpoint: Endpoint,
+        /// What the system says.
+        source: Errno,
     },
-    /// A socket, its options or its monitor.
-    #[error("cannot set up a socket: {0}")]
-    Zmq(#[from] zmq::Error),
-    /// The waker.
-    #[error("cannot make an event descriptor: {0}")]
-    Waker(#[from] rustix::io::Errno),
+    /// The descriptors that all ports need.
+    #[error("cannot make a descriptor for events: {0}")]
+    Events(#[from] Errno),
+    /// The router's key.
+    #[error("the router's key pair is not one: its text is no key")]
+    Key,
     /// A thread.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
-    /// libzmq gave no address for what it bound.
-    #[error("libzmq bound {0} and does not tell where")]
-    Endpoint(String),
 }

@@ -1,111 +1,150 @@
-//! One ROUTER socket.
+//! One port: where peers connect.
 
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::sockopt::{
+    set_socket_keepalive, set_socket_reuseaddr, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl,
+    set_tcp_nodelay, set_tcp_user_timeout,
+};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, accept_with, bind, listen, socket_with};
 use trackyard_protocol::keys::KeyPair;
+use trackyard_zmtp::{Security, curve};
 
-use super::options::{self, PortKind};
-use super::{Error, Frame};
+use super::census::Census;
+use super::{Error, PortKind};
+use crate::args::Endpoint;
+use crate::dispatch::Peer;
 
-/// A bound ROUTER socket.
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+/// Refused connections are logged no more often.
+const QUIET: Duration = Duration::from_secs(10);
+/// Milliseconds that a peer may leave unread what it was sent, before the kernel ends the connection (`TCP_USER_TIMEOUT`
+/// of tcp(7), which counts a closed window too).
+const UNREAD: u32 = 30_000;
+
+/// A bound port.
 pub struct Port {
-    socket: zmq::Socket,
-    endpoint: String,
-    number: u16,
+    kind: PortKind,
+    listener: TcpListener,
+    endpoint: Endpoint,
+    security: Security,
+    census: Census,
+    /// When somebody was last told of a refusal.
+    told: Option<Instant>,
 }
 
-/// Why a message was not sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// The peer is not connected.
-    #[error("the peer is gone")]
-    Gone,
-    /// The peer does not read what it was sent before.
-    #[error("the peer takes nothing more")]
-    Full,
-    /// Anything else that libzmq says.
-    #[error("libzmq refuses: {0}")]
-    Refused(zmq::Error),
+/// Somebody connected.
+pub(super) enum Arrival {
+    /// A connection that may stay.
+    Admitted(TcpStream, IpAddr),
+    /// One too many; it is closed already.
+    Refused(IpAddr),
+    /// Who had connected has left already.
+    Vanished,
+    /// Nobody waits any more.
+    None,
 }
 
 impl Port {
-    /// Binds `endpoint`, where `*` as port takes a free one; with `key`, for peers with keys alone.
+    /// Binds `endpoint`; with `key`, for peers with keys alone. It lets in `most` connections, and half of them from
+    /// one address.
     ///
     /// # Errors
     /// If the endpoint cannot be bound.
     pub fn bind(
-        context: &zmq::Context,
         kind: PortKind,
-        endpoint: &str,
+        endpoint: &Endpoint,
         key: Option<&KeyPair>,
+        most: usize,
     ) -> Result<Self, Error> {
-        let socket = context.socket(zmq::ROUTER)?;
-        options::apply(&socket, kind)?;
-        if let Some(key) = key {
-            // By this name the gatekeeper knows which port it is asked for.
-            socket.set_zap_domain(kind.into())?;
-            key.serve(&socket)?;
-        }
-        socket.set_ipv6(endpoint.starts_with("tcp://["))?;
-        let failed = |source| Error::Bind { endpoint: endpoint.to_owned(), source };
-        socket.bind(endpoint).map_err(failed)?;
-        let bound = socket.get_last_endpoint()?.map_err(|_| Error::Endpoint(endpoint.to_owned()))?;
-        let number = bound.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or_default();
-        Ok(Self { socket, endpoint: bound, number })
+        let failed = |source| Error::Bind { endpoint: endpoint.clone(), source };
+        let listener = open(endpoint.address()).map_err(failed)?;
+        let bound = listener.local_addr().map_err(|error| failed(errno(&error)))?;
+        let security = match key {
+            None => Security::Null,
+            Some(key) => {
+                let (secret, public) = key.to_bytes().ok_or(Error::Key)?;
+                Security::Curve(curve::Server::new(secret, public))
+            }
+        };
+        Ok(Self { kind, listener, endpoint: bound.into(), security, census: Census::new(most), told: None })
+    }
+
+    /// Which port it is.
+    #[must_use]
+    pub const fn kind(&self) -> PortKind {
+        self.kind
     }
 
     /// Where it is bound, with the port that was taken.
     #[must_use]
-    pub fn endpoint(&self) -> &str {
+    pub const fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// The port's number.
-    #[must_use]
-    pub const fn number(&self) -> u16 {
-        self.number
+    pub(super) const fn listener(&self) -> &TcpListener {
+        &self.listener
     }
 
-    pub(super) fn socket(&self) -> &zmq::Socket {
-        &self.socket
+    pub(super) const fn security(&self) -> &Security {
+        &self.security
     }
 
-    pub(super) fn poll_item(&self) -> zmq::PollItem<'_> {
-        self.socket.as_poll_item(zmq::POLLIN)
+    /// Accepts the next who waits, to be known as `peer`.
+    pub(super) fn accept(&mut self, peer: Peer) -> Result<Arrival, Errno> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let stream = match accept_with(&self.listener, flags) {
+            Ok(descriptor) => TcpStream::from(descriptor),
+            Err(Errno::AGAIN) => return Ok(Arrival::None),
+            Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO) => return Ok(Arrival::Vanished),
+            Err(error) => return Err(error),
+        };
+        let Ok(address) = stream.peer_addr() else { return Ok(Arrival::Vanished) };
+        let from = address.ip().to_canonical();
+        if !self.census.arrives(peer, from) {
+            self.tell(from);
+            return Ok(Arrival::Refused(from));
+        }
+        // A connection on which they fail has ended already.
+        let _ = prepare(&stream);
+        Ok(Arrival::Admitted(stream, from))
     }
 
-    /// The next message, if one is there. Frames beyond the first `keep` are thrown away while they are read: a
-    /// message may have any number of them.
-    pub fn receive(&self, keep: usize) -> Option<Vec<Frame>> {
-        let mut frames = Vec::with_capacity(4);
-        loop {
-            let message = match self.socket.recv_msg(zmq::DONTWAIT) {
-                Ok(message) => message,
-                Err(zmq::Error::EAGAIN | zmq::Error::EINTR) => return None,
-                Err(error) => {
-                    tracing::error!(%error, endpoint = self.endpoint, "cannot receive");
-                    return None;
-                }
-            };
-            let more = message.get_more();
-            if frames.len() < keep {
-                frames.push(Frame(message));
-            }
-            if !more {
-                return Some(frames);
-            }
+    pub(super) fn leaves(&mut self, peer: Peer) {
+        self.census.leaves(peer);
+    }
+
+    fn tell(&mut self, from: IpAddr) {
+        if self.told.is_none_or(|told| told.elapsed() > QUIET) {
+            self.told = Some(Instant::now());
+            tracing::warn!(port = <&str>::from(self.kind), %from, "too many connections: new ones are closed");
         }
     }
+}
 
-    /// Sends a message, the peer's routing id first. Never waits.
-    ///
-    /// # Errors
-    /// If the peer is gone or takes nothing more.
-    pub fn send(&self, frames: impl IntoIterator<Item = Frame>) -> Result<(), SendError> {
-        self.socket.send_multipart(frames.into_iter().map(|frame| frame.0), zmq::DONTWAIT).map_err(|error| {
-            match error {
-                zmq::Error::EHOSTUNREACH => SendError::Gone,
-                zmq::Error::EAGAIN => SendError::Full,
-                other => SendError::Refused(other),
-            }
-        })
-    }
+fn open(address: SocketAddr) -> Result<TcpListener, Errno> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    set_socket_reuseaddr(&socket, true)?;
+    bind(&socket, &address)?;
+    listen(&socket, BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// A peer whose machine vanished is found by keepalive within two minutes; one that reads nothing, by its window.
+fn prepare(stream: &TcpStream) -> Result<(), Errno> {
+    set_tcp_nodelay(stream, true)?;
+    set_socket_keepalive(stream, true)?;
+    set_tcp_keepidle(stream, Duration::from_secs(60))?;
+    set_tcp_keepintvl(stream, Duration::from_secs(15))?;
+    set_tcp_keepcnt(stream, 4)?;
+    set_tcp_user_timeout(stream, UNREAD)
+}
+
+fn errno(error: &std::io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::INVAL)
 }

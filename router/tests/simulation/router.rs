@@ -150,11 +150,11 @@ impl World {
         words.into_iter().for_each(|message| self.router_event(Event::Worker { peer, message }));
     }
 
-    pub(crate) fn suspect(&mut self) {
-        self.router_event(Event::Suspect);
-    }
-
+    /// No connection outlives its router.
     pub(crate) fn gone(&mut self, peer: Peer) {
+        if peer <= self.router.peers_before {
+            return;
+        }
         self.router_event(Event::Gone { peer });
     }
 

@@ -182,11 +182,11 @@ impl World {
         self.later(pause, Happening::WorkerUp(index));
     }
 
-    /// The connection closes; the router sees that some connection did.
+    /// The connection closes; the router sees it a moment later.
     pub(crate) fn cut(&mut self, index: usize) {
-        if self.workers[index].peer.take().is_some() {
+        if let Some(peer) = self.workers[index].peer.take() {
             let pause = self.random.millis(1, 20);
-            self.later(pause, Happening::Suspect);
+            self.later(pause, Happening::Gone(peer));
         }
     }
 

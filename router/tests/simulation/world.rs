@@ -34,8 +34,6 @@ pub(crate) enum Happening {
     /// The router is there again, or goes on after a stall.
     RouterUp,
     RouterGoesOn(Duration),
-    /// The router hears that a connection closed.
-    Suspect,
     /// The router learns that a connection is dead.
     Gone(Peer),
     /// A worker's heartbeat is due.
@@ -148,7 +146,6 @@ impl World {
             Happening::RouterTick => self.router_tick(),
             Happening::RouterUp => self.router_up(),
             Happening::RouterGoesOn(by) => self.router_goes_on(by),
-            Happening::Suspect => self.suspect(),
             Happening::Gone(peer) => self.gone(peer),
             Happening::Beat(index) => self.worker_beat(index),
             Happening::JobEnds(index, incarnation, token) => self.job_ends(index, incarnation, token),

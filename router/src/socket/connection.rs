@@ -1,0 +1,211 @@
+//! One connection: its socket, its side of the protocol, and the bytes that wait in either direction.
+
+use std::io::{ErrorKind, Read};
+use std::net::{IpAddr, TcpStream};
+
+use rustix::event::epoll::EventFlags;
+use trackyard_protocol::keys::PublicKey;
+use trackyard_zmtp::{Bounds, Message, Security, Session, Step};
+
+use super::admission::Admission;
+use super::output::Output;
+use super::{Closed, PortKind};
+use crate::dispatch::Peer;
+
+/// Bytes of a whole message. Above what is answered with 502, so that it can be.
+const MAX_MESSAGE_BYTES: usize = 4 << 20;
+/// Memory that a connection keeps for its next bytes once it has none.
+const KEPT: usize = 64 << 10;
+/// Bytes of what the protocol itself says at a time.
+const COMMAND: usize = 256;
+/// Bytes that a frame has beside its own, encrypted too.
+const FRAMING: usize = 64;
+
+/// Who is at the other end.
+#[derive(Debug)]
+pub struct Origin {
+    /// The connection; its number is never another's.
+    pub peer: Peer,
+    /// The port that it came by.
+    pub port: PortKind,
+    /// The address that it came from.
+    pub address: IpAddr,
+    /// The key that it proved, on a port with a key.
+    pub key: Option<PublicKey>,
+}
+
+/// Something came from outside.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a> {
+    /// A message.
+    Message(&'a Origin, Message<'a>),
+    /// A connection ended.
+    Closed(&'a Origin, Closed),
+}
+
+/// Why a message was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The peer is not connected.
+    #[error("the peer is gone")]
+    Gone,
+    /// The peer does not read what it was sent before.
+    #[error("the peer takes nothing more")]
+    Full,
+}
+
+/// What a connection reads with: its port's, and everybody's.
+pub(super) struct Reader<'a> {
+    pub(super) security: &'a Security,
+    pub(super) admission: &'a mut Admission,
+    /// Memory to read to.
+    pub(super) memory: &'a mut [u8],
+    pub(super) take: &'a mut dyn FnMut(Input<'_>),
+}
+
+/// A connection.
+pub(super) struct Connection {
+    pub(super) origin: Origin,
+    stream: TcpStream,
+    session: Session,
+    /// The beginning of a message that is not whole yet.
+    begun: Vec<u8>,
+    output: Output,
+    /// What its descriptor is watched for.
+    pub(super) watched: EventFlags,
+    /// True while it is in the list of those with something to send.
+    pub(super) listed: bool,
+    /// Bytes unsent when they were last counted.
+    pub(super) counted: usize,
+}
+
+impl Connection {
+    /// A new connection, with the greeting of its port to be sent.
+    pub(super) fn greet(origin: Origin, stream: TcpStream, security: Option<&Security>) -> Self {
+        let bounds = Bounds { message_bytes: MAX_MESSAGE_BYTES, frame_bytes: MAX_MESSAGE_BYTES };
+        let (mut session, mut output) = (Session::new(bounds), Output::default());
+        if let Some(security) = security {
+            // Of no bytes nothing can be wrong.
+            let _ = session.next(&[], security, output.room(COMMAND));
+        }
+        Self {
+            origin,
+            stream,
+            session,
+            begun: Vec::new(),
+            output,
+            watched: EventFlags::empty(),
+            listed: false,
+            counted: 0,
+        }
+    }
+
+    pub(super) const fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.session.is_ready()
+    }
+
+    /// Bytes of a message that is not whole yet.
+    pub(super) fn begun(&self) -> usize {
+        self.begun.len() + self.session.held_bytes()
+    }
+
+    /// Bytes that the peer has not read yet.
+    pub(super) fn unsent(&self) -> usize {
+        self.output.len()
+    }
+
+    /// Reads once, and hands over what is whole.
+    pub(super) fn receive(&mut self, reader: Reader<'_>) -> Result<(), Closed> {
+        let Reader { security, admission, memory, take } = reader;
+        let read = match self.stream.read(memory) {
+            Ok(0) => return Err(Closed::Peer),
+            Ok(read) => read,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                return Ok(());
+            }
+            Err(_) => return Err(Closed::Peer),
+        };
+        let fresh = memory.get(..read).unwrap_or_default();
+        if self.begun.is_empty() {
+            let used = self.walk(fresh, security, admission, take)?;
+            self.begun.extend_from_slice(fresh.get(used..).unwrap_or_default());
+            return Ok(());
+        }
+        let mut input = std::mem::take(&mut self.begun);
+        input.extend_from_slice(fresh);
+        let used = self.walk(&input, security, admission, take)?;
+        input.drain(..used);
+        input.shrink_to(KEPT);
+        self.begun = input;
+        Ok(())
+    }
+
+    /// Takes all whole steps of the protocol; how many bytes they had.
+    fn walk(
+        &mut self,
+        input: &[u8],
+        security: &Security,
+        admission: &mut Admission,
+        take: &mut dyn FnMut(Input<'_>),
+    ) -> Result<usize, Closed> {
+        let mut used = 0;
+        loop {
+            let rest = input.get(used..).unwrap_or_default();
+            let is_ready = self.session.is_ready();
+            match self.session.next(rest, security, self.output.room(COMMAND)) {
+                Err(error) => return Err(self.blame(&error, is_ready)),
+                Ok(Step::Incomplete) => return Ok(used),
+                Ok(Step::Consumed(consumed) | Step::Ready { consumed }) => used += consumed,
+                Ok(Step::Message { consumed, message }) => {
+                    used += consumed;
+                    take(Input::Message(&self.origin, message));
+                }
+                Ok(Step::Proved { consumed, key }) => {
+                    used += consumed;
+                    self.origin.key = admission.of(self.origin.port, self.origin.address, key);
+                    self.session.admit(self.origin.key.is_some(), self.output.room(COMMAND));
+                    if self.origin.key.is_none() {
+                        return Err(Closed::Handshake);
+                    }
+                }
+            }
+        }
+    }
+
+    fn blame(&self, error: &trackyard_zmtp::Error, was_ready: bool) -> Closed {
+        let (port, from) = (<&str>::from(self.origin.port), self.origin.address);
+        tracing::debug!(port, %from, %error, "closing a connection");
+        if was_ready { Closed::from(error) } else { Closed::Handshake }
+    }
+
+    /// Lets a message wait to be sent.
+    pub(super) fn write(&mut self, frames: &[&[u8]]) {
+        let bytes: usize = frames.iter().map(|frame| frame.len() + FRAMING).sum();
+        self.session.write(frames, self.output.room(bytes));
+    }
+
+    /// Sends what waits, as far as it goes.
+    pub(super) fn flush(&mut self) -> Result<(), Closed> {
+        self.output.flush(&self.stream)
+    }
+
+    /// What its descriptor is to be watched for. Where much is unread, a peer that has not read what it was sent is not
+    /// read from.
+    pub(super) fn wants(&self, much_is_unread: bool) -> EventFlags {
+        let mut wants = EventFlags::RDHUP;
+        wants.set(EventFlags::IN, self.unsent() == 0 || !much_is_unread);
+        wants.set(EventFlags::OUT, self.unsent() > 0);
+        wants
+    }
+
+    /// Lets nothing more be sent, and throws away what comes: a connection that is closed with bytes unread takes back
+    /// what the peer has not read yet.
+    pub(super) fn finish(&mut self, memory: &mut [u8]) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+        while self.stream.read(memory).is_ok_and(|read| read > 0) {}
+    }
+}

@@ -1,0 +1,327 @@
+//! All ports and their connections.
+
+use std::mem::MaybeUninit;
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll::{CreateFlags, EventData, EventFlags};
+use rustix::event::{Timespec, epoll};
+
+use super::admission::{Admission, Admits};
+use super::connection::{Connection, Input, Origin, Reader, SendError};
+use super::handshakes::Handshakes;
+use super::port::{Arrival, Port};
+use super::{Closed, Error, PortKind, Waker};
+use crate::dispatch::{Map, Peer};
+
+/// The descriptors that are no connections have numbers below this, and connections those from it on.
+const FIRST_CONNECTION: u64 = 16;
+const WAKER: u64 = 0;
+const FIRST_PORT: u64 = 1;
+/// What is told of in one poll.
+const MOST_EVENTS: usize = 256;
+/// Bytes read from one connection before the others have their turn.
+const READ: usize = 64 << 10;
+/// Connections accepted at a time.
+const ACCEPTED: usize = 64;
+/// Without descriptors nobody can be let in; so long later it is tried again.
+const BREATHER: Duration = Duration::from_secs(1);
+/// Bytes that a worker may leave unread: many jobs, and the versions to have ready.
+const UNREAD_WORKER: usize = 16 << 20;
+
+/// How much memory connections may take. In bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Of messages that are not whole yet, all connections together.
+    pub begun: usize,
+    /// That peers have not read, all connections together: beyond it nobody is read from who leaves something unread.
+    pub unread: usize,
+}
+
+/// The ports, their connections and the waker, of one thread.
+pub struct Ports {
+    epoll: OwnedFd,
+    waker: Waker,
+    ports: Vec<Port>,
+    admission: Admission,
+    bounds: Bounds,
+    connections: Map<Peer, Connection>,
+    last: u64,
+    handshakes: Handshakes,
+    /// Bytes of messages that are not whole yet.
+    begun: usize,
+    /// Bytes that peers have not read.
+    unread: usize,
+    /// What the last poll told of.
+    events: Vec<(u64, EventFlags)>,
+    memory: Vec<u8>,
+    /// Connections with something to send.
+    unsent: Vec<Peer>,
+    /// Set while nobody is let in for want of descriptors: when to try again.
+    full_until: Option<Instant>,
+}
+
+impl Ports {
+    /// Serves `ports`; on those with a key, whom `admits` lets in.
+    ///
+    /// # Errors
+    /// If there is no descriptor left.
+    pub fn new(ports: Vec<Port>, admits: Admits, bounds: Bounds) -> Result<Self, Error> {
+        let (epoll, waker) = (epoll::create(CreateFlags::CLOEXEC)?, Waker::new()?);
+        epoll::add(&epoll, &waker, EventData::new_u64(WAKER), EventFlags::IN)?;
+        for (number, port) in (FIRST_PORT..).zip(&ports) {
+            epoll::add(&epoll, port.listener(), EventData::new_u64(number), EventFlags::IN)?;
+        }
+        Ok(Self {
+            epoll,
+            waker,
+            ports,
+            admission: Admission::new(admits),
+            bounds,
+            connections: Map::default(),
+            last: FIRST_CONNECTION,
+            handshakes: Handshakes::default(),
+            begun: 0,
+            unread: 0,
+            events: Vec::with_capacity(MOST_EVENTS),
+            memory: vec![0; READ],
+            unsent: Vec::new(),
+            full_until: None,
+        })
+    }
+
+    /// The port of a kind.
+    #[must_use]
+    pub fn of(&self, kind: PortKind) -> Option<&Port> {
+        self.ports.iter().find(|port| port.kind() == kind)
+    }
+
+    /// How other threads end a wait.
+    #[must_use]
+    pub const fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// Waits until there is something to take, somebody wakes this thread, or `timeout` has passed.
+    pub fn wait(&mut self, timeout: Duration) {
+        let now = Instant::now();
+        let full = self.full_until.map(|until| until.saturating_duration_since(now));
+        let timeout = [Some(timeout), self.handshakes.next(now), full].into_iter().flatten().min();
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        let mut events = [MaybeUninit::uninit(); MOST_EVENTS];
+        self.events.clear();
+        match epoll::wait(&self.epoll, &mut events, timeout.as_ref()) {
+            Ok((events, _)) => self.events.extend(events.iter().map(|event| (event.data.u64(), event.flags))),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => tracing::error!(%error, "cannot poll the connections"),
+        }
+    }
+
+    /// Hands over what came: what workers say first, because it makes room for what clients want. Gives how many
+    /// connections had something.
+    pub fn take(&mut self, take: &mut dyn FnMut(Input<'_>)) -> usize {
+        let events = std::mem::take(&mut self.events);
+        for of_workers in [true, false] {
+            for (number, flags) in &events {
+                let peer = Peer(*number);
+                let Some(connection) = self.connections.get(&peer) else { continue };
+                if (connection.origin.port == PortKind::Workers) == of_workers {
+                    self.attend(peer, *flags, take);
+                }
+            }
+        }
+        for (number, _) in &events {
+            self.attend_own(*number, take);
+        }
+        self.end_late(take);
+        let count = events.len();
+        self.events = events;
+        count
+    }
+
+    fn attend(&mut self, peer: Peer, flags: EventFlags, take: &mut dyn FnMut(Input<'_>)) {
+        match self.exchange(peer, flags, take) {
+            Ok(()) => self.list(peer),
+            Err(how) => self.close(peer, how, take),
+        }
+    }
+
+    fn exchange(
+        &mut self,
+        peer: Peer,
+        flags: EventFlags,
+        take: &mut dyn FnMut(Input<'_>),
+    ) -> Result<(), Closed> {
+        if let Some(connection) = self.connections.get_mut(&peer).filter(|_| flags.contains(EventFlags::OUT))
+        {
+            connection.flush()?;
+        }
+        if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
+            return self.receive(peer, take);
+        }
+        // Who left without reading what it was sent is not read from, and not waited for.
+        if flags.contains(EventFlags::RDHUP) { Err(Closed::Peer) } else { Ok(()) }
+    }
+
+    fn receive(&mut self, peer: Peer, take: &mut dyn FnMut(Input<'_>)) -> Result<(), Closed> {
+        let Some(connection) = self.connections.get_mut(&peer) else { return Ok(()) };
+        let kind = connection.origin.port;
+        let Some(port) = self.ports.iter().find(|port| port.kind() == kind) else { return Ok(()) };
+        let before = connection.begun();
+        let (security, admission, memory) = (port.security(), &mut self.admission, &mut self.memory);
+        let received = connection.receive(Reader { security, admission, memory, take });
+        let begun = connection.begun();
+        self.begun = self.begun + begun - before;
+        received?;
+        if self.begun > self.bounds.begun && begun > READ { Err(Closed::Crowded) } else { Ok(()) }
+    }
+
+    /// The waker, or somebody who connects.
+    fn attend_own(&mut self, number: u64, take: &mut dyn FnMut(Input<'_>)) {
+        if number == WAKER {
+            return self.waker.reset();
+        }
+        let index = number.checked_sub(FIRST_PORT).and_then(|index| usize::try_from(index).ok());
+        let Some(index) = index.filter(|_| number < FIRST_CONNECTION) else { return };
+        for _ in 0..ACCEPTED {
+            let peer = Peer(self.last + 1);
+            let Some(port) = self.ports.get_mut(index) else { return };
+            let kind = port.kind();
+            match port.accept(peer) {
+                Ok(Arrival::Admitted(stream, address)) => {
+                    self.last += 1;
+                    let origin = Origin { peer, port: kind, address, key: None };
+                    self.open(origin, stream, take);
+                }
+                Ok(Arrival::Refused(address)) => {
+                    let origin = Origin { peer, port: kind, address, key: None };
+                    take(Input::Closed(&origin, Closed::TooMany));
+                }
+                Ok(Arrival::Vanished) => {}
+                Ok(Arrival::None) => return,
+                Err(error) => return self.pause(error),
+            }
+        }
+    }
+
+    fn open(&mut self, origin: Origin, stream: TcpStream, take: &mut dyn FnMut(Input<'_>)) {
+        let peer = origin.peer;
+        self.handshakes.begin(peer, Instant::now());
+        let added = epoll::add(&self.epoll, &stream, EventData::new_u64(peer.0), EventFlags::empty());
+        let security = self.ports.iter().find(|port| port.kind() == origin.port).map(Port::security);
+        self.connections.insert(peer, Connection::greet(origin, stream, security));
+        match added {
+            Ok(()) => self.list(peer),
+            Err(_) => self.close(peer, Closed::TooMany, take),
+        }
+    }
+
+    /// Lets nobody in for a moment: a port that is polled would spin.
+    fn pause(&mut self, error: rustix::io::Errno) {
+        tracing::error!(%error, "cannot accept connections");
+        self.full_until = Some(Instant::now() + BREATHER);
+        self.watch_ports(EventFlags::empty());
+    }
+
+    fn watch_ports(&self, flags: EventFlags) {
+        for (number, port) in (FIRST_PORT..).zip(&self.ports) {
+            let _ = epoll::modify(&self.epoll, port.listener(), EventData::new_u64(number), flags);
+        }
+    }
+
+    fn end_late(&mut self, take: &mut dyn FnMut(Input<'_>)) {
+        let now = Instant::now();
+        while let Some(peer) = self.handshakes.take_late(now) {
+            if self.connections.get(&peer).is_some_and(|connection| !connection.is_ready()) {
+                self.close(peer, Closed::Handshake, take);
+            }
+        }
+        if self.full_until.take_if(|until| *until <= now).is_some() {
+            self.watch_ports(EventFlags::IN);
+        }
+    }
+
+    /// Lets a message wait for [`flush`](Self::flush).
+    ///
+    /// # Errors
+    /// If the peer is gone or takes nothing more.
+    pub fn send(&mut self, peer: Peer, frames: &[&[u8]]) -> Result<(), SendError> {
+        let connection = self.connections.get_mut(&peer).filter(|connection| connection.is_ready());
+        let connection = connection.ok_or(SendError::Gone)?;
+        if connection.origin.port == PortKind::Workers && connection.unsent() > UNREAD_WORKER {
+            return Err(SendError::Full);
+        }
+        connection.write(frames);
+        self.list(peer);
+        Ok(())
+    }
+
+    fn list(&mut self, peer: Peer) {
+        let Some(connection) = self.connections.get_mut(&peer) else { return };
+        if !std::mem::replace(&mut connection.listed, true) {
+            self.unsent.push(peer);
+        }
+    }
+
+    /// Sends what waits, as far as it goes.
+    pub fn flush(&mut self, take: &mut dyn FnMut(Input<'_>)) {
+        for peer in std::mem::take(&mut self.unsent) {
+            let Some(connection) = self.connections.get_mut(&peer) else { continue };
+            connection.listed = false;
+            match connection.flush() {
+                Ok(()) => self.rewatch(peer),
+                Err(how) => self.close(peer, how, take),
+            }
+        }
+    }
+
+    fn rewatch(&mut self, peer: Peer) {
+        let Some(connection) = self.connections.get_mut(&peer) else { return };
+        let unread = connection.unsent();
+        self.unread = self.unread + unread - std::mem::replace(&mut connection.counted, unread);
+        let wants = connection.wants(self.unread > self.bounds.unread);
+        if wants == connection.watched {
+            return;
+        }
+        connection.watched = wants;
+        let _ = epoll::modify(&self.epoll, connection.stream(), EventData::new_u64(peer.0), wants);
+    }
+
+    /// Ends a connection.
+    pub fn end(&mut self, peer: Peer, take: &mut dyn FnMut(Input<'_>)) {
+        self.close(peer, Closed::Ended, take);
+    }
+
+    fn close(&mut self, peer: Peer, how: Closed, take: &mut dyn FnMut(Input<'_>)) {
+        let Some(mut connection) = self.connections.remove(&peer) else { return };
+        self.begun -= connection.begun();
+        self.unread -= connection.counted;
+        // A handshake that fails ends with the reason.
+        let _ = connection.flush();
+        let how = if how == Closed::Peer && !connection.is_ready() { Closed::Handshake } else { how };
+        let kind = connection.origin.port;
+        if let Some(port) = self.ports.iter_mut().find(|port| port.kind() == kind) {
+            port.leaves(peer);
+        }
+        take(Input::Closed(&connection.origin, how));
+    }
+
+    /// Closes all; what waits to be sent has until then `linger`.
+    pub fn finish(mut self, linger: Duration) {
+        let until = Instant::now() + linger;
+        self.watch_ports(EventFlags::empty());
+        loop {
+            self.unsent = self.connections.keys().copied().collect();
+            self.flush(&mut |_| {});
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.connections.values().all(|connection| connection.unsent() == 0) {
+                break;
+            }
+            self.wait(left);
+        }
+        for connection in self.connections.values_mut() {
+            connection.finish(&mut self.memory);
+        }
+    }
+}
