@@ -220,7 +220,7 @@ fn usage_of_a_known_load(machine: &Machine) {
          done
          dd if=/dev/zero of=/tmp/x bs=1000000 count=100
          charged; echo $ticks; echo '{{}}' > $2/results.json",
-        scaled(2000).as_millis() / 10
+        scaled(4000).as_millis() / 10
     );
     let job = Job::new(&script).limits(|limits| limits.wall = Span(scaled(20_000)));
     let outcome = machine.run(&job);
@@ -229,7 +229,7 @@ fn usage_of_a_known_load(machine: &Machine) {
     let (known, usage) = (Duration::from_millis(ticks * 10), outcome.usage);
     let cpu = Duration::from_millis(usage.cpu_user_ms + usage.cpu_sys_ms);
     assert!((known.mul_f64(0.9)..=known.mul_f64(1.1)).contains(&cpu), "{known:?}: {usage:?}");
-    assert!(Duration::from_millis(usage.wall_ms) >= scaled(2000), "{usage:?}");
+    assert!(Duration::from_millis(usage.wall_ms) >= scaled(4000), "{usage:?}");
     assert!(
         usage.memory_peak_bytes.is_none_or(|peak| (90_000_000..=110_000_000).contains(&peak)),
         "{usage:?}"
