@@ -18,6 +18,12 @@ impl Moment {
         Self { monotonic: Instant::now(), unix_ms: unix_ms() }
     }
 
+    /// What has passed since an earlier moment.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Duration {
+        self.monotonic.saturating_duration_since(earlier.monotonic)
+    }
+
     /// What has passed since.
     #[must_use]
     pub fn elapsed(&self) -> Duration {

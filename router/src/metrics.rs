@@ -2,13 +2,14 @@
 
 mod labels;
 
+use std::time::Duration;
+
 use prometheus_client::metrics::counter::Counter as Count;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use strum::IntoEnumIterator;
-use trackyard_daemon::clock::Moment;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::Action;
@@ -122,17 +123,17 @@ impl RouterMetrics {
         }
     }
 
-    /// A request was answered.
-    pub fn answered(&self, action: Option<Action>, reason: Reason, received: &Moment) {
+    /// A request was answered, so long after its receipt.
+    pub fn answered(&self, action: Option<Action>, reason: Reason, took: Duration) {
         let action = action.map_or("none", <&str>::from);
         let labels = Request { action, code: reason.code(), reason: reason.word() };
         self.requests.get_or_create(&labels).inc();
-        self.request_seconds.observe(received.elapsed().as_secs_f64());
+        self.request_seconds.observe(took.as_secs_f64());
     }
 
     /// A job that had waited so long was answered.
     pub fn queued(&self, queue_ms: u64) {
-        self.queue_seconds.observe(std::time::Duration::from_millis(queue_ms).as_secs_f64());
+        self.queue_seconds.observe(Duration::from_millis(queue_ms).as_secs_f64());
     }
 
     /// The dispatcher counted something.

@@ -4,6 +4,7 @@
 mod answer;
 mod batches;
 mod clients;
+mod clock;
 mod command;
 mod crowding;
 mod lateness;
@@ -15,7 +16,7 @@ mod workers;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 use trackyard_daemon::pulse::Pulse;
@@ -35,6 +36,7 @@ use crate::keyring::Keyring;
 use crate::metrics::RouterMetrics;
 use crate::socket::{Closed, Input, Origin, PortKind, Ports};
 use crate::versions::Deployed;
+use clock::Clock;
 use crowding::Crowding;
 use lateness::lateness;
 use outbox::Outbox;
@@ -77,7 +79,7 @@ pub struct Service {
     parts: Parts,
     dispatch: Dispatch,
     epoch: Epoch,
-    started: Instant,
+    clock: Clock,
     waiters: Waiters,
     actions: Vec<Action>,
     outbox: Outbox,
@@ -100,7 +102,7 @@ impl Service {
             crowding: Crowding::new(parts.memory),
             parts,
             epoch,
-            started: Instant::now(),
+            clock: Clock::start(),
             waiters: Waiters::default(),
             actions: Vec::new(),
             outbox: Outbox::default(),
@@ -121,11 +123,13 @@ impl Service {
         let (clients, workers) = (endpoint(PortKind::Clients), endpoint(PortKind::Workers));
         let keyed_clients = endpoint(PortKind::KeyedClients);
         tracing::info!(epoch = %self.epoch, clients, workers, keyed_clients, "serving");
-        let mut woke = self.now();
+        let mut woke = self.clock.time();
         loop {
+            self.clock.read();
             let timeout = self.timeout();
             ports.wait(timeout);
-            let now = self.now();
+            self.clock.read();
+            let now = self.clock.time();
             let late = lateness(now, woke + timeout);
             woke = now;
             self.take_turn(&mut ports, late);
@@ -147,7 +151,7 @@ impl Service {
         } else {
             ports.take(&mut |input| self.take(input));
         }
-        if self.dispatch.next_wake().is_some_and(|due| due <= self.now()) {
+        if self.dispatch.next_wake().is_some_and(|due| due <= self.clock.time()) {
             self.feed(Event::Tick);
         }
         self.flush(ports);
@@ -164,6 +168,7 @@ impl Service {
     }
 
     fn take(&mut self, input: Input<'_>) {
+        self.clock.count_message();
         match input {
             Input::Message(from, message) if from.port == PortKind::Workers => self.take_words(from, message),
             Input::Message(from, message) => self.take_request(from, message),
@@ -184,7 +189,7 @@ impl Service {
 
     fn timeout(&self) -> Duration {
         let next = self.dispatch.next_wake();
-        next.map_or(LONGEST_POLL, |due| due.saturating_sub(self.now())).min(LONGEST_POLL)
+        next.map_or(LONGEST_POLL, |due| due.saturating_sub(self.clock.time())).min(LONGEST_POLL)
     }
 
     /// The configuration. While the cluster has not said which versions are deployed, those count that workers have.
@@ -198,13 +203,9 @@ impl Service {
         Cow::Owned(reported)
     }
 
-    fn now(&self) -> Time {
-        self.started.elapsed()
-    }
-
     /// Gives the dispatcher an event and does what it wants; sent is at the end of the turn.
     fn feed(&mut self, event: Event) {
-        let now = self.now();
+        let now = self.clock.time();
         let mut actions = std::mem::take(&mut self.actions);
         self.dispatch.on(event, now, &mut actions);
         for action in actions.drain(..) {
@@ -225,8 +226,8 @@ impl Service {
                 self.parts.recovery.open();
             }
         }
-        if self.now() >= self.shown + LONGEST_POLL {
-            self.shown = self.now();
+        if self.clock.time() >= self.shown + LONGEST_POLL {
+            self.shown = self.clock.time();
             self.parts.metrics.show(&self.dispatch.snapshot());
         }
     }

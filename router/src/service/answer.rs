@@ -1,6 +1,6 @@
 //! The bytes of an answer.
 
-use trackyard_daemon::clock::{Moment, millis, unix_ms};
+use trackyard_daemon::clock::{Moment, millis};
 use trackyard_protocol::answer::{self, RouterContext, Timing};
 use trackyard_protocol::name::WorkerName;
 use trackyard_protocol::reason::Reason;
@@ -13,13 +13,13 @@ use crate::dispatch::Ending;
 const LAST_RESORT: &[u8] = br#"{"status":{"ok":false,"status_code":500,"message":"the router failed","error":"the router failed","reason":"internal"},"context":{}}"#;
 
 /// Writes an answer that no worker gave, in place of what `out` holds.
-pub(super) fn of_reply(reply: &Reply, way: &Way, out: &mut Vec<u8>) {
-    of_router(reply.reason, &reply.message, reply.response.as_deref(), &context(way), out);
+pub(super) fn of_reply(reply: &Reply, way: &Way, now: Moment, out: &mut Vec<u8>) {
+    of_router(reply.reason, &reply.message, reply.response.as_deref(), &context(way, now), out);
 }
 
 /// Writes a job's answer in place of what `out` holds. Gives the reason that it really has: what a worker sent may turn
 /// out not to be JSON.
-pub(super) fn of_ending(ending: &Ending, way: &Way, out: &mut Vec<u8>) -> Reason {
+pub(super) fn of_ending(ending: &Ending, way: &Way, now: Moment, out: &mut Vec<u8>) -> Reason {
     let output = ending.output.as_deref();
     let response = output.map(|output| output.response.as_slice()).filter(|response| !response.is_empty());
     let own = output.map(|output| output.context.as_slice());
@@ -29,7 +29,7 @@ pub(super) fn of_ending(ending: &Ending, way: &Way, out: &mut Vec<u8>) -> Reason
         usage: ending.usage.as_ref(),
         replayed: ending.replayed,
         error_detail: ending.error_detail.as_deref(),
-        ..context(way)
+        ..context(way, now)
     };
     out.clear();
     let Err(error) = answer::write(ending.reason, &ending.message, response, own, &context, out) else {
@@ -55,10 +55,10 @@ fn of_router(
     }
 }
 
-fn context(way: &Way) -> RouterContext<'_> {
+fn context(way: &Way, now: Moment) -> RouterContext<'_> {
     RouterContext {
         id: way.id.as_deref(),
-        timing: timing(&way.received),
+        timing: timing(&way.received, now),
         worker: None,
         attempt: None,
         usage: None,
@@ -67,11 +67,11 @@ fn context(way: &Way) -> RouterContext<'_> {
     }
 }
 
-fn timing(received: &Moment) -> Timing {
+fn timing(received: &Moment, now: Moment) -> Timing {
     Timing {
         start_time: received.unix_ms,
-        end_time: unix_ms(),
-        duration_milliseconds: millis(received.elapsed()),
+        end_time: now.unix_ms,
+        duration_milliseconds: millis(now.since(received)),
     }
 }
 
@@ -93,7 +93,7 @@ mod tests {
 
     fn answer(ending: &Ending) -> (Value, Reason) {
         let mut bytes = b"of before".to_vec();
-        let reason = of_ending(ending, &way(), &mut bytes);
+        let reason = of_ending(ending, &way(), Moment::now(), &mut bytes);
         (serde_json::from_slice(&bytes).unwrap(), reason)
     }
 

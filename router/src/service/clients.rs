@@ -1,6 +1,5 @@
 //! The clients' side: requests in, answers out.
 
-use trackyard_daemon::clock::Moment;
 use trackyard_protocol::frame::{self, ClientFrames};
 use trackyard_protocol::keys::PublicKey;
 use trackyard_protocol::reason::Reason;
@@ -17,7 +16,7 @@ use crate::socket::{Origin, PortKind};
 
 impl Service {
     pub(super) fn take_request(&mut self, from: &Origin, message: Message<'_>) {
-        let received = Moment::now();
+        let received = self.clock.now();
         let ClientFrames { route, request } = frame::split(message.iter());
         let decided = match request {
             Ok(body) => self.decide(from, body),
@@ -89,7 +88,7 @@ impl Service {
         if self.withholds(reply.response.as_ref().map_or(0, Vec::len)) {
             return self.withhold(way);
         }
-        answer::of_reply(reply, &way, &mut self.memory);
+        answer::of_reply(reply, &way, self.clock.now(), &mut self.memory);
         self.deliver(reply.reason, way);
     }
 
@@ -101,13 +100,14 @@ impl Service {
         if let Some(usage) = &ending.usage {
             self.parts.metrics.queued(usage.queue_ms);
         }
-        let reason = answer::of_ending(ending, &way, &mut self.memory);
+        let reason = answer::of_ending(ending, &way, self.clock.now(), &mut self.memory);
         self.deliver(reason, way);
     }
 
     /// Sends the answer that was written to the service's memory.
     pub(super) fn deliver(&mut self, reason: Reason, way: Way) {
-        self.parts.metrics.answered(way.action, reason, &way.received);
+        let took = self.clock.now().since(&way.received);
+        self.parts.metrics.answered(way.action, reason, took);
         self.outbox.answer(way.peer, way.route, &mut self.memory);
     }
 }

@@ -55,7 +55,7 @@ impl Crowding {
 impl Service {
     /// True if an answer with so many bytes of a worker's is to be withheld.
     pub(super) fn withholds(&mut self, bytes: usize) -> bool {
-        let now = self.now();
+        let now = self.clock.time();
         self.crowding.withholds(bytes, now, resident)
     }
 
@@ -63,7 +63,7 @@ impl Service {
     pub(super) fn withhold(&mut self, way: Way) {
         self.parts.metrics.withheld();
         let reply = Reply::error(Reason::QueueFull, WITHHELD);
-        answer::of_reply(&reply, &way, &mut self.memory);
+        answer::of_reply(&reply, &way, self.clock.now(), &mut self.memory);
         self.deliver(reply.reason, way);
     }
 }

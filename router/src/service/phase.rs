@@ -41,7 +41,7 @@ impl Service {
             Phase::Serving => {
                 tracing::info!(then = ?then, "draining");
                 self.parts.recovery.close("draining");
-                self.phase = Phase::Draining { until: self.now() + self.parts.drain_timeout, then };
+                self.phase = Phase::Draining { until: self.clock.time() + self.parts.drain_timeout, then };
                 self.feed(Event::Drain);
             }
         }
@@ -55,7 +55,7 @@ impl Service {
     pub(super) fn finished(&self) -> Option<Exit> {
         let Phase::Draining { until, then } = self.phase else { return None };
         let idle = self.waiters.is_empty() && self.dispatch.is_idle();
-        (idle || self.now() >= until).then_some(then)
+        (idle || self.clock.time() >= until).then_some(then)
     }
 
     /// Answers whoever still waits. Their jobs may go on: the same id, sent again, finds its result.
