@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::json::{Object, ToJson};
 use crate::reason::Reason;
 use crate::worker::Usage;
 
@@ -23,32 +24,8 @@ pub struct Status {
     pub reason: Option<String>,
 }
 
-/// A status, as it is written.
-#[derive(Serialize)]
-struct WrittenStatus<'a> {
-    ok: bool,
-    status_code: u16,
-    message: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
-    reason: &'a str,
-}
-
-impl<'a> WrittenStatus<'a> {
-    /// An empty message becomes the reason's own line.
-    fn new(reason: Reason, message: &'a str) -> Self {
-        Self {
-            ok: reason.is_ok(),
-            status_code: reason.code(),
-            message: if message.is_empty() { reason.text() } else { message },
-            error: (!reason.is_ok()).then(|| reason.text()),
-            reason: reason.word(),
-        }
-    }
-}
-
 /// Milliseconds since the epoch, and between.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
     /// When the router had the request.
     pub start_time: u64,
@@ -59,27 +36,21 @@ pub struct Timing {
 }
 
 /// What the router knows of a request: the last part of an answer's context.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct RouterContext<'a> {
     /// The client's id of the job.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<&'a str>,
     /// When, and how long.
     pub timing: Timing,
     /// The worker that ran the job.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<&'a str>,
     /// Which attempt gave the answer, from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
     /// What the job used.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<&'a Usage>,
     /// Present and true if the answer is a stored one.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub replayed: bool,
     /// More on an error.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub error_detail: Option<&'a str>,
 }
 
@@ -98,34 +69,43 @@ pub fn write(
     out: &mut Vec<u8>,
 ) -> Result<(), serde_json::Error> {
     out.extend_from_slice(b"{\"status\":");
-    serde_json::to_writer(&mut *out, &WrittenStatus::new(reason, message))?;
+    write_status(reason, message, out);
     if let Some(response) = response {
         let raw: &RawValue = serde_json::from_slice(response)?;
         out.extend_from_slice(b",\"response\":");
         out.extend_from_slice(raw.get().as_bytes());
     }
+    let own = context.map(fields).transpose()?.unwrap_or_default();
     out.extend_from_slice(b",\"context\":");
-    write_context(out, context, router)?;
+    router.write(Object::open(out).fields(own));
     out.push(b'}');
     Ok(())
 }
 
-fn write_context(
-    out: &mut Vec<u8>,
-    context: Option<&[u8]>,
-    router: &RouterContext<'_>,
-) -> Result<(), serde_json::Error> {
-    let fields = context.map(fields).transpose()?.unwrap_or_default();
-    if fields.is_empty() {
-        return serde_json::to_writer(out, router);
+/// An empty message becomes the reason's own line.
+fn write_status(reason: Reason, message: &str, out: &mut Vec<u8>) {
+    let message = if message.is_empty() { reason.text() } else { message };
+    let error = (!reason.is_ok()).then(|| reason.text());
+    let status = Object::open(out).field("ok", &reason.is_ok()).field("status_code", &reason.code());
+    status.field("message", message).optional("error", error).field("reason", reason.word()).close();
+}
+
+impl RouterContext<'_> {
+    fn write(&self, context: Object<'_>) {
+        let Self { id, timing, worker, attempt, usage, replayed, error_detail } = self;
+        let context = context.optional("id", *id).field("timing", timing);
+        let context = context.optional("worker", *worker).optional("attempt", attempt.as_ref());
+        let context = context.optional("usage", *usage).optional("replayed", replayed.then_some(&true));
+        context.optional("error_detail", *error_detail).close();
     }
-    out.push(b'{');
-    out.extend_from_slice(fields.as_bytes());
-    let joint = out.len();
-    serde_json::to_writer(&mut *out, router)?;
-    // Its own brace becomes the comma between the two.
-    out.get_mut(joint).into_iter().for_each(|brace| *brace = b',');
-    Ok(())
+}
+
+impl ToJson for Timing {
+    fn to_json(&self, out: &mut Vec<u8>) {
+        let Self { start_time, end_time, duration_milliseconds } = self;
+        let timing = Object::open(out).field("start_time", start_time).field("end_time", end_time);
+        timing.field("duration_milliseconds", duration_milliseconds).close();
+    }
 }
 
 /// What stands between the braces of a JSON object.
@@ -202,7 +182,9 @@ mod tests {
 
     #[test]
     fn an_error_has_its_line_and_word() {
-        let status = WrittenStatus::new(Reason::NoWorker, "no worker serves ruby");
+        let mut status = Vec::new();
+        write_status(Reason::NoWorker, "no worker serves ruby", &mut status);
+        let status: Status = serde_json::from_slice(&status).unwrap();
         insta::assert_json_snapshot!(status);
     }
 }

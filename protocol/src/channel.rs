@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::json::write_as_plain_text;
 use crate::name::{self, TrackSlug};
 use crate::text::as_text;
 
@@ -48,6 +49,8 @@ impl Channel {
         self.into()
     }
 }
+
+write_as_plain_text!(Channel);
 
 /// What a worker is scoped to: one track, or `*` for any.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -16,6 +16,7 @@ pub mod channel;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod frame;
+mod json;
 #[cfg(feature = "keys")]
 pub mod keys;
 pub mod limits;

@@ -3,9 +3,9 @@
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::value::{RawValue, to_raw_value};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::json::ToJson;
 use crate::quantity::{Bytes, Cpus, Span};
 
 /// The limits of one job, all set. Each is inclusive: a job may use exactly as much.
@@ -103,7 +103,7 @@ pub struct SharedLimits(Arc<WithJson>);
 #[derive(Debug, Default)]
 struct WithJson {
     limits: Limits,
-    json: OnceLock<Option<Box<RawValue>>>,
+    json: OnceLock<Vec<u8>>,
 }
 
 impl From<Limits> for SharedLimits {
@@ -126,12 +126,11 @@ impl PartialEq for SharedLimits {
     }
 }
 
-impl Serialize for SharedLimits {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0.json.get_or_init(|| to_raw_value(&self.0.limits).ok()) {
-            Some(json) => json.serialize(serializer),
-            None => self.0.limits.serialize(serializer),
-        }
+impl ToJson for SharedLimits {
+    fn to_json(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(
+            self.0.json.get_or_init(|| serde_json::to_vec(&self.0.limits).unwrap_or_default()),
+        );
     }
 }
 

@@ -78,6 +78,7 @@ macro_rules! name {
             }
         }
 
+        crate::json::write_as_plain_text!($name);
         crate::text::read_as_text!($name);
     };
 }

@@ -3,6 +3,7 @@
 
 mod fields;
 mod parse;
+mod raw;
 #[cfg(test)]
 mod tests;
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::json::ToJson;
 use crate::name::Error;
 use crate::text::as_text;
 
@@ -25,6 +26,17 @@ pub enum InputUri {
         /// The folder's absolute path, without a slash at its end.
         path: String,
     },
+}
+
+impl InputUri {
+    /// The texts that are its text when they are joined.
+    #[must_use]
+    pub fn parts(&self) -> [&str; 4] {
+        match self {
+            Self::S3 { bucket, prefix } => ["s3://", bucket, "/", prefix],
+            Self::File { path } => ["file://", path, "", ""],
+        }
+    }
 }
 
 impl FromStr for InputUri {
@@ -50,14 +62,17 @@ impl FromStr for InputUri {
 
 impl fmt::Display for InputUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
-            Self::File { path } => write!(f, "file://{path}"),
-        }
+        self.parts().into_iter().try_for_each(|part| f.write_str(part))
     }
 }
 
 as_text!(InputUri);
+
+impl ToJson for InputUri {
+    fn to_json(&self, out: &mut Vec<u8>) {
+        self.parts().concat().as_str().to_json(out);
+    }
+}
 
 /// True if `path` is relative and made of plain components: none empty, `.`, `..`, longer than 255 bytes, or with a
 /// control character or a backslash in it. The rule for S3 keys too.

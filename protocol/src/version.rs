@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::json::ToJson;
 use crate::name::Error;
 use crate::text::as_text;
 
@@ -93,6 +94,16 @@ pub struct PinnedVersion {
     pub digest: Option<Digest>,
 }
 
+impl PinnedVersion {
+    /// The texts that are its text when they are joined.
+    #[must_use]
+    pub fn parts(&self) -> [&str; 3] {
+        let digest = self.digest.as_ref().map(|digest| ["@", digest.as_str()]);
+        let [at, digest] = digest.unwrap_or_default();
+        [self.version.as_str(), at, digest]
+    }
+}
+
 impl FromStr for PinnedVersion {
     type Err = Error;
     fn from_str(value: &str) -> Result<Self, Error> {
@@ -105,14 +116,20 @@ impl FromStr for PinnedVersion {
 
 impl fmt::Display for PinnedVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.digest {
-            Some(digest) => write!(f, "{}@{digest}", self.version),
-            None => self.version.fmt(f),
-        }
+        self.parts().into_iter().try_for_each(|part| f.write_str(part))
     }
 }
 
 as_text!(PinnedVersion);
+
+impl ToJson for PinnedVersion {
+    fn to_json(&self, out: &mut Vec<u8>) {
+        // Checked when they were made: neither needs an escape.
+        out.push(b'"');
+        self.parts().into_iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
+        out.push(b'"');
+    }
+}
 
 fn is_lower_hex(value: &str, length: usize) -> bool {
     value.len() == length && value.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))

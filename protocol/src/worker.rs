@@ -6,6 +6,7 @@
 mod batch;
 mod from_router;
 mod from_worker;
+mod result;
 #[cfg(test)]
 mod tests;
 
@@ -17,9 +18,9 @@ use crate::version::PinnedVersion;
 pub use batch::{BATCH, BATCHES_SINCE, Batch, Message, Words};
 pub use from_router::{Ack, Acknowledge, Build, Cancel, Desired, Drain, FromRouter, Job, Then, Welcome};
 pub use from_worker::{
-    Accepted, BuildLog, FromWorker, HeldJob, HeldState, Hello, JobResult, Load, Returned, Usage, Verdict,
-    VersionFailed,
+    Accepted, BuildLog, FromWorker, HeldJob, HeldState, Hello, Load, Returned, VersionFailed,
 };
+pub use result::{JobResult, Usage, Verdict};
 
 /// The version of these words; a router says it in `Welcome`, a worker in `Hello`.
 pub const PROTOCOL: u32 = 2;

@@ -3,47 +3,10 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
+use super::raw::{Raw, Value};
 use super::{Action, Refusal};
 use crate::reason::Reason;
-
-/// The known fields, unread; unknown ones are ignored, whatever they hold.
-#[derive(Deserialize)]
-pub(super) struct Raw<'a> {
-    #[serde(borrow)]
-    action: Option<&'a RawValue>,
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    channel: Option<&'a RawValue>,
-    #[serde(borrow)]
-    track_slug: Option<&'a RawValue>,
-    #[serde(borrow)]
-    exercise_slug: Option<&'a RawValue>,
-    #[serde(borrow)]
-    s3_uri: Option<&'a RawValue>,
-    #[serde(borrow)]
-    container_version: Option<&'a RawValue>,
-    #[serde(borrow)]
-    execution_timeout: Option<&'a RawValue>,
-    #[serde(borrow)]
-    deadline_ms: Option<&'a RawValue>,
-    #[serde(borrow)]
-    fresh: Option<&'a RawValue>,
-    #[serde(borrow)]
-    git_reference: Option<&'a RawValue>,
-    #[serde(borrow)]
-    from: Option<&'a RawValue>,
-    #[serde(borrow)]
-    new_version: Option<&'a RawValue>,
-    #[serde(borrow)]
-    version: Option<&'a RawValue>,
-    #[serde(borrow)]
-    versions: Option<&'a RawValue>,
-    #[serde(borrow)]
-    topics: Option<&'a RawValue>,
-}
 
 /// A request whose shape is right and whose values are not checked yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +81,9 @@ impl<'a> Shape<'a> {
 }
 
 fn object(body: &[u8]) -> Result<Raw<'_>, Refusal> {
+    if let Some(raw) = Raw::read_plain(body) {
+        return Ok(raw);
+    }
     let not_json =
         |why: String| Refusal::new(Reason::NotJson, format!("the message is not one JSON object: {why}"));
     let text =
@@ -154,7 +120,7 @@ enum Field {
 }
 
 impl Field {
-    const fn of<'a>(self, raw: &Raw<'a>) -> Option<&'a RawValue> {
+    const fn of<'a>(self, raw: &Raw<'a>) -> Option<Value<'a>> {
         match self {
             Self::Id => raw.id,
             Self::Channel => raw.channel,
@@ -193,38 +159,37 @@ fn required(action: Action) -> &'static [Field] {
     }
 }
 
-fn is_null(value: Option<&RawValue>) -> bool {
-    value.is_none_or(|v| v.get() == "null")
+fn is_null(value: Option<Value<'_>>) -> bool {
+    value.is_none_or(|value| value.json == "null")
 }
 
 /// The JSON as it stands: numbers are read when values are checked, so that a bad one is 400.
-fn verbatim(value: Option<&RawValue>) -> Option<&str> {
-    value.filter(|_| !is_null(value)).map(RawValue::get)
+fn verbatim(value: Option<Value<'_>>) -> Option<&str> {
+    value.filter(|_| !is_null(value)).map(|value| value.json)
 }
 
 /// A text; where it has no escapes, as it stands in the message.
-fn text<'a>(value: Option<&'a RawValue>, field: &str) -> Result<Option<Cow<'a, str>>, Refusal> {
-    let inner = value.and_then(|value| value.get().strip_prefix('"')?.strip_suffix('"'));
-    match inner.filter(|inner| !inner.contains('\\')) {
+fn text<'a>(value: Option<Value<'a>>, field: &str) -> Result<Option<Cow<'a, str>>, Refusal> {
+    match value.and_then(|value| value.plain) {
         Some(plain) => Ok(Some(Cow::Borrowed(plain))),
         None => Ok(typed::<String>(value, field, "text")?.map(Cow::Owned)),
     }
 }
 
-fn one(value: Option<&RawValue>, field: &str) -> Result<Vec<String>, Refusal> {
+fn one(value: Option<Value<'_>>, field: &str) -> Result<Vec<String>, Refusal> {
     Ok(text(value, field)?.map(Cow::into_owned).into_iter().collect())
 }
 
-fn list(value: Option<&RawValue>, field: &str) -> Result<Vec<String>, Refusal> {
+fn list(value: Option<Value<'_>>, field: &str) -> Result<Vec<String>, Refusal> {
     Ok(typed(value, field, "a list of texts")?.unwrap_or_default())
 }
 
 fn typed<'a, T: Deserialize<'a>>(
-    value: Option<&'a RawValue>,
+    value: Option<Value<'a>>,
     field: &str,
     expected: &str,
 ) -> Result<Option<T>, Refusal> {
     let Some(value) = value else { return Ok(None) };
-    serde_json::from_str(value.get())
+    serde_json::from_str(value.json)
         .map_err(|_| Refusal::new(Reason::BadField, format!("the field {field} must be {expected}")))
 }

@@ -114,6 +114,17 @@ fn git_references(#[case] reference: &str, #[case] valid: bool) {
     assert_eq!(outcome(body.to_string().as_bytes()).is_ok(), valid);
 }
 
+#[test]
+fn a_request_may_have_spaces_escapes_and_lines() {
+    let plain = job().to_string();
+    let spaced = plain.replace(':', " : ").replace(',', " , ").replace("s3 : ", "s3:");
+    let lines = format!("\n{}", plain.replace(',', ",\n"));
+    let escaped = plain.replace("two-fer", "two\\u002dfer");
+    for body in [spaced, lines, escaped] {
+        assert_eq!(outcome(body.as_bytes()), outcome(plain.as_bytes()), "{body}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_give_a_request_or_a_refusal(body: Vec<u8>) {

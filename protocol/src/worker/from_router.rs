@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Batch, DecodeError, TrackVersion, Words, json, unknown, word, write};
 use crate::build::BuildLimits;
 use crate::channel::Channel;
+use crate::json::{Object, ToJson};
 use crate::limits::SharedLimits;
 use crate::name::{ExerciseSlug, JobId, TrackSlug};
 use crate::source::{ImageSource, InputPolicy};
@@ -62,7 +63,7 @@ pub struct Desired {
 }
 
 /// A job, every field checked by the router.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Job {
     /// This attempt.
     pub token: Token,
@@ -115,7 +116,7 @@ pub struct Build {
 }
 
 /// Acknowledges a result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Acknowledge {
     /// Which.
     pub token: Token,
@@ -124,13 +125,46 @@ pub struct Acknowledge {
 }
 
 /// What became of a result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ack {
     /// Delivered or kept.
     Stored,
     /// Nobody needs it.
     Dropped,
+}
+
+impl ToJson for Job {
+    fn to_json(&self, out: &mut Vec<u8>) {
+        let Self {
+            token,
+            key,
+            attempt,
+            id,
+            channel,
+            track,
+            exercise,
+            version,
+            input,
+            limits,
+            setup_ms,
+            total_ms,
+        } = self;
+        let job = Object::open(out).field("token", token).field("key", key).field("attempt", attempt);
+        let job = job.field("id", id).field("channel", channel).field("track", track);
+        let job = job.field("exercise", exercise).field("version", version).field("input", input);
+        job.field("limits", limits).field("setup_ms", setup_ms).field("total_ms", total_ms).close();
+    }
+}
+
+impl ToJson for Acknowledge {
+    fn to_json(&self, out: &mut Vec<u8>) {
+        let ack = match self.ack {
+            Ack::Stored => "stored",
+            Ack::Dropped => "dropped",
+        };
+        Object::open(out).field("token", &self.token).field("ack", ack).close();
+    }
 }
 
 /// Ends an attempt.
@@ -193,9 +227,9 @@ impl FromRouter {
         match self {
             Self::Welcome(welcome) => write(welcome, out),
             Self::Desired(desired) => write(desired, out),
-            Self::Job(job) => write(job, out),
+            Self::Job(job) => job.to_json(out),
             Self::Build(build) => write(build, out),
-            Self::Ack(ack) => write(ack, out),
+            Self::Ack(ack) => ack.to_json(out),
             Self::Cancel(cancel) => write(cancel, out),
             Self::Drain(drain) => write(drain, out),
             Self::Heartbeat | Self::SayHello => out.extend_from_slice(b"{}"),

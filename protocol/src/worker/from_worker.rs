@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::result::JobResult;
 use super::{Batch, DecodeError, TrackVersion, Words, json, unknown, word, write};
 use crate::build::LogPage;
 use crate::channel::{Channel, Topics};
+use crate::json::{Object, Reader, ToJson};
 use crate::name::{PoolName, WorkerName};
-use crate::reason::Reason;
 use crate::token::{Epoch, Incarnation, JobKey, Token};
 
 /// A message from a worker.
@@ -108,10 +109,25 @@ pub struct VersionFailed {
 }
 
 /// A job was taken in hand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Accepted {
     /// Which.
     pub token: Token,
+}
+
+impl ToJson for Accepted {
+    fn to_json(&self, out: &mut Vec<u8>) {
+        Object::open(out).field("token", &self.token).close();
+    }
+}
+
+impl Accepted {
+    fn read_plain(json: &[u8]) -> Option<Self> {
+        let mut json = Reader::new(json)?;
+        let token = json.text("token")?.parse().ok()?;
+        json.close()?;
+        json.end().map(|()| Self { token })
+    }
 }
 
 /// What a build has printed since the last time.
@@ -139,95 +155,6 @@ pub struct Load {
     /// Jobs in hand.
     #[serde(default)]
     pub busy: u32,
-}
-
-/// How a job ended.
-#[derive(Debug, Clone, PartialEq)]
-pub struct JobResult {
-    /// Which attempt.
-    pub token: Token,
-    /// The job's key, by which a restarted router knows it.
-    pub key: JobKey,
-    /// The verdict.
-    pub verdict: Verdict,
-    /// What the job used.
-    pub usage: Usage,
-    /// The response: one JSON value, or empty if there is none.
-    pub response: Vec<u8>,
-    /// The context: one JSON object, `usage` not in it.
-    pub context: Vec<u8>,
-}
-
-/// A verdict on the wire: status code and reason's word.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verdict {
-    /// The status code.
-    pub status_code: u16,
-    /// The reason's word.
-    pub reason: String,
-    /// What happened, for people.
-    pub message: String,
-}
-
-impl Verdict {
-    /// The verdict of a reason.
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { status_code: reason.code(), reason: reason.word().to_owned(), message: message.into() }
-    }
-
-    /// The reason; `WorkerInternal` for one that this version does not know.
-    #[must_use]
-    pub fn known_reason(&self) -> Reason {
-        Reason::find(self.status_code, &self.reason).unwrap_or(Reason::WorkerInternal)
-    }
-}
-
-/// What a job used. Times are milliseconds.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Usage {
-    /// From the router's receipt to the dispatch; the router fills it in.
-    pub queue_ms: u64,
-    /// Fetching the submission and making the file system.
-    pub setup_ms: u64,
-    /// From the call of the runtime to the start of the container's first process.
-    pub launch_ms: u64,
-    /// The container's run.
-    pub wall_ms: u64,
-    /// Processor time in user mode, all processes.
-    pub cpu_user_ms: u64,
-    /// Processor time in the kernel, all processes.
-    pub cpu_sys_ms: u64,
-    /// The most memory at a time.
-    pub memory_peak_bytes: u64,
-    /// The most processes and threads at a time.
-    pub pids_peak: u64,
-    /// Bytes written to standard output, as far as they were counted.
-    pub stdout_bytes: u64,
-    /// Bytes written to standard error, as far as they were counted.
-    pub stderr_bytes: u64,
-}
-
-/// A result's JSON frame, as it is written.
-#[derive(Serialize)]
-struct ResultHeader<'a> {
-    token: Token,
-    key: JobKey,
-    #[serde(flatten)]
-    verdict: &'a Verdict,
-    usage: &'a Usage,
-}
-
-/// A result's JSON frame, as it is read: field by field, because what is flattened is read twice.
-#[derive(Deserialize)]
-struct ReadHeader {
-    token: Token,
-    key: JobKey,
-    status_code: u16,
-    reason: String,
-    message: String,
-    #[serde(default)]
-    usage: Usage,
 }
 
 impl FromWorker {
@@ -276,15 +203,12 @@ impl FromWorker {
             Self::Hello(hello) => write(hello, out),
             Self::Ready(version) | Self::Unready(version) => write(version, out),
             Self::Failed(failed) => write(failed, out),
-            Self::Accepted(accepted) => write(accepted, out),
+            Self::Accepted(accepted) => accepted.to_json(out),
             Self::Log(log) => write(log, out),
             Self::Returned(returned) => write(returned, out),
             Self::Heartbeat(load) => write(load, out),
             Self::Draining | Self::Goodbye => out.extend_from_slice(b"{}"),
-            Self::Result(result) => {
-                let JobResult { token, key, verdict, usage, .. } = &**result;
-                write(&ResultHeader { token: *token, key: *key, verdict, usage }, out);
-            }
+            Self::Result(result) => result.write_header(out),
         }
     }
 
@@ -303,8 +227,8 @@ impl FromWorker {
             "Ready" => Self::Ready(json("Ready", frames)?),
             "Failed" => Self::Failed(json("Failed", frames)?),
             "Unready" => Self::Unready(json("Unready", frames)?),
-            "Accepted" => Self::Accepted(json("Accepted", frames)?),
-            "Result" => Self::Result(Box::new(result(frames)?)),
+            "Accepted" => Self::Accepted(accepted(frames)?),
+            "Result" => Self::Result(Box::new(JobResult::decode(frames)?)),
             "Log" => Self::Log(json("Log", frames)?),
             "Returned" => Self::Returned(json("Returned", frames)?),
             "Heartbeat" => Self::Heartbeat(json("Heartbeat", frames)?),
@@ -315,14 +239,7 @@ impl FromWorker {
     }
 }
 
-fn result(frames: &[impl AsRef<[u8]>]) -> Result<JobResult, DecodeError> {
-    let [_, header, response, context] = frames else {
-        return Err(DecodeError::Frames { word: "Result", frames: frames.len() });
-    };
-    let ReadHeader { token, key, status_code, reason, message, usage } =
-        serde_json::from_slice(header.as_ref())
-            .map_err(|source| DecodeError::Json { word: "Result", source })?;
-    let verdict = Verdict { status_code, reason, message };
-    let [response, context] = [response, context].map(|frame| frame.as_ref().to_vec());
-    Ok(JobResult { token, key, verdict, usage, response, context })
+fn accepted(frames: &[impl AsRef<[u8]>]) -> Result<Accepted, DecodeError> {
+    let plain = frames.get(1).and_then(|body| Accepted::read_plain(body.as_ref()));
+    plain.filter(|_| frames.len() == 2).map_or_else(|| json("Accepted", frames), Ok)
 }

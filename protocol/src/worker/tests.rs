@@ -225,7 +225,7 @@ fn added_fields_are_ignored_and_unknown_words_told_apart() {
 
 #[test]
 fn an_unknown_reason_counts_as_a_failed_worker() {
-    let verdict = Verdict { status_code: 299, reason: "new".to_owned(), message: String::new() };
+    let verdict = Verdict { status_code: 299, reason: "new".into(), message: String::new() };
     assert_eq!(verdict.known_reason(), Reason::WorkerInternal);
 }
 

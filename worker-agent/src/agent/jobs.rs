@@ -114,7 +114,7 @@ impl Agent {
     fn end(&mut self, ended: Ended) {
         if let Ended::Result(result) = &ended {
             tracing::info!(
-                token = %result.token, code = result.verdict.status_code, reason = result.verdict.reason,
+                token = %result.token, code = result.verdict.status_code, reason = &*result.verdict.reason,
                 wall_ms = result.usage.wall_ms, "job ended"
             );
             self.metrics.ended(result);

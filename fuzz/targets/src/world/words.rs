@@ -127,7 +127,7 @@ fn result(input: &mut Unstructured<'_>, sent: &[(Token, JobKey)]) -> Result<JobR
     let (token, key) = held(input, sent)?;
     let (status_code, reason) =
         *input.choose(&[(200, "ok"), (401, "wall_time"), (512, "sandbox"), (9, "?")])?;
-    let verdict = Verdict { status_code, reason: reason.to_owned(), message: String::new() };
+    let verdict = Verdict { status_code, reason: reason.to_owned().into(), message: String::new() };
     let response = vec![b' '; input.int_in_range(0..=40_000)?];
     Ok(JobResult { token, key, verdict, usage: Usage::default(), response, context: b"{}".to_vec() })
 }

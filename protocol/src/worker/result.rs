@@ -1,0 +1,217 @@
+//! A job's result, as a worker sends it: its own fields are one frame of JSON, the response and the context, which pass
+//! through to the client, one each.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::DecodeError;
+use crate::json::{Object, Reader, ToJson};
+use crate::reason::Reason;
+use crate::token::{JobKey, Token};
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobResult {
+    /// Which attempt.
+    pub token: Token,
+    /// The job's key, by which a restarted router knows it.
+    pub key: JobKey,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What the job used.
+    pub usage: Usage,
+    /// The response: one JSON value, or empty if there is none.
+    pub response: Vec<u8>,
+    /// The context: one JSON object, `usage` not in it.
+    pub context: Vec<u8>,
+}
+
+/// A verdict on the wire: status code and reason's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The status code.
+    pub status_code: u16,
+    /// The reason's word.
+    pub reason: Cow<'static, str>,
+    /// What happened, for people.
+    pub message: String,
+}
+
+impl Verdict {
+    /// The verdict of a reason.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { status_code: reason.code(), reason: reason.word().into(), message: message.into() }
+    }
+
+    /// The reason; `WorkerInternal` for one that this version does not know.
+    #[must_use]
+    pub fn known_reason(&self) -> Reason {
+        Reason::find(self.status_code, &self.reason).unwrap_or(Reason::WorkerInternal)
+    }
+}
+
+/// What a job used. Times are milliseconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Usage {
+    /// From the router's receipt to the dispatch; the router fills it in.
+    pub queue_ms: u64,
+    /// Fetching the submission and making the file system.
+    pub setup_ms: u64,
+    /// From the call of the runtime to the start of the container's first process.
+    pub launch_ms: u64,
+    /// The container's run.
+    pub wall_ms: u64,
+    /// Processor time in user mode, all processes.
+    pub cpu_user_ms: u64,
+    /// Processor time in the kernel, all processes.
+    pub cpu_sys_ms: u64,
+    /// The most memory at a time.
+    pub memory_peak_bytes: u64,
+    /// The most processes and threads at a time.
+    pub pids_peak: u64,
+    /// Bytes written to standard output, as far as they were counted.
+    pub stdout_bytes: u64,
+    /// Bytes written to standard error, as far as they were counted.
+    pub stderr_bytes: u64,
+}
+
+impl ToJson for Usage {
+    fn to_json(&self, out: &mut Vec<u8>) {
+        let Self {
+            queue_ms,
+            setup_ms,
+            launch_ms,
+            wall_ms,
+            cpu_user_ms,
+            cpu_sys_ms,
+            memory_peak_bytes,
+            pids_peak,
+            stdout_bytes,
+            stderr_bytes,
+        } = self;
+        let usage = Object::open(out).field("queue_ms", queue_ms).field("setup_ms", setup_ms);
+        let usage = usage.field("launch_ms", launch_ms).field("wall_ms", wall_ms);
+        let usage = usage.field("cpu_user_ms", cpu_user_ms).field("cpu_sys_ms", cpu_sys_ms);
+        let usage = usage.field("memory_peak_bytes", memory_peak_bytes).field("pids_peak", pids_peak);
+        usage.field("stdout_bytes", stdout_bytes).field("stderr_bytes", stderr_bytes).close();
+    }
+}
+
+impl JobResult {
+    /// Writes the frame of its own fields.
+    pub(super) fn write_header(&self, out: &mut Vec<u8>) {
+        let Self { token, key, verdict: Verdict { status_code, reason, message }, usage, .. } = self;
+        let header = Object::open(out).field("token", token).field("key", key);
+        let header = header.field("status_code", status_code).field("reason", &**reason);
+        header.field("message", message.as_str()).field("usage", usage).close();
+    }
+
+    /// Reads the frames of the word.
+    pub(super) fn decode(frames: &[impl AsRef<[u8]>]) -> Result<Self, DecodeError> {
+        let [_, header, response, context] = frames else {
+            return Err(DecodeError::Frames { word: "Result", frames: frames.len() });
+        };
+        let header = Header::read(header.as_ref())?;
+        let (verdict, Header { token, key, usage, .. }) = (header.verdict(), header);
+        let [response, context] = [response, context].map(|frame| frame.as_ref().to_vec());
+        Ok(Self { token, key, verdict, usage, response, context })
+    }
+}
+
+/// The frame of its own fields, as it is read.
+#[derive(Debug, PartialEq, Deserialize)]
+struct Header<'a> {
+    token: Token,
+    key: JobKey,
+    status_code: u16,
+    #[serde(borrow)]
+    reason: Cow<'a, str>,
+    #[serde(borrow)]
+    message: Cow<'a, str>,
+    #[serde(default)]
+    usage: Usage,
+}
+
+impl<'a> Header<'a> {
+    fn read(json: &'a [u8]) -> Result<Self, DecodeError> {
+        let malformed = |source| DecodeError::Json { word: "Result", source };
+        Self::read_plain(json).map_or_else(|| serde_json::from_slice(json).map_err(malformed), Ok)
+    }
+
+    /// As a worker of this version writes it.
+    fn read_plain(json: &'a [u8]) -> Option<Self> {
+        let mut json = Reader::new(json)?;
+        let header = Self {
+            token: json.text("token")?.parse().ok()?,
+            key: json.text("key")?.parse().ok()?,
+            status_code: json.number("status_code")?.try_into().ok()?,
+            reason: json.text("reason")?.into(),
+            message: json.text("message")?.into(),
+            usage: Usage::read_plain(&mut json)?,
+        };
+        json.close()?;
+        json.end().map(|()| header)
+    }
+
+    fn verdict(&self) -> Verdict {
+        let known = Reason::find(self.status_code, &self.reason).map(Reason::word);
+        let reason = known.map_or_else(|| Cow::Owned(self.reason.clone().into_owned()), Cow::Borrowed);
+        Verdict { status_code: self.status_code, reason, message: self.message.clone().into_owned() }
+    }
+}
+
+impl Usage {
+    fn read_plain(json: &mut Reader<'_>) -> Option<Self> {
+        json.open("usage")?;
+        let usage = Self {
+            queue_ms: json.number("queue_ms")?,
+            setup_ms: json.number("setup_ms")?,
+            launch_ms: json.number("launch_ms")?,
+            wall_ms: json.number("wall_ms")?,
+            cpu_user_ms: json.number("cpu_user_ms")?,
+            cpu_sys_ms: json.number("cpu_sys_ms")?,
+            memory_peak_bytes: json.number("memory_peak_bytes")?,
+            pids_peak: json.number("pids_peak")?,
+            stdout_bytes: json.number("stdout_bytes")?,
+            stderr_bytes: json.number("stderr_bytes")?,
+        };
+        json.close().map(|()| usage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn header() -> Vec<u8> {
+        let mut json = Vec::new();
+        let usage = Usage { wall_ms: 812, pids_peak: 3, ..Usage::default() };
+        let (token, key) = ("000000000000feed-7".parse().unwrap(), JobKey(9));
+        let verdict = Verdict::new(Reason::WallTime, "it ran 21s; 20s are allowed");
+        JobResult { token, key, verdict, usage, response: vec![], context: vec![] }.write_header(&mut json);
+        json
+    }
+
+    #[test]
+    fn what_is_written_is_read_plainly() {
+        assert!(Header::read_plain(&header()).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_plainly_serde_json_reads_too(
+            at: prop::sample::Index, put in "[]{},:\" 0-9a-eé\\\\\n]{0,3}", less in 0_usize..3,
+        ) {
+            let mut json = header();
+            let at = at.index(json.len());
+            let end = json.len().min(at + less);
+            json.splice(at..end, put.into_bytes());
+            if let Some(header) = Header::read_plain(&json) {
+                prop_assert_eq!(header, serde_json::from_slice(&json).unwrap());
+            }
+        }
+    }
+}
