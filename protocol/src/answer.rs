@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::json::{Object, ToJson};
+use crate::json;
 use crate::reason::Reason;
 use crate::worker::Usage;
 
@@ -71,47 +71,51 @@ pub fn write(
     out.extend_from_slice(b"{\"status\":");
     write_status(reason, message, out);
     if let Some(response) = response {
-        let raw: &RawValue = serde_json::from_slice(response)?;
         out.extend_from_slice(b",\"response\":");
-        out.extend_from_slice(raw.get().as_bytes());
+        out.extend_from_slice(value(response)?.as_bytes());
     }
     let own = context.map(fields).transpose()?.unwrap_or_default();
-    out.extend_from_slice(b",\"context\":");
-    router.write(Object::open(out).fields(own));
+    out.extend_from_slice(b",\"context\":{");
+    if !own.is_empty() {
+        out.extend_from_slice(own.as_bytes());
+        out.push(b',');
+    }
+    router.write_fields(out);
     out.push(b'}');
     Ok(())
 }
 
 /// An empty message becomes the reason's own line.
 fn write_status(reason: Reason, message: &str, out: &mut Vec<u8>) {
+    let (ok, status_code) = (&reason.is_ok(), &reason.code());
     let message = if message.is_empty() { reason.text() } else { message };
-    let error = (!reason.is_ok()).then(|| reason.text());
-    let status = Object::open(out).field("ok", &reason.is_ok()).field("status_code", &reason.code());
-    status.field("message", message).optional("error", error).field("reason", reason.word()).close();
+    let error = &(!reason.is_ok()).then(|| reason.text());
+    let reason = reason.word();
+    json::object!(out, ok, status_code, message, error, reason);
 }
 
+json::write_as_object!(Timing { start_time, end_time, duration_milliseconds });
+
 impl RouterContext<'_> {
-    fn write(&self, context: Object<'_>) {
+    /// Writes its fields, and the brace that ends the context.
+    fn write_fields(&self, out: &mut Vec<u8>) {
         let Self { id, timing, worker, attempt, usage, replayed, error_detail } = self;
-        let context = context.optional("id", *id).field("timing", timing);
-        let context = context.optional("worker", *worker).optional("attempt", attempt.as_ref());
-        let context = context.optional("usage", *usage).optional("replayed", replayed.then_some(&true));
-        context.optional("error_detail", *error_detail).close();
+        let replayed = &replayed.then_some(true);
+        json::fields!(out, id, timing, worker, attempt, usage, replayed, error_detail);
     }
 }
 
-impl ToJson for Timing {
-    fn to_json(&self, out: &mut Vec<u8>) {
-        let Self { start_time, end_time, duration_milliseconds } = self;
-        let timing = Object::open(out).field("start_time", start_time).field("end_time", end_time);
-        timing.field("duration_milliseconds", duration_milliseconds).close();
+/// One JSON value, without the spaces around it.
+fn value(bytes: &[u8]) -> Result<&str, serde_json::Error> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if json::is_value(text) => Ok(text.trim_ascii()),
+        _ => serde_json::from_slice(bytes).map(RawValue::get),
     }
 }
 
 /// What stands between the braces of a JSON object.
 fn fields(object: &[u8]) -> Result<&str, serde_json::Error> {
-    let raw: &RawValue = serde_json::from_slice(object)?;
-    let inner = raw.get().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    let inner = value(object)?.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
     let inner = inner
         .ok_or_else(|| <serde_json::Error as serde::de::Error>::custom("the context is not an object"))?;
     Ok(inner.trim())

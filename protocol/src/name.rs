@@ -120,6 +120,8 @@ fn token(value: &str, max: usize, punctuation: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::ToJson as _;
+    use proptest::prelude::*;
     use rstest::rstest;
 
     #[rstest]
@@ -147,6 +149,22 @@ mod tests {
     #[case("a\n", false)]
     fn job_ids(#[case] value: &str, #[case] valid: bool) {
         assert_eq!(JobId::new(value).is_ok(), valid);
+    }
+
+    proptest! {
+        #[test]
+        fn names_are_written_as_serde_json_writes_them(text in "[ -~]{1,9}|[A-Za-z0-9][A-Za-z0-9._:-]{0,20}|[a-z0-9_-]{1,9}") {
+            macro_rules! check {
+                ($($name:ident),*) => {$(
+                    if let Ok(name) = $name::new(&text) {
+                        let mut written = Vec::new();
+                        name.to_json(&mut written);
+                        prop_assert_eq!(written, serde_json::to_vec(&name).unwrap());
+                    }
+                )*};
+            }
+            check!(TrackSlug, ExerciseSlug, JobId, WorkerName, PoolName);
+        }
     }
 
     #[test]

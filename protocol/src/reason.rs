@@ -5,7 +5,7 @@ use std::fmt;
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $code:literal $word:literal $text:literal),* $(,)?) => {
         /// How a request ended. The word is stable: clients, metrics and logs use it.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::EnumIter)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::EnumCount, strum::EnumIter)]
         pub enum Reason {
             $(#[doc = concat!(stringify!($code), " `", $word, "`: ", $text, ".")] $name),*
         }

@@ -76,9 +76,8 @@ fn write_hex(bytes: &[u8], digits: &mut [u8]) {
 /// Reads a byte from each two lower-case digits; false if there is anything else.
 fn read_hex(digits: &[u8], bytes: &mut [u8]) -> bool {
     let mut seen = 0;
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let [high, low] =
-            [pair.first(), pair.last()].map(|digit| digit.map_or(NO_DIGIT, |digit| nibble(*digit)));
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks().0) {
+        let [high, low] = pair.map(nibble);
         seen |= high | low;
         *byte = high << 4 | low & 0xf;
     }
@@ -90,12 +89,17 @@ const NO_DIGIT: u8 = 0x10;
 
 /// A digit's value.
 const fn nibble(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'a'..=b'f' => digit - b'a' + 10,
-        _ => NO_DIGIT,
+    let (number, letter) = (digit.wrapping_sub(b'0'), digit.wrapping_sub(b'a'));
+    if number < 10 {
+        number
+    } else if letter < 6 {
+        letter + 10
+    } else {
+        NO_DIGIT
     }
 }
+
+const EPOCH_DIGITS: usize = 16;
 
 hex!(Epoch, u64, "epoch", 16);
 hex!(Incarnation, u64, "incarnation", 16);
@@ -123,7 +127,8 @@ impl FromStr for Token {
     type Err = Error;
     fn from_str(value: &str) -> Result<Self, Error> {
         let refused = || Error::new("token", value, "16 hex digits, a hyphen and a number");
-        let (epoch, sequence) = value.split_once('-').ok_or_else(refused)?;
+        let (epoch, sequence) = value.split_at_checked(EPOCH_DIGITS).ok_or_else(refused)?;
+        let sequence = sequence.strip_prefix('-').ok_or_else(refused)?;
         if sequence.starts_with('+') {
             return Err(refused());
         }
@@ -142,6 +147,10 @@ mod tests {
             let token = Token { epoch: Epoch(epoch), sequence };
             prop_assert_eq!(token.to_string().parse(), Ok(token));
             prop_assert_eq!(JobKey(key).to_string().parse(), Ok(JobKey(key)));
+            let mut written = Vec::new();
+            token.to_json(&mut written);
+            JobKey(key).to_json(&mut written);
+            prop_assert_eq!(String::from_utf8(written).unwrap(), format!("\"{epoch:016x}-{sequence}\"\"{key:032x}\""));
         }
 
         #[test]

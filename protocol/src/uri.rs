@@ -70,7 +70,7 @@ as_text!(InputUri);
 
 impl ToJson for InputUri {
     fn to_json(&self, out: &mut Vec<u8>) {
-        self.parts().concat().as_str().to_json(out);
+        crate::json::write::text(&self.parts(), out);
     }
 }
 

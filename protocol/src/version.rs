@@ -124,10 +124,7 @@ as_text!(PinnedVersion);
 
 impl ToJson for PinnedVersion {
     fn to_json(&self, out: &mut Vec<u8>) {
-        // Checked when they were made: neither needs an escape.
-        out.push(b'"');
-        self.parts().into_iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
-        out.push(b'"');
+        crate::json::write::plain(&self.parts(), out);
     }
 }
 

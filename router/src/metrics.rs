@@ -2,6 +2,7 @@
 
 mod labels;
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter as Count;
@@ -9,7 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
-use strum::IntoEnumIterator;
+use strum::{EnumCount as _, IntoEnumIterator};
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::Action;
@@ -24,6 +25,8 @@ use labels::{ByChannel, ByPort, ClosedLabels, Event, Outcome, Request, Word};
 #[derive(Debug, Clone)]
 pub struct RouterMetrics {
     requests: Family<Request, Count>,
+    /// Those of each action and reason that were met, so that an answer need not look for its labels.
+    answers: Arc<[[OnceLock<Count>; Reason::COUNT]]>,
     request_seconds: Histogram,
     queue_seconds: Histogram,
     events: Family<Event, Count>,
@@ -62,6 +65,9 @@ impl RouterMetrics {
         Self {
             counts: Counter::iter().map(count).collect(),
             requests: Family::default(),
+            answers: (0..=Action::iter().count())
+                .map(|_| [const { OnceLock::new() }; Reason::COUNT])
+                .collect(),
             request_seconds: Histogram::new(exponential_buckets(0.0001, 4.0, 11)),
             queue_seconds: Histogram::new(exponential_buckets(0.001, 3.0, 10)),
             events,
@@ -125,10 +131,18 @@ impl RouterMetrics {
 
     /// A request was answered, so long after its receipt.
     pub fn answered(&self, action: Option<Action>, reason: Reason, took: Duration) {
+        let of_action = self.answers.get(action.map_or(0, |action| 1 + action as usize));
+        match of_action.and_then(|counts| counts.get(reason as usize)) {
+            Some(count) => _ = count.get_or_init(|| self.request(action, reason)).inc(),
+            None => _ = self.request(action, reason).inc(),
+        }
+        self.request_seconds.observe(took.as_secs_f64());
+    }
+
+    fn request(&self, action: Option<Action>, reason: Reason) -> Count {
         let action = action.map_or("none", <&str>::from);
         let labels = Request { action, code: reason.code(), reason: reason.word() };
-        self.requests.get_or_create(&labels).inc();
-        self.request_seconds.observe(took.as_secs_f64());
+        Count::clone(&self.requests.get_or_create(&labels))
     }
 
     /// A job that had waited so long was answered.

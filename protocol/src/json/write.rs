@@ -4,71 +4,118 @@
 pub(crate) trait ToJson {
     /// Appends the value.
     fn to_json(&self, out: &mut Vec<u8>);
+
+    /// True if a field with this value is left out.
+    fn is_absent(&self) -> bool {
+        false
+    }
 }
 
-/// An object that is being written.
-pub(crate) struct Object<'a>(&'a mut Vec<u8>);
-
-impl<'a> Object<'a> {
-    /// Begins it at the end of `out`.
-    pub(crate) fn open(out: &'a mut Vec<u8>) -> Self {
+/// Writes an object whose fields are variables of these names, after the bytes of others that stand in `out` already.
+macro_rules! object {
+    ($out:expr, $($field:ident),+ $(,)?) => {{
+        let out: &mut Vec<u8> = $out;
         out.push(b'{');
-        Self(out)
-    }
+        crate::json::fields!(out, $($field),+);
+    }};
+}
 
-    /// Adds a field. `name` holds nothing that would need an escape.
-    pub(crate) fn field(self, name: &str, value: &(impl ToJson + ?Sized)) -> Self {
-        self.0.push(b'"');
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.extend_from_slice(b"\":");
-        value.to_json(self.0);
-        self.0.push(b',');
-        self
-    }
+/// Writes the fields and the end of an object that has begun.
+macro_rules! fields {
+    ($out:expr, $($field:ident),+ $(,)?) => {{
+        let out: &mut Vec<u8> = $out;
+        $(crate::json::write::field(out, crate::json::name!($field), $field);)+
+        crate::json::write::close(out);
+    }};
+}
 
-    /// Adds a field if there is a value.
-    pub(crate) fn optional(self, name: &str, value: Option<&(impl ToJson + ?Sized)>) -> Self {
-        match value {
-            Some(value) => self.field(name, value),
-            None => self,
+/// Implements [`ToJson`] for a type by all of its fields, in this order.
+macro_rules! write_as_object {
+    ($name:ident { $($field:ident),+ $(,)? }) => {
+        impl crate::json::ToJson for $name {
+            fn to_json(&self, out: &mut Vec<u8>) {
+                let Self { $($field),+ } = self;
+                crate::json::object!(out, $($field),+);
+            }
         }
-    }
+    };
+}
 
-    /// Adds what stands between the braces of another object.
-    pub(crate) fn fields(self, fields: &str) -> Self {
-        if !fields.is_empty() {
-            self.0.extend_from_slice(fields.as_bytes());
-            self.0.push(b',');
+/// Implements [`ToJson`] for a type whose `as_str` never has anything that needs an escape.
+macro_rules! write_as_plain_text {
+    ($name:ident) => {
+        impl crate::json::ToJson for $name {
+            fn to_json(&self, out: &mut Vec<u8>) {
+                crate::json::write::plain(&[self.as_str()], out);
+            }
         }
-        self
-    }
+    };
+}
 
-    /// Ends it: the comma after the last field becomes the brace.
-    pub(crate) fn close(self) {
-        match self.0.last_mut() {
-            Some(last @ b',') => *last = b'}',
-            _ => self.0.push(b'}'),
-        }
+pub(crate) use {fields, object, write_as_object, write_as_plain_text};
+
+/// Appends a field and a comma. A name that is known when this is compiled is but a few stores.
+#[inline(always)]
+pub(crate) fn field(out: &mut Vec<u8>, name: &'static str, value: &(impl ToJson + ?Sized)) {
+    if !value.is_absent() {
+        out.extend_from_slice(name.as_bytes());
+        value.to_json(out);
+        out.push(b',');
+    }
+}
+
+/// Ends an object: the comma after the last field becomes the brace.
+pub(crate) fn close(out: &mut Vec<u8>) {
+    match out.last_mut() {
+        Some(last @ b',') => *last = b'}',
+        _ => out.push(b'}'),
+    }
+}
+
+/// Appends a text of these parts. None has anything that needs an escape.
+pub(crate) fn plain(parts: &[&str], out: &mut Vec<u8>) {
+    out.reserve(parts.iter().map(|part| part.len()).sum::<usize>() + 2);
+    out.push(b'"');
+    parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
+    out.push(b'"');
+}
+
+/// Appends a text of these parts, whatever it holds.
+pub(crate) fn text(parts: &[&str], out: &mut Vec<u8>) {
+    let has_special = |part: &&str| part.bytes().fold(0, |special, byte| special | is_special(byte)) != 0;
+    if parts.iter().any(has_special) {
+        // To memory, which never fails.
+        let _ = serde_json::to_writer(out, &parts.concat());
+    } else {
+        plain(parts, out);
     }
 }
 
 impl ToJson for str {
     fn to_json(&self, out: &mut Vec<u8>) {
-        if self.bytes().fold(false, |special, byte| special | is_special(byte)) {
-            // To memory, which never fails.
-            let _ = serde_json::to_writer(out, self);
-            return;
-        }
-        out.reserve(self.len() + 2);
-        out.push(b'"');
-        out.extend_from_slice(self.as_bytes());
-        out.push(b'"');
+        text(&[self], out);
     }
 }
 
-/// True for what has to be escaped.
-const fn is_special(byte: u8) -> bool {
-    (byte < b' ') | (byte == b'"') | (byte == b'\\')
+/// Not zero for what has to be escaped. A number, which is summed up sixteen bytes at a time.
+const fn is_special(byte: u8) -> u8 {
+    (byte < b' ') as u8 | (byte == b'"') as u8 | (byte == b'\\') as u8
+}
+
+impl<T: ToJson + ?Sized> ToJson for &T {
+    fn to_json(&self, out: &mut Vec<u8>) {
+        (**self).to_json(out);
+    }
+}
+
+impl<T: ToJson> ToJson for Option<T> {
+    fn to_json(&self, out: &mut Vec<u8>) {
+        self.iter().for_each(|value| value.to_json(out));
+    }
+
+    fn is_absent(&self) -> bool {
+        self.is_none()
+    }
 }
 
 impl ToJson for bool {
@@ -89,19 +136,6 @@ macro_rules! numbers {
 
 numbers!(u16, u32, u64);
 
-/// Implements [`ToJson`] for a type with `as_str`.
-macro_rules! write_as_plain_text {
-    ($name:ident) => {
-        impl crate::json::ToJson for $name {
-            fn to_json(&self, out: &mut Vec<u8>) {
-                self.as_str().to_json(out);
-            }
-        }
-    };
-}
-
-pub(crate) use write_as_plain_text;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,11 +149,11 @@ mod tests {
 
     #[test]
     fn an_object_has_the_fields_that_there_are() {
-        let mut out = Vec::new();
-        Object::open(&mut out).close();
-        Object::open(&mut out).field("a", &true).fields("").fields("\"b\":[]").close();
-        Object::open(&mut out).optional("a", None::<&bool>).optional("b", Some("x,")).close();
-        assert_eq!(out, br#"{}{"a":true,"b":[]}{"b":"x,"}"#);
+        let (mut out, yes, text, none) = (Vec::new(), &true, "x,", &None::<bool>);
+        object!(&mut out, none);
+        object!(&mut out, none, yes, text);
+        object!(&mut out, yes, none);
+        assert_eq!(out, br#"{}{"yes":true,"text":"x,"}{"yes":true}"#);
     }
 
     proptest! {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Batch, DecodeError, TrackVersion, Words, json, unknown, word, write};
 use crate::build::BuildLimits;
 use crate::channel::Channel;
-use crate::json::{Object, ToJson};
+use crate::json::{ToJson, write_as_object};
 use crate::limits::SharedLimits;
 use crate::name::{ExerciseSlug, JobId, TrackSlug};
 use crate::source::{ImageSource, InputPolicy};
@@ -134,36 +134,28 @@ pub enum Ack {
     Dropped,
 }
 
-impl ToJson for Job {
-    fn to_json(&self, out: &mut Vec<u8>) {
-        let Self {
-            token,
-            key,
-            attempt,
-            id,
-            channel,
-            track,
-            exercise,
-            version,
-            input,
-            limits,
-            setup_ms,
-            total_ms,
-        } = self;
-        let job = Object::open(out).field("token", token).field("key", key).field("attempt", attempt);
-        let job = job.field("id", id).field("channel", channel).field("track", track);
-        let job = job.field("exercise", exercise).field("version", version).field("input", input);
-        job.field("limits", limits).field("setup_ms", setup_ms).field("total_ms", total_ms).close();
-    }
-}
+write_as_object!(Job {
+    token,
+    key,
+    attempt,
+    id,
+    channel,
+    track,
+    exercise,
+    version,
+    input,
+    limits,
+    setup_ms,
+    total_ms,
+});
+write_as_object!(Acknowledge { token, ack });
 
-impl ToJson for Acknowledge {
+impl ToJson for Ack {
     fn to_json(&self, out: &mut Vec<u8>) {
-        let ack = match self.ack {
-            Ack::Stored => "stored",
-            Ack::Dropped => "dropped",
-        };
-        Object::open(out).field("token", &self.token).field("ack", ack).close();
+        out.extend_from_slice(match self {
+            Self::Stored => br#""stored""#.as_slice(),
+            Self::Dropped => br#""dropped""#,
+        });
     }
 }
 

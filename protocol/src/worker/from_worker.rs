@@ -6,7 +6,7 @@ use super::result::JobResult;
 use super::{Batch, DecodeError, TrackVersion, Words, json, unknown, word, write};
 use crate::build::LogPage;
 use crate::channel::{Channel, Topics};
-use crate::json::{Object, Reader, ToJson};
+use crate::json::{Reader, ToJson, name, write_as_object};
 use crate::name::{PoolName, WorkerName};
 use crate::token::{Epoch, Incarnation, JobKey, Token};
 
@@ -115,16 +115,12 @@ pub struct Accepted {
     pub token: Token,
 }
 
-impl ToJson for Accepted {
-    fn to_json(&self, out: &mut Vec<u8>) {
-        Object::open(out).field("token", &self.token).close();
-    }
-}
+write_as_object!(Accepted { token });
 
 impl Accepted {
     fn read_plain(json: &[u8]) -> Option<Self> {
         let mut json = Reader::new(json)?;
-        let token = json.text("token")?.parse().ok()?;
+        let token = json.text(name!(token))?.parse().ok()?;
         json.close()?;
         json.end().map(|()| Self { token })
     }

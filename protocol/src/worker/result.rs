@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::DecodeError;
-use crate::json::{Object, Reader, ToJson};
+use crate::json::{Reader, name, object, write_as_object};
 use crate::reason::Reason;
 use crate::token::{JobKey, Token};
 
@@ -77,35 +77,25 @@ pub struct Usage {
     pub stderr_bytes: u64,
 }
 
-impl ToJson for Usage {
-    fn to_json(&self, out: &mut Vec<u8>) {
-        let Self {
-            queue_ms,
-            setup_ms,
-            launch_ms,
-            wall_ms,
-            cpu_user_ms,
-            cpu_sys_ms,
-            memory_peak_bytes,
-            pids_peak,
-            stdout_bytes,
-            stderr_bytes,
-        } = self;
-        let usage = Object::open(out).field("queue_ms", queue_ms).field("setup_ms", setup_ms);
-        let usage = usage.field("launch_ms", launch_ms).field("wall_ms", wall_ms);
-        let usage = usage.field("cpu_user_ms", cpu_user_ms).field("cpu_sys_ms", cpu_sys_ms);
-        let usage = usage.field("memory_peak_bytes", memory_peak_bytes).field("pids_peak", pids_peak);
-        usage.field("stdout_bytes", stdout_bytes).field("stderr_bytes", stderr_bytes).close();
-    }
-}
+write_as_object!(Usage {
+    queue_ms,
+    setup_ms,
+    launch_ms,
+    wall_ms,
+    cpu_user_ms,
+    cpu_sys_ms,
+    memory_peak_bytes,
+    pids_peak,
+    stdout_bytes,
+    stderr_bytes,
+});
 
 impl JobResult {
     /// Writes the frame of its own fields.
     pub(super) fn write_header(&self, out: &mut Vec<u8>) {
         let Self { token, key, verdict: Verdict { status_code, reason, message }, usage, .. } = self;
-        let header = Object::open(out).field("token", token).field("key", key);
-        let header = header.field("status_code", status_code).field("reason", &**reason);
-        header.field("message", message.as_str()).field("usage", usage).close();
+        let (reason, message) = (&**reason, &**message);
+        object!(out, token, key, status_code, reason, message, usage);
     }
 
     /// Reads the frames of the word.
@@ -144,11 +134,11 @@ impl<'a> Header<'a> {
     fn read_plain(json: &'a [u8]) -> Option<Self> {
         let mut json = Reader::new(json)?;
         let header = Self {
-            token: json.text("token")?.parse().ok()?,
-            key: json.text("key")?.parse().ok()?,
-            status_code: json.number("status_code")?.try_into().ok()?,
-            reason: json.text("reason")?.into(),
-            message: json.text("message")?.into(),
+            token: json.text(name!(token))?.parse().ok()?,
+            key: json.text(name!(key))?.parse().ok()?,
+            status_code: json.number(name!(status_code))?.try_into().ok()?,
+            reason: json.text(name!(reason))?.into(),
+            message: json.text(name!(message))?.into(),
             usage: Usage::read_plain(&mut json)?,
         };
         json.close()?;
@@ -164,18 +154,18 @@ impl<'a> Header<'a> {
 
 impl Usage {
     fn read_plain(json: &mut Reader<'_>) -> Option<Self> {
-        json.open("usage")?;
+        json.open(name!(usage))?;
         let usage = Self {
-            queue_ms: json.number("queue_ms")?,
-            setup_ms: json.number("setup_ms")?,
-            launch_ms: json.number("launch_ms")?,
-            wall_ms: json.number("wall_ms")?,
-            cpu_user_ms: json.number("cpu_user_ms")?,
-            cpu_sys_ms: json.number("cpu_sys_ms")?,
-            memory_peak_bytes: json.number("memory_peak_bytes")?,
-            pids_peak: json.number("pids_peak")?,
-            stdout_bytes: json.number("stdout_bytes")?,
-            stderr_bytes: json.number("stderr_bytes")?,
+            queue_ms: json.number(name!(queue_ms))?,
+            setup_ms: json.number(name!(setup_ms))?,
+            launch_ms: json.number(name!(launch_ms))?,
+            wall_ms: json.number(name!(wall_ms))?,
+            cpu_user_ms: json.number(name!(cpu_user_ms))?,
+            cpu_sys_ms: json.number(name!(cpu_sys_ms))?,
+            memory_peak_bytes: json.number(name!(memory_peak_bytes))?,
+            pids_peak: json.number(name!(pids_peak))?,
+            stdout_bytes: json.number(name!(stdout_bytes))?,
+            stderr_bytes: json.number(name!(stderr_bytes))?,
         };
         json.close().map(|()| usage)
     }

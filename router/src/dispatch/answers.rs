@@ -1,12 +1,13 @@
 //! Answers kept for repeated requests, bounded in time and bytes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use trackyard_protocol::channel::{Channel, Topics};
 use trackyard_protocol::request::Place;
 use trackyard_protocol::token::JobKey;
 
+use super::number::SeededMap;
 use super::worker::About;
 use super::{Ending, Time};
 
@@ -16,7 +17,7 @@ const OVERHEAD: usize = 512;
 /// The stored answers.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
-    stored: HashMap<JobKey, Stored>,
+    stored: SeededMap<JobKey, Stored>,
     /// In order of storing; an entry whose number is no longer the stored one is left over and skipped.
     order: VecDeque<(Time, JobKey, u64)>,
     bytes: usize,

@@ -24,7 +24,7 @@ impl Dispatch {
         if let Some(ending) = self.refusal(&new, lane, turn) {
             return turn.answer(waiter, ending);
         }
-        self.take_in(waiter, new, turn);
+        self.take_in(waiter, new, lane, turn);
     }
 
     /// Why a job cannot be taken, if so.
@@ -81,8 +81,10 @@ impl Dispatch {
         tracks.max().filter(|(longest, _)| *longest > own_length).map(|(_, id)| id)
     }
 
-    fn take_in(&mut self, waiter: Waiter, new: Box<NewJob>, turn: &mut Turn<'_>) {
-        let lane = self.lanes.enter(new.place(), new.version());
+    /// `lane` was there when the job came; it is gone if those that made room for the job were its last.
+    fn take_in(&mut self, waiter: Waiter, new: Box<NewJob>, lane: Option<LaneId>, turn: &mut Turn<'_>) {
+        let lane = lane.filter(|lane| self.lanes.lane(*lane).is_some());
+        let lane = lane.unwrap_or_else(|| self.lanes.enter(new.place(), new.version()));
         if let Some(lane) = self.lanes.lane_mut(lane) {
             lane.jobs += 1;
         }

@@ -1,13 +1,13 @@
 //! The jobs in flight: waiting or running, each with those who wait for its answer.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use trackyard_protocol::request::Place;
 use trackyard_protocol::token::{JobKey, Token};
 
 use super::attempt::Attempt;
-use super::number::{JobNo, LaneId, Map, Numbers};
+use super::number::{JobNo, LaneId, Map, Numbers, SeededMap};
 use super::{NewJob, Time, Waiter};
 
 /// A job. Either it is queued, or a worker has it in hand (`live`), never both.
@@ -118,7 +118,7 @@ impl Waiting {
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
     jobs: Map<JobNo, Job>,
-    by_key: HashMap<JobKey, JobNo>,
+    by_key: SeededMap<JobKey, JobNo>,
     timers: BTreeSet<(Time, JobNo)>,
     numbers: Numbers,
     waiters: usize,
@@ -178,7 +178,9 @@ impl Jobs {
         let Some(job) = self.jobs.get_mut(&no) else { return };
         let due = job.due(min_start);
         if due < job.armed {
-            self.timers.remove(&(job.armed, no));
+            if job.armed < Time::MAX {
+                self.timers.remove(&(job.armed, no));
+            }
             self.timers.insert((due, no));
             job.armed = due;
         }

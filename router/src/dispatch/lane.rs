@@ -1,13 +1,13 @@
 //! Lanes (one per channel, track and version; one per track for builds) with the jobs that wait in them, and the tracks' turns.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::limits::{Limits, SharedLimits};
 use trackyard_protocol::request::Place;
 use trackyard_protocol::version::PinnedVersion;
 
-use super::number::{JobNo, LaneId, Map, Numbers, TrackId, WorkerId};
+use super::number::{JobNo, LaneId, Map, Numbers, SeededMap, TrackId, WorkerId};
 
 /// A version of a channel's track, or a track's builds.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub(crate) struct Track {
 /// All lanes and tracks.
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {
-    ids: HashMap<Place, TrackId>,
+    ids: SeededMap<Place, TrackId>,
     tracks: Map<TrackId, Track>,
     lanes: Map<LaneId, Lane>,
     /// Tracks with waiting jobs; the smallest number is next.

@@ -1,7 +1,10 @@
 //! The dispatcher's own numbers for what it holds, and maps keyed by them.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+
+use foldhash::SharedSeed;
+use foldhash::quality::{FoldHasher, SeedableRandomState};
 
 macro_rules! number {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
@@ -42,6 +45,27 @@ impl Numbers {
 
 /// A map whose keys are numbers that this process gave out itself, so that a quick hash is safe.
 pub(crate) type Map<K, V> = HashMap<K, V, BuildHasherDefault<NumberHasher>>;
+
+/// A map whose keys a client has a hand in. It could try names until many fall together, but it does not know the seed.
+pub(crate) type SeededMap<K, V> = HashMap<K, V, Seeded>;
+
+/// A quick hash with a random seed: a job's key is hashed six times on its way.
+#[derive(Debug, Clone)]
+pub(crate) struct Seeded(SeedableRandomState);
+
+impl Default for Seeded {
+    fn default() -> Self {
+        Self(SeedableRandomState::with_seed(rand::random(), SharedSeed::global_random()))
+    }
+}
+
+impl BuildHasher for Seeded {
+    type Hasher = FoldHasher<'static>;
+
+    fn build_hasher(&self) -> Self::Hasher {
+        self.0.build_hasher()
+    }
+}
 
 /// Mixes whole numbers; not for keys that a stranger chooses.
 #[derive(Debug, Default)]

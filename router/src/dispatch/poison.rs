@@ -1,11 +1,12 @@
 //! Jobs that lost their workers, remembered so that they take down no more.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use trackyard_protocol::token::JobKey;
 
 use super::Time;
+use super::number::SeededMap;
 
 /// How many are remembered; the oldest go first.
 const MOST: usize = 10_000;
@@ -13,7 +14,7 @@ const MOST: usize = 10_000;
 /// The memory.
 #[derive(Debug, Default)]
 pub(crate) struct Poison {
-    since: HashMap<JobKey, Time>,
+    since: SeededMap<JobKey, Time>,
     order: VecDeque<(Time, JobKey)>,
 }
 
