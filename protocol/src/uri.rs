@@ -78,13 +78,10 @@ impl ToJson for InputUri {
 /// control character or a backslash in it. The rule for S3 keys too.
 #[must_use]
 pub fn is_plain_path(path: &str) -> bool {
-    path.split('/').all(|part| {
-        !part.is_empty()
-            && part.len() <= 255
-            && part != "."
-            && part != ".."
-            && !part.chars().any(|c| c.is_control() || c == '\\')
-    })
+    let is_component = |part: &str| !part.is_empty() && part.len() <= 255 && part != "." && part != "..";
+    // Most are ASCII, of which sixteen bytes are looked at at a time.
+    let other = path.bytes().fold(0, |other, b| other | u8::from(!matches!(b, b' '..=b'~') || b == b'\\'));
+    (other == 0 || !path.contains(|c: char| c.is_control() || c == '\\')) && path.split('/').all(is_component)
 }
 
 /// The S3 rule: 3 to 63 of `a-z0-9.-`, starting and ending with a letter or digit.

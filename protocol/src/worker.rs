@@ -93,17 +93,16 @@ fn json<'a, T: Deserialize<'a>>(
     serde_json::from_slice(body.as_ref()).map_err(|source| DecodeError::Json { word, source })
 }
 
-fn word(frames: &[impl AsRef<[u8]>]) -> Result<&str, DecodeError> {
+fn word(frames: &[impl AsRef<[u8]>]) -> Result<&[u8], DecodeError> {
     let size = frames.iter().map(|frame| frame.as_ref().len()).sum();
     if size > MAX_MESSAGE_BYTES {
         return Err(DecodeError::TooLarge(size));
     }
-    let first = frames.first().ok_or(DecodeError::Empty)?.as_ref();
-    std::str::from_utf8(first).map_err(|_| unknown(&String::from_utf8_lossy(first)))
+    Ok(frames.first().ok_or(DecodeError::Empty)?.as_ref())
 }
 
-fn unknown(word: &str) -> DecodeError {
-    DecodeError::UnknownWord(word.chars().take(40).collect())
+fn unknown(word: &[u8]) -> DecodeError {
+    DecodeError::UnknownWord(String::from_utf8_lossy(word).chars().take(40).collect())
 }
 
 /// Writes one frame of JSON. Only types whose serialisation cannot fail are given to it; should one fail all the same,

@@ -80,7 +80,7 @@ fn a_result_for_a_job_that_was_never_given_answers_nobody() {
         liar.send(FromWorker::Result(Box::new(JobResult {
             token,
             key: JobKey(7),
-            verdict: Verdict { status_code: 200, reason: "ok".to_owned(), message: String::new() },
+            verdict: Verdict { status_code: 200, reason: "ok".into(), message: String::new() },
             usage: Usage::default(),
             response: b"{\"forged\": true}".to_vec(),
             context: b"{}".to_vec(),

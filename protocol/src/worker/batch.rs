@@ -11,6 +11,7 @@ pub const BATCHES_SINCE: u32 = 2;
 
 /// The word of a batch.
 pub const BATCH: &str = "Batch";
+const WORD: &[u8] = BATCH.as_bytes();
 
 /// Bytes of a batch; a larger word goes alone. The most that is worth it: beyond it, bytes cost and not messages.
 const MAX_BYTES: usize = 64 << 10;
@@ -55,7 +56,7 @@ impl Batch {
     /// The messages to send to a peer that reads batches or does not; one word is its own message.
     pub fn messages(&self, reads_batches: bool) -> impl Iterator<Item = Message<'_>> {
         let as_one = reads_batches && self.words > 1;
-        let frames = [BATCH.as_bytes(), &self.packed, &[], &[], &[]];
+        let frames = [WORD, &self.packed, &[], &[], &[]];
         let one = as_one.then_some(Message { frames, count: 2 });
         let each: &[u8] = if as_one { &[] } else { &self.packed };
         one.into_iter().chain(Words::packed(each).filter_map(Result::ok))
@@ -106,10 +107,10 @@ impl<'a> Words<'a> {
     pub fn of<F: AsRef<[u8]>>(frames: &'a [F]) -> Self {
         match (word(frames), frames) {
             // Nobody who keeps to the bound sends more: a larger word goes alone.
-            (Ok(BATCH), [_, packed]) if packed.as_ref().len() > MAX_BYTES => {
+            (Ok(WORD), [_, packed]) if packed.as_ref().len() > MAX_BYTES => {
                 Self { one: Some(Err(DecodeError::Packed)), packed: &[] }
             }
-            (Ok(BATCH), [_, packed]) => Self::packed(packed.as_ref()),
+            (Ok(WORD), [_, packed]) => Self::packed(packed.as_ref()),
             (Ok(_), _) => Self { one: Some(Ok(Message::of(frames))), packed: &[] },
             (Err(error), _) => Self { one: Some(Err(error)), packed: &[] },
         }
@@ -198,7 +199,7 @@ mod tests {
     #[test]
     fn a_batch_beyond_the_bound_is_refused_as_a_whole() {
         let words = |bytes: usize| {
-            let frames = [BATCH.as_bytes().to_vec(), vec![0; bytes]];
+            let frames = [WORD.to_vec(), vec![0; bytes]];
             Words::of(&frames).map(|word| word.is_ok()).collect::<Vec<_>>()
         };
         assert_eq!(words(MAX_BYTES).len(), MAX_BYTES / PREFIX);

@@ -239,15 +239,15 @@ impl FromRouter {
     /// For anything that [`encode`](Self::encode) would not have made, but for added fields.
     pub fn decode<F: AsRef<[u8]>>(frames: &[F]) -> Result<Self, DecodeError> {
         Ok(match word(frames)? {
-            "Welcome" => Self::Welcome(json("Welcome", frames)?),
-            "Desired" => Self::Desired(json("Desired", frames)?),
-            "Job" => Self::Job(json("Job", frames)?),
-            "Build" => Self::Build(json("Build", frames)?),
-            "Ack" => Self::Ack(json("Ack", frames)?),
-            "Cancel" => Self::Cancel(json("Cancel", frames)?),
-            "Drain" => Self::Drain(json("Drain", frames)?),
-            "Heartbeat" => Self::Heartbeat,
-            "SayHello" => Self::SayHello,
+            b"Welcome" => Self::Welcome(json("Welcome", frames)?),
+            b"Desired" => Self::Desired(json("Desired", frames)?),
+            b"Job" => Self::Job(json("Job", frames)?),
+            b"Build" => Self::Build(json("Build", frames)?),
+            b"Ack" => Self::Ack(json("Ack", frames)?),
+            b"Cancel" => Self::Cancel(json("Cancel", frames)?),
+            b"Drain" => Self::Drain(json("Drain", frames)?),
+            b"Heartbeat" => Self::Heartbeat,
+            b"SayHello" => Self::SayHello,
             other => return Err(unknown(other)),
         })
     }

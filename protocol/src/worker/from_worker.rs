@@ -219,17 +219,17 @@ impl FromWorker {
     /// For anything that [`encode`](Self::encode) would not have made, but for added fields.
     pub fn decode<F: AsRef<[u8]>>(frames: &[F]) -> Result<Self, DecodeError> {
         Ok(match word(frames)? {
-            "Hello" => Self::Hello(json("Hello", frames)?),
-            "Ready" => Self::Ready(json("Ready", frames)?),
-            "Failed" => Self::Failed(json("Failed", frames)?),
-            "Unready" => Self::Unready(json("Unready", frames)?),
-            "Accepted" => Self::Accepted(accepted(frames)?),
-            "Result" => Self::Result(Box::new(JobResult::decode(frames)?)),
-            "Log" => Self::Log(json("Log", frames)?),
-            "Returned" => Self::Returned(json("Returned", frames)?),
-            "Heartbeat" => Self::Heartbeat(json("Heartbeat", frames)?),
-            "Draining" => Self::Draining,
-            "Goodbye" => Self::Goodbye,
+            b"Hello" => Self::Hello(json("Hello", frames)?),
+            b"Ready" => Self::Ready(json("Ready", frames)?),
+            b"Failed" => Self::Failed(json("Failed", frames)?),
+            b"Unready" => Self::Unready(json("Unready", frames)?),
+            b"Accepted" => Self::Accepted(accepted(frames)?),
+            b"Result" => Self::Result(Box::new(JobResult::decode(frames)?)),
+            b"Log" => Self::Log(json("Log", frames)?),
+            b"Returned" => Self::Returned(json("Returned", frames)?),
+            b"Heartbeat" => Self::Heartbeat(json("Heartbeat", frames)?),
+            b"Draining" => Self::Draining,
+            b"Goodbye" => Self::Goodbye,
             other => return Err(unknown(other)),
         })
     }
