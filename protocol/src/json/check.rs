@@ -167,9 +167,10 @@ const fn special(eight: u64) -> u64 {
     const fn below(eight: u64, bound: u64) -> u64 {
         eight.wrapping_sub(ONES * bound) & !eight
     }
-    let quote = below(eight ^ (ONES * b'"' as u64), 1);
+    // The quote is the next but one to the first that is no control character; this makes it the next.
+    let control_or_quote = below(eight ^ (ONES * 2), b' ' as u64 + 1);
     let backslash = below(eight ^ (ONES * b'\\' as u64), 1);
-    (below(eight, b' ' as u64) | quote | backslash) & (ONES << 7)
+    (control_or_quote | backslash) & (ONES << 7)
 }
 
 #[cfg(test)]

@@ -13,10 +13,12 @@ macro_rules! name {
 
 pub(crate) use name;
 
-/// What is left to read.
+/// A text of which a part is read.
 #[derive(Debug, Clone)]
 pub(crate) struct Reader<'a> {
-    rest: &'a str,
+    all: &'a str,
+    /// How many bytes are read.
+    at: usize,
     /// What stands before the next field: the brace, or a comma.
     before: u8,
 }
@@ -35,7 +37,8 @@ impl<'a> Reader<'a> {
     /// Reads `bytes`.
     pub(crate) fn new(bytes: &'a [u8]) -> Option<Self> {
         let plain = bytes.iter().fold(0, |special, byte| special | is_special(*byte)) == 0;
-        Some(Self { rest: std::str::from_utf8(bytes).ok().filter(|_| plain)?, before: b'{' })
+        let all = std::str::from_utf8(bytes).ok().filter(|_| plain)?;
+        Some(Self { all, at: 0, before: b'{' })
     }
 
     /// A field that is a text. Names come with their quotes and colon, see [`name!`](super::name).
@@ -49,7 +52,7 @@ impl<'a> Reader<'a> {
     #[inline(always)]
     pub(crate) fn number(&mut self, name: &'static str) -> Option<u64> {
         self.name(name)?;
-        self.digits()?.parse().ok()
+        self.whole_number()
     }
 
     /// The beginning of a field that is an object.
@@ -63,74 +66,84 @@ impl<'a> Reader<'a> {
     /// The end of an object with one field or more.
     pub(crate) fn close(&mut self) -> Option<()> {
         self.before = b',';
-        self.skip("}")
+        self.skip(b"}")
     }
 
     /// The end of all.
     pub(crate) fn end(&self) -> Option<()> {
-        self.rest.is_empty().then_some(())
+        self.rest().is_empty().then_some(())
     }
 
     /// The next field of an object whose fields come in any order and may have spaces between them. `Some(None)` at the
     /// object's end.
+    #[inline]
     pub(crate) fn field(&mut self) -> Option<Option<Field<'a>>> {
         self.skip_spaces();
-        if self.before == b',' && self.skip("}").is_some() {
+        if self.before == b',' && self.skip(b"}").is_some() {
             self.skip_spaces();
             return Some(None);
         }
-        self.skip(if self.before == b',' { "," } else { "{" })?;
+        self.skip(&[self.before])?;
         self.before = b',';
         self.skip_spaces();
         let name = self.string()?;
         self.skip_spaces();
-        self.skip(":")?;
+        self.skip(b":")?;
         self.skip_spaces();
-        self.value().map(|(json, text)| Some(Field { name, json, text }))
+        let from = self.at;
+        let text = self.value()?;
+        Some(Some(Field { name, json: self.all.get(from..self.at)?, text }))
     }
 
-    /// A value as it stands and, if it is a text, what is between its quotes.
-    fn value(&mut self) -> Option<(&'a str, Option<&'a str>)> {
-        let from = self.rest;
-        let text = match from.as_bytes().first()? {
-            b'"' => Some(self.string()?),
-            b't' => self.skip("true").map(|()| None)?,
-            b'f' => self.skip("false").map(|()| None)?,
-            _ => self.digits().filter(|digits| !digits.is_empty()).map(|_| None)?,
-        };
-        Some((from.get(..from.len() - self.rest.len())?, text))
+    /// Skips a value; gives what is between the quotes of a text.
+    fn value(&mut self) -> Option<Option<&'a str>> {
+        match self.rest().first()? {
+            b'"' => return self.string().map(Some),
+            b't' => self.skip(b"true")?,
+            b'f' => self.skip(b"false")?,
+            _ => _ = self.whole_number()?,
+        }
+        Some(None)
     }
 
     fn skip_spaces(&mut self) {
-        self.rest = self.rest.trim_start_matches(' ');
+        while self.skip(b" ").is_some() {}
     }
 
     #[inline(always)]
     fn name(&mut self, name: &'static str) -> Option<()> {
-        let before = if self.before == b',' { "," } else { "{" };
+        self.skip(&[self.before])?;
         self.before = b',';
-        self.skip(before)?;
-        self.skip(name)
+        self.skip(name.as_bytes())
     }
 
     #[inline(always)]
-    fn skip(&mut self, expected: &str) -> Option<()> {
-        self.rest = self.rest.strip_prefix(expected)?;
-        Some(())
+    fn skip(&mut self, expected: &[u8]) -> Option<()> {
+        self.rest().starts_with(expected).then(|| self.at += expected.len())
     }
 
     fn string(&mut self) -> Option<&'a str> {
-        let inner = self.rest.strip_prefix('"')?;
-        let (text, rest) = inner.split_at_checked(memchr(b'"', inner.as_bytes())?)?;
-        self.rest = rest.get(1..)?;
-        Some(text)
+        self.skip(b"\"")?;
+        let (from, length) = (self.at, memchr(b'"', self.rest())?);
+        self.at += length + 1;
+        self.all.get(from..from + length)
     }
 
-    fn digits(&mut self) -> Option<&'a str> {
-        let end = self.rest.bytes().position(|byte| !byte.is_ascii_digit())?;
-        let (digits, rest) = self.rest.split_at_checked(end)?;
-        self.rest = rest;
-        (digits == "0" || !digits.starts_with('0')).then_some(digits)
+    fn whole_number(&mut self) -> Option<u64> {
+        let (from, mut number) = (self.at, 0_u64);
+        while let Some(digit @ b'0'..=b'9') = self.rest().first() {
+            number = number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+            self.at += 1;
+        }
+        match self.all.as_bytes().get(from..self.at)? {
+            [] | [b'0', _, ..] => None,
+            _ => Some(number),
+        }
+    }
+
+    #[inline(always)]
+    fn rest(&self) -> &'a [u8] {
+        self.all.as_bytes().get(self.at..).unwrap_or_default()
     }
 }
 
