@@ -40,7 +40,7 @@ use trackyard_protocol::token::Epoch;
 use trackyard_protocol::version::PinnedVersion;
 use trackyard_protocol::worker::BATCHES_SINCE;
 
-pub use action::{Action, Counter, Ending, Output};
+pub use action::{Action, Answer, Counter, Ending, Output};
 pub use event::{Deployment, Event, NewJob, Order, Peer, Time, Waiter};
 pub(crate) use number::Map;
 #[doc(hidden)]

@@ -210,7 +210,7 @@ impl Service {
         self.dispatch.on(event, now, &mut actions);
         for action in actions.drain(..) {
             match action {
-                Action::Answer { waiter, ending } => self.answer_job(waiter, &ending),
+                Action::Answer { waiter, answer } => self.answer_job(waiter, &answer),
                 Action::Count(counter) => self.parts.metrics.count(counter),
                 Action::Send { peer, message } => self.outbox.word(peer, &message),
             }

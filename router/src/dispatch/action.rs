@@ -1,5 +1,6 @@
 //! What the dispatcher wants done.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use trackyard_protocol::name::WorkerName;
@@ -15,8 +16,8 @@ pub enum Action {
     Answer {
         /// Whom.
         waiter: Waiter,
-        /// How the job ended.
-        ending: Ending,
+        /// What it gets.
+        answer: Answer,
     },
     /// Say something to a worker. If its connection is dead or takes nothing more, the edge reports
     /// [`Event::Gone`](super::Event::Gone).
@@ -39,14 +40,12 @@ pub struct Ending {
     pub message: String,
     /// What the job used, `queue_ms` filled in; absent if no worker answered.
     pub usage: Option<Usage>,
-    /// What the container wrote; shared, so that a replay copies nothing.
-    pub output: Option<Arc<Output>>,
+    /// What the container wrote.
+    pub output: Option<Output>,
     /// The worker that ran it.
     pub worker: Option<WorkerName>,
     /// Which attempt gave the answer, from 1.
     pub attempt: Option<u32>,
-    /// True if the answer is a stored one.
-    pub replayed: bool,
     /// More on an error.
     pub error_detail: Option<String>,
 }
@@ -61,9 +60,30 @@ impl Ending {
             output: None,
             worker: None,
             attempt: None,
-            replayed: false,
             error_detail: None,
         }
+    }
+}
+
+/// What a client gets: an ending, which it shares with others who wait and with the store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// How the job ended.
+    pub ending: Arc<Ending>,
+    /// True if it is a stored one.
+    pub replayed: bool,
+}
+
+impl<E: Into<Arc<Ending>>> From<E> for Answer {
+    fn from(ending: E) -> Self {
+        Self { ending: ending.into(), replayed: false }
+    }
+}
+
+impl Deref for Answer {
+    type Target = Ending;
+    fn deref(&self) -> &Ending {
+        &self.ending
     }
 }
 

@@ -1,6 +1,8 @@
 //! Answers kept for repeated requests, bounded in time and bytes.
 
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
 use std::time::Duration;
 
 use trackyard_protocol::channel::{Channel, Topics};
@@ -9,7 +11,7 @@ use trackyard_protocol::token::JobKey;
 
 use super::number::SeededMap;
 use super::worker::About;
-use super::{Ending, Time};
+use super::{Answer, Ending, Output, Time};
 
 /// What an answer takes besides its texts.
 const OVERHEAD: usize = 512;
@@ -26,11 +28,12 @@ pub(crate) struct Answers {
 
 #[derive(Debug)]
 struct Stored {
-    ending: Ending,
+    ending: Arc<Ending>,
     bytes: usize,
     number: u64,
-    /// No client had it yet, because its job outlived the router that took the request: who gave it.
-    unclaimed: Option<Origin>,
+    /// No client had it yet, because its job outlived the router that took the request: who gave it. Rare, and so in
+    /// memory of its own.
+    unclaimed: Option<Box<Origin>>,
 }
 
 /// What the worker serves that gave an answer to a job that was known by its key alone.
@@ -57,7 +60,7 @@ impl Answers {
     pub(crate) fn store(
         &mut self,
         key: JobKey,
-        ending: Ending,
+        ending: Arc<Ending>,
         unclaimed: Option<Origin>,
         max_bytes: usize,
         now: Time,
@@ -70,6 +73,7 @@ impl Answers {
         self.number += 1;
         self.bytes += bytes;
         self.order.push_back((now, key, self.number));
+        let unclaimed = unclaimed.map(Box::new);
         self.stored.insert(key, Stored { ending, bytes, number: self.number, unclaimed });
         let mut evicted = 0;
         while self.bytes > max_bytes && self.pop() {
@@ -80,20 +84,20 @@ impl Answers {
 
     /// The answer to a repeated request. A `fresh` one gets only what no client had yet; what must not be replayed
     /// is given once; and what a worker gave that serves no such job, never.
-    pub(crate) fn claim(&mut self, key: JobKey, place: &Place, fresh: bool) -> Option<Ending> {
+    pub(crate) fn claim(&mut self, key: JobKey, place: &Place, fresh: bool) -> Option<Answer> {
         let stored = self.stored.get_mut(&key)?;
         if let Some(origin) = stored.unclaimed.take() {
             if !origin.covers(place) {
                 self.forget(key);
                 return None;
             }
-            let ending = stored.ending.clone();
+            let ending = Arc::clone(&stored.ending);
             if !ending.reason.is_storable() {
                 self.forget(key);
             }
-            return Some(ending);
+            return Some(ending.into());
         }
-        (!fresh).then(|| Ending { replayed: true, ..stored.ending.clone() })
+        (!fresh).then(|| Answer { ending: Arc::clone(&stored.ending), replayed: true })
     }
 
     pub(crate) fn has(&self, key: JobKey) -> bool {
@@ -124,15 +128,17 @@ impl Answers {
     /// Forgets the oldest; false if there is none.
     fn pop(&mut self) -> bool {
         let Some((_, key, number)) = self.order.pop_front() else { return false };
-        if self.stored.get(&key).is_some_and(|stored| stored.number == number) {
-            self.forget(key);
+        if let Entry::Occupied(stored) = self.stored.entry(key)
+            && stored.get().number == number
+        {
+            self.bytes -= stored.remove().bytes;
         }
         true
     }
 }
 
 fn size(ending: &Ending) -> usize {
-    let output = ending.output.as_ref().map_or(0, |output| output.bytes());
+    let output = ending.output.as_ref().map_or(0, Output::bytes);
     OVERHEAD + output + ending.message.len() + ending.error_detail.as_ref().map_or(0, String::len)
 }
 
@@ -143,8 +149,8 @@ mod tests {
 
     const SECOND: Time = Duration::from_secs(1);
 
-    fn ending(reason: Reason) -> Ending {
-        Ending::new(reason, "")
+    fn ending(reason: Reason) -> Arc<Ending> {
+        Ending::new(reason, "").into()
     }
 
     fn place(track: &str) -> Place {

@@ -14,11 +14,11 @@ impl Dispatch {
         if let Some(no) = self.jobs.by_key(new.key) {
             return self.join(no, waiter, new, turn);
         }
-        if let Some(ending) = self.answers.claim(new.key, new.place(), new.wants_fresh()) {
-            if ending.replayed {
+        if let Some(answer) = self.answers.claim(new.key, new.place(), new.wants_fresh()) {
+            if answer.replayed {
                 turn.count(Counter::Replayed);
             }
-            return turn.answer(waiter, ending);
+            return turn.answer(waiter, answer);
         }
         let lane = self.lanes.find(new.place(), new.version());
         if let Some(ending) = self.refusal(&new, lane, turn) {

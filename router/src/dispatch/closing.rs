@@ -54,12 +54,13 @@ impl Dispatch {
         if let Some(usage) = &mut ending.usage {
             usage.queue_ms = millis(queued);
         }
+        let ending = Arc::new(ending);
         let storable = ending.reason.is_storable() || self.saboteur.does(Sabotage::ReplayedFailure);
         if unclaimed || storable && !build {
             let about = self.workers.get(attempt.worker).map(|worker| &worker.about);
             let unclaimed = about.filter(|_| unclaimed).map(Origin::from);
             let room = self.settings.store_bytes;
-            let evicted = self.answers.store(key, ending.clone(), unclaimed, room, turn.now);
+            let evicted = self.answers.store(key, Arc::clone(&ending), unclaimed, room, turn.now);
             (0..evicted).for_each(|_| turn.count(Counter::AnswerEvicted));
         }
         self.finish(no, ending, turn);
@@ -110,7 +111,7 @@ impl Dispatch {
     }
 
     /// Ends a job: each waiter gets the answer, other attempts are cancelled.
-    pub(crate) fn finish(&mut self, no: JobNo, ending: Ending, turn: &mut Turn<'_>) {
+    pub(crate) fn finish(&mut self, no: JobNo, ending: impl Into<Arc<Ending>>, turn: &mut Turn<'_>) {
         self.dequeue(no);
         let Some(mut job) = self.jobs.remove(no) else { return };
         for token in std::mem::take(&mut job.attempts) {
@@ -122,9 +123,10 @@ impl Dispatch {
             }
             self.lanes.release(id);
         }
+        let ending = ending.into();
         let last = job.waiters.pop();
         for waiting in job.waiters {
-            turn.answer(waiting.waiter, ending.clone());
+            turn.answer(waiting.waiter, Arc::clone(&ending));
         }
         if let Some(waiting) = last {
             let chosen = no.0.is_multiple_of(50);
@@ -132,7 +134,7 @@ impl Dispatch {
                 return;
             }
             if chosen && self.saboteur.does(Sabotage::DoubleAnswer) {
-                turn.answer(waiting.waiter, ending.clone());
+                turn.answer(waiting.waiter, Arc::clone(&ending));
             }
             turn.answer(waiting.waiter, ending);
         }
@@ -176,10 +178,9 @@ fn from_result(result: JobResult) -> Ending {
         reason: reason.unwrap_or(Reason::WorkerInternal),
         message: verdict.message,
         usage: Some(usage),
-        output: Some(Arc::new(Output { response, context })),
+        output: Some(Output { response, context }),
         worker: None,
         attempt: None,
-        replayed: false,
         error_detail,
     }
 }

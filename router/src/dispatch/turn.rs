@@ -2,7 +2,7 @@
 
 use trackyard_protocol::worker::FromRouter;
 
-use super::{Action, Counter, Ending, Peer, Time, Waiter};
+use super::{Action, Answer, Counter, Peer, Time, Waiter};
 
 /// The time of an event, and the actions that it leads to.
 #[derive(Debug)]
@@ -16,8 +16,8 @@ impl<'a> Turn<'a> {
         Self { now, actions }
     }
 
-    pub(crate) fn answer(&mut self, waiter: Waiter, ending: Ending) {
-        self.actions.push(Action::Answer { waiter, ending });
+    pub(crate) fn answer(&mut self, waiter: Waiter, answer: impl Into<Answer>) {
+        self.actions.push(Action::Answer { waiter, answer: answer.into() });
     }
 
     pub(crate) fn send(&mut self, peer: Peer, message: FromRouter) {

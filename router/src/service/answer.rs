@@ -7,7 +7,7 @@ use trackyard_protocol::reason::Reason;
 
 use super::waiters::Way;
 use crate::actions::Reply;
-use crate::dispatch::Ending;
+use crate::dispatch::Answer;
 
 /// Should even a plain error not be writable.
 const LAST_RESORT: &[u8] = br#"{"status":{"ok":false,"status_code":500,"message":"the router failed","error":"the router failed","reason":"internal"},"context":{}}"#;
@@ -19,8 +19,8 @@ pub(super) fn of_reply(reply: &Reply, way: &Way, now: Moment, out: &mut Vec<u8>)
 
 /// Writes a job's answer in place of what `out` holds. Gives the reason that it really has: what a worker sent may turn
 /// out not to be JSON.
-pub(super) fn of_ending(ending: &Ending, way: &Way, now: Moment, out: &mut Vec<u8>) -> Reason {
-    let output = ending.output.as_deref();
+pub(super) fn of_job(ending: &Answer, way: &Way, now: Moment, out: &mut Vec<u8>) -> Reason {
+    let output = ending.output.as_ref();
     let response = output.map(|output| output.response.as_slice()).filter(|response| !response.is_empty());
     let own = output.map(|output| output.context.as_slice());
     let context = RouterContext {
@@ -78,22 +78,21 @@ fn timing(received: &Moment, now: Moment) -> Timing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dispatch::{Output, Peer};
+    use crate::dispatch::{Ending, Output, Peer};
     use serde_json::Value;
-    use std::sync::Arc;
 
     fn way() -> Way {
         Way { peer: Peer(1), route: vec![], action: None, id: Some("7".to_owned()), received: Moment::now() }
     }
 
-    fn ending(response: &[u8], context: &[u8]) -> Ending {
+    fn ending(response: &[u8], context: &[u8]) -> Answer {
         let output = Output { response: response.to_vec(), context: context.to_vec() };
-        Ending { output: Some(Arc::new(output)), attempt: Some(2), ..Ending::new(Reason::Ok, "") }
+        Ending { output: Some(output), attempt: Some(2), ..Ending::new(Reason::Ok, "") }.into()
     }
 
-    fn answer(ending: &Ending) -> (Value, Reason) {
+    fn answer(ending: &Answer) -> (Value, Reason) {
         let mut bytes = b"of before".to_vec();
-        let reason = of_ending(ending, &way(), Moment::now(), &mut bytes);
+        let reason = of_job(ending, &way(), Moment::now(), &mut bytes);
         (serde_json::from_slice(&bytes).unwrap(), reason)
     }
 

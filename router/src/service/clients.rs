@@ -11,7 +11,7 @@ use super::waiters::Way;
 use super::{Service, answer};
 use crate::actions::{Decided, Decision, Errand, Reply, World, decide};
 use crate::caller::{Role, role_of_key, role_of_plain_peer};
-use crate::dispatch::{Ending, Event, Waiter};
+use crate::dispatch::{Answer, Event, Output, Waiter};
 use crate::socket::{Origin, PortKind};
 
 impl Service {
@@ -92,15 +92,15 @@ impl Service {
         self.deliver(reply.reason, way);
     }
 
-    pub(super) fn answer_job(&mut self, waiter: Waiter, ending: &Ending) {
+    pub(super) fn answer_job(&mut self, waiter: Waiter, answer: &Answer) {
         let Some(way) = self.waiters.take(waiter) else { return };
-        if self.withholds(ending.output.as_ref().map_or(0, |output| output.bytes())) {
+        if self.withholds(answer.output.as_ref().map_or(0, Output::bytes)) {
             return self.withhold(way);
         }
-        if let Some(usage) = &ending.usage {
+        if let Some(usage) = &answer.usage {
             self.parts.metrics.queued(usage.queue_ms);
         }
-        let reason = answer::of_ending(ending, &way, self.clock.now(), &mut self.memory);
+        let reason = answer::of_job(answer, &way, self.clock.now(), &mut self.memory);
         self.deliver(reason, way);
     }
 

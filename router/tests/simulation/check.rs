@@ -6,7 +6,7 @@ use std::time::Duration;
 use trackyard_protocol::name::WorkerName;
 use trackyard_protocol::token::{Epoch, JobKey, Token};
 use trackyard_protocol::worker::{FromRouter, FromWorker, Job};
-use trackyard_router::dispatch::{Ending, Event, Peer, Time, Waiter};
+use trackyard_router::dispatch::{Answer, Event, Peer, Time, Waiter};
 
 use crate::client::Request;
 use crate::plan::{Fate, fate, wall};
@@ -177,19 +177,19 @@ impl Checker {
         now: Time,
         waiter: Waiter,
         request: Option<&Request>,
-        ending: &Ending,
+        answer: &Answer,
         stalled: Duration,
     ) {
-        self.saw(&format!("{} {}", ending.reason.code(), ending.reason.word()));
+        self.saw(&format!("{} {}", answer.reason.code(), answer.reason.word()));
         let Some(request) = request else {
             return self.fail(now, format!("{waiter:?} got an answer that nobody waits for"));
         };
         let key = request.plan.key;
         self.accepted.remove(&key);
-        if ending.replayed && request.plan.build {
+        if answer.replayed && request.plan.build {
             self.fail(now, format!("the build {key} was replayed"));
         }
-        self.check_content(now, key, ending);
+        self.check_content(now, key, answer);
         let whole = Duration::from_secs(4) + (Duration::from_secs(3) + wall()) * 2;
         let patience = request.plan.deadline.unwrap_or(whole).min(whole);
         let stood_still = stalled.saturating_sub(request.stalled_before);
@@ -198,13 +198,13 @@ impl Checker {
         }
     }
 
-    fn check_content(&mut self, now: Time, key: JobKey, ending: &Ending) {
-        if ending.replayed && !ending.reason.is_storable() {
-            self.fail(now, format!("a {} was replayed", ending.reason));
+    fn check_content(&mut self, now: Time, key: JobKey, answer: &Answer) {
+        if answer.replayed && !answer.reason.is_storable() {
+            self.fail(now, format!("a {} was replayed", answer.reason));
         }
-        let Some(output) = &ending.output else { return };
+        let Some(output) = &answer.output else { return };
         let right = match fate(key) {
-            Fate::Ends(_, reason) => output.response == key.to_string().as_bytes() && ending.reason == reason,
+            Fate::Ends(_, reason) => output.response == key.to_string().as_bytes() && answer.reason == reason,
             Fate::Kills(_) => false,
         };
         if !right {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use trackyard_protocol::reason::Reason;
-use trackyard_router::dispatch::{Ending, Event, Time, Waiter};
+use trackyard_router::dispatch::{Answer, Event, Time, Waiter};
 
 use crate::plan::Plan;
 use crate::world::{Happening, World};
@@ -91,12 +91,12 @@ impl World {
         }
     }
 
-    pub(crate) fn answered(&mut self, waiter: Waiter, ending: &Ending) {
+    pub(crate) fn answered(&mut self, waiter: Waiter, answer: &Answer) {
         let request = self.clients.waiting.remove(&waiter);
         let stalled = self.router.stalled;
-        self.check.answered(self.now, waiter, request.as_ref(), ending, stalled);
+        self.check.answered(self.now, waiter, request.as_ref(), answer, stalled);
         let Some(request) = request else { return };
-        if ending.reason == Reason::NoWorker && self.random.chance(20) && request.tries < 3 {
+        if answer.reason == Reason::NoWorker && self.random.chance(20) && request.tries < 3 {
             let pause = self.random.millis(100, 1000);
             self.later(pause, Happening::Resend(request));
         }

@@ -196,7 +196,7 @@ impl World {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Answer { waiter, ending } => self.answered(waiter, &ending),
+            Action::Answer { waiter, answer } => self.answered(waiter, &answer),
             Action::Count(counter) => self.check.saw(<&str>::from(counter)),
             Action::Send { peer, message } => self.send_to_worker(peer, &message),
         }

@@ -16,7 +16,7 @@ use trackyard_protocol::worker::{
 };
 
 use crate::dispatch::{
-    Action, Counter, Deployment, Dispatch, Ending, Event, NewJob, Order, Peer, Settings, Time, Waiter,
+    Action, Answer, Counter, Deployment, Dispatch, Event, NewJob, Order, Peer, Settings, Time, Waiter,
 };
 
 pub(super) const EPOCH: Epoch = Epoch(0xe);
@@ -24,7 +24,7 @@ pub(super) const EPOCH: Epoch = Epoch(0xe);
 pub(super) struct Bench {
     pub(super) dispatch: Dispatch,
     pub(super) now: Time,
-    pub(super) answers: BTreeMap<u64, Ending>,
+    pub(super) answers: BTreeMap<u64, Answer>,
     pub(super) sent: Vec<(u64, FromRouter)>,
     pub(super) counted: Vec<Counter>,
     waiters: u64,
@@ -124,9 +124,9 @@ impl Bench {
         self.dispatch.on(event, self.now, &mut actions);
         for action in actions {
             match action {
-                Action::Answer { waiter, ending } => {
+                Action::Answer { waiter, answer } => {
                     assert!(
-                        self.answers.insert(waiter.0, ending).is_none(),
+                        self.answers.insert(waiter.0, answer).is_none(),
                         "{waiter:?} has an answer already"
                     );
                 }
