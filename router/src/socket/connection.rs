@@ -16,6 +16,8 @@ use crate::dispatch::Peer;
 const MAX_MESSAGE_BYTES: usize = 4 << 20;
 /// Memory that a connection keeps for its next bytes once it has none.
 const KEPT: usize = 64 << 10;
+/// Reads from a peer that goes on sending while the ports close.
+const LAST_READS: usize = 64;
 /// Bytes of what the protocol itself says at a time.
 const COMMAND: usize = 256;
 /// Bytes that a frame has beside its own, encrypted too.
@@ -206,6 +208,10 @@ impl Connection {
     /// what the peer has not read yet.
     pub(super) fn finish(&mut self, memory: &mut [u8]) {
         let _ = self.stream.shutdown(std::net::Shutdown::Write);
-        while self.stream.read(memory).is_ok_and(|read| read > 0) {}
+        for _ in 0..LAST_READS {
+            if !self.stream.read(memory).is_ok_and(|read| read > 0) {
+                return;
+            }
+        }
     }
 }

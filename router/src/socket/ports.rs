@@ -1,7 +1,9 @@
-//! All ports and their connections.
+//! All ports and their connections: what is polled, and what came.
+
+mod arrivals;
+mod sending;
 
 use std::mem::MaybeUninit;
-use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -9,9 +11,9 @@ use rustix::event::epoll::{CreateFlags, EventData, EventFlags};
 use rustix::event::{Timespec, epoll};
 
 use super::admission::{Admission, Admits};
-use super::connection::{Connection, Input, Origin, Reader, SendError};
+use super::connection::{Connection, Input, Reader};
 use super::handshakes::Handshakes;
-use super::port::{Arrival, Port};
+use super::port::Port;
 use super::{Closed, Error, PortKind, Waker};
 use crate::dispatch::{Map, Peer};
 
@@ -23,12 +25,6 @@ const FIRST_PORT: u64 = 1;
 const MOST_EVENTS: usize = 256;
 /// Bytes read from one connection before the others have their turn.
 const READ: usize = 64 << 10;
-/// Connections accepted at a time.
-const ACCEPTED: usize = 64;
-/// Without descriptors nobody can be let in; so long later it is tried again.
-const BREATHER: Duration = Duration::from_secs(1);
-/// Bytes that a worker may leave unread: many jobs, and the versions to have ready.
-const UNREAD_WORKER: usize = 16 << 20;
 
 /// How much memory connections may take. In bytes.
 #[derive(Debug, Clone, Copy)]
@@ -175,153 +171,5 @@ impl Ports {
         self.begun = self.begun + begun - before;
         received?;
         if self.begun > self.bounds.begun && begun > READ { Err(Closed::Crowded) } else { Ok(()) }
-    }
-
-    /// The waker, or somebody who connects.
-    fn attend_own(&mut self, number: u64, take: &mut dyn FnMut(Input<'_>)) {
-        if number == WAKER {
-            return self.waker.reset();
-        }
-        let index = number.checked_sub(FIRST_PORT).and_then(|index| usize::try_from(index).ok());
-        let Some(index) = index.filter(|_| number < FIRST_CONNECTION) else { return };
-        for _ in 0..ACCEPTED {
-            let peer = Peer(self.last + 1);
-            let Some(port) = self.ports.get_mut(index) else { return };
-            let kind = port.kind();
-            match port.accept(peer) {
-                Ok(Arrival::Admitted(stream, address)) => {
-                    self.last += 1;
-                    let origin = Origin { peer, port: kind, address, key: None };
-                    self.open(origin, stream, take);
-                }
-                Ok(Arrival::Refused(address)) => {
-                    let origin = Origin { peer, port: kind, address, key: None };
-                    take(Input::Closed(&origin, Closed::TooMany));
-                }
-                Ok(Arrival::Vanished) => {}
-                Ok(Arrival::None) => return,
-                Err(error) => return self.pause(error),
-            }
-        }
-    }
-
-    fn open(&mut self, origin: Origin, stream: TcpStream, take: &mut dyn FnMut(Input<'_>)) {
-        let peer = origin.peer;
-        self.handshakes.begin(peer, Instant::now());
-        let added = epoll::add(&self.epoll, &stream, EventData::new_u64(peer.0), EventFlags::empty());
-        let security = self.ports.iter().find(|port| port.kind() == origin.port).map(Port::security);
-        self.connections.insert(peer, Connection::greet(origin, stream, security));
-        match added {
-            Ok(()) => self.list(peer),
-            Err(_) => self.close(peer, Closed::TooMany, take),
-        }
-    }
-
-    /// Lets nobody in for a moment: a port that is polled would spin.
-    fn pause(&mut self, error: rustix::io::Errno) {
-        tracing::error!(%error, "cannot accept connections");
-        self.full_until = Some(Instant::now() + BREATHER);
-        self.watch_ports(EventFlags::empty());
-    }
-
-    fn watch_ports(&self, flags: EventFlags) {
-        for (number, port) in (FIRST_PORT..).zip(&self.ports) {
-            let _ = epoll::modify(&self.epoll, port.listener(), EventData::new_u64(number), flags);
-        }
-    }
-
-    fn end_late(&mut self, take: &mut dyn FnMut(Input<'_>)) {
-        let now = Instant::now();
-        while let Some(peer) = self.handshakes.take_late(now) {
-            if self.connections.get(&peer).is_some_and(|connection| !connection.is_ready()) {
-                self.close(peer, Closed::Handshake, take);
-            }
-        }
-        if self.full_until.take_if(|until| *until <= now).is_some() {
-            self.watch_ports(EventFlags::IN);
-        }
-    }
-
-    /// Lets a message wait for [`flush`](Self::flush).
-    ///
-    /// # Errors
-    /// If the peer is gone or takes nothing more.
-    pub fn send(&mut self, peer: Peer, frames: &[&[u8]]) -> Result<(), SendError> {
-        let connection = self.connections.get_mut(&peer).filter(|connection| connection.is_ready());
-        let connection = connection.ok_or(SendError::Gone)?;
-        if connection.origin.port == PortKind::Workers && connection.unsent() > UNREAD_WORKER {
-            return Err(SendError::Full);
-        }
-        connection.write(frames);
-        self.list(peer);
-        Ok(())
-    }
-
-    fn list(&mut self, peer: Peer) {
-        let Some(connection) = self.connections.get_mut(&peer) else { return };
-        if !std::mem::replace(&mut connection.listed, true) {
-            self.unsent.push(peer);
-        }
-    }
-
-    /// Sends what waits, as far as it goes.
-    pub fn flush(&mut self, take: &mut dyn FnMut(Input<'_>)) {
-        for peer in std::mem::take(&mut self.unsent) {
-            let Some(connection) = self.connections.get_mut(&peer) else { continue };
-            connection.listed = false;
-            match connection.flush() {
-                Ok(()) => self.rewatch(peer),
-                Err(how) => self.close(peer, how, take),
-            }
-        }
-    }
-
-    fn rewatch(&mut self, peer: Peer) {
-        let Some(connection) = self.connections.get_mut(&peer) else { return };
-        let unread = connection.unsent();
-        self.unread = self.unread + unread - std::mem::replace(&mut connection.counted, unread);
-        let wants = connection.wants(self.unread > self.bounds.unread);
-        if wants == connection.watched {
-            return;
-        }
-        connection.watched = wants;
-        let _ = epoll::modify(&self.epoll, connection.stream(), EventData::new_u64(peer.0), wants);
-    }
-
-    /// Ends a connection.
-    pub fn end(&mut self, peer: Peer, take: &mut dyn FnMut(Input<'_>)) {
-        self.close(peer, Closed::Ended, take);
-    }
-
-    fn close(&mut self, peer: Peer, how: Closed, take: &mut dyn FnMut(Input<'_>)) {
-        let Some(mut connection) = self.connections.remove(&peer) else { return };
-        self.begun -= connection.begun();
-        self.unread -= connection.counted;
-        // A handshake that fails ends with the reason.
-        let _ = connection.flush();
-        let how = if how == Closed::Peer && !connection.is_ready() { Closed::Handshake } else { how };
-        let kind = connection.origin.port;
-        if let Some(port) = self.ports.iter_mut().find(|port| port.kind() == kind) {
-            port.leaves(peer);
-        }
-        take(Input::Closed(&connection.origin, how));
-    }
-
-    /// Closes all; what waits to be sent has until then `linger`.
-    pub fn finish(mut self, linger: Duration) {
-        let until = Instant::now() + linger;
-        self.watch_ports(EventFlags::empty());
-        loop {
-            self.unsent = self.connections.keys().copied().collect();
-            self.flush(&mut |_| {});
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || self.connections.values().all(|connection| connection.unsent() == 0) {
-                break;
-            }
-            self.wait(left);
-        }
-        for connection in self.connections.values_mut() {
-            connection.finish(&mut self.memory);
-        }
     }
 }

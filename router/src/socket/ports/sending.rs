@@ -1,0 +1,98 @@
+//! What leaves: messages, and connections.
+
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll::{self, EventData, EventFlags};
+
+use super::Ports;
+use crate::dispatch::Peer;
+use crate::socket::connection::{Input, SendError};
+use crate::socket::{Closed, PortKind};
+
+/// Bytes that a worker may leave unread: many jobs, and the versions to have ready.
+const UNREAD_WORKER: usize = 16 << 20;
+
+impl Ports {
+    /// Lets a message wait for [`flush`](Self::flush).
+    ///
+    /// # Errors
+    /// If the peer is gone or takes nothing more.
+    pub fn send(&mut self, peer: Peer, frames: &[&[u8]]) -> Result<(), SendError> {
+        let connection = self.connections.get_mut(&peer).filter(|connection| connection.is_ready());
+        let connection = connection.ok_or(SendError::Gone)?;
+        if connection.origin.port == PortKind::Workers && connection.unsent() > UNREAD_WORKER {
+            return Err(SendError::Full);
+        }
+        connection.write(frames);
+        self.list(peer);
+        Ok(())
+    }
+
+    pub(super) fn list(&mut self, peer: Peer) {
+        let Some(connection) = self.connections.get_mut(&peer) else { return };
+        if !std::mem::replace(&mut connection.listed, true) {
+            self.unsent.push(peer);
+        }
+    }
+
+    /// Sends what waits, as far as it goes.
+    pub fn flush(&mut self, take: &mut dyn FnMut(Input<'_>)) {
+        for peer in std::mem::take(&mut self.unsent) {
+            let Some(connection) = self.connections.get_mut(&peer) else { continue };
+            connection.listed = false;
+            match connection.flush() {
+                Ok(()) => self.rewatch(peer),
+                Err(how) => self.close(peer, how, take),
+            }
+        }
+    }
+
+    fn rewatch(&mut self, peer: Peer) {
+        let Some(connection) = self.connections.get_mut(&peer) else { return };
+        let unread = connection.unsent();
+        self.unread = self.unread + unread - std::mem::replace(&mut connection.counted, unread);
+        let wants = connection.wants(self.unread > self.bounds.unread);
+        if wants == connection.watched {
+            return;
+        }
+        connection.watched = wants;
+        let _ = epoll::modify(&self.epoll, connection.stream(), EventData::new_u64(peer.0), wants);
+    }
+
+    /// Ends a connection.
+    pub fn end(&mut self, peer: Peer, take: &mut dyn FnMut(Input<'_>)) {
+        self.close(peer, Closed::Ended, take);
+    }
+
+    pub(super) fn close(&mut self, peer: Peer, how: Closed, take: &mut dyn FnMut(Input<'_>)) {
+        let Some(mut connection) = self.connections.remove(&peer) else { return };
+        self.begun -= connection.begun();
+        self.unread -= connection.counted;
+        // A handshake that fails ends with the reason.
+        let _ = connection.flush();
+        let how = if how == Closed::Peer && !connection.is_ready() { Closed::Handshake } else { how };
+        let kind = connection.origin.port;
+        if let Some(port) = self.ports.iter_mut().find(|port| port.kind() == kind) {
+            port.leaves(peer);
+        }
+        take(Input::Closed(&connection.origin, how));
+    }
+
+    /// Closes all; what waits to be sent has until then `linger`.
+    pub fn finish(mut self, linger: Duration) {
+        let until = Instant::now() + linger;
+        self.watch_ports(EventFlags::empty());
+        loop {
+            self.unsent = self.connections.keys().copied().collect();
+            self.flush(&mut |_| {});
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.connections.values().all(|connection| connection.unsent() == 0) {
+                break;
+            }
+            self.wait(left);
+        }
+        for connection in self.connections.values_mut() {
+            connection.finish(&mut self.memory);
+        }
+    }
+}
