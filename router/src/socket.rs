@@ -11,6 +11,7 @@ mod output;
 mod port;
 mod port_kind;
 mod ports;
+mod quiet;
 #[cfg(test)]
 mod tests;
 mod wake;

@@ -2,14 +2,11 @@
 //! here, once for each connection.
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
 
 use trackyard_protocol::keys::PublicKey;
 
 use super::PortKind;
-
-/// A peer that tries again and again is logged no more often.
-const QUIET: Duration = Duration::from_secs(10);
+use super::quiet::Quiet;
 
 /// Tells whether the owner of a key may connect to a port.
 pub type Admits = Box<dyn Fn(PortKind, &PublicKey) -> bool + Send>;
@@ -17,12 +14,12 @@ pub type Admits = Box<dyn Fn(PortKind, &PublicKey) -> bool + Send>;
 /// Asks, and logs refusals.
 pub(super) struct Admission {
     admits: Admits,
-    told: Option<Instant>,
+    refusals: Quiet,
 }
 
 impl Admission {
     pub(super) fn new(admits: Admits) -> Self {
-        Self { admits, told: None }
+        Self { admits, refusals: Quiet::default() }
     }
 
     /// The key, if its owner may connect.
@@ -31,8 +28,7 @@ impl Admission {
         if (self.admits)(port, &key) {
             return Some(key);
         }
-        if self.told.is_none_or(|told| told.elapsed() > QUIET) {
-            self.told = Some(Instant::now());
+        if self.refusals.may_tell() {
             let port = <&str>::from(port);
             tracing::warn!(port, %from, %key, "refused a connection: this key is not allowed here");
         }

@@ -1,7 +1,7 @@
 //! One port: where peers connect.
 
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::sockopt::{
@@ -13,14 +13,13 @@ use trackyard_protocol::keys::KeyPair;
 use trackyard_zmtp::{Security, curve};
 
 use super::census::Census;
+use super::quiet::Quiet;
 use super::{Error, PortKind};
 use crate::args::Endpoint;
 use crate::dispatch::Peer;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
-/// Refused connections are logged no more often.
-const QUIET: Duration = Duration::from_secs(10);
 /// Milliseconds that a peer may leave unread what it was sent, before the kernel ends the connection (`TCP_USER_TIMEOUT`
 /// of tcp(7), which counts a closed window too).
 const UNREAD: u32 = 30_000;
@@ -32,8 +31,7 @@ pub struct Port {
     endpoint: Endpoint,
     security: Security,
     census: Census,
-    /// When somebody was last told of a refusal.
-    told: Option<Instant>,
+    refusals: Quiet,
 }
 
 /// Somebody connected.
@@ -70,7 +68,14 @@ impl Port {
                 Security::Curve(curve::Server::new(secret, public))
             }
         };
-        Ok(Self { kind, listener, endpoint: bound.into(), security, census: Census::new(most), told: None })
+        Ok(Self {
+            kind,
+            listener,
+            endpoint: bound.into(),
+            security,
+            census: Census::new(most),
+            refusals: Quiet::default(),
+        })
     }
 
     /// Which port it is.
@@ -105,7 +110,10 @@ impl Port {
         let Ok(address) = stream.peer_addr() else { return Ok(Arrival::Vanished) };
         let from = address.ip().to_canonical();
         if !self.census.arrives(peer, from) {
-            self.tell(from);
+            if self.refusals.may_tell() {
+                let port = <&str>::from(self.kind);
+                tracing::warn!(port, %from, "too many connections: new ones are closed");
+            }
             return Ok(Arrival::Refused(from));
         }
         // A connection on which they fail has ended already.
@@ -115,13 +123,6 @@ impl Port {
 
     pub(super) fn leaves(&mut self, peer: Peer) {
         self.census.leaves(peer);
-    }
-
-    fn tell(&mut self, from: IpAddr) {
-        if self.told.is_none_or(|told| told.elapsed() > QUIET) {
-            self.told = Some(Instant::now());
-            tracing::warn!(port = <&str>::from(self.kind), %from, "too many connections: new ones are closed");
-        }
     }
 }
 

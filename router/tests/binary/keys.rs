@@ -118,6 +118,8 @@ fn a_revoked_worker_is_refused_on_its_open_connection_and_its_job_goes_elsewhere
     let answer = receive(&client).1;
     assert_eq!((verdict(&answer), &answer["response"]["from"]), ((200, "ok"), &json!("a good one")));
     assert!(yard.refused("workers") >= 1.0);
+    let ended = "trackyard_connections_closed_total{port=\"workers\",by=\"ended\"}";
+    until("its connection is ended", || yard.router.metric(ended) >= 1.0);
 }
 
 #[test]

@@ -49,8 +49,9 @@ impl Ports {
         let peer = origin.peer;
         self.handshakes.begin(peer, Instant::now());
         let added = epoll::add(&self.epoll, &stream, EventData::new_u64(peer.0), EventFlags::empty());
-        let security = self.ports.iter().find(|port| port.kind() == origin.port).map(Port::security);
-        self.connections.insert(peer, Connection::greet(origin, stream, security));
+        let security = self.of(origin.port).map(Port::security);
+        let connection = Connection::greet(origin, stream, security);
+        self.connections.insert(peer, connection);
         match added {
             Ok(()) => self.list(peer),
             Err(_) => self.close(peer, Closed::TooMany, take),

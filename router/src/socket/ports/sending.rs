@@ -82,17 +82,19 @@ impl Ports {
     pub fn finish(mut self, linger: Duration) {
         let until = Instant::now() + linger;
         self.watch_ports(EventFlags::empty());
+        // Nobody is read from any more: what peers send meanwhile would end each wait at once.
+        self.bounds.unread = 0;
         loop {
             self.unsent = self.connections.keys().copied().collect();
             self.flush(&mut |_| {});
+            let sent = self.connections.extract_if(|_, connection| connection.unsent() == 0);
+            sent.for_each(|(_, mut connection)| connection.finish(&mut self.memory));
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || self.connections.values().all(|connection| connection.unsent() == 0) {
-                break;
+            if left.is_zero() || self.connections.is_empty() {
+                return;
             }
             self.wait(left);
-        }
-        for connection in self.connections.values_mut() {
-            connection.finish(&mut self.memory);
+            self.waker.reset();
         }
     }
 }
