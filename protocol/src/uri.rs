@@ -2,39 +2,58 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::json::ToJson;
 use crate::name::Error;
 use crate::text::as_text;
 
+const S3: &str = "s3://";
+const FILE: &str = "file://";
 const RULE: &str =
     "s3://bucket/prefix or file:///folder, of at most 1024 bytes, without . or .. or empty components";
 
-/// A submission's place. The path is made of plain components only: none is empty, `.` or `..`, and none holds a
-/// control character or a backslash.
+/// A submission's place, as one shared text: jobs hand it on. The path is made of plain components only: none is empty,
+/// `.` or `..`, and none holds a control character or a backslash.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum InputUri {
+pub struct InputUri(Arc<str>);
+
+/// What a submission's URI says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Location<'a> {
     /// All objects below a prefix.
     S3 {
         /// The bucket's name.
-        bucket: String,
+        bucket: &'a str,
         /// The prefix, without a slash at either end.
-        prefix: String,
+        prefix: &'a str,
     },
     /// All regular files below a folder of the worker's machine.
     File {
         /// The folder's absolute path, without a slash at its end.
-        path: String,
+        path: &'a str,
     },
 }
 
 impl InputUri {
-    /// The texts that are its text when they are joined.
+    /// A folder of this machine, by its absolute path, which nobody outside chose.
     #[must_use]
-    pub fn parts(&self) -> [&str; 4] {
-        match self {
-            Self::S3 { bucket, prefix } => ["s3://", bucket, "/", prefix],
-            Self::File { path } => ["file://", path, "", ""],
+    pub fn of_folder(path: &str) -> Self {
+        Self(format!("{FILE}{path}").into())
+    }
+
+    /// The URI as text, without a slash at its end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn location(&self) -> Location<'_> {
+        match self.0.strip_prefix(S3).and_then(|rest| rest.split_once('/')) {
+            Some((bucket, prefix)) => Location::S3 { bucket, prefix },
+            None => Location::File { path: self.0.strip_prefix(FILE).unwrap_or_default() },
         }
     }
 }
@@ -46,23 +65,21 @@ impl FromStr for InputUri {
         if value.len() > 1024 {
             return Err(refused());
         }
-        if let Some(rest) = value.strip_prefix("s3://") {
-            let (bucket, key) = rest.split_once('/').ok_or_else(refused)?;
-            let prefix = key.strip_suffix('/').unwrap_or(key);
-            let valid = is_bucket(bucket) && is_plain_path(prefix);
-            return valid
-                .then(|| Self::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
-                .ok_or_else(refused);
-        }
-        let path = value.strip_prefix("file:///").ok_or_else(refused)?;
-        let path = path.strip_suffix('/').unwrap_or(path);
-        is_plain_path(path).then(|| Self::File { path: format!("/{path}") }).ok_or_else(refused)
+        let text = value.strip_suffix('/').unwrap_or(value);
+        let is_valid = if let Some(rest) = text.strip_prefix(S3) {
+            let (bucket, prefix) = rest.split_once('/').ok_or_else(refused)?;
+            is_bucket(bucket) && is_plain_path(prefix)
+        } else {
+            let path = text.strip_prefix(FILE).and_then(|path| path.strip_prefix('/'));
+            path.is_some_and(is_plain_path)
+        };
+        is_valid.then(|| Self(text.into())).ok_or_else(refused)
     }
 }
 
 impl fmt::Display for InputUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.parts().into_iter().try_for_each(|part| f.write_str(part))
+        f.write_str(&self.0)
     }
 }
 
@@ -70,7 +87,7 @@ as_text!(InputUri);
 
 impl ToJson for InputUri {
     fn to_json(&self, out: &mut Vec<u8>) {
-        crate::json::write::text(&self.parts(), out);
+        self.0.to_json(out);
     }
 }
 
@@ -105,6 +122,7 @@ mod tests {
     #[case("file:///srv/in/7/", Some("file:///srv/in/7"))]
     #[case("s3://submissions", None)]
     #[case("s3://submissions/", None)]
+    #[case("s3://submissions//", None)]
     #[case("s3://submissions//a", None)]
     #[case("s3://submissions/a//", None)]
     #[case("s3://submissions/a/../b", None)]
@@ -118,5 +136,14 @@ mod tests {
     #[case("file:///a\nb", None)]
     fn uris(#[case] text: &str, #[case] normal: Option<&str>) {
         assert_eq!(text.parse::<InputUri>().ok().map(|uri| uri.to_string()).as_deref(), normal);
+    }
+
+    #[test]
+    fn a_uri_says_where() {
+        let uri = |text: &str| text.parse::<InputUri>().unwrap();
+        let s3 = Location::S3 { bucket: "submissions", prefix: "prod/12" };
+        assert_eq!(uri("s3://submissions/prod/12/").location(), s3);
+        assert_eq!(uri("file:///srv/in").location(), Location::File { path: "/srv/in" });
+        assert_eq!(InputUri::of_folder("/srv/in"), uri("file:///srv/in/"));
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::source::InputPolicy;
-use trackyard_protocol::uri::InputUri;
+use trackyard_protocol::uri::{InputUri, Location};
 
 pub use error::Error;
 pub use plan::Caps;
@@ -69,14 +69,14 @@ impl Inputs {
     pub async fn fetch(&self, uri: &InputUri, limits: &Limits, folder: OwnedFd) -> Result<Fetched, Error> {
         let (folder, budget) = (Folder::new(folder), Budget::new(limits.input_bytes.0));
         let caps = Caps::of(limits);
-        let files = match uri {
-            InputUri::S3 { bucket, .. } if !self.policy.buckets.contains(bucket) => {
-                return Err(Error::Bucket(bucket.clone()));
+        let files = match uri.location() {
+            Location::S3 { bucket, .. } if !self.policy.buckets.iter().any(|allowed| allowed == bucket) => {
+                return Err(Error::Bucket(bucket.to_owned()));
             }
-            InputUri::S3 { bucket, prefix } => {
+            Location::S3 { bucket, prefix } => {
                 self.s3().await.fetch(bucket, prefix, &caps, &folder, &budget).await?
             }
-            InputUri::File { path } => {
+            Location::File { path } => {
                 file::fetch(&self.policy.allowed_folders, path, caps, folder, budget.clone()).await?
             }
         };

@@ -7,7 +7,7 @@ use trackyard_protocol::channel::{Channel, Topic};
 use trackyard_protocol::name::{Error, ExerciseSlug, JobId, PoolName, TrackSlug, WorkerName};
 use trackyard_protocol::request::Action;
 use trackyard_protocol::token::{Epoch, Incarnation, JobKey, Token};
-use trackyard_protocol::uri::{InputUri, is_plain_path};
+use trackyard_protocol::uri::{InputUri, Location, is_plain_path};
 use trackyard_protocol::version::{ContainerVersion, Digest, PinnedVersion};
 
 /// What was taken is safe as a path's component and on a command line, and is the same when read again.
@@ -34,9 +34,9 @@ pub fn run(bytes: &[u8]) {
     again::<Channel>(text.parse().ok());
     again::<Action>(text.parse().ok());
     if let Some(uri) = value::<InputUri>(text) {
-        let path = match &uri {
-            InputUri::S3 { prefix, .. } => prefix,
-            InputUri::File { path } => path.strip_prefix('/').unwrap_or_default(),
+        let path = match uri.location() {
+            Location::S3 { prefix, .. } => prefix,
+            Location::File { path } => path.strip_prefix('/').unwrap_or_default(),
         };
         assert!(is_plain_path(path));
     }

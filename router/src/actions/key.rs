@@ -18,7 +18,7 @@ pub(super) fn of(request: &JobRequest, version: &PinnedVersion, caller: Option<&
     fields.add(&version.parts());
     fields.add(&[request.place.track.as_str()]);
     fields.add(&[request.exercise.as_str()]);
-    fields.add(&request.input.parts());
+    fields.add(&[request.input.as_str()]);
     fields.add(&[&timeout]);
     fields.hash()
 }

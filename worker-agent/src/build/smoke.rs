@@ -104,7 +104,7 @@ impl Smoke<'_> {
         let prepared = slot.prepare(&self.rootfs, &self.limits).await?;
         let folder = prepared.job_folder().try_clone_to_owned().map_err(Error::Checkout)?;
         let policy = InputPolicy { allowed_folders: vec![self.tree.to_owned()], ..InputPolicy::default() };
-        let uri = InputUri::File { path: fixture.folder.to_string_lossy().into_owned() };
+        let uri = InputUri::of_folder(&fixture.folder.to_string_lossy());
         let fetched = Inputs::new(policy).fetch(&uri, &self.limits, folder).await;
         fetched.map_err(|source| Error::Input { case: case.clone(), source })?;
         let outcome = prepared.run(&self.run(fixture.name.clone()), self.cancel.clone()).await;
