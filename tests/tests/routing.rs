@@ -266,7 +266,7 @@ fn what_every_worker_failed_to_prepare_is_511_with_their_words() {
         message: "an entry leads out of the image".to_owned(),
         retrying: false,
     };
-    worker.send(trackyard_protocol::worker::FromWorker::Failed(failed));
+    worker.send(trackyard_protocol::worker::FromWorker::Failed(failed.into()));
     let answer = client.receive(seconds(5)).unwrap();
     expect(&answer, 511, "unpack_rejected");
     let told = format!("{} {}", answer.status.message, answer.context);

@@ -18,7 +18,7 @@ pub enum FromWorker {
     /// A version can be run now.
     Ready(TrackVersion),
     /// A version cannot be made ready.
-    Failed(VersionFailed),
+    Failed(Box<VersionFailed>),
     /// A version can no longer be run.
     Unready(TrackVersion),
     /// A job was taken in hand.

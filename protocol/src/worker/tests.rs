@@ -58,7 +58,7 @@ fn worker_words() -> Vec<FromWorker> {
     vec![
         FromWorker::Hello(Box::new(hello)),
         FromWorker::Ready(track_version()),
-        FromWorker::Failed(failed),
+        FromWorker::Failed(failed.into()),
         FromWorker::Unready(track_version()),
         FromWorker::Accepted(Accepted { token: token() }),
         FromWorker::Log(BuildLog {

@@ -62,7 +62,7 @@ impl Dispatch {
                 self.fill(id, turn);
             }
             FromWorker::Unready(version) => self.note_unready(id, &version),
-            FromWorker::Failed(failed) => self.note_failed(id, failed, turn),
+            FromWorker::Failed(failed) => self.note_failed(id, *failed, turn),
             FromWorker::Draining => self.note_draining(id, turn),
             FromWorker::Goodbye => self.take_leave(id, turn),
             FromWorker::Heartbeat(_) | FromWorker::Hello(_) => {}

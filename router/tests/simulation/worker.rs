@@ -371,7 +371,7 @@ impl World {
             let (reason, message) = ("pull_failed".to_owned(), "no such manifest".to_owned());
             let failed =
                 VersionFailed { version: version_of, reason, status_code: 511, message, retrying: !hopeless };
-            self.say(index, FromWorker::Failed(failed));
+            self.say(index, FromWorker::Failed(failed.into()));
             if !hopeless {
                 let pause = self.random.millis(100, 500);
                 self.later(pause, Happening::Prepared(index, incarnation, track, version));

@@ -50,7 +50,7 @@ impl Standings {
         let gone = self.told_ready.difference(&self.ready).cloned().map(FromWorker::Unready);
         let new = self.ready.difference(&self.told_ready).cloned().map(FromWorker::Ready);
         let failed = self.failed.iter().filter(|(version, f)| self.told_failed.get(version) != Some(f));
-        let out = gone.chain(new).chain(failed.map(|(_, f)| FromWorker::Failed(f.clone()))).collect();
+        let out = gone.chain(new).chain(failed.map(|(_, f)| FromWorker::Failed(f.clone().into()))).collect();
         self.told_ready = self.ready.clone();
         self.told_failed = self.failed.clone();
         out

@@ -138,7 +138,7 @@ impl Router {
     }
 
     pub(crate) fn failed(&mut self) -> VersionFailed {
-        self.until(|word| if let FromWorker::Failed(failed) = word { Some(failed) } else { None })
+        self.until(|word| if let FromWorker::Failed(failed) = word { Some(*failed) } else { None })
     }
 
     fn next(&mut self) -> Option<FromWorker> {

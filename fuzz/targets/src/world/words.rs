@@ -73,13 +73,8 @@ pub(crate) fn from_worker(input: &mut Unstructured<'_>, sent: &[(Token, JobKey)]
         5 => {
             let (reason, status_code, message) = ("pull_failed".to_owned(), 511, String::new());
             let retrying = input.arbitrary()?;
-            FromWorker::Failed(VersionFailed {
-                version: track_version(input)?,
-                reason,
-                status_code,
-                message,
-                retrying,
-            })
+            let version = track_version(input)?;
+            FromWorker::Failed(Box::new(VersionFailed { version, reason, status_code, message, retrying }))
         }
         6 | 7 => FromWorker::Accepted(Accepted { token: held(input, sent)?.0 }),
         8 => {

@@ -103,13 +103,8 @@ fn a_job_waits_no_longer_than_the_queue_allows() {
 fn a_version_is_refused_once_every_worker_has_failed_it_for_good() {
     let failed = |retrying| {
         let (reason, message) = ("pull_failed".to_owned(), "no such image".to_owned());
-        FromWorker::Failed(VersionFailed {
-            version: of_track("ruby", 0),
-            reason,
-            status_code: 511,
-            message,
-            retrying,
-        })
+        let version = of_track("ruby", 0);
+        FromWorker::Failed(Box::new(VersionFailed { version, reason, status_code: 511, message, retrying }))
     };
     let mut bench = Bench::new();
     bench.hello(1, hello("a", &["ruby"], 1, &[]));
