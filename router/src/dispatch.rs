@@ -24,6 +24,7 @@ mod loss;
 mod number;
 mod poison;
 mod pool;
+mod queue;
 mod sabotage;
 mod settings;
 mod snapshot;

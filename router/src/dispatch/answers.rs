@@ -1,8 +1,8 @@
 //! Answers kept for repeated requests, bounded in time and bytes.
 
-use std::collections::VecDeque;
+mod log;
+
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
 use std::time::Duration;
 
 use trackyard_protocol::channel::{Channel, Topics};
@@ -11,29 +11,15 @@ use trackyard_protocol::token::JobKey;
 
 use super::number::SeededMap;
 use super::worker::About;
-use super::{Answer, Ending, Output, Time};
-
-/// What an answer takes besides its texts.
-const OVERHEAD: usize = 512;
+use super::{Answer, Ending, Time};
+use log::Log;
 
 /// The stored answers.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
-    stored: SeededMap<JobKey, Stored>,
-    /// In order of storing; an entry whose number is no longer the stored one is left over and skipped.
-    order: VecDeque<(Time, JobKey, u64)>,
-    bytes: usize,
-    number: u64,
-}
-
-#[derive(Debug)]
-struct Stored {
-    ending: Arc<Ending>,
-    bytes: usize,
-    number: u64,
-    /// No client had it yet, because its job outlived the router that took the request: who gave it. Rare, and so in
-    /// memory of its own.
-    unclaimed: Option<Box<Origin>>,
+    /// The numbers of what may be given; what else the log has waits there for its turn to be forgotten.
+    numbers: SeededMap<JobKey, u64>,
+    log: Log,
 }
 
 /// What the worker serves that gave an answer to a job that was known by its key alone.
@@ -60,24 +46,20 @@ impl Answers {
     pub(crate) fn store(
         &mut self,
         key: JobKey,
-        ending: Arc<Ending>,
+        ending: &Ending,
         unclaimed: Option<Origin>,
         max_bytes: usize,
         now: Time,
     ) -> usize {
-        self.forget(key);
-        let bytes = size(&ending);
-        if bytes > max_bytes {
+        if log::size(ending) > max_bytes {
+            self.numbers.remove(&key);
             return 0;
         }
-        self.number += 1;
-        self.bytes += bytes;
-        self.order.push_back((now, key, self.number));
-        let unclaimed = unclaimed.map(Box::new);
-        self.stored.insert(key, Stored { ending, bytes, number: self.number, unclaimed });
+        let number = self.log.push(key, ending, unclaimed, now);
+        self.numbers.insert(key, number);
         let mut evicted = 0;
-        while self.bytes > max_bytes && self.pop() {
-            evicted += 1;
+        while self.log.bytes() > max_bytes {
+            evicted += usize::from(self.pop());
         }
         evicted
     }
@@ -85,72 +67,69 @@ impl Answers {
     /// The answer to a repeated request. A `fresh` one gets only what no client had yet; what must not be replayed
     /// is given once; and what a worker gave that serves no such job, never.
     pub(crate) fn claim(&mut self, key: JobKey, place: &Place, fresh: bool) -> Option<Answer> {
-        let stored = self.stored.get_mut(&key)?;
-        if let Some(origin) = stored.unclaimed.take() {
-            if !origin.covers(place) {
-                self.forget(key);
-                return None;
-            }
-            let ending = Arc::clone(&stored.ending);
-            if !ending.reason.is_storable() {
-                self.forget(key);
-            }
-            return Some(ending.into());
+        let number = *self.numbers.get(&key)?;
+        let unclaimed = self.log.get_mut(number)?.unclaimed.take();
+        let replayed = unclaimed.is_none();
+        if unclaimed.is_some_and(|origin| !origin.covers(place)) {
+            self.numbers.remove(&key);
+            return None;
         }
-        (!fresh).then(|| Answer { ending: Arc::clone(&stored.ending), replayed: true })
+        if replayed && fresh {
+            return None;
+        }
+        let ending = self.log.ending(number)?;
+        if !replayed && !ending.reason.is_storable() {
+            self.numbers.remove(&key);
+        }
+        Some(Answer { ending: ending.into(), replayed })
     }
 
     pub(crate) fn has(&self, key: JobKey) -> bool {
-        self.stored.contains_key(&key)
+        self.numbers.contains_key(&key)
     }
 
     /// Forgets what is older than `ttl`.
     pub(crate) fn expire(&mut self, ttl: Duration, now: Time) {
-        while self.order.front().is_some_and(|(at, ..)| *at + ttl <= now) {
+        while self.log.first().is_some_and(|(_, stored)| stored.at + ttl <= now) {
             self.pop();
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.stored.len()
+        self.numbers.len()
     }
 
+    /// Bytes that are taken.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.log.bytes()
     }
 
-    fn forget(&mut self, key: JobKey) {
-        if let Some(stored) = self.stored.remove(&key) {
-            self.bytes -= stored.bytes;
-        }
-    }
-
-    /// Forgets the oldest; false if there is none.
+    /// Forgets the oldest; true if it might still have been given.
     fn pop(&mut self) -> bool {
-        let Some((_, key, number)) = self.order.pop_front() else { return false };
-        if let Entry::Occupied(stored) = self.stored.entry(key)
-            && stored.get().number == number
-        {
-            self.bytes -= stored.remove().bytes;
+        let Some((number, key)) = self.log.first().map(|(number, stored)| (number, stored.key)) else {
+            return false;
+        };
+        self.log.pop();
+        match self.numbers.entry(key) {
+            Entry::Occupied(entry) if *entry.get() == number => {
+                entry.remove();
+                true
+            }
+            _ => false,
         }
-        true
     }
-}
-
-fn size(ending: &Ending) -> usize {
-    let output = ending.output.as_ref().map_or(0, Output::bytes);
-    OVERHEAD + output + ending.message.len() + ending.error_detail.as_ref().map_or(0, String::len)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::log::OVERHEAD;
     use super::*;
     use trackyard_protocol::reason::Reason;
 
     const SECOND: Time = Duration::from_secs(1);
 
-    fn ending(reason: Reason) -> Arc<Ending> {
-        Ending::new(reason, "").into()
+    fn ending(reason: Reason) -> Ending {
+        Ending::new(reason, "")
     }
 
     fn place(track: &str) -> Place {
@@ -164,15 +143,15 @@ mod tests {
     #[test]
     fn an_answer_of_a_worker_that_serves_another_track_is_nobodys() {
         let mut answers = Answers::default();
-        answers.store(JobKey(1), ending(Reason::Ok), Some(origin("python")), 10_000, SECOND);
+        answers.store(JobKey(1), &ending(Reason::Ok), Some(origin("python")), 10_000, SECOND);
         assert_eq!(answers.claim(JobKey(1), &place("ruby"), false), None);
-        assert_eq!((answers.len(), answers.bytes()), (0, 0));
+        assert_eq!(answers.len(), 0);
     }
 
     #[test]
     fn an_answer_is_replayed_until_it_expires() {
         let mut answers = Answers::default();
-        answers.store(JobKey(1), ending(Reason::Ok), None, 10_000, SECOND);
+        answers.store(JobKey(1), &ending(Reason::Ok), None, 10_000, SECOND);
         assert!(answers.claim(JobKey(1), &place("ruby"), false).unwrap().replayed);
         assert_eq!(answers.claim(JobKey(1), &place("ruby"), true), None);
         answers.expire(SECOND, SECOND * 2);
@@ -182,7 +161,7 @@ mod tests {
     #[test]
     fn what_no_client_had_is_given_even_to_a_fresh_request_and_a_passing_failure_only_once() {
         let mut answers = Answers::default();
-        answers.store(JobKey(1), ending(Reason::Download), Some(origin("ruby")), 10_000, SECOND);
+        answers.store(JobKey(1), &ending(Reason::Download), Some(origin("ruby")), 10_000, SECOND);
         assert!(!answers.claim(JobKey(1), &place("ruby"), true).unwrap().replayed);
         assert_eq!(answers.claim(JobKey(1), &place("ruby"), false), None);
     }
@@ -192,11 +171,10 @@ mod tests {
         let mut answers = Answers::default();
         for round in 0..3 {
             for key in 0..4 {
-                answers.store(JobKey(key), ending(Reason::Ok), None, 2 * OVERHEAD, SECOND * round);
+                answers.store(JobKey(key), &ending(Reason::Ok), None, 2 * OVERHEAD, SECOND * round);
             }
         }
         assert_eq!((answers.len(), answers.bytes()), (2, 2 * OVERHEAD));
         assert!(answers.has(JobKey(3)) && answers.has(JobKey(2)));
-        assert!(answers.order.len() <= 12);
     }
 }

@@ -54,13 +54,12 @@ impl Dispatch {
         if let Some(usage) = &mut ending.usage {
             usage.queue_ms = millis(queued);
         }
-        let ending = Arc::new(ending);
         let storable = ending.reason.is_storable() || self.saboteur.does(Sabotage::ReplayedFailure);
         if unclaimed || storable && !build {
             let about = self.workers.get(attempt.worker).map(|worker| &worker.about);
             let unclaimed = about.filter(|_| unclaimed).map(Origin::from);
             let room = self.settings.store_bytes;
-            let evicted = self.answers.store(key, Arc::clone(&ending), unclaimed, room, turn.now);
+            let evicted = self.answers.store(key, &ending, unclaimed, room, turn.now);
             (0..evicted).for_each(|_| turn.count(Counter::AnswerEvicted));
         }
         self.finish(no, ending, turn);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use trackyard_protocol::request::Place;
 use trackyard_protocol::token::{JobKey, Token};
 
@@ -16,12 +17,12 @@ pub(crate) struct Job {
     pub(crate) key: JobKey,
     /// Absent for an adopted job that no client has asked for yet.
     pub(crate) work: Option<Work>,
-    pub(crate) waiters: Vec<Waiting>,
+    pub(crate) waiters: SmallVec<[Waiting; 1]>,
     pub(crate) queued: bool,
     /// Attempts in the hands of connected workers.
     pub(crate) live: u32,
     /// Attempts that may still answer, those of lost workers included.
-    pub(crate) attempts: Vec<Token>,
+    pub(crate) attempts: SmallVec<[Token; 1]>,
     /// Attempts that a worker had accepted when it was lost.
     pub(crate) lost: u32,
     pub(crate) received: Time,
@@ -55,10 +56,10 @@ impl Job {
         Self {
             key,
             work: None,
-            waiters: Vec::new(),
+            waiters: SmallVec::new(),
             queued: false,
             live: 0,
-            attempts: Vec::new(),
+            attempts: SmallVec::new(),
             lost: 0,
             received,
             queue_until: whole_until,
@@ -117,7 +118,8 @@ impl Waiting {
 /// All jobs in flight.
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
-    jobs: Map<JobNo, Job>,
+    /// Each in its own memory, so that those who come take that of those who went.
+    jobs: Map<JobNo, Box<Job>>,
     by_key: SeededMap<JobKey, JobNo>,
     timers: BTreeSet<(Time, JobNo)>,
     numbers: Numbers,
@@ -129,23 +131,23 @@ impl Jobs {
         let no = JobNo(self.numbers.next());
         self.by_key.insert(job.key, no);
         self.waiters += job.waiters.len();
-        self.jobs.insert(no, job);
+        self.jobs.insert(no, Box::new(job));
         no
     }
 
     pub(crate) fn get(&self, no: JobNo) -> Option<&Job> {
-        self.jobs.get(&no)
+        self.jobs.get(&no).map(Box::as_ref)
     }
 
     pub(crate) fn get_mut(&mut self, no: JobNo) -> Option<&mut Job> {
-        self.jobs.get_mut(&no)
+        self.jobs.get_mut(&no).map(Box::as_mut)
     }
 
     pub(crate) fn by_key(&self, key: JobKey) -> Option<JobNo> {
         self.by_key.get(&key).copied()
     }
 
-    pub(crate) fn remove(&mut self, no: JobNo) -> Option<Job> {
+    pub(crate) fn remove(&mut self, no: JobNo) -> Option<Box<Job>> {
         let job = self.jobs.remove(&no)?;
         self.by_key.remove(&job.key);
         self.timers.remove(&(job.armed, no));
@@ -163,11 +165,12 @@ impl Jobs {
     /// Takes out those whose own deadline has come.
     pub(crate) fn take_impatient(&mut self, no: JobNo, min_start: Duration, now: Time) -> Vec<Waiting> {
         let Some(job) = self.jobs.get_mut(&no) else { return Vec::new() };
-        let queued = job.queued;
-        let gone: Vec<Waiting> = job
-            .waiters
-            .extract_if(.., |waiting| waiting.due(queued, min_start).is_some_and(|due| due <= now))
-            .collect();
+        let (queued, mut gone) = (job.queued, Vec::new());
+        job.waiters.retain(|waiting| {
+            let is_due = waiting.due(queued, min_start).is_some_and(|due| due <= now);
+            gone.extend(is_due.then_some(*waiting));
+            !is_due
+        });
         self.waiters -= gone.len();
         gone
     }

@@ -8,6 +8,7 @@ use trackyard_protocol::request::Place;
 use trackyard_protocol::version::PinnedVersion;
 
 use super::number::{JobNo, LaneId, Map, Numbers, SeededMap, TrackId, WorkerId};
+use super::queue::Queue;
 
 /// A version of a channel's track, or a track's builds.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub(crate) struct Lane {
     /// Jobs in flight, waiting or running.
     pub(crate) jobs: usize,
     /// In order of receipt, so that a job that comes back is ahead of those received after it.
-    pub(crate) waiting: BTreeSet<JobNo>,
+    pub(crate) waiting: Queue<JobNo>,
     /// Connected workers that have it ready.
     pub(crate) ready: BTreeSet<WorkerId>,
     /// Connected workers that could not make it ready.
@@ -249,7 +250,7 @@ impl Lane {
             version,
             deployed: false,
             jobs: 0,
-            waiting: BTreeSet::new(),
+            waiting: Queue::default(),
             ready: BTreeSet::new(),
             failed: BTreeSet::new(),
             urged: false,

@@ -10,6 +10,7 @@ use trackyard_protocol::token::{Epoch, Incarnation, Token};
 
 use super::number::{LaneId, Map, Numbers, TrackId, WorkerId};
 use super::pool::{Free, Pools};
+use super::queue::Queue;
 use super::{Peer, Time};
 
 /// One start of a worker.
@@ -23,7 +24,7 @@ pub(crate) struct Worker {
     pub(crate) ready: BTreeSet<LaneId>,
     pub(crate) failed: BTreeMap<LaneId, Failure>,
     /// The attempts that it has not closed.
-    pub(crate) hand: BTreeSet<Token>,
+    pub(crate) hand: Queue<Token>,
     /// How many of them fill a slot.
     pub(crate) busy: u32,
     /// It takes no more jobs.
@@ -120,7 +121,7 @@ impl Workers {
                 tracks: Vec::new(),
                 ready: BTreeSet::new(),
                 failed: BTreeMap::new(),
-                hand: BTreeSet::new(),
+                hand: Queue::default(),
                 busy: 0,
                 draining: false,
                 returning: false,

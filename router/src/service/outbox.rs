@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
 use trackyard_protocol::worker::{Batch, FromRouter};
 
 use super::{Batches, Service};
@@ -90,7 +91,8 @@ impl Service {
                 Body::Large(body) => body,
             };
             let route = answer.route.iter().map(Vec::as_slice);
-            let frames: Vec<&[u8]> = route.chain([&[], body]).collect();
+            // Mostly none but these two.
+            let frames: SmallVec<[&[u8]; 2]> = route.chain([&[][..], body]).collect();
             if let Err(error) = ports.send(answer.to, &frames) {
                 tracing::debug!(%error, "an answer was not delivered");
                 self.parts.metrics.undelivered();
