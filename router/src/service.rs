@@ -83,8 +83,6 @@ pub struct Service {
     waiters: Waiters,
     actions: Vec<Action>,
     outbox: Outbox,
-    /// Where answers are written.
-    memory: Vec<u8>,
     phase: Phase,
     crowding: Crowding,
     recovering: bool,
@@ -106,7 +104,6 @@ impl Service {
             waiters: Waiters::default(),
             actions: Vec::new(),
             outbox: Outbox::default(),
-            memory: Vec::new(),
             phase: Phase::Serving,
             recovering: true,
             shown: Time::ZERO,
@@ -149,7 +146,7 @@ impl Service {
             self.parts.metrics.stalled();
             self.feed(Event::Stalled { by });
         } else {
-            ports.take(&mut |input| self.take(input));
+            self.take_all(ports);
         }
         if self.dispatch.next_wake().is_some_and(|due| due <= self.clock.time()) {
             self.feed(Event::Tick);
@@ -160,11 +157,24 @@ impl Service {
 
     fn take_everything(&mut self, ports: &mut Ports) {
         for _ in 0..64 {
-            if ports.take(&mut |input| self.take(input)) == 0 {
+            if !self.take_all(ports) {
                 return;
             }
             ports.wait(Duration::ZERO);
         }
+    }
+
+    /// Takes all that the last wait told of; false if that was nothing. A worker that was heard is answered at once: it
+    /// has its next jobs while the others are heard, and their bytes are still in the processor's caches.
+    fn take_all(&mut self, ports: &mut Ports) -> bool {
+        let mut took = false;
+        while let Some(port) = ports.take(&mut |input| self.take(input)) {
+            took = true;
+            if port == PortKind::Workers {
+                self.tell_workers(ports);
+            }
+        }
+        took
     }
 
     fn take(&mut self, input: Input<'_>) {

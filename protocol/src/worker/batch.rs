@@ -38,10 +38,29 @@ impl Batch {
         for (index, frame) in frames.iter().enumerate() {
             let frame = frame.as_ref();
             let more = if index + 1 < frames.len() { MORE } else { 0 };
-            // No frame of two gigabytes exists: what a message may have in all is checked long before.
-            let length = u32::try_from(frame.len()).unwrap_or(MORE - 1);
-            self.packed.extend_from_slice(&(length | more).to_be_bytes());
+            self.packed.extend_from_slice(&(length(frame.len()) | more).to_be_bytes());
             self.packed.extend_from_slice(frame);
+        }
+        self.words += 1;
+        true
+    }
+
+    /// Adds a word of two frames, the second of which `write` appends to what it is given, unless the batch would grow
+    /// too large by it: then it is to be sent first. Gives whether it was added.
+    pub(super) fn push_written(&mut self, word: &str, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let before = self.packed.len();
+        self.packed.extend_from_slice(&(length(word.len()) | MORE).to_be_bytes());
+        self.packed.extend_from_slice(word.as_bytes());
+        let prefix = self.packed.len();
+        self.packed.extend_from_slice(&[0; PREFIX]);
+        write(&mut self.packed);
+        if self.words > 0 && self.packed.len() > MAX_BYTES {
+            self.packed.truncate(before);
+            return false;
+        }
+        let body = length(self.packed.len() - prefix - PREFIX);
+        if let Some(bytes) = self.packed.get_mut(prefix..prefix + PREFIX) {
+            bytes.copy_from_slice(&body.to_be_bytes());
         }
         self.words += 1;
         true
@@ -68,6 +87,11 @@ impl Batch {
         self.packed.shrink_to(MAX_BYTES);
         self.words = 0;
     }
+}
+
+/// No frame of two gigabytes exists: what a message may have in all is checked long before.
+fn length(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(MORE - 1)
 }
 
 /// The frames of a word, where they lie.
@@ -194,6 +218,17 @@ mod tests {
         assert!(batch.push(&large) && !batch.push(&small));
         batch.clear();
         assert!(batch.is_empty() && batch.push(&small) && !batch.push(&large) && batch.push(&small));
+    }
+
+    #[test]
+    fn a_word_that_is_written_in_place_is_as_one_that_is_pushed() {
+        let (mut pushed, mut written) = (Batch::default(), Batch::default());
+        for size in [0, 1, 300, MAX_BYTES - 400, 200] {
+            let body = vec![b'x'; size];
+            let added = pushed.push(&[b"word".as_slice(), &body]);
+            assert_eq!(written.push_written("word", |out| out.extend_from_slice(&body)), added);
+        }
+        assert_eq!((pushed.packed, pushed.words, written.words), (written.packed, 4, 4));
     }
 
     #[test]

@@ -208,11 +208,9 @@ impl FromRouter {
         vec![self.word().as_bytes().to_vec(), body]
     }
 
-    /// Adds the message to a batch, unless that must be sent first. `memory` is overwritten.
-    pub fn pack(&self, batch: &mut Batch, memory: &mut Vec<u8>) -> bool {
-        memory.clear();
-        self.write_body(memory);
-        batch.push(&[self.word().as_bytes(), memory])
+    /// Adds the message to a batch, unless that must be sent first.
+    pub fn pack(&self, batch: &mut Batch) -> bool {
+        batch.push_written(self.word(), |out| self.write_body(out))
     }
 
     fn write_body(&self, out: &mut Vec<u8>) {

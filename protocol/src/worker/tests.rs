@@ -169,7 +169,7 @@ fn all_words_in_one_message_are_the_same_words() {
     let heard: Vec<_> = FromWorker::decode_each(&sent(&batch, true)[0]).map(Result::unwrap).collect();
     assert_eq!(heard, worker_words());
     batch.clear();
-    assert!(router_words().iter().all(|word| word.pack(&mut batch, memory)));
+    assert!(router_words().iter().all(|word| word.pack(&mut batch)));
     let heard: Vec<_> = FromRouter::decode_each(&sent(&batch, true)[0]).map(Result::unwrap).collect();
     assert_eq!(heard, router_words());
 }

@@ -1,24 +1,27 @@
 //! Answers kept for repeated requests, bounded in time and bytes.
 
+mod index;
 mod log;
 
-use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use trackyard_protocol::channel::{Channel, Topics};
 use trackyard_protocol::request::Place;
 use trackyard_protocol::token::JobKey;
 
-use super::number::SeededMap;
 use super::worker::About;
 use super::{Answer, Ending, Time};
+use index::Index;
 use log::Log;
+
+/// When there is no room any more, this part of it is made: some thousand answers.
+const ROOM: usize = 64;
 
 /// The stored answers.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
-    /// The numbers of what may be given; what else the log has waits there for its turn to be forgotten.
-    numbers: SeededMap<JobKey, u64>,
+    /// What may be given; what else the log has waits there for its turn to be forgotten.
+    index: Index,
     log: Log,
 }
 
@@ -51,14 +54,21 @@ impl Answers {
         max_bytes: usize,
         now: Time,
     ) -> usize {
-        if log::size(ending) > max_bytes {
-            self.numbers.remove(&key);
+        let enough = max_bytes - max_bytes / ROOM;
+        if log::size(ending) > enough {
+            self.forget(key);
             return 0;
         }
         let number = self.log.push(key, ending, unclaimed, now);
-        self.numbers.insert(key, number);
+        self.index.insert(key, number, &self.log);
+        if self.log.bytes() > max_bytes { self.make_room(enough) } else { 0 }
+    }
+
+    /// Forgets the oldest until no more is left than `bytes`. Many at a time: what is looked at has left the processor's
+    /// caches long ago, and comes in faster in a row.
+    fn make_room(&mut self, bytes: usize) -> usize {
         let mut evicted = 0;
-        while self.log.bytes() > max_bytes {
+        while self.log.bytes() > bytes {
             evicted += usize::from(self.pop());
         }
         evicted
@@ -67,11 +77,11 @@ impl Answers {
     /// The answer to a repeated request. A `fresh` one gets only what no client had yet; what must not be replayed
     /// is given once; and what a worker gave that serves no such job, never.
     pub(crate) fn claim(&mut self, key: JobKey, place: &Place, fresh: bool) -> Option<Answer> {
-        let number = *self.numbers.get(&key)?;
+        let number = self.index.find(key, &self.log)?;
         let unclaimed = self.log.get_mut(number)?.unclaimed.take();
         let replayed = unclaimed.is_none();
         if unclaimed.is_some_and(|origin| !origin.covers(place)) {
-            self.numbers.remove(&key);
+            self.index.remove(key, number);
             return None;
         }
         if replayed && fresh {
@@ -79,13 +89,13 @@ impl Answers {
         }
         let ending = self.log.ending(number)?;
         if !replayed && !ending.reason.is_storable() {
-            self.numbers.remove(&key);
+            self.index.remove(key, number);
         }
         Some(Answer { ending: ending.into(), replayed })
     }
 
     pub(crate) fn has(&self, key: JobKey) -> bool {
-        self.numbers.contains_key(&key)
+        self.index.find(key, &self.log).is_some()
     }
 
     /// Forgets what is older than `ttl`.
@@ -96,12 +106,18 @@ impl Answers {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.numbers.len()
+        self.index.len()
     }
 
     /// Bytes that are taken.
     pub(crate) fn bytes(&self) -> usize {
         self.log.bytes()
+    }
+
+    fn forget(&mut self, key: JobKey) {
+        if let Some(number) = self.index.find(key, &self.log) {
+            self.index.remove(key, number);
+        }
     }
 
     /// Forgets the oldest; true if it might still have been given.
@@ -110,13 +126,7 @@ impl Answers {
             return false;
         };
         self.log.pop();
-        match self.numbers.entry(key) {
-            Entry::Occupied(entry) if *entry.get() == number => {
-                entry.remove();
-                true
-            }
-            _ => false,
-        }
+        self.index.remove(key, number)
     }
 }
 

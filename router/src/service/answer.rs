@@ -12,13 +12,12 @@ use crate::dispatch::Answer;
 /// Should even a plain error not be writable.
 const LAST_RESORT: &[u8] = br#"{"status":{"ok":false,"status_code":500,"message":"the router failed","error":"the router failed","reason":"internal"},"context":{}}"#;
 
-/// Writes an answer that no worker gave, in place of what `out` holds.
-pub(super) fn of_reply(reply: &Reply, way: &Way, now: Moment, out: &mut Vec<u8>) {
-    of_router(reply.reason, &reply.message, reply.response.as_deref(), &context(way, now), out);
+/// Appends an answer that no worker gave; gives its reason.
+pub(super) fn of_reply(reply: &Reply, way: &Way, now: Moment, out: &mut Vec<u8>) -> Reason {
+    of_router(reply.reason, &reply.message, reply.response.as_deref(), &context(way, now), out)
 }
 
-/// Writes a job's answer in place of what `out` holds. Gives the reason that it really has: what a worker sent may turn
-/// out not to be JSON.
+/// Appends a job's answer. Gives the reason that it really has: what a worker sent may turn out not to be JSON.
 pub(super) fn of_job(ending: &Answer, way: &Way, now: Moment, out: &mut Vec<u8>) -> Reason {
     let output = ending.output.as_ref();
     let response = output.map(|output| output.response.as_slice()).filter(|response| !response.is_empty());
@@ -31,14 +30,14 @@ pub(super) fn of_job(ending: &Answer, way: &Way, now: Moment, out: &mut Vec<u8>)
         error_detail: ending.error_detail.as_deref(),
         ..context(way, now)
     };
-    out.clear();
+    let start = out.len();
     let Err(error) = answer::write(ending.reason, &ending.message, response, own, &context, out) else {
         return ending.reason;
     };
+    out.truncate(start);
     let detail = error.to_string();
     let context = RouterContext { error_detail: Some(&detail), ..context };
-    of_router(Reason::WorkerInternal, "the worker sent a result that is not JSON", None, &context, out);
-    Reason::WorkerInternal
+    of_router(Reason::WorkerInternal, "the worker sent a result that is not JSON", None, &context, out)
 }
 
 fn of_router(
@@ -47,12 +46,13 @@ fn of_router(
     response: Option<&[u8]>,
     context: &RouterContext<'_>,
     out: &mut Vec<u8>,
-) {
-    out.clear();
+) -> Reason {
+    let start = out.len();
     if answer::write(reason, message, response, None, context, out).is_err() {
-        out.clear();
+        out.truncate(start);
         out.extend_from_slice(LAST_RESORT);
     }
+    reason
 }
 
 fn context(way: &Way, now: Moment) -> RouterContext<'_> {
@@ -91,9 +91,10 @@ mod tests {
     }
 
     fn answer(ending: &Answer) -> (Value, Reason) {
-        let mut bytes = b"of before".to_vec();
+        let before = b"of before";
+        let mut bytes = before.to_vec();
         let reason = of_job(ending, &way(), Moment::now(), &mut bytes);
-        (serde_json::from_slice(&bytes).unwrap(), reason)
+        (serde_json::from_slice(bytes.strip_prefix(before).unwrap()).unwrap(), reason)
     }
 
     #[test]

@@ -17,7 +17,6 @@ pub struct Batches {
     last: Map<Peer, usize>,
     /// Batches that were sent, for their memory.
     spare: Vec<Batch>,
-    memory: Vec<u8>,
 }
 
 impl Batches {
@@ -25,12 +24,12 @@ impl Batches {
     pub fn word(&mut self, peer: Peer, message: &FromRouter) {
         let last = self.last.get(&peer).and_then(|index| self.batches.get_mut(*index));
         if let Some((_, batch)) = last
-            && message.pack(batch, &mut self.memory)
+            && message.pack(batch)
         {
             return;
         }
         let mut batch = self.spare.pop().unwrap_or_default();
-        message.pack(&mut batch, &mut self.memory);
+        message.pack(&mut batch);
         self.last.insert(peer, self.batches.len());
         self.batches.push((peer, batch));
     }

@@ -88,8 +88,8 @@ impl Service {
         if self.withholds(reply.response.as_ref().map_or(0, Vec::len)) {
             return self.withhold(way);
         }
-        answer::of_reply(reply, &way, self.clock.now(), &mut self.memory);
-        self.deliver(reply.reason, way);
+        let now = self.clock.now();
+        self.deliver(way, |way, out| answer::of_reply(reply, way, now, out));
     }
 
     pub(super) fn answer_job(&mut self, waiter: Waiter, answer: &Answer) {
@@ -100,15 +100,16 @@ impl Service {
         if let Some(usage) = &answer.usage {
             self.parts.metrics.queued(usage.queue_ms);
         }
-        let reason = answer::of_job(answer, &way, self.clock.now(), &mut self.memory);
-        self.deliver(reason, way);
+        let now = self.clock.now();
+        self.deliver(way, |way, out| answer::of_job(answer, way, now, out));
     }
 
-    /// Sends the answer that was written to the service's memory.
-    pub(super) fn deliver(&mut self, reason: Reason, way: Way) {
+    /// Sends the answer that `write` appends to what it is given, and whose reason it gives.
+    pub(super) fn deliver(&mut self, mut way: Way, write: impl FnOnce(&Way, &mut Vec<u8>) -> Reason) {
+        let route = std::mem::take(&mut way.route);
+        let reason = self.outbox.answer(way.peer, route, |out| write(&way, out));
         let took = self.clock.now().since(&way.received);
         self.parts.metrics.answered(way.action, reason, took);
-        self.outbox.answer(way.peer, way.route, &mut self.memory);
     }
 }
 

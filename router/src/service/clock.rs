@@ -15,18 +15,20 @@ const MESSAGES: u32 = 32;
 pub(super) struct Clock {
     started: Instant,
     now: Moment,
+    time: Time,
     messages: u32,
 }
 
 impl Clock {
     pub(super) fn start() -> Self {
         let now = Moment::now();
-        Self { started: now.monotonic, now, messages: 0 }
+        Self { started: now.monotonic, now, time: Time::ZERO, messages: 0 }
     }
 
     /// Reads it.
     pub(super) fn read(&mut self) {
         self.now = Moment::now();
+        self.time = self.now.monotonic.saturating_duration_since(self.started);
         self.messages = 0;
     }
 
@@ -44,7 +46,7 @@ impl Clock {
     }
 
     /// The last reading, since the start.
-    pub(super) fn time(&self) -> Time {
-        self.now.monotonic.saturating_duration_since(self.started)
+    pub(super) const fn time(&self) -> Time {
+        self.time
     }
 }

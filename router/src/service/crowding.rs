@@ -63,8 +63,8 @@ impl Service {
     pub(super) fn withhold(&mut self, way: Way) {
         self.parts.metrics.withheld();
         let reply = Reply::error(Reason::QueueFull, WITHHELD);
-        answer::of_reply(&reply, &way, self.clock.now(), &mut self.memory);
-        self.deliver(reply.reason, way);
+        let now = self.clock.now();
+        self.deliver(way, |way, out| answer::of_reply(&reply, way, now, out));
     }
 }
 

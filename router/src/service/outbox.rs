@@ -12,7 +12,7 @@ use crate::socket::{Ports, SendError};
 
 /// Memory that is kept for the next turn's answers.
 const KEPT: usize = 1 << 20;
-/// Bytes of an answer that is moved and not copied.
+/// Bytes of an answer that has memory of its own.
 const LARGE: usize = 64 << 10;
 
 /// What waits for the end of the turn.
@@ -40,16 +40,22 @@ enum Body {
 }
 
 impl Outbox {
-    /// Adds an answer. Its memory is left, but for a large one's.
-    pub(super) fn answer(&mut self, to: Peer, route: Vec<Vec<u8>>, body: &mut Vec<u8>) {
-        let body = if body.len() < LARGE {
-            let start = self.bodies.len();
-            self.bodies.extend_from_slice(body);
+    /// Adds the answer that `write` appends to what it is given.
+    pub(super) fn answer<T>(
+        &mut self,
+        to: Peer,
+        route: Vec<Vec<u8>>,
+        write: impl FnOnce(&mut Vec<u8>) -> T,
+    ) -> T {
+        let start = self.bodies.len();
+        let written = write(&mut self.bodies);
+        let body = if self.bodies.len() - start < LARGE {
             Body::Small(start..self.bodies.len())
         } else {
-            Body::Large(std::mem::take(body))
+            Body::Large(self.bodies.split_off(start))
         };
         self.answers.push(Answer { to, route, body });
+        written
     }
 
     pub(super) fn word(&mut self, peer: Peer, message: &FromRouter) {
@@ -100,6 +106,12 @@ impl Service {
         }
         bodies.clear();
         bodies.shrink_to(KEPT);
+    }
+
+    /// Sends what workers are to be told.
+    pub(super) fn tell_workers(&mut self, ports: &mut Ports) {
+        self.write_words(ports);
+        ports.flush(&mut |input| self.take(input));
     }
 
     fn write_words(&mut self, ports: &mut Ports) {

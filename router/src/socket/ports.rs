@@ -3,6 +3,7 @@
 mod arrivals;
 mod sending;
 
+use std::collections::VecDeque;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -49,8 +50,11 @@ pub struct Ports {
     begun: usize,
     /// Bytes that peers have not read.
     unread: usize,
-    /// What the last poll told of.
-    events: Vec<(u64, EventFlags)>,
+    /// What the last poll told of and was not attended to yet, by connections: what workers say first, because it makes
+    /// room for what clients want.
+    ready: VecDeque<(Peer, EventFlags)>,
+    /// And of the waker and the ports.
+    own: Vec<u64>,
     memory: Vec<u8>,
     /// Connections with something to send.
     unsent: Vec<Peer>,
@@ -80,7 +84,8 @@ impl Ports {
             handshakes: Handshakes::default(),
             begun: 0,
             unread: 0,
-            events: Vec::with_capacity(MOST_EVENTS),
+            ready: VecDeque::with_capacity(MOST_EVENTS),
+            own: Vec::new(),
             memory: vec![0; READ],
             unsent: Vec::new(),
             full_until: None,
@@ -106,34 +111,38 @@ impl Ports {
         let timeout = [Some(timeout), self.handshakes.next(now), full].into_iter().flatten().min();
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         let mut events = [MaybeUninit::uninit(); MOST_EVENTS];
-        self.events.clear();
+        self.ready.clear();
+        self.own.clear();
         match epoll::wait(&self.epoll, &mut events, timeout.as_ref()) {
-            Ok((events, _)) => self.events.extend(events.iter().map(|event| (event.data.u64(), event.flags))),
+            Ok((events, _)) => events.iter().for_each(|event| self.note(event.data.u64(), event.flags)),
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => tracing::error!(%error, "cannot poll the connections"),
         }
     }
 
-    /// Hands over what came: what workers say first, because it makes room for what clients want. Gives how many
-    /// connections had something.
-    pub fn take(&mut self, take: &mut dyn FnMut(Input<'_>)) -> usize {
-        let events = std::mem::take(&mut self.events);
-        for of_workers in [true, false] {
-            for (number, flags) in &events {
-                let peer = Peer(*number);
-                let Some(connection) = self.connections.get(&peer) else { continue };
-                if (connection.origin.port == PortKind::Workers) == of_workers {
-                    self.attend(peer, *flags, take);
-                }
+    fn note(&mut self, number: u64, flags: EventFlags) {
+        let peer = Peer(number);
+        match self.connections.get(&peer).map(|connection| connection.origin.port) {
+            Some(PortKind::Workers) => self.ready.push_front((peer, flags)),
+            Some(_) => self.ready.push_back((peer, flags)),
+            None => self.own.push(number),
+        }
+    }
+
+    /// Hands over what came by one connection, and gives its port; nothing once all was taken of which the last wait
+    /// told.
+    pub fn take(&mut self, take: &mut dyn FnMut(Input<'_>)) -> Option<PortKind> {
+        while let Some((peer, flags)) = self.ready.pop_front() {
+            if let Some(port) = self.connections.get(&peer).map(|connection| connection.origin.port) {
+                self.attend(peer, flags, take);
+                return Some(port);
             }
         }
-        for (number, _) in &events {
-            self.attend_own(*number, take);
+        for number in std::mem::take(&mut self.own) {
+            self.attend_own(number, take);
         }
         self.end_late(take);
-        let count = events.len();
-        self.events = events;
-        count
+        None
     }
 
     fn attend(&mut self, peer: Peer, flags: EventFlags, take: &mut dyn FnMut(Input<'_>)) {

@@ -81,7 +81,7 @@ impl Bench {
             let key = from.key.as_ref().map(ToString::to_string);
             came.push(Came { peer: from.peer, port: from.port, key, what });
         };
-        self.ports.take(&mut take);
+        while self.ports.take(&mut take).is_some() {}
         self.ports.flush(&mut take);
     }
 

@@ -85,7 +85,7 @@ impl Router {
     /// Says several words in one message to the worker that spoke last.
     pub(crate) fn send_together(&self, words: &[FromRouter]) {
         let mut batch = Batch::default();
-        assert!(words.iter().all(|word| word.pack(&mut batch, &mut Vec::new())));
+        assert!(words.iter().all(|word| word.pack(&mut batch)));
         for message in batch.messages(true) {
             let peer = [self.peer.as_slice()];
             self.workers.send_multipart(peer.iter().chain(message.frames()), 0).unwrap();

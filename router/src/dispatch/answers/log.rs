@@ -15,14 +15,18 @@ const TEXTS: usize = 512 << 10;
 /// What an answer takes besides its texts, its entry in an index included.
 pub(super) const OVERHEAD: usize = 512;
 
-/// The answers that are stored, each with a number that counts up.
+/// What an answer in the log is known by. Numbers count up and begin again after the last; there are never so many at a
+/// time.
+pub(super) type Number = u32;
+
+/// The answers that are stored.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     /// The first has the oldest; none is empty.
     pages: VecDeque<Page>,
     /// The last page that was emptied.
     spare: Option<Page>,
-    next: u64,
+    next: Number,
     bytes: usize,
 }
 
@@ -50,26 +54,33 @@ struct Texts {
 #[derive(Debug)]
 struct Page {
     /// The number of the first answer of `stored`.
-    first: u64,
+    first: Number,
     stored: VecDeque<Stored>,
     texts: Vec<u8>,
 }
 
 impl Log {
     /// Stores an answer; gives its number.
-    pub(super) fn push(&mut self, key: JobKey, ending: &Ending, unclaimed: Option<Origin>, at: Time) -> u64 {
+    pub(super) fn push(
+        &mut self,
+        key: JobKey,
+        ending: &Ending,
+        unclaimed: Option<Origin>,
+        at: Time,
+    ) -> Number {
         let number = self.next;
-        self.next += 1;
+        self.next = self.next.wrapping_add(1);
         self.bytes += size(ending);
+        // Before the texts: a name that is shared waits for all that is written before.
+        let kept = ending.without_output();
         let page = self.page_for(ending.output.as_ref().map_or(0, Output::bytes), number);
         let texts = ending.output.as_ref().map(|output| page.append(output));
-        let ending = ending.without_output();
-        page.stored.push_back(Stored { key, at, unclaimed: unclaimed.map(Box::new), ending, texts });
+        page.stored.push_back(Stored { key, at, unclaimed: unclaimed.map(Box::new), ending: kept, texts });
         number
     }
 
     /// The page for so many bytes of texts.
-    fn page_for(&mut self, bytes: usize, number: u64) -> &mut Page {
+    fn page_for(&mut self, bytes: usize, number: Number) -> &mut Page {
         let last = self.pages.pop_back_if(|page| page.has_room(bytes));
         let page = last.or_else(|| self.spare.take_if(|page| page.has_room(bytes)));
         let mut page = page.unwrap_or_else(|| Page::new(bytes));
@@ -80,7 +91,7 @@ impl Log {
     }
 
     /// The oldest.
-    pub(super) fn first(&self) -> Option<(u64, &Stored)> {
+    pub(super) fn first(&self) -> Option<(Number, &Stored)> {
         let page = self.pages.front()?;
         Some((page.first, page.stored.front()?))
     }
@@ -88,7 +99,7 @@ impl Log {
     /// Forgets the oldest.
     pub(super) fn pop(&mut self) {
         let Some(page) = self.pages.front_mut() else { return };
-        page.first += 1;
+        page.first = page.first.wrapping_add(1);
         if let Some(stored) = page.stored.pop_front() {
             self.bytes -= stored.size();
         }
@@ -98,13 +109,19 @@ impl Log {
     }
 
     /// The answer with this number.
-    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Stored> {
+    pub(super) fn get_mut(&mut self, number: Number) -> Option<&mut Stored> {
         let (page, index) = self.find(number)?;
         self.pages.get_mut(page)?.stored.get_mut(index)
     }
 
+    /// The key of the answer with this number.
+    pub(super) fn key(&self, number: Number) -> Option<JobKey> {
+        let (page, index) = self.find(number)?;
+        Some(self.pages.get(page)?.stored.get(index)?.key)
+    }
+
     /// How the job of the answer with this number ended, whole.
-    pub(super) fn ending(&self, number: u64) -> Option<Ending> {
+    pub(super) fn ending(&self, number: Number) -> Option<Ending> {
         let (page, index) = self.find(number)?;
         let page = self.pages.get(page)?;
         let stored = page.stored.get(index)?;
@@ -117,10 +134,13 @@ impl Log {
         self.bytes
     }
 
-    fn find(&self, number: u64) -> Option<(usize, usize)> {
-        let page = self.pages.partition_point(|page| page.first <= number).checked_sub(1)?;
+    /// The page of a number, and where it is there if it still is.
+    fn find(&self, number: Number) -> Option<(usize, usize)> {
+        let oldest = self.pages.front()?.first;
+        let age = |number: Number| number.wrapping_sub(oldest);
+        let page = self.pages.partition_point(|page| age(page.first) <= age(number)).checked_sub(1)?;
         let first = self.pages.get(page)?.first;
-        Some((page, usize::try_from(number - first).ok()?))
+        Some((page, usize::try_from(number.wrapping_sub(first)).ok()?))
     }
 }
 
@@ -189,8 +209,10 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_stored_comes_back_whole_until_its_turn_to_go(sizes in sizes(), most in 1..20usize) {
-            let (mut log, mut held) = (Log::default(), VecDeque::new());
-            for (number, (response, context)) in (0..).zip(sizes) {
+            let first = Number::MAX - 5;
+            let (mut log, mut held) = (Log { next: first, ..Log::default() }, VecDeque::new());
+            for (count, (response, context)) in (0..).zip(sizes) {
+                let number = first.wrapping_add(count);
                 let ending = ending(response, context);
                 prop_assert_eq!(log.push(JobKey(number.into()), &ending, None, Duration::ZERO), number);
                 held.push_back((number, ending));
