@@ -6,6 +6,7 @@
 mod batch;
 mod from_router;
 mod from_worker;
+mod job;
 mod result;
 #[cfg(test)]
 mod tests;
@@ -16,10 +17,11 @@ use crate::name::TrackSlug;
 use crate::version::PinnedVersion;
 
 pub use batch::{BATCH, BATCHES_SINCE, Batch, Message, Words};
-pub use from_router::{Ack, Acknowledge, Build, Cancel, Desired, Drain, FromRouter, Job, Then, Welcome};
+pub use from_router::{Ack, Acknowledge, Build, Cancel, Desired, Drain, FromRouter, Then, Welcome};
 pub use from_worker::{
     Accepted, BuildLog, FromWorker, HeldJob, HeldState, Hello, Load, Returned, VersionFailed,
 };
+pub use job::{Job, Task};
 pub use result::{JobResult, Usage, Verdict};
 
 /// The version of these words; a router says it in `Welcome`, a worker in `Hello`.

@@ -32,6 +32,7 @@ mod snapshot;
 mod tests;
 mod turn;
 mod words;
+mod work;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -42,6 +43,7 @@ use trackyard_protocol::version::PinnedVersion;
 use trackyard_protocol::worker::BATCHES_SINCE;
 
 pub use action::{Action, Answer, Counter, Ending, Output};
+pub(crate) use event::Effort;
 pub use event::{Deployment, Event, NewJob, Order, Peer, Time, Waiter};
 pub(crate) use number::Map;
 #[doc(hidden)]

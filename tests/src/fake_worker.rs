@@ -149,7 +149,7 @@ impl FakeWorker {
     /// Waits for a job and accepts it.
     pub fn job(&mut self, wait: Duration) -> Option<Job> {
         let job = self.until(wait, |word| match word {
-            FromRouter::Job(job) => Some(*job),
+            FromRouter::Job(job) => Some(job),
             _ => None,
         })?;
         self.send(FromWorker::Accepted(Accepted { token: job.token }));

@@ -2,16 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::job::Job;
 use super::{Batch, DecodeError, TrackVersion, Words, json, unknown, word, write};
 use crate::build::BuildLimits;
 use crate::channel::Channel;
 use crate::json::{ToJson, write_as_object};
-use crate::limits::SharedLimits;
-use crate::name::{ExerciseSlug, JobId, TrackSlug};
+use crate::name::{JobId, TrackSlug};
 use crate::source::{ImageSource, InputPolicy};
 use crate::token::{Epoch, JobKey, Token};
-use crate::uri::InputUri;
-use crate::version::PinnedVersion;
 
 /// A message from a router.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +19,7 @@ pub enum FromRouter {
     /// The versions to have ready from now on.
     Desired(Desired),
     /// A job for a free slot.
-    Job(Box<Job>),
+    Job(Job),
     /// A build for a free slot of a builder; in all else like a job.
     Build(Box<Build>),
     /// A result arrived; the worker may forget it.
@@ -60,35 +58,6 @@ pub struct Welcome {
 pub struct Desired {
     /// The versions, for the worker's channel and topics.
     pub versions: Vec<TrackVersion>,
-}
-
-/// A job, every field checked by the router.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Job {
-    /// This attempt.
-    pub token: Token,
-    /// The job's key.
-    pub key: JobKey,
-    /// Counts from 1.
-    pub attempt: u32,
-    /// The client's id; for logs only.
-    pub id: JobId,
-    /// The channel.
-    pub channel: Channel,
-    /// The track.
-    pub track: TrackSlug,
-    /// The exercise.
-    pub exercise: ExerciseSlug,
-    /// The container version with its digest.
-    pub version: PinnedVersion,
-    /// Where the submission is.
-    pub input: InputUri,
-    /// The limits to apply, `execution_timeout` already in `wall`.
-    pub limits: SharedLimits,
-    /// Milliseconds for everything before the container starts.
-    pub setup_ms: u64,
-    /// Milliseconds from dispatch to the router's own deadline of this attempt.
-    pub total_ms: u64,
 }
 
 /// A build, every field checked by the router.
@@ -134,20 +103,6 @@ pub enum Ack {
     Dropped,
 }
 
-write_as_object!(Job {
-    token,
-    key,
-    attempt,
-    id,
-    channel,
-    track,
-    exercise,
-    version,
-    input,
-    limits,
-    setup_ms,
-    total_ms,
-});
 write_as_object!(Acknowledge { token, ack });
 
 impl ToJson for Ack {

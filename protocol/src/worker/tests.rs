@@ -94,17 +94,20 @@ fn router_words() -> Vec<FromRouter> {
     };
     let job = Job {
         token: token(),
-        key: JobKey(9),
         attempt: 1,
-        id: "42".parse().unwrap(),
-        channel: Channel::TestRunners,
-        track: "ruby".parse().unwrap(),
-        exercise: "two-fer".parse().unwrap(),
-        version: track_version().version,
-        input: "s3://submissions/42".parse().unwrap(),
-        limits: SharedLimits::default(),
         setup_ms: 15_000,
         total_ms: 40_000,
+        task: Task {
+            key: JobKey(9),
+            id: "42".parse().unwrap(),
+            channel: Channel::TestRunners,
+            track: "ruby".parse().unwrap(),
+            exercise: "two-fer".parse().unwrap(),
+            version: track_version().version,
+            input: "s3://submissions/42".parse().unwrap(),
+            limits: SharedLimits::default(),
+        }
+        .into(),
     };
     let build = Build {
         token: token(),
@@ -120,7 +123,7 @@ fn router_words() -> Vec<FromRouter> {
     vec![
         FromRouter::Welcome(Box::new(welcome)),
         FromRouter::Desired(Desired { versions: vec![track_version()] }),
-        FromRouter::Job(Box::new(job)),
+        FromRouter::Job(job),
         FromRouter::Build(Box::new(build)),
         FromRouter::Ack(Acknowledge { token: token(), ack: Ack::Stored }),
         FromRouter::Cancel(Cancel { token: token() }),

@@ -3,10 +3,11 @@
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::Place;
 
-use super::job::{Job, Waiting, Work};
+use super::job::{Job, Waiting};
 use super::number::{JobNo, LaneId, TrackId};
 use super::sabotage::Sabotage;
 use super::turn::Turn;
+use super::work::Work;
 use super::{Counter, Dispatch, Ending, NewJob, Waiter};
 
 impl Dispatch {
@@ -85,18 +86,22 @@ impl Dispatch {
     fn take_in(&mut self, waiter: Waiter, new: Box<NewJob>, lane: Option<LaneId>, turn: &mut Turn<'_>) {
         let lane = lane.filter(|lane| self.lanes.lane(*lane).is_some());
         let lane = lane.unwrap_or_else(|| self.lanes.enter(new.place(), new.version()));
-        if let Some(lane) = self.lanes.lane_mut(lane) {
-            lane.jobs += 1;
-        }
-        let wait = self.queue_wait(&new, lane);
-        let mut job = Job::new(new.key, turn.now, turn.now + wait + self.attempts_total(&new));
+        let (effort, wait) = (new.effort(), self.queue_wait(new.effort(), new.place(), lane));
+        let mut job = Job::new(new.key, turn.now, turn.now + wait + self.attempts_total(effort));
         job.queue_until = turn.now + wait;
         let mut own = waiting(waiter, &new, turn);
         own.until = own.until.filter(|_| !self.saboteur.does(Sabotage::LateAnswer));
         job.waiters.push(own);
-        job.work = Some(Work { new, lane });
+        job.work = self.work(*new, lane);
         let no = self.jobs.insert(job);
         self.place_job(no, turn);
+    }
+
+    /// A job's work, counted in its lane.
+    fn work(&mut self, new: NewJob, id: LaneId) -> Option<Work> {
+        let lane = self.lanes.lane_mut(id)?;
+        lane.jobs += 1;
+        Some(Work::new(new, id, lane))
     }
 
     fn join(&mut self, no: JobNo, waiter: Waiter, new: Box<NewJob>, turn: &mut Turn<'_>) {
@@ -116,16 +121,15 @@ impl Dispatch {
             return;
         }
         let lane = self.lanes.enter(new.place(), new.version());
-        let whole = self.queue_wait(&new, lane) + self.attempts_total(&new);
-        let attempt = self.attempt_total(&new);
+        let effort = new.effort();
+        let whole = self.queue_wait(effort, new.place(), lane) + self.attempts_total(effort);
+        let attempt = self.attempt_total(effort);
+        let work = self.work(*new, lane);
         let Some(job) = self.jobs.get_mut(no) else { return };
-        if let Some(lane) = self.lanes.lane_mut(lane) {
-            lane.jobs += 1;
-        }
         job.received = turn.now;
         job.whole_until = turn.now + whole;
         job.attempt_until = turn.now + attempt;
-        job.work = Some(Work { new, lane });
+        job.work = work;
         self.drop_made_up(no, turn);
     }
 

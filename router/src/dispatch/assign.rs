@@ -3,18 +3,16 @@
 use std::time::Duration;
 
 use trackyard_protocol::channel::Channel;
-use trackyard_protocol::token::Token;
-use trackyard_protocol::worker::{Build, FromRouter, Job as JobMessage};
+use trackyard_protocol::request::Place;
 
 use super::attempt::{Attempt, State};
-use super::job::{Job, Work};
-use super::lane::Lane;
+use super::job::Job;
 use super::log::Tail;
 use super::number::{JobNo, LaneId, TrackId, WorkerId};
 use super::sabotage::Sabotage;
 use super::turn::Turn;
 use super::worker::Worker;
-use super::{Counter, Dispatch, NewJob, Order, Time};
+use super::{Counter, Dispatch, Effort, Time};
 
 /// Up to so many workers that have a version ready are compared one by one; beyond, the pools are walked, where
 /// one of many is soon found.
@@ -119,16 +117,14 @@ impl Dispatch {
 
     fn send_job(&mut self, no: JobNo, id: WorkerId, turn: &mut Turn<'_>) {
         let token = self.attempts.next_token();
-        let total = self.attempt_total_of(no);
         let Some(job) = self.jobs.get(no) else { return };
         let Some(work) = &job.work else { return };
-        let Some(lane) = self.lanes.lane_mut(work.lane) else { return };
+        let total = self.attempt_total(work.effort);
         let Some(peer) = self.workers.get(id).and_then(|worker| worker.peer) else { return };
         let number = job.lost + 1;
         let until = (turn.now + total).min(job.patience());
         let left = until.saturating_sub(turn.now);
-        let message = message(work, lane, token, number, self.settings.setup, left);
-        turn.send(peer, message);
+        turn.send(peer, work.message(token, number, self.settings.setup, left));
         turn.count(if job.lost > 0 { Counter::Redelivered } else { Counter::Dispatched });
         let attempt = Attempt {
             token,
@@ -164,71 +160,28 @@ impl Dispatch {
     }
 
     /// The longest that one attempt may take.
-    pub(crate) fn attempt_total(&self, new: &NewJob) -> Duration {
-        match &new.order {
-            Order::Run { limits, .. } => self.settings.setup + limits.wall.0 + self.settings.grace,
-            Order::Build { limits, .. } => limits.wall.0 + self.settings.grace,
-        }
+    pub(crate) fn attempt_total(&self, effort: Effort) -> Duration {
+        let setup = if effort.is_build { Duration::ZERO } else { self.settings.setup };
+        setup + effort.wall + self.settings.grace
     }
 
     /// How long a job may wait: a build as long as it may take; a job for whose version no worker is there yet, as
     /// long as its pool may take to start one.
-    pub(crate) fn queue_wait(&self, new: &NewJob, lane: LaneId) -> Duration {
+    pub(crate) fn queue_wait(&self, effort: Effort, place: &Place, lane: LaneId) -> Duration {
         let usual = self.settings.queue_max_wait;
-        match &new.order {
-            Order::Run { .. } if self.lanes.lane(lane).is_some_and(|lane| !lane.ready.is_empty()) => usual,
-            Order::Run { .. } => self.settings.cold_start(new.place()).map_or(usual, |cold| cold.max(usual)),
-            Order::Build { limits, .. } => limits.wall.0,
+        if effort.is_build {
+            effort.wall
+        } else if self.lanes.lane(lane).is_some_and(|lane| !lane.ready.is_empty()) {
+            usual
+        } else {
+            self.settings.cold_start(place).map_or(usual, |cold| cold.max(usual))
         }
     }
 
-    fn attempt_total_of(&self, no: JobNo) -> Duration {
-        let work = self.jobs.get(no).and_then(|job| job.work.as_ref());
-        work.map_or(Duration::ZERO, |work| self.attempt_total(&work.new))
-    }
-
     /// The longest that all attempts may take.
-    pub(crate) fn attempts_total(&self, new: &NewJob) -> Duration {
-        let attempts = if new.is_build() { 1 } else { self.settings.max_attempts };
-        self.attempt_total(new) * attempts
-    }
-}
-
-fn message(
-    work: &Work,
-    lane: &mut Lane,
-    token: Token,
-    attempt: u32,
-    setup: Duration,
-    total: Duration,
-) -> FromRouter {
-    let key = work.new.key;
-    match &work.new.order {
-        Order::Run { request, version, limits } => FromRouter::Job(Box::new(JobMessage {
-            token,
-            key,
-            attempt,
-            id: request.id.clone(),
-            channel: request.place.channel,
-            track: request.place.track.clone(),
-            exercise: request.exercise.clone(),
-            version: version.clone(),
-            input: request.input.clone(),
-            limits: lane.share(limits),
-            setup_ms: millis(setup.min(total)),
-            total_ms: millis(total),
-        })),
-        Order::Build { request, source, limits, .. } => FromRouter::Build(Box::new(Build {
-            token,
-            key,
-            id: request.id.clone(),
-            channel: request.place.channel,
-            track: request.place.track.clone(),
-            source: source.clone(),
-            git_reference: request.git_reference.clone(),
-            limits: *limits,
-            total_ms: millis(total),
-        })),
+    pub(crate) fn attempts_total(&self, effort: Effort) -> Duration {
+        let attempts = if effort.is_build { 1 } else { self.settings.max_attempts };
+        self.attempt_total(effort) * attempts
     }
 }
 

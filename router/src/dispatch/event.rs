@@ -100,6 +100,14 @@ pub enum Order {
     },
 }
 
+/// How much time a job may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Effort {
+    /// The limit of its wall-clock time.
+    pub(crate) wall: Duration,
+    pub(crate) is_build: bool,
+}
+
 impl NewJob {
     /// Whose workers can take it.
     #[must_use]
@@ -143,6 +151,15 @@ impl NewJob {
         match &self.order {
             Order::Run { request, .. } => request.fresh,
             Order::Build { .. } => true,
+        }
+    }
+
+    /// How much time it may take.
+    #[must_use]
+    pub(crate) const fn effort(&self) -> Effort {
+        match &self.order {
+            Order::Run { limits, .. } => Effort { wall: limits.wall.0, is_build: false },
+            Order::Build { limits, .. } => Effort { wall: limits.wall.0, is_build: true },
         }
     }
 

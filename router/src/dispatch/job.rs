@@ -9,7 +9,8 @@ use trackyard_protocol::token::{JobKey, Token};
 
 use super::attempt::Attempt;
 use super::number::{JobNo, LaneId, Map, Numbers, SeededMap};
-use super::{NewJob, Time, Waiter};
+use super::work::Work;
+use super::{Time, Waiter};
 
 /// A job. Either it is queued, or a worker has it in hand (`live`), never both.
 #[derive(Debug)]
@@ -33,13 +34,6 @@ pub(crate) struct Job {
     pub(crate) back_until: Option<Time>,
     /// When the timer fires; may be earlier than what is due, never later.
     armed: Time,
-}
-
-/// What to run.
-#[derive(Debug)]
-pub(crate) struct Work {
-    pub(crate) new: Box<NewJob>,
-    pub(crate) lane: LaneId,
 }
 
 /// Someone who waits for an answer.
@@ -82,15 +76,15 @@ impl Job {
 
     /// What it is for; none for an adopted job that no client has asked for yet.
     pub(crate) fn place(&self) -> Option<&Place> {
-        self.work.as_ref().map(|work| work.new.place())
+        self.work.as_ref().map(|work| &work.place)
     }
 
     pub(crate) fn is_build(&self) -> bool {
-        self.work.as_ref().is_some_and(|work| work.new.is_build())
+        self.work.as_ref().is_some_and(|work| work.effort.is_build)
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.work.as_ref().map_or(0, |work| work.new.bytes)
+        self.work.as_ref().map_or(0, |work| work.bytes)
     }
 
     /// The next moment at which something is due, if nothing happens before.

@@ -201,7 +201,7 @@ impl super::Dispatch {
         let work = attempt.job.and_then(|no| self.jobs.get(no)).and_then(|job| job.work.as_ref());
         Some(JobView {
             token,
-            id: work.and_then(|work| work.new.id()).map(ToString::to_string),
+            id: work.and_then(|work| work.id()).map(ToString::to_string),
             accepted: attempt.state != State::Sent,
             cancelled: attempt.job.is_none(),
             running_ms: self.millis_since(attempt.sent),

@@ -98,7 +98,7 @@ impl Worker {
 
     pub(crate) fn job(&self) -> Job {
         self.hear(|word| match word {
-            FromRouter::Job(job) => Some(*job),
+            FromRouter::Job(job) => Some(job),
             _ => None,
         })
     }

@@ -54,8 +54,8 @@ fn serve(mut worker: FakeWorker, stop: &AtomicBool, log: &Log, joined: &mpsc::Se
             // Nobody waits for it any more if the test is over.
             Some(FromRouter::Welcome(_)) => drop(joined.send(())),
             Some(FromRouter::Job(job)) => {
-                log.lock().unwrap_or_else(PoisonError::into_inner).push((*job).clone());
-                running.push((Instant::now() + takes, *job));
+                log.lock().unwrap_or_else(PoisonError::into_inner).push(job.clone());
+                running.push((Instant::now() + takes, job));
             }
             _ => {}
         }

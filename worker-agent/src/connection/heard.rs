@@ -26,7 +26,7 @@ impl Connection {
         match message {
             FromRouter::Welcome(welcome) => self.welcome(*welcome, now, out),
             FromRouter::Desired(desired) => out.push(Action::Prepare(desired)),
-            FromRouter::Job(job) => self.job(*job, out),
+            FromRouter::Job(job) => self.job(job, out),
             FromRouter::Build(build) => self.build(*build, out),
             FromRouter::Ack(ack) => self.held.acknowledge(ack.token),
             FromRouter::Cancel(cancel) => self.stop(cancel.token, "cancelled", out),

@@ -200,7 +200,7 @@ impl World {
             Step::Beat => self.hear(FromRouter::Heartbeat),
             // A router never uses a token twice once its job is closed.
             Step::Job(n) if self.acknowledged.contains(&token(n)) || self.returned.contains(&token(n)) => {}
-            Step::Job(n) => self.hear(FromRouter::Job(Box::new(job(n)))),
+            Step::Job(n) => self.hear(FromRouter::Job(job(n))),
             Step::Ack(n) => {
                 if self.open && self.results.contains_key(&token(n)) {
                     self.acknowledged.insert(token(n));

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rstest::rstest;
@@ -6,7 +7,7 @@ use trackyard_protocol::reason::Reason;
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, InputPolicy};
 use trackyard_protocol::token::{JobKey, Token};
 use trackyard_protocol::worker::{
-    Ack, Acknowledge, Cancel, Drain, FromRouter, HeldState, Job, JobResult, Then, TrackVersion, Usage,
+    Ack, Acknowledge, Cancel, Drain, FromRouter, HeldState, Job, JobResult, Task, Then, TrackVersion, Usage,
     Verdict, VersionFailed, Welcome,
 };
 
@@ -55,17 +56,20 @@ pub(super) fn token(sequence: u64) -> Token {
 pub(super) fn job(sequence: u64) -> Job {
     Job {
         token: token(sequence),
-        key: JobKey(sequence.into()),
         attempt: 1,
-        id: "id".parse().unwrap(),
-        channel: Channel::TestRunners,
-        track: version('a').track,
-        exercise: "two-fer".parse().unwrap(),
-        version: version('a').version,
-        input: "s3://bucket/1".parse().unwrap(),
-        limits: SharedLimits::default(),
         setup_ms: 15_000,
         total_ms: 40_000,
+        task: Task {
+            key: JobKey(sequence.into()),
+            id: "id".parse().unwrap(),
+            channel: Channel::TestRunners,
+            track: version('a').track,
+            exercise: "two-fer".parse().unwrap(),
+            version: version('a').version,
+            input: "s3://bucket/1".parse().unwrap(),
+            limits: SharedLimits::default(),
+        }
+        .into(),
     }
 }
 
@@ -114,7 +118,7 @@ impl Talk {
     }
 
     fn job(&mut self, sequence: u64) -> Vec<String> {
-        words(&self.hear(FromRouter::Job(Box::new(job(sequence)))))
+        words(&self.hear(FromRouter::Job(job(sequence))))
     }
 
     fn after(&mut self, span: Duration) -> Vec<Action> {
@@ -184,11 +188,16 @@ fn batches_are_for_a_router_that_has_said_it_reads_them(#[case] protocol: u32, #
 
 #[test]
 fn jobs_that_cannot_be_taken_go_back_with_the_reason() {
+    let with = |change: fn(&mut Task)| {
+        let mut job = job(1);
+        change(Arc::make_mut(&mut job.task));
+        job
+    };
     let mut talk = Talk::running(1);
-    let other = Job { version: version('b').version, ..job(1) };
-    assert_eq!(words(&talk.hear(FromRouter::Job(Box::new(other)))), ["Returned not_unpacked"]);
-    let foreign = Job { channel: Channel::Representers, ..job(1) };
-    assert_eq!(words(&talk.hear(FromRouter::Job(Box::new(foreign)))), ["Returned not_served"]);
+    let other = with(|task| task.version = version('b').version);
+    assert_eq!(words(&talk.hear(FromRouter::Job(other))), ["Returned not_unpacked"]);
+    let foreign = with(|task| task.channel = Channel::Representers);
+    assert_eq!(words(&talk.hear(FromRouter::Job(foreign))), ["Returned not_served"]);
     talk.job(2);
     assert_eq!(talk.job(3), ["Returned no_free_slot", "Ready"]);
     talk.on(Event::VersionGone(version('a')));

@@ -109,21 +109,25 @@ mod tests {
     use crate::job::run::refused;
     use crate::sandbox::Captured;
     use trackyard_protocol::limits::SharedLimits;
+    use trackyard_protocol::worker::Task;
 
     fn job(channel: Channel) -> Job {
         Job {
             token: Token { epoch: Epoch(1), sequence: 1 },
-            key: JobKey(1),
             attempt: 1,
-            id: "id".parse().unwrap(),
-            channel,
-            track: "ruby".parse().unwrap(),
-            exercise: "two-fer".parse().unwrap(),
-            version: format!("git-{}", "a".repeat(40)).parse().unwrap(),
-            input: "s3://bucket/1".parse().unwrap(),
-            limits: SharedLimits::default(),
             setup_ms: 1,
             total_ms: 1,
+            task: Task {
+                key: JobKey(1),
+                id: "id".parse().unwrap(),
+                channel,
+                track: "ruby".parse().unwrap(),
+                exercise: "two-fer".parse().unwrap(),
+                version: format!("git-{}", "a".repeat(40)).parse().unwrap(),
+                input: "s3://bucket/1".parse().unwrap(),
+                limits: SharedLimits::default(),
+            }
+            .into(),
         }
     }
 

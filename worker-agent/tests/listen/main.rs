@@ -35,7 +35,7 @@ fn a_job_runs_and_a_drained_worker_leaves_nothing() {
     scenario.wait_ready();
 
     let job = job(&router, 1, &scenario, &scenario.submission("0", r#"{"version": 2}"#));
-    router.send(&FromRouter::Job(Box::new(job.clone())));
+    router.send(&FromRouter::Job(job.clone()));
     router.until(|word| {
         matches!(word, FromWorker::Accepted(accepted) if accepted.token == job.token).then_some(())
     });
@@ -64,7 +64,7 @@ fn jobs_that_come_in_one_message_are_accepted_in_one() {
     router.welcome(&scenario);
     router.ready();
     let jobs = [1, 2].map(|sequence| job(&router, sequence, &scenario, &scenario.submission("0", "{}")));
-    router.send_together(&jobs.clone().map(|job| FromRouter::Job(Box::new(job))));
+    router.send_together(&jobs.clone().map(FromRouter::Job));
     let ended = [router.result().token, router.result().token];
     assert!(router.together >= 2, "each word came alone");
     assert!(jobs.iter().all(|job| ended.contains(&job.token)), "{ended:?}");
@@ -79,7 +79,7 @@ fn to_a_router_that_reads_no_batches_each_word_goes_alone() {
     router.welcome(&scenario);
     router.ready();
     let jobs = [1, 2].map(|sequence| job(&router, sequence, &scenario, &scenario.submission("0", "{}")));
-    router.send_together(&jobs.map(|job| FromRouter::Job(Box::new(job))));
+    router.send_together(&jobs.map(FromRouter::Job));
     router.result();
     router.result();
     assert_eq!(router.together, 1);
@@ -99,7 +99,7 @@ fn bad_input_is_a_verdict_and_the_next_job_runs() {
             .enumerate()
     {
         let job = job(&router, sequence as u64, &scenario, uri);
-        router.send(&FromRouter::Job(Box::new(job.clone())));
+        router.send(&FromRouter::Job(job.clone()));
         let result = router.result();
         assert_eq!((result.token, result.verdict.known_reason()), (job.token, reason), "{uri}");
         router.send(&FromRouter::Ack(Acknowledge { token: job.token, ack: Ack::Stored }));
@@ -114,7 +114,7 @@ fn a_cancelled_job_is_returned() {
     router.welcome(&scenario);
     router.ready();
     let job = job(&router, 1, &scenario, &scenario.submission("30", "{}"));
-    router.send(&FromRouter::Job(Box::new(job.clone())));
+    router.send(&FromRouter::Job(job.clone()));
     router.accepted();
     scenario.wait_running();
     router.send(&FromRouter::Cancel(Cancel { token: job.token }));
@@ -129,7 +129,7 @@ fn at_the_drain_timeout_a_job_goes_back() {
     router.welcome(&scenario);
     router.ready();
     let job = job(&router, 1, &scenario, &scenario.submission("30", "{}"));
-    router.send(&FromRouter::Job(Box::new(job)));
+    router.send(&FromRouter::Job(job));
     router.accepted();
     worker.signal(Signal::TERM);
     assert_eq!(router.returned().why, "draining");
@@ -144,7 +144,7 @@ fn a_job_survives_its_router() {
     router.welcome(&scenario);
     router.ready();
     let job = job(&router, 1, &scenario, &scenario.submission("2", "{}"));
-    router.send(&FromRouter::Job(Box::new(job.clone())));
+    router.send(&FromRouter::Job(job.clone()));
     router.accepted();
     router.start_again();
     let hello = router.welcome(&scenario);
@@ -172,7 +172,7 @@ fn told_to_bootstrap_a_worker_asks_again_and_takes_jobs_again() {
     let hello = router.welcome(&scenario);
     assert_eq!((hello.bootstrap, hello.draining, router.asked), (Some(router.epoch), false, 2));
     let job = job(&router, 1, &scenario, &scenario.submission("0", "{}"));
-    router.send(&FromRouter::Job(Box::new(job)));
+    router.send(&FromRouter::Job(job));
     assert_eq!(router.result().verdict.known_reason(), Reason::Ok);
 }
 
@@ -211,7 +211,7 @@ fn a_worker_whose_sandbox_broke_takes_itself_out() {
     router.welcome(&scenario);
     router.ready();
     let job = job(&router, 1, &scenario, &scenario.submission("30", "{}"));
-    router.send(&FromRouter::Job(Box::new(job.clone())));
+    router.send(&FromRouter::Job(job.clone()));
     router.accepted();
     scenario.break_canary();
     scenario.kill_container();
@@ -230,7 +230,7 @@ fn the_image_of_a_version_that_is_gone_is_removed_when_its_last_job_ends() {
     router.welcome(&scenario);
     router.ready();
     let job = job(&router, 1, &scenario, &scenario.submission("2", "{}"));
-    router.send(&FromRouter::Job(Box::new(job)));
+    router.send(&FromRouter::Job(job));
     router.accepted();
     router.send(&FromRouter::Desired(Desired { versions: Vec::new() }));
     router.until(|word| matches!(word, FromWorker::Unready(_)).then_some(()));

@@ -16,7 +16,7 @@ use trackyard_protocol::channel::Channel;
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, InputPolicy, default_repositories};
 use trackyard_protocol::token::{JobKey, Token};
-use trackyard_protocol::worker::{Job, TrackVersion};
+use trackyard_protocol::worker::{Job, Task, TrackVersion};
 
 use crate::router::Router;
 
@@ -147,17 +147,24 @@ pub(crate) fn job(router: &Router, sequence: u64, scenario: &Scenario, input: &s
     let TrackVersion { track, version } = scenario.version();
     Job {
         token: Token { epoch: router.epoch, sequence },
-        key: JobKey(u128::from(sequence) + 1),
         attempt: 1,
-        id: "job".parse().unwrap(),
-        channel: Channel::TestRunners,
-        track,
-        exercise: "two-fer".parse().unwrap(),
-        version,
-        input: input.parse().unwrap(),
-        limits: Limits { wall: "10s".parse().unwrap(), memory: "64Mi".parse().unwrap(), ..Limits::default() }
-            .into(),
         setup_ms: 15_000,
         total_ms: 40_000,
+        task: Task {
+            key: JobKey(u128::from(sequence) + 1),
+            id: "job".parse().unwrap(),
+            channel: Channel::TestRunners,
+            track,
+            exercise: "two-fer".parse().unwrap(),
+            version,
+            input: input.parse().unwrap(),
+            limits: Limits {
+                wall: "10s".parse().unwrap(),
+                memory: "64Mi".parse().unwrap(),
+                ..Limits::default()
+            }
+            .into(),
+        }
+        .into(),
     }
 }

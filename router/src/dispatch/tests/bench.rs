@@ -176,7 +176,7 @@ impl Bench {
     pub(super) fn jobs(&mut self) -> Vec<(u64, Job)> {
         let sent = std::mem::take(&mut self.sent).into_iter();
         sent.filter_map(|(peer, message)| match message {
-            FromRouter::Job(job) => Some((peer, *job)),
+            FromRouter::Job(job) => Some((peer, job)),
             _ => None,
         })
         .collect()
