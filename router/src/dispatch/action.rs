@@ -63,19 +63,6 @@ impl Ending {
             error_detail: None,
         }
     }
-
-    /// All of it but what the container wrote.
-    pub(crate) fn without_output(&self) -> Self {
-        Self {
-            reason: self.reason,
-            message: self.message.clone(),
-            usage: self.usage.clone(),
-            output: None,
-            worker: self.worker.clone(),
-            attempt: self.attempt,
-            error_detail: self.error_detail.clone(),
-        }
-    }
 }
 
 /// What a client gets: an ending, which it shares with others who wait.

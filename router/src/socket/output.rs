@@ -22,7 +22,9 @@ impl Output {
         let last = self.pieces.pop_back();
         let (full, free) = match last {
             Some(last) if last.is_empty() || last.len() + bytes <= PIECE => (None, last),
-            full => (full, Vec::with_capacity(bytes)),
+            // Where much waits, more will.
+            Some(full) => (Some(full), Vec::with_capacity(bytes.max(PIECE))),
+            None => (None, Vec::with_capacity(bytes)),
         };
         self.pieces.extend(full);
         self.pieces.push_back_mut(free)

@@ -3,7 +3,10 @@
 
 use std::collections::VecDeque;
 
+use trackyard_protocol::name::WorkerName;
+use trackyard_protocol::reason::Reason;
 use trackyard_protocol::token::JobKey;
+use trackyard_protocol::worker::Usage;
 
 use super::Origin;
 use crate::dispatch::{Ending, Output, Time};
@@ -38,17 +41,28 @@ pub(super) struct Stored {
     /// No client had it yet, because its job outlived the router that took the request: who gave it. Rare, and so in
     /// memory of its own.
     pub(super) unclaimed: Option<Box<Origin>>,
-    /// All of the ending but its output.
-    ending: Ending,
+    reason: Reason,
+    attempt: Option<u32>,
+    usage: Option<Usage>,
+    worker: Option<WorkerName>,
+    /// Mostly none, and so in memory of its own.
+    words: Option<Box<Words>>,
     texts: Option<Texts>,
+}
+
+/// What an ending says beside its reason.
+#[derive(Debug)]
+struct Words {
+    message: String,
+    error_detail: Option<String>,
 }
 
 /// Where in its page an answer's response begins, and the context after it.
 #[derive(Debug, Clone, Copy)]
 struct Texts {
-    response: usize,
-    context: usize,
-    end: usize,
+    response: u32,
+    context: u32,
+    end: u32,
 }
 
 #[derive(Debug)]
@@ -71,11 +85,10 @@ impl Log {
         let number = self.next;
         self.next = self.next.wrapping_add(1);
         self.bytes += size(ending);
-        // Before the texts: a name that is shared waits for all that is written before.
-        let kept = ending.without_output();
+        let mut stored = Stored::new(key, ending, unclaimed, at);
         let page = self.page_for(ending.output.as_ref().map_or(0, Output::bytes), number);
-        let texts = ending.output.as_ref().map(|output| page.append(output));
-        page.stored.push_back(Stored { key, at, unclaimed: unclaimed.map(Box::new), ending: kept, texts });
+        stored.texts = ending.output.as_ref().map(|output| page.append(output));
+        page.stored.push_back(stored);
         number
     }
 
@@ -125,8 +138,7 @@ impl Log {
         let (page, index) = self.find(number)?;
         let page = self.pages.get(page)?;
         let stored = page.stored.get(index)?;
-        let output = stored.texts.map(|texts| page.output(texts));
-        Some(Ending { output, ..stored.ending.clone() })
+        Some(stored.ending(stored.texts.map(|texts| page.output(texts))))
     }
 
     /// Bytes of all that is stored.
@@ -164,29 +176,72 @@ impl Page {
     }
 
     fn append(&mut self, output: &Output) -> Texts {
-        let response = self.texts.len();
+        let response = self.end();
         self.texts.extend_from_slice(&output.response);
-        let context = self.texts.len();
+        let context = self.end();
         self.texts.extend_from_slice(&output.context);
-        Texts { response, context, end: self.texts.len() }
+        Texts { response, context, end: self.end() }
+    }
+
+    /// Where the next text is put. Larger than a message no answer is, and a page not larger than one that is.
+    fn end(&self) -> u32 {
+        u32::try_from(self.texts.len()).unwrap_or(u32::MAX)
     }
 
     fn output(&self, texts: Texts) -> Output {
-        let part = |from, to| self.texts.get(from..to).unwrap_or_default().to_vec();
+        let part =
+            |from: u32, to: u32| self.texts.get(from as usize..to as usize).unwrap_or_default().to_vec();
         Output { response: part(texts.response, texts.context), context: part(texts.context, texts.end) }
     }
 }
 
 impl Stored {
+    fn new(key: JobKey, ending: &Ending, unclaimed: Option<Origin>, at: Time) -> Self {
+        let Ending { reason, message, usage, output: _, worker, attempt, error_detail } = ending;
+        let speaks = !message.is_empty() || error_detail.is_some();
+        let words = || Words { message: message.clone(), error_detail: error_detail.clone() };
+        Self {
+            key,
+            at,
+            unclaimed: unclaimed.map(Box::new),
+            reason: *reason,
+            attempt: *attempt,
+            usage: usage.clone(),
+            worker: worker.clone(),
+            words: speaks.then(|| words().into()),
+            texts: None,
+        }
+    }
+
+    fn ending(&self, output: Option<Output>) -> Ending {
+        let words = self.words.as_ref();
+        Ending {
+            reason: self.reason,
+            message: words.map(|words| words.message.clone()).unwrap_or_default(),
+            usage: self.usage.clone(),
+            output,
+            worker: self.worker.clone(),
+            attempt: self.attempt,
+            error_detail: words.and_then(|words| words.error_detail.clone()),
+        }
+    }
+
     fn size(&self) -> usize {
-        size(&self.ending) + self.texts.map_or(0, |texts| texts.end - texts.response)
+        let texts = self.texts.map_or(0, |texts| (texts.end - texts.response) as usize);
+        let words =
+            self.words.as_ref().map_or(0, |words| spoken(&words.message, words.error_detail.as_ref()));
+        OVERHEAD + texts + words
     }
 }
 
 /// Bytes that an answer takes.
 pub(super) fn size(ending: &Ending) -> usize {
     let output = ending.output.as_ref().map_or(0, Output::bytes);
-    OVERHEAD + output + ending.message.len() + ending.error_detail.as_ref().map_or(0, String::len)
+    OVERHEAD + output + spoken(&ending.message, ending.error_detail.as_ref())
+}
+
+fn spoken(message: &str, error_detail: Option<&String>) -> usize {
+    message.len() + error_detail.map_or(0, String::len)
 }
 
 #[cfg(test)]
@@ -194,7 +249,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::time::Duration;
-    use trackyard_protocol::reason::Reason;
 
     fn ending(response: usize, context: usize) -> Ending {
         let output = Output { response: vec![b'r'; response], context: vec![b'c'; context] };
