@@ -107,8 +107,16 @@ impl Session {
     /// Appends a message of these frames, encrypted under CURVE. Before [`Step::Ready`], and of no frames, nothing is
     /// appended.
     pub fn write(&mut self, frames: &[&[u8]], output: &mut Vec<u8>) {
+        if self.write_head(frames, output) {
+            output.extend_from_slice(frames.last().copied().unwrap_or_default());
+        }
+    }
+
+    /// Appends a message as [`write`](Self::write) does, but under NULL without the bytes of its last frame. True if
+    /// these are to follow.
+    pub fn write_head(&mut self, frames: &[&[u8]], output: &mut Vec<u8>) -> bool {
         if !self.is_ready() {
-            return;
+            return false;
         }
         let last = frames.len().saturating_sub(1);
         for (index, body) in frames.iter().enumerate() {
@@ -117,10 +125,11 @@ impl Session {
                 Some(channel) => channel.write(more, body, output),
                 None => {
                     output.extend_from_slice(&frame::header(more, body.len()));
-                    output.extend_from_slice(body);
+                    output.extend_from_slice(if more { body } else { &[] });
                 }
             }
         }
+        self.channel.is_none()
     }
 
     /// Whether messages may be written.

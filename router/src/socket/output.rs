@@ -1,7 +1,7 @@
 //! What a connection is still to be sent. In pieces, so that much of it is neither moved nor doubled as it grows.
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IoSlice, Write};
 
 use super::Closed;
 
@@ -28,6 +28,24 @@ impl Output {
         };
         self.pieces.extend(full);
         self.pieces.push_back_mut(free)
+    }
+
+    /// Appends bytes. As many as go are sent at once, after what waits.
+    pub(super) fn send(&mut self, bytes: &[u8], mut to: impl Write) {
+        let waiting = self.len();
+        let sent = match self.pieces.front() {
+            Some(piece) if self.pieces.len() == 1 => {
+                let rest = IoSlice::new(piece.get(self.sent..).unwrap_or_default());
+                // An error shows again when the rest is sent.
+                to.write_vectored(&[rest, IoSlice::new(bytes)]).unwrap_or(0)
+            }
+            _ => 0,
+        };
+        self.sent += sent.min(waiting);
+        let rest = bytes.get(sent.saturating_sub(waiting)..).unwrap_or_default();
+        if !rest.is_empty() {
+            self.room(rest.len()).extend_from_slice(rest);
+        }
     }
 
     /// Bytes that wait.
@@ -95,11 +113,15 @@ mod tests {
     fn what_was_appended_leaves_in_order_however_much_is_taken_at_a_time() {
         for step in [1, 7, 1000, PIECE, 10 * PIECE] {
             let (mut output, mut pipe, mut all) = (Output::default(), Pipe(vec![], 0), vec![]);
-            for (number, size) in [10, 0, PIECE, 1, 3 * PIECE, 20].into_iter().enumerate() {
+            for (number, size) in [10, 0, PIECE, 1, 3 * PIECE, 20, 5, 2 * PIECE].into_iter().enumerate() {
                 let bytes = vec![u8::try_from(number).unwrap(); size];
-                output.room(size).extend_from_slice(&bytes);
-                all.extend_from_slice(&bytes);
                 pipe.1 += step;
+                if number % 2 == 0 {
+                    output.room(size).extend_from_slice(&bytes);
+                } else {
+                    output.send(&bytes, &mut pipe);
+                }
+                all.extend_from_slice(&bytes);
                 output.flush(&mut pipe).unwrap();
                 assert_eq!(output.len(), all.len() - pipe.0.len());
             }
