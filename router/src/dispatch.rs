@@ -4,7 +4,8 @@
 //! A job's way: `arrival` (joined, replayed, refused or taken in) → `assign` (a worker is chosen, or it waits in
 //! its `lane`) → `words` (what workers say) → `closing` (a result ends it) or `loss` (it runs elsewhere). `hello`
 //! and `adoption` take up workers and what they hold; `clock` does what is due; `deploy` is what an administrator
-//! asks for. What is held: `job`, `attempt`, `worker` and its `pool`s, `lane`, `answers`, `poison`.
+//! asks for. What is held: `job` and its `work`, `attempt`, `worker` and its `pool`s, `lane`, `answers`,
+//! `poison`.
 
 mod action;
 mod adoption;

@@ -2,6 +2,8 @@
 
 mod index;
 mod log;
+mod page;
+mod stored;
 
 use std::time::Duration;
 
@@ -55,7 +57,7 @@ impl Answers {
         now: Time,
     ) -> usize {
         let enough = max_bytes - max_bytes / ROOM;
-        if log::size(ending) > enough {
+        if stored::size(ending) > enough {
             self.forget(key);
             return 0;
         }
@@ -132,7 +134,7 @@ impl Answers {
 
 #[cfg(test)]
 mod tests {
-    use super::log::OVERHEAD;
+    use super::stored::OVERHEAD;
     use super::*;
     use trackyard_protocol::reason::Reason;
 

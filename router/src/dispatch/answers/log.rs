@@ -3,20 +3,12 @@
 
 use std::collections::VecDeque;
 
-use trackyard_protocol::name::WorkerName;
-use trackyard_protocol::reason::Reason;
 use trackyard_protocol::token::JobKey;
-use trackyard_protocol::worker::Usage;
 
 use super::Origin;
+use super::page::Page;
+use super::stored::{Stored, size};
 use crate::dispatch::{Ending, Output, Time};
-
-/// The most answers of a page.
-const ANSWERS: usize = 1 << 10;
-/// Bytes that the workers' texts have in a page; what is larger gets a page of its own.
-const TEXTS: usize = 512 << 10;
-/// What an answer takes besides its texts, its entry in an index included.
-pub(super) const OVERHEAD: usize = 512;
 
 /// What an answer in the log is known by. Numbers count up and begin again after the last; there are never so many at a
 /// time.
@@ -31,46 +23,6 @@ pub(super) struct Log {
     spare: Option<Page>,
     next: Number,
     bytes: usize,
-}
-
-/// An answer that is stored.
-#[derive(Debug)]
-pub(super) struct Stored {
-    pub(super) key: JobKey,
-    pub(super) at: Time,
-    /// No client had it yet, because its job outlived the router that took the request: who gave it. Rare, and so in
-    /// memory of its own.
-    pub(super) unclaimed: Option<Box<Origin>>,
-    reason: Reason,
-    attempt: Option<u32>,
-    usage: Option<Usage>,
-    worker: Option<WorkerName>,
-    /// Mostly none, and so in memory of its own.
-    words: Option<Box<Words>>,
-    texts: Option<Texts>,
-}
-
-/// What an ending says beside its reason.
-#[derive(Debug)]
-struct Words {
-    message: String,
-    error_detail: Option<String>,
-}
-
-/// Where in its page an answer's response begins, and the context after it.
-#[derive(Debug, Clone, Copy)]
-struct Texts {
-    response: u32,
-    context: u32,
-    end: u32,
-}
-
-#[derive(Debug)]
-struct Page {
-    /// The number of the first answer of `stored`.
-    first: Number,
-    stored: VecDeque<Stored>,
-    texts: Vec<u8>,
 }
 
 impl Log {
@@ -156,99 +108,13 @@ impl Log {
     }
 }
 
-impl Page {
-    fn new(bytes: usize) -> Self {
-        let texts = Vec::with_capacity(bytes.max(TEXTS));
-        Self { first: 0, stored: VecDeque::with_capacity(ANSWERS), texts }
-    }
-
-    fn has_room(&self, bytes: usize) -> bool {
-        self.stored.len() < ANSWERS && self.texts.len() + bytes <= self.texts.capacity()
-    }
-
-    fn is_usual(&self) -> bool {
-        self.texts.capacity() == TEXTS
-    }
-
-    fn emptied(mut self) -> Self {
-        self.texts.clear();
-        self
-    }
-
-    fn append(&mut self, output: &Output) -> Texts {
-        let response = self.end();
-        self.texts.extend_from_slice(&output.response);
-        let context = self.end();
-        self.texts.extend_from_slice(&output.context);
-        Texts { response, context, end: self.end() }
-    }
-
-    /// Where the next text is put. Larger than a message no answer is, and a page not larger than one that is.
-    fn end(&self) -> u32 {
-        u32::try_from(self.texts.len()).unwrap_or(u32::MAX)
-    }
-
-    fn output(&self, texts: Texts) -> Output {
-        let part =
-            |from: u32, to: u32| self.texts.get(from as usize..to as usize).unwrap_or_default().to_vec();
-        Output { response: part(texts.response, texts.context), context: part(texts.context, texts.end) }
-    }
-}
-
-impl Stored {
-    fn new(key: JobKey, ending: &Ending, unclaimed: Option<Origin>, at: Time) -> Self {
-        let Ending { reason, message, usage, output: _, worker, attempt, error_detail } = ending;
-        let speaks = !message.is_empty() || error_detail.is_some();
-        let words = || Words { message: message.clone(), error_detail: error_detail.clone() };
-        Self {
-            key,
-            at,
-            unclaimed: unclaimed.map(Box::new),
-            reason: *reason,
-            attempt: *attempt,
-            usage: usage.clone(),
-            worker: worker.clone(),
-            words: speaks.then(|| words().into()),
-            texts: None,
-        }
-    }
-
-    fn ending(&self, output: Option<Output>) -> Ending {
-        let words = self.words.as_ref();
-        Ending {
-            reason: self.reason,
-            message: words.map(|words| words.message.clone()).unwrap_or_default(),
-            usage: self.usage.clone(),
-            output,
-            worker: self.worker.clone(),
-            attempt: self.attempt,
-            error_detail: words.and_then(|words| words.error_detail.clone()),
-        }
-    }
-
-    fn size(&self) -> usize {
-        let texts = self.texts.map_or(0, |texts| (texts.end - texts.response) as usize);
-        let words =
-            self.words.as_ref().map_or(0, |words| spoken(&words.message, words.error_detail.as_ref()));
-        OVERHEAD + texts + words
-    }
-}
-
-/// Bytes that an answer takes.
-pub(super) fn size(ending: &Ending) -> usize {
-    let output = ending.output.as_ref().map_or(0, Output::bytes);
-    OVERHEAD + output + spoken(&ending.message, ending.error_detail.as_ref())
-}
-
-fn spoken(message: &str, error_detail: Option<&String>) -> usize {
-    message.len() + error_detail.map_or(0, String::len)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::page::{ANSWERS, TEXTS};
     use super::*;
     use proptest::prelude::*;
     use std::time::Duration;
+    use trackyard_protocol::reason::Reason;
 
     fn ending(response: usize, context: usize) -> Ending {
         let output = Output { response: vec![b'r'; response], context: vec![b'c'; context] };
