@@ -213,7 +213,7 @@ impl Service {
         Cow::Owned(reported)
     }
 
-    /// Gives the dispatcher an event and does what it wants; sent is at the end of the turn.
+    /// Gives the dispatcher an event and does what it wants; sent is later, by the outbox.
     fn feed(&mut self, event: Event) {
         let now = self.clock.time();
         let mut actions = std::mem::take(&mut self.actions);

@@ -1,5 +1,5 @@
-//! What a turn wants sent, sent at its end: what goes to one connection leaves in one go. And what one worker is told
-//! is one message, if it reads batches.
+//! What a turn wants sent. Answers leave at its end, so that what goes to one client leaves in one go; words once a worker
+//! was heard, and at the end. What one worker is told then is one message, if it reads batches.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ const KEPT: usize = 1 << 20;
 /// Bytes of an answer that has memory of its own.
 const LARGE: usize = 64 << 10;
 
-/// What waits for the end of the turn.
+/// What waits to be sent.
 #[derive(Default)]
 pub(super) struct Outbox {
     answers: Vec<Answer>,
