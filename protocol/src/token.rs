@@ -28,7 +28,7 @@ pub struct Token {
 /// What two requests for the same work have in common: a hash of the peer's key, the action, the id, the version
 /// and the checked fields.
 ///
-/// It is aligned like what it is part of else: for what needs more, the allocator would go a longer way.
+/// It is aligned to eight bytes, like the types that hold it: what needs sixteen costs the allocator twice the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C, packed(8))]
 pub struct JobKey(pub u128);

@@ -36,7 +36,7 @@ pub enum Location<'a> {
 }
 
 impl InputUri {
-    /// A folder of this machine, by its absolute path, which nobody outside chose.
+    /// A folder of this machine, by its absolute path, whose components were checked or chosen here.
     #[must_use]
     pub fn of_folder(path: &str) -> Self {
         Self(format!("{FILE}{path}").into())

@@ -176,7 +176,7 @@ impl Dispatch {
     fn adopted_life(&self, worker: WorkerId, job: Option<JobNo>) -> Duration {
         let work = job.and_then(|no| self.jobs.get(no)).and_then(|job| job.work.as_ref());
         if let Some(work) = work {
-            return self.attempt_total(work.effort);
+            return self.attempt_total(work.effort());
         }
         let builds = self.workers.get(worker).is_some_and(|worker| worker.about.channel == Channel::Builders);
         let unknown = if builds { BuildLimits::default().wall_max } else { Limits::default().wall_max };

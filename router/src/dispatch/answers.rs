@@ -179,6 +179,29 @@ mod tests {
     }
 
     #[test]
+    fn room_is_made_for_many_at_a_time_and_only_what_could_be_given_counts() {
+        let (mut answers, most) = (Answers::default(), 2 * ROOM * OVERHEAD);
+        let store =
+            |answers: &mut Answers, key| answers.store(JobKey(key), &ending(Reason::Ok), None, most, SECOND);
+        let full = 2 * ROOM as u128;
+        (0..full).for_each(|key| assert_eq!(store(&mut answers, key), 0));
+        assert_eq!(answers.bytes(), most);
+        // Of the three oldest that go the first is replaced by this one.
+        assert_eq!(store(&mut answers, 0), 2);
+        assert_eq!(answers.bytes(), most - 2 * OVERHEAD);
+        assert!(answers.has(JobKey(0)) && !answers.has(JobKey(2)) && answers.has(JobKey(3)));
+    }
+
+    #[test]
+    fn an_answer_for_which_there_is_no_room_at_all_takes_the_place_of_the_earlier_one() {
+        let mut answers = Answers::default();
+        answers.store(JobKey(1), &ending(Reason::Ok), None, 10_000, SECOND);
+        let large = Ending::new(Reason::Ok, "x".repeat(10_000));
+        assert_eq!(answers.store(JobKey(1), &large, None, 10_000, SECOND), 0);
+        assert!(!answers.has(JobKey(1)));
+    }
+
+    #[test]
     fn the_oldest_make_room_and_a_replaced_answer_leaves_nothing() {
         let mut answers = Answers::default();
         for round in 0..3 {

@@ -119,7 +119,7 @@ impl Dispatch {
         let token = self.attempts.next_token();
         let Some(job) = self.jobs.get(no) else { return };
         let Some(work) = &job.work else { return };
-        let total = self.attempt_total(work.effort);
+        let total = self.attempt_total(work.effort());
         let Some(peer) = self.workers.get(id).and_then(|worker| worker.peer) else { return };
         let number = job.lost + 1;
         let until = (turn.now + total).min(job.patience());

@@ -162,12 +162,6 @@ impl NewJob {
             Order::Build { limits, .. } => Effort { wall: limits.wall.0, is_build: true },
         }
     }
-
-    /// True for a build, which is never given to a second worker.
-    #[must_use]
-    pub const fn is_build(&self) -> bool {
-        matches!(self.order, Order::Build { .. })
-    }
 }
 
 /// The deployed versions of each channel and track.

@@ -80,7 +80,7 @@ impl Job {
     }
 
     pub(crate) fn is_build(&self) -> bool {
-        self.work.as_ref().is_some_and(|work| work.effort.is_build)
+        self.work.as_ref().is_some_and(Work::is_build)
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -131,8 +131,10 @@ impl Dispatch {
     pub(crate) fn run_elsewhere(&mut self, no: JobNo, turn: &mut Turn<'_>) {
         let Some(job) = self.jobs.get(no).filter(|job| job.live == 0 && !job.queued) else { return };
         let last_start = job.whole_until.saturating_sub(self.settings.min_start);
-        let wait =
-            job.work.as_ref().map_or(Time::ZERO, |work| self.queue_wait(work.effort, &work.place, work.lane));
+        let wait = job
+            .work
+            .as_ref()
+            .map_or(Time::ZERO, |work| self.queue_wait(work.effort(), &work.place, work.lane));
         let Some(job) = self.jobs.get_mut(no) else { return };
         job.queue_until = last_start.min(turn.now + wait);
         // Somebody must still be there when it starts.

@@ -19,7 +19,6 @@ use super::{Effort, NewJob, Order};
 pub(crate) struct Work {
     pub(crate) lane: LaneId,
     pub(crate) place: Place,
-    pub(crate) effort: Effort,
     /// Bytes of the client's message.
     pub(crate) bytes: usize,
     kind: Kind,
@@ -42,7 +41,6 @@ struct BuildTask {
 impl Work {
     /// The work of a job of this lane.
     pub(crate) fn new(new: NewJob, id: LaneId, lane: &mut Lane) -> Self {
-        let effort = new.effort();
         let NewJob { order, key, bytes } = new;
         let (place, kind) = match order {
             Order::Run { request, version, limits } => {
@@ -55,7 +53,20 @@ impl Work {
                 (place, Kind::Build(BuildTask { key, request, source, limits }.into()))
             }
         };
-        Self { lane: id, place, effort, bytes, kind }
+        Self { lane: id, place, bytes, kind }
+    }
+
+    pub(crate) const fn is_build(&self) -> bool {
+        matches!(self.kind, Kind::Build(_))
+    }
+
+    /// How much time it may take.
+    pub(crate) fn effort(&self) -> Effort {
+        let wall = match &self.kind {
+            Kind::Run(task) => task.limits.wall,
+            Kind::Build(build) => build.limits.wall,
+        };
+        Effort { wall: wall.0, is_build: self.is_build() }
     }
 
     /// The client's id.

@@ -1,9 +1,13 @@
 //! Who waits for an answer: every request that was accepted and not answered yet.
 
+use slab::Slab;
 use trackyard_daemon::clock::Moment;
 use trackyard_protocol::request::Action;
 
 use crate::dispatch::{Peer, Waiter};
+
+/// Bits of a waiter's number that say where it is: more of them no memory has room for.
+const PLACE_BITS: u32 = 32;
 
 /// A client that waits, and the way back to it.
 #[derive(Debug)]
@@ -23,41 +27,36 @@ pub(super) struct Way {
 /// Everyone who waits. A waiter's number says where its way is, and which of all that were there it is.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
-    places: Vec<Option<(Waiter, Way)>>,
-    free: Vec<u32>,
+    ways: Slab<(Waiter, Way)>,
     count: u32,
 }
 
 impl Waiters {
     pub(super) fn add(&mut self, way: Way) -> Waiter {
-        let end = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
-        let place = self.free.pop().unwrap_or(end);
         // None is left of those who came four thousand million requests ago.
         self.count = self.count.wrapping_add(1);
-        let waiter = Waiter(u64::from(self.count) << 32 | u64::from(place));
-        match self.places.get_mut(place as usize) {
-            Some(free) => *free = Some((waiter, way)),
-            None => self.places.push(Some((waiter, way))),
-        }
+        let free = self.ways.vacant_entry();
+        let waiter = Waiter(u64::from(self.count) << PLACE_BITS | free.key() as u64);
+        free.insert((waiter, way));
         waiter
     }
 
     /// Takes a waiter out: each is answered once.
     pub(super) fn take(&mut self, waiter: Waiter) -> Option<Way> {
-        let place = u32::try_from(waiter.0 & u64::from(u32::MAX)).ok()?;
-        let held = self.places.get_mut(place as usize)?;
-        let (_, way) = held.take_if(|(own, _)| *own == waiter)?;
-        self.free.push(place);
-        Some(way)
+        let place = usize::try_from(waiter.0 & ((1 << PLACE_BITS) - 1)).ok()?;
+        let (own, _) = self.ways.get(place)?;
+        if *own != waiter {
+            return None;
+        }
+        self.ways.try_remove(place).map(|(_, way)| way)
     }
 
     pub(super) fn take_all(&mut self) -> Vec<Way> {
-        self.free.clear();
-        self.places.drain(..).flatten().map(|(_, way)| way).collect()
+        self.ways.drain().map(|(_, way)| way).collect()
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.places.len() == self.free.len()
+    pub(super) fn is_empty(&self) -> bool {
+        self.ways.is_empty()
     }
 }
 

@@ -66,3 +66,21 @@ impl Entry {
 fn spread(tag: u32) -> u64 {
     u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dispatch::{Ending, Time};
+    use trackyard_protocol::reason::Reason;
+
+    #[test]
+    fn of_two_keys_with_one_tag_each_has_its_own_answer() {
+        let mut log = Log::default();
+        let number = log.push(JobKey(1), &Ending::new(Reason::Ok, ""), None, Time::ZERO);
+        let entry = Entry { tag: 7, number };
+        assert!(entry.is_of(7, JobKey(1), &log));
+        assert!(!entry.is_of(7, JobKey(2), &log) && !entry.is_of(8, JobKey(1), &log));
+        log.pop();
+        assert!(!entry.is_of(7, JobKey(1), &log));
+    }
+}
