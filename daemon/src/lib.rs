@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod clock;
+pub mod descriptors;
 pub mod logs;
 pub mod metrics;
 pub mod pulse;

@@ -8,9 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::json::ToJson;
 use crate::quantity::{Bytes, Cpus, Span};
 
-/// The limits of one job, all set. Each is inclusive: a job may use exactly as much.
+/// The limits of one job, all set. Each is inclusive: a job may use exactly as much. A worker ignores those that it does
+/// not know, of a newer router.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Limits {
     /// Wall-clock time of the container.
     pub wall: Span,
@@ -193,6 +194,12 @@ mod tests {
     fn an_unknown_limit_is_refused_by_name() {
         let error = serde_json::from_str::<LimitOverrides>(r#"{"memroy": "1Gi"}"#).unwrap_err();
         assert!(error.to_string().contains("memroy"));
+    }
+
+    #[test]
+    fn a_limit_of_a_newer_router_is_ignored() {
+        let limits: SharedLimits = serde_json::from_str(r#"{"memory": "1Gi", "sockets": 7}"#).unwrap();
+        assert_eq!((limits.memory, limits.pids), (Bytes(1 << 30), 512));
     }
 
     #[test]

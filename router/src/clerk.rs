@@ -19,7 +19,7 @@ use crate::dispatch::Waiter;
 use crate::service::{Command, Handle};
 use crate::versions::{Catalogue, Error as StoreError, VersionStore};
 
-/// Errands at a time.
+/// Errands of a clerk at a time.
 const AT_A_TIME: usize = 16;
 /// The longest errand, the registry's retries included.
 const PATIENCE: Duration = Duration::from_secs(60);

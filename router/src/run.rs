@@ -1,8 +1,8 @@
 //! Puts the parts together: what lasts as long as the process, and what a restart of the router makes anew.
 
-mod descriptors;
 mod life;
 mod pools;
+mod room;
 mod status;
 mod versions;
 
@@ -16,7 +16,7 @@ use trackyard_daemon::metrics::Metrics;
 use trackyard_daemon::pulse::Pulse;
 use trackyard_daemon::readiness::{Gate, Readiness};
 use trackyard_daemon::shutdown::{self, Shutdown};
-use trackyard_daemon::{admin, logs};
+use trackyard_daemon::{admin, descriptors, logs};
 use trackyard_images::Options;
 
 use crate::args::Args;
@@ -161,7 +161,7 @@ impl Process {
             sockets: readiness.gate("sockets", "not bound yet"),
             recovery: readiness.gate("recovery", "waiting for workers to report what they hold"),
             pulse: Pulse::new(PATIENCE),
-            most_connections: descriptors::raise(),
+            most_connections: room::connections(descriptors::raise()),
         }
     }
 

@@ -13,7 +13,7 @@ mod phase;
 mod waiters;
 mod workers;
 
-use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -45,13 +45,18 @@ use waiters::Waiters;
 
 /// The longest poll: gauges are shown and the pulse beats at least so often.
 const LONGEST_POLL: Duration = Duration::from_secs(1);
+/// After so long the rest waits for the next turn, in which workers are heard first: whoever sends much makes no worker seem
+/// silent.
+const LONGEST_TURN: Duration = Duration::from_millis(50);
 
 /// What the service is made of.
 pub struct Parts {
     /// What other threads want.
     pub commands: Receiver<Command>,
-    /// Where errands go.
-    pub errands: Sender<(Waiter, Errand)>,
+    /// Where errands go that change something.
+    pub changes: Sender<(Waiter, Errand)>,
+    /// Where the others go, which anybody may ask for: they keep no change waiting.
+    pub lookups: Sender<(Waiter, Errand)>,
     /// The number of the workers' port.
     pub workers_port: u16,
     /// The configuration at the start.
@@ -87,6 +92,8 @@ pub struct Service {
     crowding: Crowding,
     recovering: bool,
     shown: Time,
+    /// The configuration with the versions that workers have, made at most once in a turn.
+    reported: OnceCell<Config>,
 }
 
 impl Service {
@@ -107,6 +114,7 @@ impl Service {
             phase: Phase::Serving,
             recovering: true,
             shown: Time::ZERO,
+            reported: OnceCell::new(),
         };
         if !service.parts.config.yard.is_unknown {
             service.feed(Event::Deployed(service.parts.config.container_versions.resolved()));
@@ -138,10 +146,11 @@ impl Service {
     }
 
     fn take_turn(&mut self, ports: &mut Ports, late: Option<Duration>) {
+        self.reported.take();
         self.take_commands();
         if let Some(by) = late {
             // What workers said meanwhile lies in the sockets: it is heard before their silence is judged.
-            self.take_everything(ports);
+            self.hear_workers(ports);
             tracing::warn!(millis = by.as_millis(), "this process did not run for a while");
             self.parts.metrics.stalled();
             self.feed(Event::Stalled { by });
@@ -155,7 +164,7 @@ impl Service {
         self.tell();
     }
 
-    fn take_everything(&mut self, ports: &mut Ports) {
+    fn hear_workers(&mut self, ports: &mut Ports) {
         for _ in 0..64 {
             if !self.take_all(ports) {
                 return;
@@ -164,17 +173,24 @@ impl Service {
         }
     }
 
-    /// Takes all that the last wait told of; false if that was nothing. A worker that was heard is answered at once: it
-    /// has its next jobs while the others are heard, and their bytes are still in the processor's caches.
+    /// Takes what waits have told of, and whom there is time for; true if a worker was heard. A worker that was heard is
+    /// answered at once: it has its next jobs while the others are heard, and their bytes are still in the processor's
+    /// caches. Answers do not pile up for the turn's end.
     fn take_all(&mut self, ports: &mut Ports) -> bool {
-        let mut took = false;
-        while let Some(port) = ports.take(&mut |input| self.take(input)) {
-            took = true;
+        let (mut heard_worker, end) = (false, self.clock.time() + LONGEST_TURN);
+        while self.clock.time() < end
+            && let Some(port) = ports.take(&mut |input| self.take(input))
+        {
             if port == PortKind::Workers {
+                heard_worker = true;
                 self.tell_workers(ports);
             }
+            if self.outbox.is_large() {
+                self.flush(ports);
+            }
         }
-        took
+        ports.receive_new(&mut |input| self.take(input));
+        heard_worker
     }
 
     fn take(&mut self, input: Input<'_>) {
@@ -188,9 +204,9 @@ impl Service {
 
     fn take_close(&mut self, from: &Origin, how: Closed) {
         self.parts.metrics.closed(from.port, how);
-        if matches!(how, Closed::Oversize | Closed::Crowded) {
+        if matches!(how, Closed::Oversize | Closed::Crowded | Closed::Unread) {
             let (port, how) = (<&str>::from(from.port), <&str>::from(how));
-            tracing::warn!(port, from = %from.address, how, "closed a connection in the middle of a message");
+            tracing::warn!(port, from = %from.address, how, "closed a connection that takes too much memory");
         }
         if from.port == PortKind::Workers {
             self.feed(Event::Gone { peer: from.peer });
@@ -202,15 +218,18 @@ impl Service {
         next.map_or(LONGEST_POLL, |due| due.saturating_sub(self.clock.time())).min(LONGEST_POLL)
     }
 
-    /// The configuration. While the cluster has not said which versions are deployed, those count that workers have.
-    fn config(&self) -> Cow<'_, Config> {
+    /// The configuration. While the cluster has not said which versions are deployed, those count that workers had at
+    /// the turn's first look.
+    fn config(&self) -> &Config {
         let config = &*self.parts.config;
         if !config.yard.is_unknown {
-            return Cow::Borrowed(config);
+            return config;
         }
-        let mut reported = config.clone();
-        reported.container_versions = Deployed::reported(&self.dispatch.snapshot());
-        Cow::Owned(reported)
+        self.reported.get_or_init(|| {
+            let mut reported = config.clone();
+            reported.container_versions = Deployed::reported(&self.dispatch.snapshot());
+            reported
+        })
     }
 
     /// Gives the dispatcher an event and does what it wants; sent is later, by the outbox.

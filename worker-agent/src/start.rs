@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
+use trackyard_daemon::descriptors;
 use trackyard_protocol::name::WorkerName;
 
 use crate::agent;
@@ -52,6 +53,7 @@ pub fn start(cli: Cli) -> ExitCode {
 
 fn listen(args: Listen) -> Result<(), Error> {
     let slots = args.slots.unwrap_or_else(processors);
+    descriptors::raise();
     let entered = enter(&args.place.workdir, args.place.name.clone(), slots, &args.sandbox)?;
     let args = Listen {
         place: crate::args::Place { workdir: absolute(&args.place.workdir)?, ..args.place },

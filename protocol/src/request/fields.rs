@@ -8,6 +8,9 @@ use super::raw::{Raw, Value};
 use super::{Action, Refusal};
 use crate::reason::Reason;
 
+/// Bytes of an id, of any action.
+const MAX_ID: usize = 128;
+
 /// A request whose shape is right and whose values are not checked yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shape<'a> {
@@ -42,9 +45,8 @@ impl<'a> Shape<'a> {
     /// The second part is the `id`, if the message has a usable one, so that the refusal can be matched to it.
     pub fn read(body: &'a [u8]) -> Result<Self, (Refusal, Option<String>)> {
         let raw = object(body).map_err(|refusal| (refusal, None))?;
-        let id = text(raw.id, "id");
-        let known = |refusal| (refusal, text(raw.id, "id").ok().flatten().map(Cow::into_owned));
-        id.and_then(|id| Self::from_raw(&raw, id)).map_err(known)
+        let known = |refusal| (refusal, id(&raw).ok().flatten().map(Cow::into_owned));
+        id(&raw).and_then(|id| Self::from_raw(&raw, id)).map_err(known)
     }
 
     fn from_raw(raw: &Raw<'a>, id: Option<Cow<'a, str>>) -> Result<Self, Refusal> {
@@ -92,6 +94,18 @@ fn object(body: &[u8]) -> Result<Raw<'_>, Refusal> {
         return Err(not_json("it does not start with {".to_owned()));
     }
     serde_json::from_str(text).map_err(|e| not_json(e.to_string()))
+}
+
+/// The id, if it is one that may be echoed: a long one is not worth its memory in the answer.
+fn id<'a>(raw: &Raw<'a>) -> Result<Option<Cow<'a, str>>, Refusal> {
+    let id = text(raw.id, "id")?;
+    match &id {
+        Some(long) if long.len() > MAX_ID => Err(Refusal::new(
+            Reason::BadId,
+            format!("an id has at most {MAX_ID} bytes; this one has {}", long.len()),
+        )),
+        _ => Ok(id),
+    }
 }
 
 fn action(raw: &Raw<'_>) -> Result<Action, Refusal> {

@@ -57,7 +57,7 @@ impl Shape<'_> {
         let reference = self.git_reference.as_deref().unwrap_or_default();
         if !is_git_reference(reference) {
             let message = "git_reference must be a 40-hex sha, a branch or a tag";
-            return Err(Refusal::new(Reason::BadVersion, message));
+            return Err(Refusal::new(Reason::BadReference, message));
         }
         let id = self.id.as_ref().map(|id| value(id, Reason::BadId)).transpose()?;
         Ok(BuildRequest {

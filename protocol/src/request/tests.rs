@@ -87,6 +87,15 @@ fn a_refusal_still_tells_the_id() {
 }
 
 #[test]
+fn a_long_id_is_refused_and_not_told_back() {
+    let body = |id: &str| json!({"action": "current_config", "id": id}).to_string();
+    assert_eq!(Shape::read(body(&"7".repeat(128)).as_bytes()).unwrap().id().map(str::len), Some(128));
+    let long = body(&"7".repeat(129));
+    let (refusal, id) = Shape::read(long.as_bytes()).unwrap_err();
+    assert_eq!((refusal.reason, id), (Reason::BadId, None));
+}
+
+#[test]
 fn depth_is_no_danger() {
     let deep =
         format!("{{\"x\": {}{}, \"action\": \"current_config\"}}", "[".repeat(100_000), "]".repeat(100_000));

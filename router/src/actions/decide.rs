@@ -82,6 +82,14 @@ pub enum Errand {
     ListAvailable(Place),
 }
 
+impl Errand {
+    /// True for what changes something, which only an administrator may.
+    #[must_use]
+    pub const fn is_change(&self) -> bool {
+        !matches!(self, Self::ListAvailable(_))
+    }
+}
+
 /// Decides what to do with a message of so many bytes, whose shape was read.
 pub fn decide(
     shape: Result<Shape<'_>, (Refusal, Option<String>)>,

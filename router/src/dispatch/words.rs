@@ -62,7 +62,7 @@ impl Dispatch {
                 self.fill(id, turn);
             }
             FromWorker::Unready(version) => self.note_unready(id, &version),
-            FromWorker::Failed(failed) => self.note_failed(id, *failed, turn),
+            FromWorker::Failed(failed) => self.note_failed(id, &failed, turn),
             FromWorker::Draining => self.note_draining(id, turn),
             FromWorker::Goodbye => self.take_leave(id, turn),
             FromWorker::Heartbeat(_) | FromWorker::Hello(_) => {}
@@ -125,12 +125,11 @@ impl Dispatch {
         self.lanes.release(lane);
     }
 
-    fn note_failed(&mut self, id: WorkerId, failed: VersionFailed, turn: &mut Turn<'_>) {
+    fn note_failed(&mut self, id: WorkerId, failed: &VersionFailed, turn: &mut Turn<'_>) {
         let Some(lane) = self.lane_for(id, &failed.version) else { return };
-        let VersionFailed { reason, status_code, message, retrying, .. } = failed;
         if let Some(worker) = self.workers.get_mut(id) {
             worker.ready.remove(&lane);
-            worker.failed.insert(lane, Failure { reason, status_code, message, retrying });
+            worker.failed.insert(lane, Failure::of(failed));
         }
         if let Some(entry) = self.lanes.lane_mut(lane) {
             entry.ready.remove(&id);

@@ -7,11 +7,16 @@ use trackyard_protocol::channel::{Channel, Topics};
 use trackyard_protocol::name::{PoolName, WorkerName};
 use trackyard_protocol::request::Place;
 use trackyard_protocol::token::{Epoch, Incarnation, Token};
+use trackyard_protocol::worker::VersionFailed;
 
 use super::number::{LaneId, Map, Numbers, TrackId, WorkerId};
 use super::pool::{Free, Pools};
 use super::queue::Queue;
 use super::{Peer, Time};
+
+/// Characters of the reason and of the message that are kept of a version that a worker failed to get.
+const MOST_REASON: usize = 64;
+const MOST_MESSAGE: usize = 500;
 
 /// One start of a worker.
 #[derive(Debug)]
@@ -63,13 +68,25 @@ impl About {
     }
 }
 
-/// Why a worker has a version not ready.
+/// Why a worker has a version not ready. Many are kept, so their texts are short.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     pub(crate) reason: String,
     pub(crate) status_code: u16,
     pub(crate) message: String,
     pub(crate) retrying: bool,
+}
+
+impl Failure {
+    pub(crate) fn of(failed: &VersionFailed) -> Self {
+        let cut = |text: &str, most: usize| text.chars().take(most).collect();
+        Self {
+            reason: cut(&failed.reason, MOST_REASON),
+            status_code: failed.status_code,
+            message: cut(&failed.message, MOST_MESSAGE),
+            retrying: failed.retrying,
+        }
+    }
 }
 
 impl Worker {

@@ -16,7 +16,7 @@ use crate::keyring::Keyring;
 use crate::service::{self, Command, Exit, Handle, Parts, Service};
 use crate::socket::{self, Admits, Bounds, Port, PortKind, Ports};
 
-/// Errands that may wait for the clerk.
+/// Errands that may wait for a clerk.
 const MAX_ERRANDS: usize = 256;
 
 /// Where the sockets are, or shall be, bound.
@@ -64,11 +64,13 @@ impl Process {
         let ports = self.bind(endpoints, memory)?;
         let bound = endpoints.bound(&ports);
         let (handle, commands) = service::channel(ports.waker().clone());
-        let (errands, inbox) = mpsc::channel(MAX_ERRANDS);
+        let (changes, changes_inbox) = mpsc::channel(MAX_ERRANDS);
+        let (lookups, lookups_inbox) = mpsc::channel(MAX_ERRANDS);
         let parts = Parts {
             workers_port: bound.workers.port().unwrap_or_default(),
             commands,
-            errands,
+            changes,
+            lookups,
             config: self.configs.borrow().clone(),
             force_worker_restart: self.args.force_worker_restart,
             keyring: self.keyring.clone(),
@@ -83,7 +85,9 @@ impl Process {
         let ended = start(parts, ports)?;
         self.sockets.open();
         self.status.serve(Some((handle.clone(), bound.clone())));
-        tokio::spawn(self.clerk().work(inbox, handle.clone()));
+        for inbox in [changes_inbox, lookups_inbox] {
+            tokio::spawn(self.clerk().work(inbox, handle.clone()));
+        }
         let helpers = self.help(&handle, shutdown);
         let exit = ended.await;
         helpers.cancel();

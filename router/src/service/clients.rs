@@ -36,9 +36,8 @@ impl Service {
             (Some(key), Some(keyring)) => role_of_key(key, &keyring.allowed()),
             (Some(_), None) => Role::Nobody,
         };
-        let config = self.config();
         let mut world = World {
-            config: &config,
+            config: self.config(),
             epoch: self.epoch,
             workers_port: self.parts.workers_port,
             server_key: keyring.map(|keyring| keyring.own().public()),
@@ -72,8 +71,9 @@ impl Service {
 
     fn send_errand(&mut self, errand: Errand, way: Way) {
         let waiter = self.waiters.add(way);
-        if self.parts.errands.try_send((waiter, errand)).is_err() {
-            let text = "too many changes at a time; send this one again";
+        let to = if errand.is_change() { &self.parts.changes } else { &self.parts.lookups };
+        if to.try_send((waiter, errand)).is_err() {
+            let text = "too many of these at a time; send this one again";
             self.reply_to(waiter, &Reply::error(Reason::StoreUnavailable, text));
         }
     }

@@ -10,7 +10,7 @@ use super::{Batches, Service};
 use crate::dispatch::{Event, Peer};
 use crate::socket::{Ports, SendError};
 
-/// Memory that is kept for the next turn's answers.
+/// Bytes of answers that wait for the turn's end, and memory that is kept for those of the next.
 const KEPT: usize = 1 << 20;
 /// Bytes of an answer that has memory of its own.
 const LARGE: usize = 64 << 10;
@@ -19,6 +19,8 @@ const LARGE: usize = 64 << 10;
 #[derive(Default)]
 pub(super) struct Outbox {
     answers: Vec<Answer>,
+    /// Bytes of all answers.
+    bytes: usize,
     /// The JSON of all answers, but for large ones.
     bodies: Vec<u8>,
     words: Batches,
@@ -49,7 +51,9 @@ impl Outbox {
     ) -> T {
         let start = self.bodies.len();
         let written = write(&mut self.bodies);
-        let body = if self.bodies.len() - start < LARGE {
+        let bytes = self.bodies.len() - start;
+        self.bytes += bytes;
+        let body = if bytes < LARGE {
             Body::Small(start..self.bodies.len())
         } else {
             Body::Large(self.bodies.split_off(start))
@@ -65,6 +69,11 @@ impl Outbox {
     /// Lets nobody speak by this connection any more.
     pub(super) fn end(&mut self, peer: Peer) {
         self.ended.push(peer);
+    }
+
+    /// True if more would take memory that nobody has counted yet.
+    pub(super) fn is_large(&self) -> bool {
+        self.bytes > KEPT
     }
 
     fn is_empty(&self) -> bool {
@@ -90,7 +99,7 @@ impl Service {
     }
 
     fn write_answers(&mut self, ports: &mut Ports) {
-        let Outbox { answers, bodies, .. } = &mut self.outbox;
+        let Outbox { answers, bodies, bytes, .. } = &mut self.outbox;
         for answer in answers.drain(..) {
             let body = match &answer.body {
                 Body::Small(range) => bodies.get(range.clone()).unwrap_or_default(),
@@ -104,8 +113,10 @@ impl Service {
                 self.parts.metrics.undelivered();
             }
         }
+        *bytes = 0;
         bodies.clear();
         bodies.shrink_to(KEPT);
+        answers.shrink_to(KEPT / size_of::<Answer>());
     }
 
     /// Sends what workers are to be told.

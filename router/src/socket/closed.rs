@@ -13,8 +13,10 @@ pub enum Closed {
     Malformed,
     /// By the router, in the middle of a message: it is over the limit.
     Oversize,
-    /// By the router, in the middle of a message: too much of others is in memory already.
+    /// By the router, in the middle of a message: too many are begun, and it holds most of them.
     Crowded,
+    /// By the router: too much waits to be read, and most of it by this peer.
+    Unread,
     /// By the router, at once: too many are open, in total or from its address.
     TooMany,
     /// By the router: its key is not allowed any more, or a worker does not read what it is sent.

@@ -14,8 +14,8 @@ use crate::dispatch::Peer;
 
 /// Bytes of a whole message. Above what is answered with 502, so that it can be.
 const MAX_MESSAGE_BYTES: usize = 4 << 20;
-/// Memory that a connection keeps for its next bytes once it has none.
-const KEPT: usize = 64 << 10;
+/// Memory for the beginning of a message that may be more than the beginning takes.
+const SPARE: usize = 4 << 10;
 /// Reads from a peer that goes on sending while the ports close.
 const LAST_READS: usize = 64;
 /// Bytes of a frame for which a system call costs less than its copy.
@@ -24,6 +24,9 @@ const LARGE: usize = 16 << 10;
 const COMMAND: usize = 256;
 /// Bytes that a frame has beside its own, encrypted too.
 const FRAMING: usize = 64;
+
+/// Messages after which others have their turn: some thousand fit into one read, and an answer is a hundred times as large.
+const MESSAGES: usize = 512;
 
 /// Who is at the other end.
 #[derive(Debug)]
@@ -72,9 +75,13 @@ pub(super) struct Connection {
     pub(super) origin: Origin,
     stream: TcpStream,
     session: Session,
-    /// The beginning of a message that is not whole yet.
+    /// The beginning of a message that is not whole yet; while it is paused, whole ones too.
     begun: Vec<u8>,
+    /// True while there may be messages that were read and not taken.
+    paused: bool,
     output: Output,
+    /// True from when it was told that there is something to read or write until that is attended to.
+    pub(super) told: bool,
     /// What its descriptor is watched for.
     pub(super) watched: EventFlags,
     /// True while it is in the list of those with something to send.
@@ -97,7 +104,9 @@ impl Connection {
             stream,
             session,
             begun: Vec::new(),
+            paused: false,
             output,
+            told: false,
             watched: EventFlags::empty(),
             listed: false,
             counted: 0,
@@ -112,9 +121,14 @@ impl Connection {
         self.session.is_ready()
     }
 
-    /// Bytes of a message that is not whole yet.
+    /// Bytes of memory for a message that is not whole yet.
     pub(super) fn begun(&self) -> usize {
-        self.begun.len() + self.session.held_bytes()
+        self.begun.capacity() + self.session.held_bytes()
+    }
+
+    /// Whether messages may be there that were read and not taken.
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// Bytes that the peer has not read yet.
@@ -122,33 +136,66 @@ impl Connection {
         self.output.len()
     }
 
-    /// Reads once, and hands over what is whole.
+    /// Reads once, unless enough is there already, and hands over what is whole.
     pub(super) fn receive(&mut self, reader: Reader<'_>) -> Result<(), Closed> {
         let Reader { security, admission, memory, take } = reader;
-        let read = match self.stream.read(memory) {
-            Ok(0) => return Err(Closed::Peer),
-            Ok(read) => read,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
-                return Ok(());
-            }
-            Err(_) => return Err(Closed::Peer),
-        };
-        let fresh = memory.get(..read).unwrap_or_default();
-        if self.begun.is_empty() {
-            let used = self.walk(fresh, security, admission, take)?;
-            self.begun.extend_from_slice(fresh.get(used..).unwrap_or_default());
-            return Ok(());
+        let begun = self.begun.len();
+        if self.paused {
+            return self.go_on(security, admission, take);
         }
+        if begun >= memory.len() / 2 {
+            // Much of a message is there already: it is not copied with each read.
+            let read = self.read(memory)?;
+            self.append(memory.get(..read).unwrap_or_default());
+            return self.go_on(security, admission, take);
+        }
+        let (before, room) = memory.split_at_mut(begun);
+        let read = self.read(room)?;
+        before.copy_from_slice(&self.begun);
+        let input = memory.get(..begun + read).unwrap_or_default();
+        let used = self.walk(input, security, admission, take)?;
+        self.begun.clear();
+        self.begun.extend_from_slice(input.get(used..).unwrap_or_default());
+        self.begun.shrink_to(SPARE);
+        Ok(())
+    }
+
+    /// Takes what is there already.
+    fn go_on(
+        &mut self,
+        security: &Security,
+        admission: &mut Admission,
+        take: &mut dyn FnMut(Input<'_>),
+    ) -> Result<(), Closed> {
         let mut input = std::mem::take(&mut self.begun);
-        input.extend_from_slice(fresh);
         let used = self.walk(&input, security, admission, take)?;
-        input.drain(..used);
-        input.shrink_to(KEPT);
+        if used > 0 {
+            input.drain(..used);
+            input.shrink_to(SPARE);
+        }
         self.begun = input;
         Ok(())
     }
 
-    /// Takes all whole steps of the protocol; how many bytes they had.
+    /// Adds to a message that has begun; with a quarter more of room, for few copies and little memory that is not used.
+    fn append(&mut self, bytes: &[u8]) {
+        if self.begun.capacity() - self.begun.len() < bytes.len() {
+            self.begun.reserve_exact(bytes.len().max(self.begun.len() / 4));
+        }
+        self.begun.extend_from_slice(bytes);
+    }
+
+    /// Reads what there is; nothing if there is none.
+    fn read(&mut self, memory: &mut [u8]) -> Result<usize, Closed> {
+        match self.stream.read(memory) {
+            Ok(0) => Err(Closed::Peer),
+            Ok(read) => Ok(read),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(0),
+            Err(_) => Err(Closed::Peer),
+        }
+    }
+
+    /// Takes all whole steps of the protocol, or pauses after many messages; how many bytes they had.
     fn walk(
         &mut self,
         input: &[u8],
@@ -156,8 +203,9 @@ impl Connection {
         admission: &mut Admission,
         take: &mut dyn FnMut(Input<'_>),
     ) -> Result<usize, Closed> {
-        let mut used = 0;
-        loop {
+        let (mut used, mut messages) = (0, 0);
+        self.paused = false;
+        while !self.paused {
             let rest = input.get(used..).unwrap_or_default();
             let is_ready = self.session.is_ready();
             match self.session.next(rest, security, self.output.room(COMMAND)) {
@@ -167,6 +215,8 @@ impl Connection {
                 Ok(Step::Message { consumed, message }) => {
                     used += consumed;
                     take(Input::Message(&self.origin, message));
+                    messages += 1;
+                    self.paused = messages == MESSAGES;
                 }
                 Ok(Step::Proved { consumed, key }) => {
                     used += consumed;
@@ -178,6 +228,7 @@ impl Connection {
                 }
             }
         }
+        Ok(used)
     }
 
     fn blame(&self, error: &trackyard_zmtp::Error, was_ready: bool) -> Closed {

@@ -22,17 +22,18 @@ use crate::dispatch::{Map, Peer};
 const FIRST_CONNECTION: u64 = 16;
 const WAKER: u64 = 0;
 const FIRST_PORT: u64 = 1;
-/// What is told of in one poll.
+/// What one poll tells of.
 const MOST_EVENTS: usize = 256;
 /// Bytes read from one connection before the others have their turn.
 const READ: usize = 64 << 10;
 
-/// How much memory connections may take. In bytes.
+/// How much memory connections may take, all together. In bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Of messages that are not whole yet, all connections together.
+    /// Of messages that are not whole yet: beyond it whoever holds most of it is closed.
     pub begun: usize,
-    /// That peers have not read, all connections together: beyond it nobody is read from who leaves something unread.
+    /// That peers have not read: beyond it nobody is read from who leaves something unread, and beyond twice as much
+    /// whoever leaves most is closed.
     pub unread: usize,
 }
 
@@ -50,14 +51,16 @@ pub struct Ports {
     begun: usize,
     /// Bytes that peers have not read.
     unread: usize,
-    /// What the last poll told of and was not attended to yet, by connections: what workers say first, because it makes
-    /// room for what clients want.
+    /// What polls told of and was not attended to yet, by connections: what workers say first, because it makes room
+    /// for what clients want.
     ready: VecDeque<(Peer, EventFlags)>,
-    /// And of the waker and the ports.
+    /// And of the waker and the ports, by the last poll.
     own: Vec<u64>,
     memory: Vec<u8>,
     /// Connections with something to send.
     unsent: Vec<Peer>,
+    /// True once the ports close: nobody is read from any more.
+    closing: bool,
     /// Set while nobody is let in for want of descriptors: when to try again.
     full_until: Option<Instant>,
 }
@@ -88,6 +91,7 @@ impl Ports {
             own: Vec::new(),
             memory: vec![0; READ],
             unsent: Vec::new(),
+            closing: false,
             full_until: None,
         })
     }
@@ -107,48 +111,93 @@ impl Ports {
     /// Waits until there is something to take, somebody wakes this thread, or `timeout` has passed.
     pub fn wait(&mut self, timeout: Duration) {
         let now = Instant::now();
+        let timeout = if self.ready.is_empty() { timeout } else { Duration::ZERO };
         let full = self.full_until.map(|until| until.saturating_duration_since(now));
         let timeout = [Some(timeout), self.handshakes.next(now), full].into_iter().flatten().min();
+        self.own.clear();
+        // Where more is ready than one poll tells, the next tells the rest.
+        let mut more = self.poll(timeout);
+        while more {
+            more = self.poll(Some(Duration::ZERO));
+        }
+    }
+
+    /// Notes what is ready; true if there may be more.
+    fn poll(&mut self, timeout: Option<Duration>) -> bool {
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         let mut events = [MaybeUninit::uninit(); MOST_EVENTS];
-        self.ready.clear();
-        self.own.clear();
-        match epoll::wait(&self.epoll, &mut events, timeout.as_ref()) {
-            Ok((events, _)) => events.iter().for_each(|event| self.note(event.data.u64(), event.flags)),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => tracing::error!(%error, "cannot poll the connections"),
-        }
+        let events = match epoll::wait(&self.epoll, &mut events, timeout.as_ref()) {
+            Ok((events, _)) => events,
+            Err(rustix::io::Errno::INTR) => return false,
+            Err(error) => {
+                tracing::error!(%error, "cannot poll the connections");
+                return false;
+            }
+        };
+        let fresh = events.iter().filter(|event| self.note(event.data.u64(), event.flags)).count();
+        fresh > 0 && events.len() == MOST_EVENTS
     }
 
-    fn note(&mut self, number: u64, flags: EventFlags) {
+    /// Notes that a descriptor is ready; false if that is known.
+    fn note(&mut self, number: u64, flags: EventFlags) -> bool {
         let peer = Peer(number);
-        match self.connections.get(&peer).map(|connection| connection.origin.port) {
-            Some(PortKind::Workers) => self.ready.push_front((peer, flags)),
-            Some(_) => self.ready.push_back((peer, flags)),
-            None => self.own.push(number),
+        let Some(connection) = self.connections.get_mut(&peer) else {
+            self.own.push(number);
+            return false;
+        };
+        let is_fresh = !std::mem::replace(&mut connection.told, true);
+        match connection.origin.port {
+            _ if !is_fresh => {}
+            PortKind::Workers => self.ready.push_front((peer, flags)),
+            _ => self.ready.push_back((peer, flags)),
         }
+        is_fresh
     }
 
-    /// Hands over what came by one connection, and gives its port; nothing once all was taken of which the last wait
-    /// told.
+    /// Hands over what came by one connection, and gives its port; nothing once all was taken of which waits have told.
+    /// What is not taken is first the next time.
     pub fn take(&mut self, take: &mut dyn FnMut(Input<'_>)) -> Option<PortKind> {
         while let Some((peer, flags)) = self.ready.pop_front() {
-            if let Some(port) = self.connections.get(&peer).map(|connection| connection.origin.port) {
+            if let Some(connection) = self.connections.get_mut(&peer) {
+                connection.told = false;
+                let port = connection.origin.port;
                 self.attend(peer, flags, take);
                 return Some(port);
             }
         }
+        None
+    }
+
+    /// Lets in those who connect, and ends who did not shake hands in time.
+    pub fn receive_new(&mut self, take: &mut dyn FnMut(Input<'_>)) {
         for number in std::mem::take(&mut self.own) {
             self.attend_own(number, take);
         }
         self.end_late(take);
-        None
     }
 
     fn attend(&mut self, peer: Peer, flags: EventFlags, take: &mut dyn FnMut(Input<'_>)) {
         match self.exchange(peer, flags, take) {
-            Ok(()) => self.list(peer),
+            Ok(()) => {
+                self.list(peer);
+                self.resume(peer);
+            }
             Err(how) => self.close(peer, how, take),
+        }
+        while self.begun > self.bounds.begun
+            && let Some(most) = self.most(Connection::begun)
+        {
+            self.close(most, Closed::Crowded, take);
+        }
+    }
+
+    /// Lets a connection that is paused have another turn; one that is not to be read from, once it can be sent more.
+    fn resume(&mut self, peer: Peer) {
+        let Some(connection) = self.connections.get_mut(&peer) else { return };
+        let wants = connection.wants(self.unread > self.bounds.unread);
+        if connection.is_paused() && wants.contains(EventFlags::IN) {
+            connection.told = true;
+            self.ready.push_back((peer, EventFlags::IN));
         }
     }
 
@@ -176,9 +225,7 @@ impl Ports {
         let before = connection.begun();
         let (security, admission, memory) = (port.security(), &mut self.admission, &mut self.memory);
         let received = connection.receive(Reader { security, admission, memory, take });
-        let begun = connection.begun();
-        self.begun = self.begun + begun - before;
-        received?;
-        if self.begun > self.bounds.begun && begun > READ { Err(Closed::Crowded) } else { Ok(()) }
+        self.begun = self.begun + connection.begun() - before;
+        received
     }
 }

@@ -11,7 +11,7 @@ use crate::args::Endpoint;
 use crate::dispatch::Peer;
 
 const SOON: Duration = Duration::from_secs(10);
-const BOUNDS: Bounds = Bounds { begun: 6 << 20, unread: 1 << 20 };
+const BOUNDS: Bounds = Bounds { begun: 6 << 20, unread: 16 << 20 };
 /// A command of 28 bytes.
 const READY: &[u8] = b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
 
@@ -82,6 +82,7 @@ impl Bench {
             came.push(Came { peer: from.peer, port: from.port, key, what });
         };
         while self.ports.take(&mut take).is_some() {}
+        self.ports.receive_new(&mut take);
         self.ports.flush(&mut take);
     }
 
@@ -218,7 +219,7 @@ fn a_client_that_does_not_read_is_not_read_from_and_gets_everything_once_it_does
     lazy.write_all(b"\0\x05first").unwrap();
     let peer = bench.message().peer;
     let answer = vec![b'x'; 1 << 20];
-    for _ in 0..16 {
+    for _ in 0..24 {
         bench.ports.send(peer, &[&answer]).unwrap();
     }
     bench.turn();
@@ -227,7 +228,7 @@ fn a_client_that_does_not_read_is_not_read_from_and_gets_everything_once_it_does
     other.send("other", 0).unwrap();
     assert_eq!(bench.message().what.unwrap(), [b"other"], "the first has to read before it is heard again");
     let read = bench.until(move || {
-        let mut answers = vec![0; greeting().len() + 16 * (9 + (1 << 20))];
+        let mut answers = vec![0; greeting().len() + 24 * (9 + (1 << 20))];
         lazy.read_exact(&mut answers).map(|()| lazy).unwrap()
     });
     assert!(bench.came.iter().any(|came| came.what == Ok(vec![b"second".to_vec()])), "{:?}", bench.came);
@@ -259,8 +260,68 @@ fn what_is_begun_and_never_ended_does_not_fill_the_memory() {
     let sent =
         std::thread::spawn(move || (peers.each_mut().map(|peer| peer.write_all(&half).is_ok()), peers));
     assert_eq!(bench.closed(), (PortKind::Clients, Closed::Crowded));
-    let (sent, _peers) = sent.join().unwrap();
-    assert!(sent[0], "only who adds to it is closed");
+    let (sent, _peers) = bench.until(move || sent.join().unwrap());
+    assert!(sent[0] && bench.came.is_empty(), "one is enough: {:?}", bench.came);
+}
+
+#[test]
+fn many_small_beginnings_do_not_fill_the_memory_either_and_a_worker_is_spared() {
+    let mut bench = Bench::with(1000, None, |_| false);
+    let begin = |bytes: usize| [&greeting()[..], &[2, 0, 0, 0, 0, 0, 0x0f, 0, 0], &vec![0; bytes]].concat();
+    let mut worker = bench.raw(PortKind::Workers);
+    let worker_begins = begin(1 << 19);
+    let mut worker = bench.until(move || worker.write_all(&worker_begins).map(|()| worker).unwrap());
+    let (small, mut peers) = (begin(40 << 10), Vec::new());
+    while !bench.came.iter().any(|came| came.what == Err(Closed::Crowded)) {
+        assert!(peers.len() < BOUNDS.begun / (20 << 10), "nobody is closed");
+        let mut peer = bench.raw(PortKind::Clients);
+        peer.write_all(&small).unwrap();
+        peers.push(peer);
+        bench.turn();
+    }
+    assert_eq!(bench.closed(), (PortKind::Clients, Closed::Crowded));
+    let rest = vec![0; 0x0f_0000 - (1 << 19)];
+    let _worker = bench.until(move || worker.write_all(&rest).map(|()| worker).unwrap());
+    assert_eq!(bench.message().port, PortKind::Workers);
+}
+
+#[test]
+fn many_messages_of_one_read_are_taken_in_turn_with_others_and_none_is_lost() {
+    let mut bench = Bench::new();
+    let [mut many, mut few] = [(); 2].map(|()| bench.raw(PortKind::Clients));
+    for peer in [&mut many, &mut few] {
+        peer.write_all(&greeting()).unwrap();
+        peer.write_all(b"\0\x05first").unwrap();
+        bench.message();
+    }
+    many.write_all(&b"\0\0".repeat(10_000)).unwrap();
+    few.write_all(b"\0\x03few").unwrap();
+    let mut taken = 0;
+    while taken < 10_001 {
+        let came = bench.message();
+        taken += 1;
+        assert!(came.what == Ok(vec![vec![]]) || taken < 10_000, "the others wait for all of one: {came:?}");
+    }
+    assert!(bench.came.is_empty());
+}
+
+#[test]
+fn who_leaves_most_unread_is_closed_before_it_fills_the_memory() {
+    let mut bench = Bench::new();
+    let [mut lazy, mut lazier] = [(); 2].map(|()| bench.raw(PortKind::Clients));
+    let peers = [&mut lazy, &mut lazier].map(|peer| {
+        peer.write_all(&greeting()).unwrap();
+        peer.write_all(b"\0\x05first").unwrap();
+        bench.message().peer
+    });
+    let answer = vec![b'x'; 1 << 20];
+    let mut sent = (0..64).map(|_| {
+        bench.turn();
+        bench.ports.send(peers[1], &[&answer])
+    });
+    assert_eq!(sent.find(Result::is_err), Some(Err(SendError::Gone)));
+    assert_eq!(bench.closed(), (PortKind::Clients, Closed::Unread));
+    assert_eq!(bench.ports.send(peers[0], &[b"x"]), Ok(()));
 }
 
 #[test]

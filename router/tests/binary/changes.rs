@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::harness::{OTHER, Router, VERSION, until};
-use crate::peers::{ask, verdict};
+use crate::peers::{ask, at_once, dealer, receive, verdict};
 
 /// Writes a layout folder with one small image that has these tags; the router reads no further than its manifest.
 fn layout(folder: &Path, repository: &str, tags: &[&str]) -> String {
@@ -63,6 +63,22 @@ fn versions_are_deployed_listed_updated_and_unloaded() {
     assert_eq!(verdict(&zig("unload_container_version", "version", json!(VERSION))), (505, "not_deployed"));
     let answer = zig("unload_container_version", "version", json!(OTHER));
     assert_eq!((verdict(&answer), of_zig(&answer)), ((200, "ok"), json!([])));
+}
+
+#[test]
+fn who_asks_for_many_listings_keeps_no_change_waiting() {
+    // A registry that says nothing.
+    let registry = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let location = registry.local_addr().unwrap();
+    let router = Router::start_with(&format!("images: {{kind: registry, location: '{location}'}}"));
+    let asks = dealer(&router);
+    let list = change("list_available_containers", "zig", "x", &json!(0)).to_string();
+    for _ in 0..400 {
+        asks.send_multipart([b"", list.as_bytes()], 0).unwrap();
+    }
+    assert_eq!(verdict(&receive(&asks).1), (503, "store_unavailable"), "no more of them can wait");
+    let unload = change("unload_container_version", "zig", "version", &json!(VERSION));
+    assert_eq!(verdict(&at_once(|| ask(&router, &unload))), (502, "unknown_track"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::harness::{Router, SOON, pinned, until, until_within};
-use crate::peers::{Worker, ask, dealer, job, receive, verdict};
+use crate::peers::{Worker, ask, dealer, job, receive, send_job, verdict};
 
 /// Version 3.0, without security.
 const GREETING: [u8; 64] = {
@@ -93,14 +93,10 @@ fn with_a_large_answer(id: &str) -> Router {
     let router = Router::start_in(tempfile::tempdir().unwrap(), &config, &["--memory", &MEMORY.to_string()]);
     let worker = Worker::join(&router, "a");
     let client = dealer(&router);
-    send(&client, id);
+    send_job(&client, id);
     worker.finish(&worker.job(), &serde_json::to_vec(&"x".repeat(1 << 20)).unwrap(), b"{}");
     assert_eq!(verdict(&receive(&client).1), (200, "ok"));
     router
-}
-
-fn send(client: &zmq::Socket, id: &str) {
-    client.send_multipart([b"".as_slice(), job(id).to_string().as_bytes()], 0).unwrap();
 }
 
 /// Asks for an answer again and again, and reads none.
@@ -123,6 +119,22 @@ fn answers_that_nobody_reads_do_not_fill_the_memory() {
     others_are_served(&router);
     drop(deaf);
     until("there is room again", || verdict(&ask(&router, &job("large"))) == (200, "ok"));
+}
+
+#[test]
+fn answers_to_a_flood_of_tiny_messages_do_not_fill_the_memory() {
+    let config = format!("container_versions: {{test_runners: {{ruby: ['{}']}}}}", pinned());
+    let router = Router::start_in(tempfile::tempdir().unwrap(), &config, &["--memory", &MEMORY.to_string()]);
+    let mut deaf: Vec<TcpStream> = (0..32).map(|_| shake_hands(&router)).collect();
+    // Messages of one empty frame: each is answered with some hundred bytes.
+    let flood = [0; 64 << 10];
+    for peer in &mut deaf {
+        peer.write_all(&flood).unwrap();
+    }
+    let answered = "trackyard_requests_total{action=\"none\",code=\"502\",reason=\"not_json\"}";
+    until("very many are answered", || router.metric(answered) > 100_000.0);
+    others_are_served(&router);
+    assert!(router.peak() < MEMORY, "{}", router.peak());
 }
 
 #[test]

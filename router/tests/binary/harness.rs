@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::{Value, json};
 
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -104,8 +104,20 @@ impl Router {
         pages * rustix::param::page_size() as u64
     }
 
+    /// The most bytes of memory that it ever had.
+    pub(crate) fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+
     pub(crate) fn config(&self) -> PathBuf {
         self.folder.path().join("router.yml")
+    }
+
+    /// From now on it may open descriptors with numbers below `limit` alone. Gives the limit before.
+    pub(crate) fn limit_descriptors(&self, limit: Rlimit) -> Rlimit {
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).unwrap()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -3,6 +3,7 @@
 
 mod changes;
 mod clients;
+mod descriptors;
 mod ending;
 mod floods;
 mod harness;

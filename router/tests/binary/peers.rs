@@ -46,6 +46,11 @@ pub(crate) fn exchange(router: &Router, frames: &[&[u8]]) -> (Vec<Vec<u8>>, Valu
     receive(&client)
 }
 
+/// A DEALER's job, whose answer is [received](receive) later.
+pub(crate) fn send_job(client: &zmq::Socket, id: &str) {
+    client.send_multipart([b"".as_slice(), job(id).to_string().as_bytes()], 0).unwrap();
+}
+
 /// The next answer: the frames before the JSON, and the JSON.
 pub(crate) fn receive(client: &zmq::Socket) -> (Vec<Vec<u8>>, Value) {
     let mut frames = client.recv_multipart(0).unwrap();

@@ -11,10 +11,7 @@ use rustix::io::Errno;
 
 use super::error::Error;
 use super::folder::Folder;
-use super::plan::{Budget, Caps, Plan};
-
-/// Folders within folders, at most.
-const MAX_DEPTH: usize = 64;
+use super::plan::{Budget, Caps, MAX_DEPTH, Plan};
 
 /// Copies all files of the folder `path`, and gives their number.
 pub(super) async fn fetch(

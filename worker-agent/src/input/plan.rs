@@ -9,6 +9,11 @@ use trackyard_protocol::uri::is_plain_path;
 
 use super::error::Error;
 
+/// Folders within folders, at most: each takes descriptors while its owner is set.
+pub(super) const MAX_DEPTH: usize = 64;
+/// Bytes of a path, at most: as many as a key of S3 has.
+const MAX_PATH: usize = 1024;
+
 /// How much a submission may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caps {
@@ -58,6 +63,10 @@ impl Plan {
                 path,
                 "it must be made of plain components, none of them empty, . or ..",
             ));
+        }
+        if path.len() > MAX_PATH || path.matches('/').count() > MAX_DEPTH {
+            let why = "it is longer than 1024 bytes, or in more than 64 folders";
+            return Err(Error::unsafe_key(path, why));
         }
         self.add_folders(path)?;
         if self.folders.contains(path) {
@@ -189,6 +198,17 @@ mod tests {
     #[case(&[("a", u64::MAX), ("b", u64::MAX)], Err(Reason::InputSize))]
     fn plans(#[case] files: &[(&str, u64)], #[case] expected: Result<usize, Reason>) {
         assert_eq!(plan(files).map(|files| files.len()), expected);
+    }
+
+    #[rstest]
+    #[case("a/".repeat(MAX_DEPTH) + "b", true)]
+    #[case("a/".repeat(MAX_DEPTH + 1) + "b", false)]
+    #[case(format!("{}/", "a".repeat(127)).repeat(7) + &"b".repeat(128), true)]
+    #[case(format!("{}/", "a".repeat(127)).repeat(7) + &"b".repeat(129), false)]
+    fn a_path_is_bounded(#[case] path: String, #[case] taken: bool) {
+        let mut plan = Plan::new(Caps { entries: 1000, ..CAPS });
+        let added = plan.add(&path, 1).map_err(|error| error.reason());
+        assert_eq!(added, if taken { Ok(()) } else { Err(Reason::UnsafeKey) });
     }
 
     #[test]

@@ -44,7 +44,8 @@ pub struct Finished {
 enum NotRun {
     Sandbox(sandbox::Error),
     Input(input::Error),
-    TooLate(&'static str),
+    /// With what to answer, and what was not done in time.
+    TooLate(Reason, &'static str),
     Stopped,
 }
 
@@ -85,14 +86,17 @@ impl Task {
         let deadline = self.received + Duration::from_millis(self.job.setup_ms);
         let rootfs = Rootfs { layers: self.ready.image.layers.clone(), env: self.ready.image.env.clone() };
         let prepared = slot.prepare(&rootfs, &self.limits);
-        let prepared = self.bounded(deadline, "the container's file system was not made", prepared).await?;
+        let prepared = self
+            .bounded(deadline, (Reason::Mount, "the container's file system was not made"), prepared)
+            .await?;
         let prepared = prepared.map_err(NotRun::Sandbox)?;
         let folder = prepared
             .job_folder()
             .try_clone_to_owned()
             .map_err(|error| NotRun::Input(input::Error::Write(error)))?;
         let fetch = self.inputs.fetch(&self.job.input, &self.limits, folder);
-        let fetched = self.bounded(deadline, "the submission was not fetched", fetch).await?;
+        let fetched =
+            self.bounded(deadline, (Reason::Download, "the submission was not fetched"), fetch).await?;
         fetched.map_err(NotRun::Input)?;
         Ok(prepared)
     }
@@ -100,13 +104,13 @@ impl Task {
     async fn bounded<T>(
         &self,
         deadline: Instant,
-        what: &'static str,
+        (reason, what): (Reason, &'static str),
         work: impl Future<Output = T>,
     ) -> Result<T, NotRun> {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(NotRun::Stopped),
-            done = tokio::time::timeout_at(deadline.into(), work) => done.map_err(|_| NotRun::TooLate(what)),
+            done = tokio::time::timeout_at(deadline.into(), work) => done.map_err(|_| NotRun::TooLate(reason, what)),
         }
     }
 
@@ -122,10 +126,10 @@ impl Task {
                 tracing::info!(%token, %error, "a submission was not fetched");
                 (refused(error.reason(), error.to_string(), usage), None)
             }
-            NotRun::TooLate(what) => {
+            NotRun::TooLate(reason, what) => {
                 let detail = format!("{what} within {} ms", self.job.setup_ms);
                 tracing::warn!(%token, detail, "a job's set-up took too long");
-                (refused(Reason::Download, detail.clone(), usage), Some(detail))
+                (refused(*reason, detail.clone(), usage), Some(detail))
             }
             NotRun::Stopped => (refused(Reason::WorkerInternal, String::new(), usage), None),
         }

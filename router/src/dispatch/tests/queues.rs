@@ -123,6 +123,18 @@ fn a_version_is_refused_once_every_worker_has_failed_it_for_good() {
 }
 
 #[test]
+fn what_a_worker_says_of_a_failed_version_is_cut_short() {
+    let mut bench = Bench::new();
+    bench.hello(1, hello("a", &["ruby"], 1, &[]));
+    let (reason, message) = ("é".repeat(1 << 20), "é".repeat(1 << 20));
+    let failed =
+        VersionFailed { version: of_track("ruby", 0), reason, status_code: 511, message, retrying: true };
+    bench.say(1, FromWorker::Failed(Box::new(failed)));
+    let kept = &bench.dispatch.snapshot().workers[0].failed[0];
+    assert_eq!((kept.reason.chars().count(), kept.message.chars().count()), (64, 500));
+}
+
+#[test]
 fn a_version_that_jobs_wait_for_is_wanted_first() {
     let mut bench = Bench::new();
     bench.hello(1, hello("a", &["*"], 1, &[]));

@@ -6,7 +6,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::Ports;
 use crate::dispatch::Peer;
-use crate::socket::connection::{Input, SendError};
+use crate::socket::connection::{Connection, Input, SendError};
 use crate::socket::{Closed, PortKind};
 
 /// Bytes that a worker may leave unread: many jobs, and the versions to have ready.
@@ -45,13 +45,31 @@ impl Ports {
                 Err(how) => self.close(peer, how, take),
             }
         }
+        while !self.closing
+            && self.unread > self.bounds.unread.saturating_mul(2)
+            && let Some(most) = self.most(|connection| connection.counted)
+        {
+            self.close(most, Closed::Unread, take);
+        }
+    }
+
+    /// Whose connection holds most of something; a worker's only where no client's holds any. That all are looked at is
+    /// rare, and little beside what it takes to fill the memory.
+    pub(super) fn most(&self, of: impl Fn(&Connection) -> usize) -> Option<Peer> {
+        let holders = self.connections.iter().map(|(peer, connection)| {
+            let is_client = connection.origin.port != PortKind::Workers;
+            (is_client, of(connection), *peer)
+        });
+        let most =
+            holders.filter(|(_, bytes, _)| *bytes > 0).max_by_key(|(client, bytes, _)| (*client, *bytes));
+        most.map(|(_, _, peer)| peer)
     }
 
     fn rewatch(&mut self, peer: Peer) {
         let Some(connection) = self.connections.get_mut(&peer) else { return };
         let unread = connection.unsent();
         self.unread = self.unread + unread - std::mem::replace(&mut connection.counted, unread);
-        let wants = connection.wants(self.unread > self.bounds.unread);
+        let wants = connection.wants(self.closing || self.unread > self.bounds.unread);
         if wants == connection.watched {
             return;
         }
@@ -83,7 +101,7 @@ impl Ports {
         let until = Instant::now() + linger;
         self.watch_ports(EventFlags::empty());
         // Nobody is read from any more: what peers send meanwhile would end each wait at once.
-        self.bounds.unread = 0;
+        self.closing = true;
         loop {
             self.unsent = self.connections.keys().copied().collect();
             self.flush(&mut |_| {});
@@ -93,6 +111,7 @@ impl Ports {
             if left.is_zero() || self.connections.is_empty() {
                 return;
             }
+            self.ready.clear();
             self.wait(left);
             self.waker.reset();
         }
