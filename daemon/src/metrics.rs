@@ -39,16 +39,47 @@ impl Metrics {
         encode(&mut text, &self.0)?;
         Ok(text)
     }
+
+    /// The names by which the metrics that have a value are asked for, but `trackyard_build_info`, which all programs
+    /// have. A histogram's stands for those with `_bucket`, `_sum` and `_count` after it.
+    ///
+    /// # Errors
+    /// If a metric cannot be written.
+    pub fn names(&self) -> Result<Vec<String>, fmt::Error> {
+        let text = self.text()?;
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+        let name = |(name, kind): (&str, &str)| match kind {
+            "info" => None,
+            "counter" => Some(format!("{name}_total")),
+            _ => Some(name.to_owned()),
+        };
+        Ok(types.filter_map(name).collect())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prometheus_client::metrics::counter::Counter;
+    use prometheus_client::metrics::gauge::Gauge;
+    use prometheus_client::metrics::histogram::Histogram;
+    use prometheus_client::registry::Unit;
 
     #[test]
     fn the_build_is_told() {
         let text = Metrics::new(Metrics::registry("router", "1.2.3")).text().unwrap();
         assert!(text.contains(r#"trackyard_build_info{component="router",version="1.2.3"} 1"#), "{text}");
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn names_are_those_that_are_asked_for() {
+        let mut registry = Metrics::registry("router", "1.2.3");
+        registry.register("jobs", "Jobs", Counter::<u64>::default());
+        registry.register("slots", "Slots", Gauge::<i64>::default());
+        let seconds = Histogram::new([1.0]);
+        registry.register_with_unit("job", "How long", Unit::Seconds, seconds);
+        let names = Metrics::new(registry).names().unwrap();
+        assert_eq!(names, ["trackyard_jobs_total", "trackyard_slots", "trackyard_job_seconds"]);
     }
 }

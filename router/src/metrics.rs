@@ -1,6 +1,8 @@
 //! The router's metrics. Labels come from closed sets: nothing that a peer sends becomes one.
 
 mod labels;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

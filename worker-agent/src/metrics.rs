@@ -126,21 +126,39 @@ mod tests {
     use trackyard_protocol::reason::Reason;
     use trackyard_protocol::token::{Epoch, JobKey, Token};
 
-    #[test]
-    fn jobs_are_counted_by_verdict() {
-        let mut registry = Registry::default();
-        let metrics = Metrics::register(&mut registry);
-        metrics.ended(&JobResult {
+    fn too_long() -> JobResult {
+        JobResult {
             token: Token { epoch: Epoch(1), sequence: 1 },
             key: JobKey(1),
             verdict: Verdict::new(Reason::WallTime, ""),
             usage: Usage { wall_ms: 1500, ..Usage::default() },
             response: Vec::new(),
             context: Vec::new(),
-        });
+        }
+    }
+
+    #[test]
+    fn jobs_are_counted_by_verdict() {
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
+        metrics.ended(&too_long());
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         assert!(text.contains(r#"worker_jobs_total{code="401",reason="wall_time"} 1"#), "{text}");
         assert!(text.contains(r#"worker_job_seconds_sum{part="wall"} 1.5"#), "{text}");
+    }
+
+    #[test]
+    fn every_metric_is_in_the_reference() {
+        let reference = include_str!("../../docs/reference.md");
+        let mut registry = trackyard_daemon::metrics::Metrics::registry("worker", "0");
+        let metrics = Metrics::register(&mut registry);
+        metrics.ended(&too_long());
+        metrics.malformed(&DecodeError::Packed);
+        let own = trackyard_daemon::metrics::Metrics::new(registry).names().unwrap();
+        assert_eq!(own.len(), 12, "{own:?}");
+        for name in own {
+            assert!(reference.contains(&format!("\n| `{name}` | ")), "{name}");
+        }
     }
 }
