@@ -78,7 +78,8 @@ pub struct KeyFiles {
 /// What this worker may read, whatever its router says. A router on loopback is trusted without.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Allowed {
-    /// An image source that a router elsewhere may name: HOST[:PORT], or a layout folder's absolute path
+    /// An image source that a router elsewhere may name: HOST[:PORT], or a layout folder's absolute path. Several: with
+    /// commas between, as of all --allow-… flags
     #[arg(
         long = "allow-registry",
         env = "TRACKYARD_ALLOW_REGISTRY",
@@ -105,7 +106,8 @@ pub struct Allowed {
         value_delimiter = ','
     )]
     pub repositories: Vec<String>,
-    /// The S3 endpoint, instead of Amazon's or the one that a router on loopback names
+    /// The S3 endpoint, instead of Amazon's or the one that a router on loopback names; that of a router elsewhere is not
+    /// used
     #[arg(long, env = "TRACKYARD_S3_ENDPOINT", value_name = "URL")]
     pub s3_endpoint: Option<String>,
     /// Put the bucket into the path of S3 requests
@@ -196,6 +198,7 @@ pub struct Doctor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use trackyard_protocol::limits::Limits;
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -233,8 +236,8 @@ mod tests {
         let Command::Listen(listen) = Cli::try_parse_from(words.split(' ')).unwrap().command else {
             panic!("not listen")
         };
-        let overrides = listen.ceilings.overrides();
-        assert_eq!(overrides.memory.unwrap().to_string(), "1Gi");
-        assert_eq!(overrides.wall_max, Some(Span::from_secs(10)));
+        let limits = listen.ceilings.over(&Limits::default());
+        assert_eq!(limits.memory.to_string(), "1Gi");
+        assert_eq!(limits.wall_max, Span::from_secs(10));
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
-use trackyard_protocol::limits::LimitOverrides;
 use trackyard_protocol::token::Incarnation;
 use trackyard_protocol::worker::{FromRouter, FromWorker, Hello, PROTOCOL, TrackVersion, Welcome};
 
 use crate::agent::image_options;
+use crate::args::ceilings::Ceilings;
 use crate::args::{Configure, Place};
 use crate::bootstrap::{self, Bootstrap, bootstrap};
 use crate::sandbox::{self, Entered, Host};
@@ -69,7 +69,7 @@ pub async fn configure(args: Configure, entered: Entered) -> Result<(), Error> {
     let welcome = welcome(&args.place, &answer).await?;
     let dialled = args.place.router_url.client_address();
     let addresses = [dialled.as_str(), answer.peer.address.as_str()];
-    let trust = Trust::new(&addresses, args.place.allowed.clone(), LimitOverrides::default());
+    let trust = Trust::new(&addresses, args.place.allowed.clone(), Ceilings::default());
     let source = trust.images(&welcome.images).cloned();
     let channel = args.place.router_url.channel;
     let preparer = Preparer::new(store.clone(), host, channel, image_options(&args.place.allowed), source);

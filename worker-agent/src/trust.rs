@@ -2,24 +2,25 @@
 //! worker's own flags allow, so that a stolen router reads no more than its jobs could.
 
 use trackyard_protocol::build::BuildLimits;
-use trackyard_protocol::limits::{LimitOverrides, Limits};
-use trackyard_protocol::quantity::{Bytes, Cpus, Span};
+use trackyard_protocol::limits::Limits;
+use trackyard_protocol::quantity::Bytes;
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, InputPolicy};
 
 use trackyard_builder::fetch::{self, RepositoryUrl};
 
 use crate::args::Allowed;
+use crate::args::ceilings::Ceilings;
 use crate::args::router_url::{host_of, is_loopback};
 
 /// Bytes of a build's log, so that it fits into a message even if every character of it must be escaped.
-const MAX_LOG: u64 = 768 << 10;
+const MAX_LOG: Bytes = Bytes(768 << 10);
 
 /// Whose word counts.
 #[derive(Debug, Clone)]
 pub struct Trust {
     router_is_trusted: bool,
     allowed: Allowed,
-    ceilings: LimitOverrides,
+    ceilings: Ceilings,
 }
 
 /// Why a router's image source is not used.
@@ -35,7 +36,7 @@ pub struct Refused {
 impl Trust {
     /// The trust in a router that is reached at all of `addresses` (`tcp://host:port`).
     #[must_use]
-    pub fn new(addresses: &[&str], allowed: Allowed, ceilings: LimitOverrides) -> Self {
+    pub fn new(addresses: &[&str], allowed: Allowed, ceilings: Ceilings) -> Self {
         let local = |address: &&str| host_of(address).is_some_and(is_loopback);
         let router_is_trusted = !addresses.is_empty() && addresses.iter().all(local);
         Self { router_is_trusted, allowed, ceilings }
@@ -99,39 +100,16 @@ impl Trust {
     /// The limits that a build gets.
     #[must_use]
     pub fn builds(&self, asked: &BuildLimits) -> BuildLimits {
-        let log = Bytes(asked.log.0.min(MAX_LOG));
-        let asked = BuildLimits { log, ..*asked };
-        if self.router_is_trusted { asked } else { asked.at_most(&BuildLimits::default()) }
+        let base = if self.router_is_trusted { *asked } else { BuildLimits::default() };
+        let limits = asked.at_most(&self.ceilings.over_builds(&base));
+        BuildLimits { log: limits.log.min(MAX_LOG), ..limits }
     }
 
     /// The limits that a job gets.
     #[must_use]
     pub fn limits(&self, asked: &Limits) -> Limits {
-        let base = if self.router_is_trusted { open() } else { Limits::default() };
-        asked.at_most(&self.ceilings.over(&base))
-    }
-}
-
-/// Ceilings that lower nothing.
-const fn open() -> Limits {
-    let time = Span(std::time::Duration::MAX);
-    let size = Bytes(u64::MAX);
-    Limits {
-        wall: time,
-        wall_max: time,
-        cpus: Cpus(u32::MAX),
-        memory: size,
-        pids: u32::MAX,
-        stdout: size,
-        stderr: size,
-        file_size: size,
-        job_folder: size,
-        job_inodes: u32::MAX,
-        tmp: size,
-        result: size,
-        result_depth: u16::MAX,
-        input_files: u32::MAX,
-        input_bytes: size,
+        let base = if self.router_is_trusted { asked } else { &Limits::default() };
+        asked.at_most(&self.ceilings.over(base))
     }
 }
 
@@ -140,6 +118,7 @@ mod tests {
     use super::*;
     use rstest::rstest;
     use std::path::PathBuf;
+    use trackyard_protocol::quantity::Span;
 
     const HERE: &[&str] = &["tcp://127.0.0.1:5555", "tcp://127.0.0.1:5556"];
     const AWAY: &[&str] = &["tcp://10.0.0.7:5555", "tcp://10.0.0.7:5556"];
@@ -154,7 +133,7 @@ mod tests {
     }
 
     fn trust(addresses: &[&str]) -> Trust {
-        Trust::new(addresses, allowed(), LimitOverrides::default())
+        Trust::new(addresses, allowed(), Ceilings::default())
     }
 
     fn source(kind: ImageSourceKind, location: &str) -> ImageSource {
@@ -202,14 +181,33 @@ mod tests {
         assert_eq!(trust(HERE).inputs(&named), named);
     }
 
-    #[test]
-    fn ceilings_hold_for_every_router_and_defaults_for_one_elsewhere() {
+    #[rstest]
+    #[case::here(HERE, 100_000)]
+    #[case::away(AWAY, Limits::default().pids)]
+    fn ceilings_hold_for_every_router_and_defaults_for_one_elsewhere(#[case] at: &[&str], #[case] pids: u32) {
         let asked = Limits { memory: Bytes(1 << 40), pids: 100_000, ..Limits::default() };
-        assert_eq!(trust(HERE).limits(&asked), asked);
-        assert_eq!(trust(AWAY).limits(&asked), Limits::default());
-        let ceilings = LimitOverrides { memory: Some(Bytes(1 << 30)), ..LimitOverrides::default() };
-        let limited = Trust::new(HERE, Allowed::default(), ceilings).limits(&asked);
-        assert_eq!((limited.memory, limited.pids), (Bytes(1 << 30), 100_000));
+        let without = trust(at).limits(&asked);
+        assert_eq!((without.pids, without.memory == asked.memory), (pids, at == HERE));
+        let ceilings = Ceilings { max_memory: Some(Bytes(8 << 30)), ..Ceilings::default() };
+        let limited = Trust::new(at, Allowed::default(), ceilings).limits(&asked);
+        assert_eq!((limited.memory, limited.pids), (Bytes(8 << 30), pids));
+    }
+
+    #[rstest]
+    #[case(HERE)]
+    #[case(AWAY)]
+    fn a_build_has_the_memory_of_a_slot_and_other_ceilings_of_its_own(#[case] at: &[&str]) {
+        let ceilings = Ceilings {
+            max_memory: Some(Bytes(8 << 30)),
+            max_pids: Some(7),
+            max_build_pids: Some(9000),
+            max_build_wall: Some(Span::from_secs(60)),
+            ..Ceilings::default()
+        };
+        let asked = BuildLimits { memory: Bytes(1 << 40), pids: 10_000, ..BuildLimits::default() };
+        let limits = Trust::new(at, allowed(), ceilings).builds(&asked);
+        assert_eq!((limits.memory, limits.pids, limits.wall), (Bytes(8 << 30), 9000, Span::from_secs(60)));
+        assert_eq!(limits.disk, asked.disk);
     }
 
     #[rstest]
@@ -222,20 +220,17 @@ mod tests {
     fn a_router_elsewhere_names_only_allowed_repositories(#[case] url: &str, #[case] allowed_away: bool) {
         let repositories = vec!["https://example.org/ours".to_owned()];
         let own = Allowed { repositories, ..allowed() };
-        let away = Trust::new(AWAY, own.clone(), LimitOverrides::default());
+        let away = Trust::new(AWAY, own.clone(), Ceilings::default());
         assert_eq!(away.repository(url).is_ok(), allowed_away);
-        assert_eq!(
-            Trust::new(HERE, own, LimitOverrides::default()).repository(url).is_ok(),
-            !url.contains("..")
-        );
+        assert_eq!(Trust::new(HERE, own, Ceilings::default()).repository(url).is_ok(), !url.contains(".."));
     }
 
     #[test]
     fn a_router_elsewhere_raises_no_limit_of_a_build_and_nobody_the_log() {
         let huge = Bytes(u64::MAX);
         let asked = BuildLimits { memory: huge, disk: huge, log: huge, ..BuildLimits::default() };
-        let of = |addresses| Trust::new(addresses, allowed(), LimitOverrides::default()).builds(&asked);
+        let of = |addresses| Trust::new(addresses, allowed(), Ceilings::default()).builds(&asked);
         assert_eq!(of(AWAY), BuildLimits { log: BuildLimits::default().log, ..BuildLimits::default() });
-        assert_eq!((of(HERE).memory, of(HERE).log), (huge, Bytes(MAX_LOG)));
+        assert_eq!((of(HERE).memory, of(HERE).log), (huge, MAX_LOG));
     }
 }

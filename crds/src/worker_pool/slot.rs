@@ -16,7 +16,7 @@ pub struct Slot {
     /// Memory.
     #[serde(default = "three_gib")]
     pub memory: Size,
-    /// Disk for the files of jobs.
+    /// Disk for the files of a job, or of a build.
     #[serde(default = "one_gib")]
     pub storage: Size,
 }

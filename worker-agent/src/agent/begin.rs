@@ -229,7 +229,7 @@ async fn try_canary(place: &Place, slots: &mut [Slot]) -> Result<Option<Canary>,
 fn trust(args: &Listen, bootstrap: &Bootstrap) -> Trust {
     let dialled = args.place.router_url.client_address();
     let addresses = [dialled.as_str(), bootstrap.peer.address.as_str()];
-    let trust = Trust::new(&addresses, args.place.allowed.clone(), args.ceilings.overrides());
+    let trust = Trust::new(&addresses, args.place.allowed.clone(), args.ceilings.clone());
     if !trust.router_is_trusted() {
         tracing::info!("the router is not on loopback: only what this worker's flags allow is read");
     }

@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use trackyard_crds::WorkerPool;
+use trackyard_crds::worker_pool::Channel;
 use trackyard_protocol::quantity::{Bytes, Cpus, Span};
 
 use super::super::{AGENT, Error, Settings, channel, drain};
@@ -91,13 +92,15 @@ fn environment(pool: &WorkerPool, settings: &Settings) -> Vec<EnvVar> {
         ..EnvVar::default()
     };
     let own = &pool.spec.template.env;
+    let mut common = settings.environment.clone();
+    if pool.spec.channel == Channel::Builders {
+        // A variable, for an agent of an earlier release would not start with a flag that it does not know.
+        let disk = pool.spec.slot.storage.0.to_string();
+        common.entry("TRACKYARD_MAX_BUILD_DISK".to_owned()).or_insert(disk);
+    }
+    common.retain(|name, _| !own.iter().any(|variable| variable.name == *name));
     let common =
-        settings.environment.iter().filter(|(name, _)| !own.iter().any(|variable| variable.name == **name));
-    let common = common.map(|(name, value)| EnvVar {
-        name: name.clone(),
-        value: Some(value.clone()),
-        ..EnvVar::default()
-    });
+        common.into_iter().map(|(name, value)| EnvVar { name, value: Some(value), ..EnvVar::default() });
     [name].into_iter().chain(common).chain(own.iter().cloned()).collect()
 }
 
