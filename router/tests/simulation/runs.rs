@@ -25,6 +25,11 @@ pub(crate) fn seeds(usual: Range<u64>) -> Range<u64> {
     from.parse().unwrap()..to.parse().unwrap()
 }
 
+/// False if a world or two are played again, in which not everything needs to happen.
+pub(crate) fn all_are_played() -> bool {
+    std::env::var_os("SIMULATION_SEEDS").is_none() || wanted().is_some()
+}
+
 /// How many jobs `SIMULATION_JOBS` asks for: seeds follow each other until there were so many.
 fn wanted() -> Option<usize> {
     Some(std::env::var("SIMULATION_JOBS").ok()?.parse().expect("SIMULATION_JOBS is a number"))
