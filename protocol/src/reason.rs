@@ -43,7 +43,7 @@ reasons! {
     BadSlug = 400 "bad_slug" "a track or exercise slug is not valid",
     BadId = 400 "bad_id" "the job's id is not valid",
     BadVersion = 400 "bad_version" "the container version is not valid",
-    BadReference = 400 "bad_reference" "the repository has no such sha, branch or tag",
+    BadReference = 400 "bad_reference" "the git reference is not valid, or the repository does not have it",
     BadTimeout = 400 "bad_timeout" "the time-out is not valid",
     BadUri = 400 "bad_uri" "the submission's URI is not valid or not allowed",
     UnsafeKey = 400 "unsafe_key" "the submission has a file name that is not safe",

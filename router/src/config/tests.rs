@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 use trackyard_protocol::channel::Channel;
+use trackyard_protocol::limits::Limits;
 use trackyard_protocol::name::TrackSlug;
 use trackyard_protocol::quantity::Bytes;
 
@@ -44,6 +45,10 @@ fn the_annotated_example_of_the_docs_is_read() {
     let read = read(include_str!("../../../docs/router.yml")).unwrap();
     assert_eq!(read.config.limits.of(Channel::TestRunners, &track("ruby")).pids, 256);
     assert_eq!(read.config.queue, QueueLimits::default());
+    assert_eq!(read.config.builds, BuildLimits::default());
+    // Each limit, with its default.
+    let all = serde_json::to_value(Limits::default()).unwrap();
+    assert_eq!(serde_json::to_value(read.config.limits.default).unwrap(), all);
 }
 
 #[test]
