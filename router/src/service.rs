@@ -146,7 +146,9 @@ impl Service {
     }
 
     fn take_turn(&mut self, ports: &mut Ports, late: Option<Duration>) {
+        let began = self.clock.time();
         self.reported.take();
+        ports.heed_waker();
         self.take_commands();
         if let Some(by) = late {
             // What workers said meanwhile lies in the sockets: it is heard before their silence is judged.
@@ -157,7 +159,13 @@ impl Service {
         } else {
             self.take_all(ports);
         }
+        self.clock.read();
         if self.dispatch.next_wake().is_some_and(|due| due <= self.clock.time()) {
+            if self.clock.time() > began + 2 * LONGEST_TURN {
+                // As after a pause.
+                ports.wait(Duration::ZERO);
+                self.take_all(ports);
+            }
             self.feed(Event::Tick);
         }
         self.flush(ports);
@@ -181,6 +189,8 @@ impl Service {
         while self.clock.time() < end
             && let Some(port) = ports.take(&mut |input| self.take(input))
         {
+            // Not each of them brings a message.
+            self.clock.read();
             if port == PortKind::Workers {
                 heard_worker = true;
                 self.tell_workers(ports);

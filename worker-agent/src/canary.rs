@@ -18,7 +18,7 @@ use trackyard_protocol::reason::Reason;
 
 use crate::sandbox::{Entry, Outcome, Rootfs, Run, Slot};
 
-/// What may keep the canary from starting on a busy machine is no reason to leave.
+/// What may keep the canary from starting on a busy machine is no reason to leave. So long for its sandbox, and for itself.
 const WALL: Duration = Duration::from_secs(10);
 
 /// The known good job.
@@ -43,6 +43,9 @@ pub enum Error {
     /// The sandbox could not be made.
     #[error("a known good job could not be prepared: {0}; `trackyard-worker doctor` tells more")]
     Sandbox(#[from] crate::sandbox::Error),
+    /// The sandbox was not made in time.
+    #[error("a known good job was not prepared within {} s; `trackyard-worker doctor` tells more", WALL.as_secs())]
+    Late,
     /// It ran, and not as it must.
     #[error("a known good job ended with {reason}: {message}; `trackyard-worker doctor` tells more")]
     Ended {
@@ -75,7 +78,9 @@ impl Canary {
     /// When it does not end as it must.
     pub async fn sing(&self, slot: &mut Slot) -> Result<(), Error> {
         let rootfs = Rootfs { layers: vec![self.layer.clone()], env: Vec::new() };
-        let prepared = slot.prepare(&rootfs, &limits()).await?;
+        let limits = limits();
+        let prepared = tokio::time::timeout(WALL, slot.prepare(&rootfs, &limits)).await;
+        let prepared = prepared.map_err(|_| Error::Late)??;
         let run = Run { entry: self.entry, exercise: self.exercise.clone(), cpu_time: WALL };
         judge(prepared.run(&run, CancellationToken::new()).await, self.entry)
     }

@@ -49,6 +49,9 @@ fn adopt(config: &mut Config, workers: original::Workers) {
 
 fn check(config: &Config) -> Result<(), Refusal> {
     config.limits.check()?;
+    if config.builds.wall > config.builds.wall_max {
+        return Err(Refusal::new("builds: wall is above wall_max"));
+    }
     for (place, versions) in config.container_versions.iter() {
         if place.channel == Channel::Builders {
             return Err(Refusal::new("container_versions.builders: builders have no container versions"));

@@ -25,8 +25,9 @@ const COMMAND: usize = 256;
 /// Bytes that a frame has beside its own, encrypted too.
 const FRAMING: usize = 64;
 
-/// Messages after which others have their turn: some thousand fit into one read, and an answer is a hundred times as large.
-const MESSAGES: usize = 512;
+/// Messages after which others have their turn: some thousand fit into one read, and an answer may be a thousand times as
+/// large and as dear.
+const MESSAGES: usize = 128;
 
 /// Who is at the other end.
 #[derive(Debug)]

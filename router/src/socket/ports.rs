@@ -54,8 +54,12 @@ pub struct Ports {
     /// What polls told of and was not attended to yet, by connections: what workers say first, because it makes room
     /// for what clients want.
     ready: VecDeque<(Peer, EventFlags)>,
-    /// And of the waker and the ports, by the last poll.
+    /// Workers whose messages were read and not all taken: they are first after the next wait.
+    paused_workers: Vec<Peer>,
+    /// The ports at which somebody waits, by the last wait.
     own: Vec<u64>,
+    /// True once a wait was ended by the waker, until that is heeded.
+    woken: bool,
     memory: Vec<u8>,
     /// Connections with something to send.
     unsent: Vec<Peer>,
@@ -88,7 +92,9 @@ impl Ports {
             begun: 0,
             unread: 0,
             ready: VecDeque::with_capacity(MOST_EVENTS),
+            paused_workers: Vec::new(),
             own: Vec::new(),
+            woken: false,
             memory: vec![0; READ],
             unsent: Vec::new(),
             closing: false,
@@ -108,17 +114,28 @@ impl Ports {
         &self.waker
     }
 
+    /// Heeds the waker: whoever wakes this thread from now on wants another turn.
+    pub fn heed_waker(&mut self) {
+        if std::mem::take(&mut self.woken) {
+            self.waker.reset();
+        }
+    }
+
     /// Waits until there is something to take, somebody wakes this thread, or `timeout` has passed.
     pub fn wait(&mut self, timeout: Duration) {
         let now = Instant::now();
-        let timeout = if self.ready.is_empty() { timeout } else { Duration::ZERO };
+        let is_idle = self.ready.is_empty() && self.paused_workers.is_empty();
+        let timeout = if is_idle { timeout } else { Duration::ZERO };
         let full = self.full_until.map(|until| until.saturating_duration_since(now));
         let timeout = [Some(timeout), self.handshakes.next(now), full].into_iter().flatten().min();
         self.own.clear();
-        // Where more is ready than one poll tells, the next tells the rest.
+        for peer in std::mem::take(&mut self.paused_workers) {
+            self.ready.push_front((peer, EventFlags::IN));
+        }
+        // Where more is ready than one poll tells, the next tells of others.
         let mut more = self.poll(timeout);
-        while more {
-            more = self.poll(Some(Duration::ZERO));
+        for _ in 0..self.connections.len() / MOST_EVENTS {
+            more = more && self.poll(Some(Duration::ZERO));
         }
     }
 
@@ -134,24 +151,28 @@ impl Ports {
                 return false;
             }
         };
-        let fresh = events.iter().filter(|event| self.note(event.data.u64(), event.flags)).count();
-        fresh > 0 && events.len() == MOST_EVENTS
+        events.iter().for_each(|event| self.note(event.data.u64(), event.flags));
+        events.len() == MOST_EVENTS
     }
 
-    /// Notes that a descriptor is ready; false if that is known.
-    fn note(&mut self, number: u64, flags: EventFlags) -> bool {
+    fn note(&mut self, number: u64, flags: EventFlags) {
         let peer = Peer(number);
-        let Some(connection) = self.connections.get_mut(&peer) else {
-            self.own.push(number);
-            return false;
-        };
-        let is_fresh = !std::mem::replace(&mut connection.told, true);
+        let Some(connection) = self.connections.get_mut(&peer) else { return self.note_own(number) };
+        if std::mem::replace(&mut connection.told, true) {
+            return;
+        }
         match connection.origin.port {
-            _ if !is_fresh => {}
             PortKind::Workers => self.ready.push_front((peer, flags)),
             _ => self.ready.push_back((peer, flags)),
         }
-        is_fresh
+    }
+
+    fn note_own(&mut self, number: u64) {
+        if number == WAKER {
+            self.woken = true;
+        } else if !self.own.contains(&number) {
+            self.own.push(number);
+        }
     }
 
     /// Hands over what came by one connection, and gives its port; nothing once all was taken of which waits have told.
@@ -191,13 +212,17 @@ impl Ports {
         }
     }
 
-    /// Lets a connection that is paused have another turn; one that is not to be read from, once it can be sent more.
+    /// Lets a connection that is paused have another turn, once it is to be read from.
     fn resume(&mut self, peer: Peer) {
         let Some(connection) = self.connections.get_mut(&peer) else { return };
-        let wants = connection.wants(self.unread > self.bounds.unread);
-        if connection.is_paused() && wants.contains(EventFlags::IN) {
-            connection.told = true;
-            self.ready.push_back((peer, EventFlags::IN));
+        let wants = connection.wants(self.closing || self.unread > self.bounds.unread);
+        if !connection.is_paused() || connection.told || !wants.contains(EventFlags::IN) {
+            return;
+        }
+        connection.told = true;
+        match connection.origin.port {
+            PortKind::Workers => self.paused_workers.push(peer),
+            _ => self.ready.push_back((peer, EventFlags::IN)),
         }
     }
 

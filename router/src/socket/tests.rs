@@ -72,6 +72,7 @@ impl Bench {
 
     fn turn(&mut self) {
         self.ports.wait(Duration::from_millis(100));
+        self.ports.heed_waker();
         let came = &mut self.came;
         let mut take = |input: Input<'_>| {
             let (from, what) = match input {
@@ -303,6 +304,40 @@ fn many_messages_of_one_read_are_taken_in_turn_with_others_and_none_is_lost() {
         assert!(came.what == Ok(vec![vec![]]) || taken < 10_000, "the others wait for all of one: {came:?}");
     }
     assert!(bench.came.is_empty());
+}
+
+#[test]
+fn a_paused_client_goes_on_once_its_answers_have_left() {
+    let mut bench = Bench::new();
+    let mut deaf = bench.raw(PortKind::Clients);
+    deaf.write_all(&greeting()).unwrap();
+    deaf.write_all(b"\0\x05first").unwrap();
+    let peer = bench.message().peer;
+    for _ in 0..24 {
+        bench.ports.send(peer, &[&vec![b'x'; 1 << 20]]).unwrap();
+    }
+    // With what is said first, all of it comes in one read; it is answered before it is heard to its end.
+    let mut other = bench.raw(PortKind::Clients);
+    other.write_all(&[&greeting()[..], &b"\0\0".repeat(600)].concat()).unwrap();
+    for _ in 0..600 {
+        let came = bench.message();
+        bench.ports.send(came.peer, &[b"heard"]).unwrap();
+    }
+}
+
+#[test]
+fn what_a_worker_holds_is_not_laid_to_clients() {
+    let mut bench = Bench::with(1000, None, |_| false);
+    let begun = |bytes: usize| [&greeting()[..], &[2, 0, 0, 0, 0, 0, 0x3f, 0, 0], &vec![0; bytes]].concat();
+    let mut client = bench.raw(PortKind::Clients);
+    client.write_all(&begun(1000)).unwrap();
+    let mut workers = [(); 2].map(|()| bench.raw(PortKind::Workers));
+    let much = begun(0x3e_0000);
+    let sent =
+        std::thread::spawn(move || (workers.each_mut().map(|it| it.write_all(&much).is_ok()), workers));
+    assert_eq!(bench.closed(), (PortKind::Workers, Closed::Crowded));
+    let _workers = bench.until(move || sent.join().unwrap());
+    assert!(bench.came.is_empty(), "{:?}", bench.came);
 }
 
 #[test]

@@ -40,6 +40,9 @@ pub struct Finished {
     pub is_suspicious: bool,
 }
 
+/// A set-up that had less time than this may be late on a machine that is well.
+const UNHURRIED_MS: u64 = 5_000;
+
 /// Why there is no container.
 enum NotRun {
     Sandbox(sandbox::Error),
@@ -52,6 +55,7 @@ enum NotRun {
 impl Task {
     /// Runs the job in `slot`.
     pub async fn run(&self, slot: &mut Slot) -> Finished {
+        let mut is_hurried = false;
         let (outcome, detail) = match self.set_up(slot).await {
             Ok(prepared) => {
                 let setup = self.received.elapsed();
@@ -65,12 +69,15 @@ impl Task {
                 (outcome, None)
             }
             Err(NotRun::Stopped) => return Finished { result: None, is_suspicious: false },
-            Err(not_run) => self.not_run(&not_run),
+            Err(not_run) => {
+                is_hurried = matches!(not_run, NotRun::TooLate(..)) && self.job.setup_ms < UNHURRIED_MS;
+                self.not_run(&not_run)
+            }
         };
         if self.cancel.is_cancelled() && outcome.reason == Reason::Deadline {
             return Finished { result: None, is_suspicious: false };
         }
-        let is_suspicious = is_suspicious(outcome.reason);
+        let is_suspicious = is_suspicious(outcome.reason) && !is_hurried;
         let facts = Facts {
             job: &self.job,
             limits: &self.limits,

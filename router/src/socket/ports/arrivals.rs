@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 
-use super::{FIRST_CONNECTION, FIRST_PORT, Ports, WAKER};
+use super::{FIRST_CONNECTION, FIRST_PORT, Ports};
 use crate::dispatch::Peer;
 use crate::socket::Closed;
 use crate::socket::connection::{Connection, Input, Origin};
@@ -17,11 +17,8 @@ const ACCEPTED: usize = 64;
 const BREATHER: Duration = Duration::from_secs(1);
 
 impl Ports {
-    /// The waker, or somebody who connects.
+    /// Somebody connects.
     pub(super) fn attend_own(&mut self, number: u64, take: &mut dyn FnMut(Input<'_>)) {
-        if number == WAKER {
-            return self.waker.reset();
-        }
         let index = number.checked_sub(FIRST_PORT).and_then(|index| usize::try_from(index).ok());
         let Some(index) = index.filter(|_| number < FIRST_CONNECTION) else { return };
         for _ in 0..ACCEPTED {

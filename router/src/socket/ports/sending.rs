@@ -12,6 +12,25 @@ use crate::socket::{Closed, PortKind};
 /// Bytes that a worker may leave unread: many jobs, and the versions to have ready.
 const UNREAD_WORKER: usize = 16 << 20;
 
+/// Who holds something.
+#[derive(Default)]
+struct Holders {
+    /// All together.
+    bytes: usize,
+    most: usize,
+    largest: Option<Peer>,
+}
+
+impl Holders {
+    fn add(&mut self, peer: Peer, bytes: usize) {
+        self.bytes += bytes;
+        if bytes > self.most {
+            self.most = bytes;
+            self.largest = Some(peer);
+        }
+    }
+}
+
 impl Ports {
     /// Lets a message wait for [`flush`](Self::flush).
     ///
@@ -44,25 +63,36 @@ impl Ports {
                 Ok(()) => self.rewatch(peer),
                 Err(how) => self.close(peer, how, take),
             }
+            self.resume(peer);
         }
         while !self.closing
             && self.unread > self.bounds.unread.saturating_mul(2)
             && let Some(most) = self.most(|connection| connection.counted)
         {
-            self.close(most, Closed::Unread, take);
+            self.relieve(most, take);
         }
     }
 
-    /// Whose connection holds most of something; a worker's only where no client's holds any. That all are looked at is
-    /// rare, and little beside what it takes to fill the memory.
+    /// Closes a connection, unless its peer has read something since it was last looked at.
+    fn relieve(&mut self, peer: Peer, take: &mut dyn FnMut(Input<'_>)) {
+        let Some(connection) = self.connections.get_mut(&peer) else { return };
+        let before = connection.counted;
+        if connection.flush().is_ok() && connection.unsent() < before {
+            self.rewatch(peer);
+        } else {
+            self.close(peer, Closed::Unread, take);
+        }
+    }
+
+    /// Whose connection holds most of something, among workers if they together hold more than clients. That all are
+    /// looked at is rare, and little beside what it takes to fill the memory.
     pub(super) fn most(&self, of: impl Fn(&Connection) -> usize) -> Option<Peer> {
-        let holders = self.connections.iter().map(|(peer, connection)| {
-            let is_client = connection.origin.port != PortKind::Workers;
-            (is_client, of(connection), *peer)
-        });
-        let most =
-            holders.filter(|(_, bytes, _)| *bytes > 0).max_by_key(|(client, bytes, _)| (*client, *bytes));
-        most.map(|(_, _, peer)| peer)
+        let (mut workers, mut clients) = (Holders::default(), Holders::default());
+        for (peer, connection) in &self.connections {
+            let side = if connection.origin.port == PortKind::Workers { &mut workers } else { &mut clients };
+            side.add(*peer, of(connection));
+        }
+        if workers.bytes > clients.bytes { workers.largest } else { clients.largest }
     }
 
     fn rewatch(&mut self, peer: Peer) {
