@@ -159,7 +159,6 @@ impl Service {
         } else {
             self.take_all(ports);
         }
-        self.clock.read();
         if self.dispatch.next_wake().is_some_and(|due| due <= self.clock.time()) {
             if self.clock.time() > began + 2 * LONGEST_TURN {
                 // As after a pause.
@@ -190,7 +189,7 @@ impl Service {
             && let Some(port) = ports.take(&mut |input| self.take(input))
         {
             // Not each of them brings a message.
-            self.clock.read();
+            self.clock.count_message();
             if port == PortKind::Workers {
                 heard_worker = true;
                 self.tell_workers(ports);
