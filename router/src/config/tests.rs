@@ -64,6 +64,7 @@ fn limits_are_laid_over_each_other_by_channel_and_track() {
 }
 
 #[rstest]
+#[case::builds("builds: {wall: 2h}\n", None, "builds: wall is above wall_max")]
 #[case::unknown_field("quue: {}\n", Some((1, 1)), "quue")]
 #[case::unknown_limit("limits:\n  default: {memroy: 1Gi}\n", Some((2, 13)), "memroy")]
 #[case::wrong_type("queue:\n  max_jobs: many\n", Some((2, 13)), "queue.max_jobs")]

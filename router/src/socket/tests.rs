@@ -70,6 +70,13 @@ impl Bench {
         peer
     }
 
+    /// A peer by hand that has shaken hands and said one word.
+    fn known(&mut self, kind: PortKind) -> (TcpStream, Peer) {
+        let mut peer = self.raw(kind);
+        peer.write_all(&[&greeting()[..], b"\0\x05first"].concat()).unwrap();
+        (peer, self.message().peer)
+    }
+
     fn turn(&mut self) {
         self.ports.wait(Duration::from_millis(100));
         self.ports.heed_waker();
@@ -215,10 +222,7 @@ fn connections_beyond_the_bound_are_closed_until_others_leave() {
 #[test]
 fn a_client_that_does_not_read_is_not_read_from_and_gets_everything_once_it_does() {
     let mut bench = Bench::new();
-    let mut lazy = bench.raw(PortKind::Clients);
-    lazy.write_all(&greeting()).unwrap();
-    lazy.write_all(b"\0\x05first").unwrap();
-    let peer = bench.message().peer;
+    let (mut lazy, peer) = bench.known(PortKind::Clients);
     let answer = vec![b'x'; 1 << 20];
     for _ in 0..24 {
         bench.ports.send(peer, &[&answer]).unwrap();
@@ -239,10 +243,7 @@ fn a_client_that_does_not_read_is_not_read_from_and_gets_everything_once_it_does
 #[test]
 fn a_worker_that_does_not_read_takes_nothing_more() {
     let mut bench = Bench::new();
-    let mut lazy = bench.raw(PortKind::Workers);
-    lazy.write_all(&greeting()).unwrap();
-    lazy.write_all(b"\0\x05hello").unwrap();
-    let peer = bench.message().peer;
+    let (_lazy, peer) = bench.known(PortKind::Workers);
     let words = vec![b'x'; 1 << 20];
     let mut sent = (0..64).map(|_| {
         bench.turn();
@@ -289,12 +290,7 @@ fn many_small_beginnings_do_not_fill_the_memory_either_and_a_worker_is_spared() 
 #[test]
 fn many_messages_of_one_read_are_taken_in_turn_with_others_and_none_is_lost() {
     let mut bench = Bench::new();
-    let [mut many, mut few] = [(); 2].map(|()| bench.raw(PortKind::Clients));
-    for peer in [&mut many, &mut few] {
-        peer.write_all(&greeting()).unwrap();
-        peer.write_all(b"\0\x05first").unwrap();
-        bench.message();
-    }
+    let [(mut many, _), (mut few, _)] = [(); 2].map(|()| bench.known(PortKind::Clients));
     many.write_all(&b"\0\0".repeat(10_000)).unwrap();
     few.write_all(b"\0\x03few").unwrap();
     let mut taken = 0;
@@ -309,10 +305,7 @@ fn many_messages_of_one_read_are_taken_in_turn_with_others_and_none_is_lost() {
 #[test]
 fn a_paused_client_goes_on_once_its_answers_have_left() {
     let mut bench = Bench::new();
-    let mut deaf = bench.raw(PortKind::Clients);
-    deaf.write_all(&greeting()).unwrap();
-    deaf.write_all(b"\0\x05first").unwrap();
-    let peer = bench.message().peer;
+    let (_deaf, peer) = bench.known(PortKind::Clients);
     for _ in 0..24 {
         bench.ports.send(peer, &[&vec![b'x'; 1 << 20]]).unwrap();
     }
@@ -343,20 +336,15 @@ fn what_a_worker_holds_is_not_laid_to_clients() {
 #[test]
 fn who_leaves_most_unread_is_closed_before_it_fills_the_memory() {
     let mut bench = Bench::new();
-    let [mut lazy, mut lazier] = [(); 2].map(|()| bench.raw(PortKind::Clients));
-    let peers = [&mut lazy, &mut lazier].map(|peer| {
-        peer.write_all(&greeting()).unwrap();
-        peer.write_all(b"\0\x05first").unwrap();
-        bench.message().peer
-    });
+    let [(_lazy, spared), (_lazier, ended)] = [(); 2].map(|()| bench.known(PortKind::Clients));
     let answer = vec![b'x'; 1 << 20];
     let mut sent = (0..64).map(|_| {
         bench.turn();
-        bench.ports.send(peers[1], &[&answer])
+        bench.ports.send(ended, &[&answer])
     });
     assert_eq!(sent.find(Result::is_err), Some(Err(SendError::Gone)));
     assert_eq!(bench.closed(), (PortKind::Clients, Closed::Unread));
-    assert_eq!(bench.ports.send(peers[0], &[b"x"]), Ok(()));
+    assert_eq!(bench.ports.send(spared, &[b"x"]), Ok(()));
 }
 
 #[test]
