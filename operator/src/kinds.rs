@@ -3,23 +3,27 @@
 use std::time::Duration;
 
 use kube::{Client, Resource};
+use tokio::time::timeout;
 use trackyard_crds::{ContainerVersion, GROUP, VERSION, WorkerPool};
 use trackyard_daemon::readiness::Gate;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(2);
+/// Longer than an answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Waits until the API server serves all kinds.
 pub async fn wait(client: &Client, gate: &Gate) {
     let mut told = None;
     loop {
-        let why = match served(client).await {
-            Ok(served) => absent(&served).map(|kinds| {
+        let why = match timeout(PATIENCE, served(client)).await {
+            Err(_) => Some(format!("the API server has not answered for {} s", PATIENCE.as_secs())),
+            Ok(Ok(served)) => absent(&served).map(|kinds| {
                 format!(
                     "the API server knows no {kinds} of {GROUP}/{VERSION}; install the chart trackyard-crds"
                 )
             }),
-            Err(error) => Some(format!("the API server does not say which kinds it knows: {error}")),
+            Ok(Err(error)) => Some(format!("the API server does not say which kinds it knows: {error}")),
         };
         let Some(why) = why else { break };
         gate.close(&why);

@@ -32,7 +32,9 @@ impl Vitals {
     /// # Errors
     /// If there is no configuration for one.
     pub async fn client(&self) -> Result<Client, kube::Error> {
-        let config = Config::infer().await.map_err(kube::Error::InferConfig)?;
+        let mut config = Config::infer().await.map_err(kube::Error::InferConfig)?;
+        // It would try again for minutes without a word; whoever asks has a pause of its own, and tells of failures.
+        config.default_retry = false;
         Ok(ClientBuilder::try_from(config)?.with_layer(self).build())
     }
 

@@ -2,6 +2,7 @@
 //! fields stays, and only while no other operator may write.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Api, Patch, PatchParams};
@@ -10,12 +11,16 @@ use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::events::Happened;
 use crate::lease::{Gate, NotLeader};
 
 const MANAGER: &str = "trackyard-operator";
 const STATUS_MANAGER: &str = "trackyard-operator-status";
+/// A write that takes longer is given up: a connection may die without a word, and nothing else ends the wait for an
+/// answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why something was not written.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +33,12 @@ pub enum Error {
         /// Why not.
         source: Box<kube::Error>,
     },
+    /// The API server did not answer. Whether it has written is not known.
+    #[error("cannot apply the {what}: the API server has not answered for {} s", PATIENCE.as_secs())]
+    Slow {
+        /// What it was.
+        what: &'static str,
+    },
     /// Another operator may write.
     #[error(transparent)]
     NotLeader(#[from] NotLeader),
@@ -38,7 +49,7 @@ impl Error {
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
-            Self::NotLeader(_) => false,
+            Self::NotLeader(_) | Self::Slow { .. } => false,
             Self::Refused { source, .. } => {
                 matches!(&**source, kube::Error::Api(status) if matches!(status.code, 400..=499) && ![409, 429].contains(&status.code))
             }
@@ -56,6 +67,7 @@ impl Error {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NotLeader(_) => "NotLeader",
+            Self::Slow { .. } => "Slow",
             Self::Refused { .. } => "ApplyFailed",
         }
     }
@@ -90,9 +102,10 @@ impl Writer {
         what: &'static str,
         write: impl Future<Output = Result<(), kube::Error>>,
     ) -> Result<(), Error> {
-        self.gate
-            .write(async { write.await.map_err(|source| Error::Refused { what, source: Box::new(source) }) })
-            .await
+        let refused = |source| Error::Refused { what, source: Box::new(source) };
+        let write =
+            async { timeout(PATIENCE, write).await.map_err(|_| Error::Slow { what })?.map_err(refused) };
+        self.gate.write(write).await
     }
 
     /// Applies an object.
@@ -158,5 +171,52 @@ impl Writer {
         let patch = Patch::Merge(patch);
         let params = PatchParams::default();
         self.patch(what, async { api.patch(&name, &params, &patch).await.map(drop) }).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::pending;
+
+    use k8s_openapi::api::core::v1::ServiceAccount;
+    use kube::api::ObjectMeta;
+    use kube::client::Body;
+    use tokio::time::Instant;
+    use tower::service_fn;
+
+    use super::*;
+
+    /// Of an API server that takes every request and answers none.
+    fn writer() -> Writer {
+        let silent =
+            service_fn(|_: http::Request<Body>| pending::<Result<http::Response<Body>, Infallible>>());
+        Writer::new(Client::new(silent, "yard"), Gate::always())
+    }
+
+    fn account() -> ServiceAccount {
+        let metadata = ObjectMeta {
+            name: Some("ruby".to_owned()),
+            namespace: Some("yard".to_owned()),
+            ..ObjectMeta::default()
+        };
+        ServiceAccount { metadata, ..ServiceAccount::default() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_does_not_come_is_a_failure_to_be_tried_again() {
+        let error = writer().apply("ServiceAccount", &account()).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot apply the ServiceAccount: the API server has not answered for 30 s"
+        );
+        assert_eq!((error.reason(), error.is_final(), error.is_conflict()), ("Slow", false, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_that_is_not_taken_keeps_nobody_for_ever() {
+        let begun = Instant::now();
+        writer().tell(&account(), &[Happened::Ready]).await;
+        assert_eq!(begun.elapsed(), PATIENCE);
     }
 }

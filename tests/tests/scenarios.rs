@@ -93,8 +93,9 @@ impl<'a> Installation<'a> {
             let status =
                 self.cluster.kubectl(&["get", object, "--namespace", &self.yard, "-o=jsonpath={.status}"]);
             panic!(
-                "{}: {object} is not {condition}: {status}\n{}",
+                "{}: {object} is not {condition}: {status}\n{}\n{}",
                 self.name,
+                self.cluster.said_by_pods(&self.name),
                 self.cluster.said_by_pods(&self.yard)
             );
         }

@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use kube::{Client, Config};
 
-/// Longer than any answer to a request that is not a watch.
+use super::watch::WATCH_SECONDS;
+
+/// Longer than it takes to connect.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Something comes by every connection within so long, or it is dead: a watch ends earlier by itself.
+const SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 30);
 
 /// Why there is no way to a cluster.
 #[derive(Debug, thiserror::Error)]
@@ -25,5 +29,8 @@ pub enum Error {
 pub async fn connect() -> Result<Client, Error> {
     let mut config = Config::infer().await?;
     config.connect_timeout = Some(PATIENCE);
+    config.read_timeout = Some(SILENCE);
+    // A connection that has waited for its next request is not silent.
+    config.reset_reader_on_write = true;
     Ok(Client::try_from(config).map_err(Box::new)?)
 }

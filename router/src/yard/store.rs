@@ -148,8 +148,55 @@ impl VersionStore for KubernetesStore {
         message: String,
     ) -> Result<(), Error> {
         for known in self.objects(&place, &version)? {
-            self.writer.tell(&known, &Outcome::Unresolved { message: &message }).await?;
+            in_time(self.writer.tell(&known, &Outcome::Unresolved { message: &message })).await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::pending;
+
+    use kube::client::Body;
+    use serde_json::json;
+    use tower::service_fn;
+
+    use super::*;
+    use crate::config::ConfigFile;
+
+    const TAG: &str = "git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+    /// In front of an API server that takes every request and answers none.
+    fn store(folder: &tempfile::TempDir) -> KubernetesStore {
+        let silent =
+            service_fn(|_: http::Request<Body>| pending::<Result<http::Response<Body>, Infallible>>());
+        let object = json!({
+            "apiVersion": "trackyard.dev/v1alpha1", "kind": "ContainerVersion",
+            "metadata": {"name": "x", "uid": "1", "labels": {"trackyard.dev/made-by": "router"}},
+            "spec": {"channel": "test_runners", "track": "ruby", "version": TAG}, "status": {},
+        });
+        let known = Version::read(&serde_json::from_value(object).unwrap()).unwrap();
+        let yard = Yard { versions: Some(known.into_iter().collect()), ..Yard::default() };
+        let path = folder.path().join("router.yml");
+        std::fs::write(&path, "{}").unwrap();
+        let live = LiveConfig::start(ConfigFile::open(&path, None).unwrap()).unwrap();
+        let (_, yard) = tokio::sync::watch::channel(yard);
+        KubernetesStore::new(Client::new(silent, "yard"), "yard", yard, Arc::new(live))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_without_an_answer_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place { channel: "test_runners".parse().unwrap(), track: "ruby".parse().unwrap() };
+        let version: ContainerVersion = TAG.parse().unwrap();
+        let told =
+            store(&folder).unresolved(place.clone(), version.clone(), "it is not there".to_owned()).await;
+        let gone = store(&folder).unload(place, version).await.map(drop);
+        for done in [told, gone] {
+            let error = format!("{:?}", done.unwrap_err());
+            assert!(error.contains("the cluster took too long"), "{error}");
+        }
     }
 }

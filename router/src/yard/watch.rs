@@ -22,7 +22,7 @@ use super::object::Version;
 use super::{Yard, pools};
 
 /// Below what load balancers allow a connection without a word.
-const WATCH_SECONDS: u32 = 200;
+pub(super) const WATCH_SECONDS: u32 = 200;
 
 /// What is open once the first lists have come.
 pub struct Gates {
