@@ -53,7 +53,7 @@ pub async fn run(shared: Shared, settings: Settings, ready: Gate) {
     let (pods, pod_stream) = watched::<Pod>(&shared, config().labels(POOL));
     let Shared { writer, figures, metrics, .. } = shared;
     metrics.of_deployments(&deployments);
-    let stores = Stores { deployments, accounts, budgets, pods };
+    let stores = Stores::new(deployments, accounts, budgets, pods);
     let changes = figures.changes();
     let context = Arc::new(Context {
         writer,
@@ -85,7 +85,7 @@ pub async fn run(shared: Shared, settings: Settings, ready: Gate) {
 }
 
 async fn announce(stores: Stores, pools: Store<WorkerPool>, ready: Gate) {
-    if pools.wait_until_ready().await.is_ok() && stores.wait_until_ready().await.is_ok() {
+    if pools.wait_until_ready().await.is_ok() && stores.fill().await.is_ok() {
         ready.open();
         tracing::info!("all lists have come");
     }

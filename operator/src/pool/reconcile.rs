@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::store::WriterDropped;
 use kube::{Resource, ResourceExt};
 use trackyard_crds::WorkerPool;
 
@@ -25,12 +24,9 @@ const AGAIN: Duration = Duration::from_secs(600);
 /// One that waits for others, of which it hears nothing.
 const SOON: Duration = Duration::from_secs(3);
 
-/// Why a pool was not reconciled; a variant for each step.
+/// Why a pool was not reconciled; a variant for each step that fails.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    /// The watches are gone: the process ends.
-    #[error("the watches are gone")]
-    Dereference(#[from] WriterDropped),
     /// It may not be.
     #[error(transparent)]
     Validate(#[from] validation::Error),
@@ -46,7 +42,6 @@ impl Error {
     /// True if the pool must change, or the cluster around it; false if trying again may be enough.
     fn is_final(&self) -> bool {
         match self {
-            Self::Dereference(_) => false,
             Self::Validate(_) | Self::Build(_) => true,
             Self::Apply(error) => error.is_final(),
         }
@@ -56,7 +51,6 @@ impl Error {
     #[must_use]
     pub(super) fn reason(&self) -> &'static str {
         match self {
-            Self::Dereference(_) => "WatchesGone",
             Self::Validate(error) => error.into(),
             Self::Build(error) => error.into(),
             Self::Apply(error) => error.reason(),
@@ -85,7 +79,7 @@ async fn attempt(pool: &WorkerPool, context: &Context) -> Result<Action, Error> 
         apply::status(&context.writer, pool, &status::hands_off(pool, &now)).await?;
         return Ok(Action::await_change());
     }
-    let found = dereference(pool, &context.stores).await?;
+    let found = dereference(pool, &context.stores).await;
     let done = shape(pool, &found, context).await;
     let status = match &done {
         Ok((plan, waits)) => Some(status::status(pool, &seen(&found, *plan, waits.as_ref()), &now)),
