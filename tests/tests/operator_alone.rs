@@ -137,6 +137,23 @@ fn a_quiet_cluster_is_alive_and_one_that_says_nothing_is_not() {
     until_it_has_a_deployment(&plane, "ruby");
 }
 
+#[test]
+fn a_slow_first_list_holds_up_no_pool_for_longer() {
+    let plane = plane();
+    plane.install_kinds();
+    let names = ["python", "ruby", "rust"];
+    names.iter().for_each(|name| pool(&plane, name));
+    // Accounts of others, the list of which takes much longer than that of the pools.
+    let long = "x".repeat(100 << 10);
+    for number in 0..500 {
+        let account = json!({"metadata": {"name": format!("a{number}"), "annotations": {"long": long}}});
+        assert_eq!(plane.send(&Method::POST, "/api/v1/namespaces/yard/serviceaccounts", &account).0, 201);
+    }
+    let operator = Operator::start(&plane, &[]);
+    operator.until_ready();
+    names.iter().for_each(|name| until_it_has_a_deployment(&plane, name));
+}
+
 /// As if stored before there were rules.
 fn take_anything(plane: &ControlPlane, plural: &str) {
     let path = format!("{CRDS}/{plural}.trackyard.dev");
