@@ -8,6 +8,7 @@ use backon::BackoffBuilder;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use sha2::{Digest as _, Sha256};
+use tokio::time::{Instant, timeout};
 use trackyard_protocol::version::Digest;
 
 use crate::error::Error;
@@ -26,18 +27,49 @@ pub(crate) struct Expected {
     pub(crate) size: u64,
 }
 
+/// Bytes a second below which a new connection is tried: where one has gone bad, the next need not be.
+const LEAST_SPEED: u64 = 16 << 10;
+/// Bytes after which a break is no more of those before: all attempts are left again.
+const PROGRESS: u64 = 4 << 20;
+
 struct Reader {
     source: Arc<dyn Source>,
     repository: String,
     expected: Expected,
     stall: Duration,
+    backoff: backon::ExponentialBuilder,
     waits: backon::ExponentialBackoff,
     stream: Option<ByteStream>,
     offset: u64,
+    /// Where the last break was.
+    broke_at: u64,
+    pace: Pace,
     hasher: Sha256,
 }
 
-/// Streams a blob. A broken transfer goes on where it broke, a bounded number of times; wrong bytes are final.
+/// What came lately, and how long was waited for it. Not for how long whoever takes the bytes had others to do.
+#[derive(Debug, Default)]
+struct Pace {
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Pace {
+    /// So many bytes came after `waited`; false if those of the last `span` were too few.
+    fn suffices(&mut self, waited: Duration, bytes: usize, span: Duration) -> bool {
+        self.waited += waited;
+        self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        if self.waited < span {
+            return true;
+        }
+        let suffices = self.bytes >= LEAST_SPEED.saturating_mul(span.as_secs());
+        *self = Self::default();
+        suffices
+    }
+}
+
+/// Streams a blob. A transfer that breaks, or becomes too slow, goes on where it was, a bounded number of times without
+/// progress; wrong bytes are final.
 pub(crate) fn stream(
     source: Arc<dyn Source>,
     repository: &str,
@@ -49,9 +81,12 @@ pub(crate) fn stream(
         repository: repository.to_owned(),
         expected,
         stall: options.stall,
+        backoff: options.backoff(),
         waits: options.backoff().build(),
         stream: None,
         offset: 0,
+        broke_at: 0,
+        pace: Pace::default(),
         hasher: Sha256::new(),
     };
     stream::try_unfold(
@@ -84,7 +119,7 @@ impl Reader {
     }
 
     async fn attempt(&mut self) -> Result<Option<Bytes>, Error> {
-        let stalled = Error::Stalled { what: self.expected.what.clone(), after: self.stall };
+        let (begun, stalled) = (Instant::now(), self.stalled());
         let next = async {
             if self.stream.is_none() {
                 let blob = self.source.blob(&self.repository, &self.expected.digest, self.offset);
@@ -95,7 +130,16 @@ impl Reader {
                 None => Ok(None),
             }
         };
-        tokio::time::timeout(self.stall, next).await.unwrap_or(Err(stalled))
+        let Ok(next) = timeout(self.stall, next).await else { return Err(stalled) };
+        let next = next?;
+        match &next {
+            Some(bytes) if !self.pace.suffices(begun.elapsed(), bytes.len(), self.stall) => Err(stalled),
+            _ => Ok(next),
+        }
+    }
+
+    fn stalled(&self) -> Error {
+        Error::Stalled { what: self.expected.what.clone(), after: self.stall }
     }
 
     fn accept(&mut self, bytes: Bytes) -> Result<Bytes, Error> {
@@ -126,6 +170,11 @@ impl Reader {
     /// Drops the broken stream and waits for the next attempt; when there is none left, the error stands.
     async fn wait_or(&mut self, error: Error) -> Result<(), Error> {
         self.stream = None;
+        self.pace = Pace::default();
+        if self.offset - self.broke_at >= PROGRESS {
+            self.waits = self.backoff.build();
+        }
+        self.broke_at = self.offset;
         let wait = self.waits.next().ok_or(error)?;
         tokio::time::sleep(wait).await;
         Ok(())
@@ -159,6 +208,8 @@ mod tests {
         Clean,
         Broken,
         Silent,
+        /// Gives the rest with three bytes every other second.
+        Trickling,
     }
 
     #[async_trait]
@@ -176,19 +227,32 @@ mod tests {
             let (count, end) = self.scripts.lock().unwrap().remove(0);
             let from = usize::try_from(offset).unwrap();
             let given: Vec<_> = self.bytes[from..].iter().take(count).copied().collect();
-            let head =
-                stream::iter(given.chunks(3).map(|c| Ok(Bytes::copy_from_slice(c))).collect::<Vec<_>>());
+            let head = stream::iter(
+                given.chunks(given.len() / 3 + 1).map(|c| Ok(Bytes::copy_from_slice(c))).collect::<Vec<_>>(),
+            );
             let error = Error::Unreachable { place: "it".to_owned(), detail: "broken".to_owned() };
             Ok(match end {
                 End::Clean => head.boxed(),
                 End::Broken => head.chain(stream::iter([Err(error)])).boxed(),
                 End::Silent => head.chain(stream::pending()).boxed(),
+                End::Trickling => {
+                    let rest = self.bytes[from + given.len()..].to_vec();
+                    let rest = rest.chunks(3).map(|c| Ok(Bytes::copy_from_slice(c))).collect::<Vec<_>>();
+                    let slowly = |bytes| async {
+                        tokio::time::sleep(Duration::from_secs(2)).await;
+                        bytes
+                    };
+                    head.chain(stream::iter(rest).then(slowly)).boxed()
+                }
             })
         }
     }
 
     async fn read(declared: u64, scripts: Vec<(usize, End)>) -> Result<Vec<u8>, Error> {
-        let bytes = b"0123456789".to_vec();
+        read_of(b"0123456789".to_vec(), declared, scripts).await
+    }
+
+    async fn read_of(bytes: Vec<u8>, declared: u64, scripts: Vec<(usize, End)>) -> Result<Vec<u8>, Error> {
         let digest = Digest::from_sha256(&Sha256::digest(&bytes).into());
         let source = Arc::new(Scripted { bytes, scripts: Mutex::new(scripts) });
         let options = Options { attempts: 3, stall: Duration::from_secs(5), ..Options::default() };
@@ -208,6 +272,31 @@ mod tests {
         assert_eq!(stalled.unwrap_err().word(), "stalled");
         let short = read(10, vec![(9, End::Clean), (0, End::Clean), (0, End::Clean)]).await;
         assert_eq!(short.unwrap_err().word(), "truncated");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_transfer_that_trickles_is_begun_anew_where_it_is() {
+        let bytes = vec![7; 100];
+        let read = read_of(bytes.clone(), 100, vec![(10, End::Trickling), (100, End::Clean)]).await;
+        assert_eq!(read.unwrap(), bytes);
+        let slow = (1, End::Trickling);
+        assert_eq!(read_of(bytes, 100, vec![slow, slow, slow]).await.unwrap_err().word(), "stalled");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_ends_before_it_is_known_to_be_slow_is_whole() {
+        assert_eq!(read(10, vec![(7, End::Trickling)]).await.unwrap(), b"0123456789");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_gives_all_attempts_back() {
+        let part = usize::try_from(PROGRESS).unwrap();
+        let bytes = vec![7; 6 * part];
+        let size = u64::try_from(bytes.len()).unwrap();
+        let scripts = (0..6).map(|_| (part, End::Broken)).chain([(0, End::Clean)]).collect();
+        assert_eq!(read_of(bytes.clone(), size, scripts).await.unwrap().len(), bytes.len());
+        let scripts = (0..3).map(|_| (part - 3, End::Broken)).collect();
+        assert_eq!(read_of(bytes, size, scripts).await.unwrap_err().word(), "unreachable");
     }
 
     #[tokio::test(start_paused = true)]

@@ -37,8 +37,8 @@ pub enum Error {
         /// Who answered.
         place: String,
     },
-    /// Nothing came for too long.
-    #[error("{what} made no progress for {} s", after.as_secs())]
+    /// Nothing, or next to nothing, came for too long.
+    #[error("{what} made no progress to speak of for {} s", after.as_secs())]
     Stalled {
         /// What was being read.
         what: String,

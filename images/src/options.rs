@@ -24,7 +24,7 @@ pub struct Options {
     pub first_backoff: Duration,
     /// How long to wait for a connection.
     pub connect: Duration,
-    /// How long an answer or a blob may make no progress.
+    /// How long an answer or a blob may make no progress, or a blob less than 16 KiB a second.
     pub stall: Duration,
     /// How long a registry may take to store a blob or manifest once it has all bytes.
     pub store: Duration,

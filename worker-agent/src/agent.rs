@@ -140,6 +140,7 @@ impl Agent {
         let actions = self.versions.tick(Instant::now());
         self.prepare(actions);
         self.happens(Event::Tick);
+        self.look_for_stuck_jobs();
     }
 
     fn hear(&mut self, message: &Incoming) {

@@ -74,6 +74,10 @@ impl Default for Timing {
     }
 }
 
+/// After so many connections without a welcome the router's clients' port is asked again where workers connect, and
+/// with which key: it may have come back elsewhere.
+const UNWELCOME: u32 = 10;
+
 /// How far the talk has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -95,6 +99,8 @@ pub struct Connection {
     phase: Phase,
     last_heard: Instant,
     backoff: Backoff,
+    /// Connections in a row that brought no welcome.
+    unwelcome: u32,
     bootstrap: Option<Epoch>,
     held: Held,
     standings: Standings,
@@ -117,6 +123,7 @@ impl Connection {
             phase: Phase::Closed { until: now },
             last_heard: now,
             backoff: Backoff::new(seed),
+            unwelcome: 0,
             bootstrap,
             held: Held::default(),
             standings: Standings::default(),
@@ -206,10 +213,7 @@ impl Connection {
                 self.last_heard = now;
                 self.greet(out);
             }
-            Phase::Greeted | Phase::Welcomed { .. } if now >= self.silence_ends() => {
-                out.push(Action::Close);
-                self.phase = Phase::Closed { until: now + self.backoff.next() };
-            }
+            Phase::Greeted | Phase::Welcomed { .. } if now >= self.silence_ends() => self.give_up(now, out),
             Phase::Welcomed { next_heartbeat, reads_batches } if now >= next_heartbeat => {
                 out.push(Action::Send(FromWorker::Heartbeat(Load { busy: self.busy() })));
                 let next_heartbeat = now + self.timing.heartbeat;
@@ -217,6 +221,17 @@ impl Connection {
             }
             _ => {}
         }
+    }
+
+    fn give_up(&mut self, now: Instant, out: &mut Vec<Action>) {
+        out.push(Action::Close);
+        if !self.is_welcome() {
+            self.unwelcome = self.unwelcome.saturating_add(1);
+        }
+        if self.unwelcome == UNWELCOME {
+            out.push(Action::Bootstrap);
+        }
+        self.phase = Phase::Closed { until: now + self.backoff.next() };
     }
 
     fn silence_ends(&self) -> Instant {
@@ -244,15 +259,20 @@ impl Connection {
     }
 
     fn bootstrapped(&mut self, epoch: Option<Epoch>, moved: bool, now: Instant, out: &mut Vec<Action>) {
-        if !self.draining.as_ref().is_some_and(Draining::is_bootstrapping) {
+        let is_asked = self.draining.as_ref().is_some_and(Draining::is_bootstrapping);
+        if !is_asked && self.unwelcome < UNWELCOME {
             return;
         }
-        self.draining = None;
+        self.unwelcome = 0;
         self.bootstrap = epoch;
+        if is_asked {
+            self.draining = None;
+        }
+        let is_open = !matches!(self.phase, Phase::Closed { .. });
         if moved {
-            out.push(Action::Close);
+            out.extend(is_open.then_some(Action::Close));
             self.phase = Phase::Closed { until: now };
-        } else if !matches!(self.phase, Phase::Closed { .. }) {
+        } else if is_asked && is_open {
             self.greet(out);
         }
     }

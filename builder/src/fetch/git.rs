@@ -22,6 +22,8 @@ const MAX_SAID: u64 = 16 << 10;
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs";
 /// Between two looks at the folder's size.
 const LOOK: Duration = Duration::from_millis(200);
+/// How long one that was killed may take to end.
+const END_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Settings of every command: a repository's own never count, and these come last.
 const SETTINGS: [&str; 14] = [
@@ -89,7 +91,8 @@ impl Git<'_> {
                 // Its helpers too: ssh, git-remote-https, index-pack.
                 let _ = kill_process_group(group, Signal::KILL);
             }
-            let _ = child.wait().await;
+            // One that the kernel holds keeps nobody: the runtime reaps it whenever it ends.
+            let _ = tokio::time::timeout(END_DEADLINE, child.wait()).await;
         }
         ended
     }

@@ -3,12 +3,14 @@
 mod sessions;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt};
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url};
+use tokio::time::timeout;
 
 use super::auth::Credentials;
 use super::endpoint::Endpoint;
@@ -20,6 +22,8 @@ use sessions::Sessions;
 pub(crate) use sessions::{Access, Scope};
 
 const MAX_REDIRECTS: usize = 5;
+/// How long the body of a document may take, in all: it has some megabytes at most.
+const DOCUMENT: Duration = Duration::from_secs(60);
 
 pub(crate) struct Http {
     client: Client,
@@ -105,8 +109,13 @@ impl Http {
         }
     }
 
-    /// The whole body, if it is no larger than `limit`.
+    /// The whole body, if it is no larger than `limit` and comes in time.
     pub(crate) async fn bounded(&self, response: Response, what: &str, limit: u64) -> Result<Bytes, Error> {
+        let whole = timeout(DOCUMENT, self.whole(response, what, limit)).await;
+        whole.unwrap_or_else(|_| Err(Error::Stalled { what: what.to_owned(), after: DOCUMENT }))
+    }
+
+    async fn whole(&self, response: Response, what: &str, limit: u64) -> Result<Bytes, Error> {
         let too_large = || Error::TooLarge { what: what.to_owned(), limit };
         if response.content_length().is_some_and(|length| length > limit) {
             return Err(too_large());

@@ -107,7 +107,7 @@ impl Agent {
                 }
                 desired::Action::Failed(failed) => self.happens(Event::VersionFailed(failed)),
                 desired::Action::Gone(version) => {
-                    self.ready.remove(&version);
+                    self.forget(&version);
                     self.happens(Event::VersionGone(version));
                 }
                 desired::Action::Collect(keep) => self.collect(keep),
@@ -151,9 +151,15 @@ impl Agent {
         });
         let actions = self.versions.prepared(version, result, Instant::now());
         if !actions.contains(&desired::Action::Ready(version.clone())) {
-            self.ready.remove(version);
+            self.forget(version);
         }
         self.prepare(actions);
+    }
+
+    /// Its image may be collected. The lease is given back elsewhere, for that waits for a collection that goes on.
+    fn forget(&mut self, version: &TrackVersion) {
+        let gone = self.ready.remove(version);
+        tokio::task::spawn_blocking(move || drop(gone));
     }
 
     pub(super) fn collect(&mut self, keep: Vec<Digest>) {
@@ -171,7 +177,7 @@ impl Agent {
     fn ask_again(&mut self) {
         tracing::info!("asking the router for the configuration again");
         let asker = self.asker.clone();
-        self.tasks.spawn(Purpose::Other, async move { Done::Bootstrapped(asker.ask().await) });
+        self.tasks.spawn(Purpose::Other, async move { Done::Bootstrapped(asker.ask(|| ()).await) });
     }
 
     pub(super) fn bootstrapped(&mut self, bootstrap: Bootstrap) {

@@ -60,6 +60,9 @@ pub enum Error {
     /// A job's task broke, which is a bug; its slot cannot be trusted.
     #[error("the task of a job broke; its slot is not used again")]
     SlotLost,
+    /// A job was stopped, and has not ended; its slot cannot be used.
+    #[error("a job that was stopped has not ended for {} s; this worker must be started again", .0.as_secs())]
+    SlotStuck(Duration),
     /// The driver of a builder cannot be used.
     #[error("the driver cannot be used: {0}")]
     Driver(#[from] driver::Unusable),
@@ -77,17 +80,16 @@ pub(super) struct Asker {
     pub(super) url: RouterUrl,
     workers: Option<String>,
     keys: KeyFiles,
-    pulse: Pulse,
 }
 
 impl Asker {
-    pub(super) fn new(place: &Place, pulse: Pulse) -> Self {
+    pub(super) fn new(place: &Place) -> Self {
         let Place { router_url, router_workers, keys, .. } = place.clone();
-        Self { url: router_url, workers: router_workers, keys, pulse }
+        Self { url: router_url, workers: router_workers, keys }
     }
 
-    /// Never gives up; whoever waits may.
-    pub(super) async fn ask(&self) -> Bootstrap {
+    /// Never gives up; whoever waits may. Before each question `beat` is called.
+    pub(super) async fn ask(&self, beat: impl Fn()) -> Bootstrap {
         let waits = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
             .with_max_delay(Duration::from_secs(5))
@@ -95,7 +97,7 @@ impl Asker {
             .without_max_times()
             .build();
         for wait in waits {
-            self.pulse.beat();
+            beat();
             match self.ask_once().await {
                 Ok(bootstrap) => return bootstrap,
                 Err(error) => tracing::warn!(%error, "no configuration from the router yet"),
@@ -142,9 +144,9 @@ pub async fn listen(args: Listen, slots: u32, entered: Entered) -> Result<(), Er
     let canary = try_canary(&args.place, &mut room).await?;
     gates.sandbox.open();
     let store = Store::open(&args.place.workdir)?;
-    let asker = Asker::new(&args.place, pulse.clone());
+    let asker = Asker::new(&args.place);
     let answer = tokio::select! {
-        answer = asker.ask() => answer,
+        answer = asker.ask(|| pulse.beat()) => answer,
         () = shutdown.requested.cancelled() => return Ok(()),
     };
     let trust = trust(&args, &answer);

@@ -1,7 +1,7 @@
 //! Jobs into slots, and out of them.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use trackyard_protocol::reason::Reason;
@@ -16,11 +16,16 @@ use crate::connection::{Ended, Event};
 use crate::job::{Finished, Task};
 use crate::sandbox::Slot;
 
+/// How long a job that was stopped may take to leave its slot, a build's files to be removed among it.
+const STUCK: Duration = Duration::from_secs(120);
+
 /// A job in a slot.
 pub(super) struct Running {
     pub(super) cancel: CancellationToken,
     /// Why it was stopped.
     pub(super) why: &'static str,
+    /// When it was stopped, if it was.
+    pub(super) stopped: Option<Instant>,
     /// What it runs, if it is not a build.
     pub(super) version: Option<TrackVersion>,
     /// What a build prints, and how much of it the router has.
@@ -57,14 +62,26 @@ impl Agent {
             limits,
             cancel: cancel.clone(),
         };
-        self.running.insert(token, Running { cancel, why: "cancelled", version: Some(version), log: None });
+        self.running.insert(
+            token,
+            Running { cancel, why: "cancelled", stopped: None, version: Some(version), log: None },
+        );
         self.tasks.spawn(Purpose::Job(token, key), run(task, slot, self.canary.clone()));
     }
 
     pub(super) fn stop_job(&mut self, token: Token, why: &'static str) {
         if let Some(running) = self.running.get_mut(&token) {
             running.why = why;
+            running.stopped.get_or_insert_with(Instant::now);
             running.cancel.cancel();
+        }
+    }
+
+    /// A job that was stopped and goes on all the same would fill its slot for ever, and nobody would see it.
+    pub(super) fn look_for_stuck_jobs(&mut self) {
+        let is_stuck = |running: &Running| running.stopped.is_some_and(|stopped| stopped.elapsed() > STUCK);
+        if self.fault.is_none() && self.running.values().any(is_stuck) {
+            self.leave_for(Error::SlotStuck(STUCK));
         }
     }
 

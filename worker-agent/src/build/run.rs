@@ -90,10 +90,11 @@ impl Task {
             Failed::new(Reason::Release, "the router names no repository for images of this channel")
         })?;
         let (url, resolved) = self.resolve(stop).await?;
-        let images = Images::connect(source, &self.workshop.options).await?;
+        let images = unless_stopped(stop, Images::connect(source, &self.workshop.options)).await?;
         let release =
             Release { images, repository: &repository, version: format!("git-{}", resolved.commit) };
-        if let Some(digest) = release.images.built(&repository, &release.version).await? {
+        let built = release.images.built(&repository, &release.version);
+        if let Some(digest) = unless_stopped(stop, built).await? {
             self.log.line(&format!("release: {} is released already", release.version));
             return Ok(self.outcome(BuildStatus::Ignored, &release, digest));
         }
@@ -141,7 +142,7 @@ impl Task {
             disk: self.limits.disk.0,
         };
         self.log.line(&format!("build: with {}", bench.driver.kind()));
-        let cage = slot.cage(&self.limits).await?;
+        let cage = unless_stopped(stop, slot.cage(&self.limits)).await?;
         // Where things are on this machine is nobody else's business.
         let here = bench.folder().display().to_string();
         let log = |line: &str| self.log.line(&line.replace(&here, "."));
@@ -180,7 +181,7 @@ impl Task {
         stop: &CancellationToken,
     ) -> Result<(), Failed> {
         let (images, digest) = self.built_image(bench).await?;
-        let image = self.workshop.store.prepare(&images, IMAGE, &digest).await?;
+        let image = unless_stopped(stop, self.workshop.store.prepare(&images, IMAGE, &digest)).await?;
         bench.last = Some(digest);
         let (host, layers, channel) = (self.workshop.host.clone(), image.layers.clone(), self.build.channel);
         let entry = tokio::task::spawn_blocking(move || host.find_entry(&layers, channel)).await;
@@ -230,6 +231,18 @@ impl Task {
 /// As for a job of the default limits, but for the time: a builder is a busy machine.
 fn smoke_limits() -> Limits {
     Limits { wall: Span::from_secs(SMOKE_WALL), ..Limits::default() }
+}
+
+/// Does what does not look at `stop` by itself, and may be dropped.
+async fn unless_stopped<T, E>(
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, Failed>
+where
+    Failed: From<E>,
+{
+    let stopped = || Failed::new(Reason::WallTime, "the build was stopped");
+    stop.run_until_cancelled(work).await.ok_or_else(stopped)?.map_err(Failed::from)
 }
 
 /// Waits for `work`; after `deadline` it is stopped, which it takes as its end. True if it was.

@@ -15,7 +15,7 @@ use trackyard_protocol::uri::InputUri;
 
 use super::log::Log;
 use crate::input::{self, Inputs};
-use crate::sandbox::{self, Entry, Outcome, Rootfs, Run, Slot};
+use crate::sandbox::{self, Entry, Outcome, Prepared, Rootfs, Run, Slot};
 use differ::differ;
 use fixtures::{Fixture, find};
 
@@ -63,6 +63,9 @@ pub(super) enum Error {
         /// Why.
         source: input::Error,
     },
+    /// The build was stopped.
+    #[error("the build was stopped")]
+    Stopped,
     /// The worker's own fault.
     #[error("{0}")]
     Sandbox(#[from] sandbox::Error),
@@ -88,7 +91,7 @@ impl Smoke<'_> {
     async fn start(&self, slot: &mut Slot) -> Result<(), Error> {
         let exercise =
             ExerciseSlug::new("smoke-check").map_err(|error| self.not_started(error.to_string()))?;
-        let prepared = slot.prepare(&self.rootfs, &self.limits).await?;
+        let prepared = self.prepare(slot).await?;
         let outcome = prepared.run(&self.run(exercise), self.cancel.clone()).await;
         if let Some(message) = not_started(&outcome) {
             return Err(self.not_started(message));
@@ -101,7 +104,7 @@ impl Smoke<'_> {
 
     async fn run_fixture(&self, slot: &mut Slot, fixture: &Fixture) -> Result<(), Error> {
         let case = fixture.name.to_string();
-        let prepared = slot.prepare(&self.rootfs, &self.limits).await?;
+        let prepared = self.prepare(slot).await?;
         let folder = prepared.job_folder().try_clone_to_owned().map_err(Error::Checkout)?;
         let policy = InputPolicy { allowed_folders: vec![self.tree.to_owned()], ..InputPolicy::default() };
         let uri = InputUri::of_folder(&fixture.folder.to_string_lossy());
@@ -112,6 +115,11 @@ impl Smoke<'_> {
             Some(how) => Err(Error::Fixture { case, how }),
             None => Ok(()),
         }
+    }
+
+    async fn prepare<'a>(&self, slot: &'a mut Slot) -> Result<Prepared<'a>, Error> {
+        let prepared = self.cancel.run_until_cancelled(slot.prepare(&self.rootfs, &self.limits)).await;
+        Ok(prepared.ok_or(Error::Stopped)??)
     }
 
     fn run(&self, exercise: ExerciseSlug) -> Run {

@@ -41,6 +41,7 @@ impl Connection {
         self.timing.heartbeat = millis(welcome.heartbeat_ms, 100, 60_000);
         self.timing.silence = millis(welcome.silence_ms, 500, 600_000).max(self.timing.heartbeat * 2);
         self.backoff.reset();
+        self.unwelcome = 0;
         self.bootstrap.get_or_insert(welcome.epoch);
         let next_heartbeat = now + self.timing.heartbeat;
         let reads_batches = welcome.protocol >= BATCHES_SINCE;

@@ -378,6 +378,24 @@ fn a_forced_restart_finishes_jobs_and_bootstraps_again(#[case] moved: bool, #[ca
 }
 
 #[test]
+fn one_that_is_never_welcome_asks_again_where_workers_connect() {
+    let mut talk = Talk::new(1);
+    let mut said = Vec::new();
+    for _ in 0..1000 {
+        said.extend(words(&talk.after(SECOND)));
+        if said.last().is_some_and(|word| word == "bootstrap") {
+            break;
+        }
+    }
+    let closed = said.iter().filter(|word| *word == "close").count();
+    assert_eq!((closed, said.last().map(String::as_str)), (10, Some("bootstrap")));
+    let moved = || Event::Bootstrapped { epoch: Some(Epoch(9)), moved: true };
+    assert_eq!(words(&talk.on(moved())), ["open", "Hello"]);
+    talk.hear(welcome(Epoch(9)));
+    assert_eq!(words(&talk.on(moved())), [""; 0], "nobody has asked");
+}
+
+#[test]
 fn the_first_welcome_is_the_bootstrap_where_the_router_named_none() {
     let mut talk = Talk::running(1);
     talk.hear(welcome(Epoch(8)));

@@ -20,6 +20,8 @@ use crate::sys;
 
 /// `runc` takes milliseconds; this long only on a machine in trouble.
 const LAUNCH_DEADLINE: Duration = Duration::from_secs(10);
+/// How long one that was killed may take to end.
+const END_DEADLINE: Duration = Duration::from_secs(2);
 const LOG_MAX: u64 = 64 << 10;
 
 /// A slot's folders for `runc`.
@@ -67,7 +69,9 @@ impl Runtime {
         let status = match tokio::time::timeout(LAUNCH_DEADLINE, runc.wait()).await {
             Ok(status) => status.map_err(Error::launch("wait for runc"))?,
             Err(_) => {
-                let _ = runc.kill().await;
+                let _ = runc.start_kill();
+                // One that the kernel holds is left to the runtime, which reaps it whenever it ends.
+                let _ = tokio::time::timeout(END_DEADLINE, runc.wait()).await;
                 let text = format!("no answer in {LAUNCH_DEADLINE:?}");
                 return Err(Error::launch("run runc")(io::Error::other(text)).into());
             }

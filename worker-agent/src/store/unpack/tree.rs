@@ -83,8 +83,12 @@ pub(crate) fn make_whiteout(folder: impl AsFd, name: &OsStr) -> Result<(), Errno
 }
 
 /// Hides what the layers below have in this folder. Whiteouts in it say nothing any more, and where nothing is
-/// merged the kernel would list them, so they go.
+/// merged the kernel would list them, so they go. In one that is opaque already nothing is done: no whiteout is made
+/// there, and a layer may ask for it as often as it has entries.
 pub(crate) fn make_opaque(folder: BorrowedFd<'_>) -> Result<(), Errno> {
+    if is_opaque(folder)? {
+        return Ok(());
+    }
     fsetxattr(folder, OPAQUE, b"y", XattrFlags::empty())?;
     for entry in Dir::read_from(folder)? {
         let name = OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned();
