@@ -84,6 +84,10 @@ fn hard_links_share_their_file() {
     tar().folder("d").file("d/new", "1").file("d/.wh.x", "").file("d/.wh..wh..opq", ""),
     &["d/ opaque", "d/new: 1"]
 )]
+#[case::opaque_again(
+    tar().folder("d").file("d/.wh..wh..opq", "").file("d/a", "1").file("d/.wh..wh..opq", "").file("d/b", "2"),
+    &["d/ opaque", "d/a: 1", "d/b: 2"]
+)]
 #[case::whiteout_in_opaque(
     tar().folder("d").file("d/.wh..wh..opq", "").file("d/.wh.x", ""),
     &["d/ opaque"]
