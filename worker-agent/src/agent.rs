@@ -67,6 +67,8 @@ struct Agent {
     preparer: Option<Preparer>,
     inputs: Option<Inputs>,
     ready: HashMap<TrackVersion, Arc<Ready>>,
+    /// No longer wanted; their images are let go when there is a collection.
+    gone: Vec<Arc<Ready>>,
     slots: Vec<Slot>,
     builds: Option<Builds>,
     shelf: Shelf,

@@ -156,15 +156,16 @@ impl Agent {
         self.prepare(actions);
     }
 
-    /// Its image may be collected. The lease is given back elsewhere, for that waits for a collection that goes on.
+    /// Its image is collected the next time.
     fn forget(&mut self, version: &TrackVersion) {
-        let gone = self.ready.remove(version);
-        tokio::task::spawn_blocking(move || drop(gone));
+        self.gone.extend(self.ready.remove(version));
     }
 
     pub(super) fn collect(&mut self, keep: Vec<Digest>) {
-        let store = self.store.clone();
+        let (store, gone) = (self.store.clone(), std::mem::take(&mut self.gone));
         self.tasks.spawn(Purpose::Other, async move {
+            // Not in the agent's loop: it waits for a collection that goes on.
+            let _ = tokio::task::spawn_blocking(move || drop(gone)).await;
             match store.collect(&keep).await {
                 Ok(gone) if gone.is_empty() => {}
                 Ok(gone) => tracing::info!(images = gone.len(), "images removed"),

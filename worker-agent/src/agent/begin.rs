@@ -169,6 +169,7 @@ pub async fn listen(args: Listen, slots: u32, entered: Entered) -> Result<(), Er
         preparer: None,
         inputs: None,
         ready: HashMap::new(),
+        gone: Vec::new(),
         slots: room,
         builds,
         shelf,
