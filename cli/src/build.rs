@@ -18,6 +18,8 @@ use crate::router::{PATIENCE, Refused, as_json, hint};
 const POLL: Duration = Duration::from_millis(300);
 /// Between two signs of life while nothing is followed.
 const SIGN: Duration = Duration::from_secs(10);
+/// After so many answers in a row that there is no such build, it is asked for again.
+const UNKNOWN: u32 = 10;
 /// Lines of a failed build's log that are shown if it was not followed.
 const LAST_LINES: usize = 30;
 
@@ -49,7 +51,7 @@ pub fn run(args: &Build, console: Console) -> Result<Code, Error> {
     follower.poll()?;
     client.send(&request(args))?;
     console.phase(&format!("asked {address} to build {} for {}", args.git_reference, args.place.track));
-    let answer = wait_for(&client, &mut follower)?;
+    let answer = wait_for(args, &client, &mut follower)?;
     report(args, &answer, &follower, console)
 }
 
@@ -68,13 +70,21 @@ fn of_build(args: &Build, action: &str) -> Value {
     })
 }
 
-/// The router ends a build at its limit, so the answer comes; should the router die, it is asked again and has none.
-fn wait_for(client: &Client, follower: &mut Follower<'_>) -> Result<Answer, Error> {
+/// The router ends a build at its limit, so the answer comes. Where it has none in hand any more and has not answered
+/// either, it has died, or the answer was lost: it is asked again, and gives the answer that it has or builds.
+fn wait_for(args: &Build, client: &Client, follower: &mut Follower<'_>) -> Result<Answer, Error> {
+    let mut unknown = 0;
     loop {
         match client.receive(POLL) {
             Ok(answer) => return Ok(answer),
             Err(client::Error::TimedOut { .. }) => follower.poll()?,
             Err(error) => return Err(error.into()),
+        }
+        unknown = if follower.state == Some(BuildState::None) { unknown + 1 } else { 0 };
+        if unknown == UNKNOWN {
+            unknown = 0;
+            follower.console.say("the router knows nothing of this build; asking again");
+            client.send(&request(args))?;
         }
     }
 }

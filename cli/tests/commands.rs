@@ -6,6 +6,7 @@ mod binary;
 mod router;
 
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use binary::{VERSION, router, shown, submit, trackyard};
 use router::{Router, answered, refused};
@@ -93,6 +94,22 @@ fn a_refused_deployment_is_a_failure() {
     let router = Router::start(|_| refused(503, "store_unavailable", "the image folder cannot be read"));
     let output = trackyard(&["unload", VERSION, "--track", "ruby", "--router", router.address()]);
     insta::assert_snapshot!(shown(&output, &[]));
+}
+
+#[test]
+fn a_build_whose_answer_was_lost_is_asked_for_again() {
+    let built = json!({
+        "status": "ignored", "message": "released already", "track": "ruby", "image": "images/ruby",
+        "image_tag": VERSION, "git_tag": "main", "digest": "sha256:0", "logs": "",
+    });
+    let asked = AtomicUsize::new(0);
+    let router = Router::start(move |request| match request["action"].as_str() {
+        Some("build_log") => answered(&json!({"state": "none", "lines": [], "next": 0})),
+        _ if asked.fetch_add(1, Ordering::SeqCst) == 0 => Value::Null,
+        _ => answered(&built),
+    });
+    let output = trackyard(&["build", "main", "--track", "ruby", "--router", router.address()]);
+    insta::assert_snapshot!(shown(&output, &[(router.address(), "ADDRESS")]));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Puts the parts together.
 
+use std::time::Duration;
+
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 use trackyard_daemon::admin::Admin;
@@ -54,7 +56,10 @@ pub fn run(args: &Args) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(Error::Runtime)?;
-    runtime.block_on(serve(args))
+    let ended = runtime.block_on(serve(args));
+    // A resolver of names may still wait.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
 }
 
 async fn serve(args: &Args) -> Result<(), Error> {

@@ -15,7 +15,7 @@ pub(crate) struct Router {
 }
 
 impl Router {
-    /// Starts one whose answers `answer` makes.
+    /// Starts one whose answers `answer` makes; null is none.
     pub(crate) fn start(answer: impl Fn(&Value) -> Value + Send + 'static) -> Self {
         let socket = zmq::Context::new().socket(zmq::ROUTER).unwrap();
         socket.bind("tcp://127.0.0.1:*").unwrap();
@@ -56,6 +56,9 @@ fn serve(socket: &zmq::Socket, answer: &impl Fn(&Value) -> Value) -> Value {
     let mut frames = socket.recv_multipart(0).unwrap();
     let request: Value = serde_json::from_slice(&frames.pop().unwrap()).unwrap();
     let mut answer = answer(&request);
+    if answer.is_null() {
+        return request;
+    }
     answer["context"]["id"] = request["id"].clone();
     frames.push(answer.to_string().into_bytes());
     socket.send_multipart(frames, 0).unwrap();

@@ -104,11 +104,13 @@ impl Clerk {
         }
     }
 
-    /// What is not sent is due again.
-    fn ask(&self, question: &Question) {
+    /// What is not sent is due again, by another connection: libzmq ends one for ever whose key was refused once, and the
+    /// router may have learnt of the key since.
+    fn ask(&mut self, question: &Question) {
         let Some(client) = &self.client else { return };
         if let Err(error) = client.send(&request(question)) {
             tracing::warn!(%error, "the router was not asked for a build");
+            self.client = None;
         }
     }
 

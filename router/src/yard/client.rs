@@ -32,5 +32,7 @@ pub async fn connect() -> Result<Client, Error> {
     config.read_timeout = Some(SILENCE);
     // A connection that has waited for its next request is not silent.
     config.reset_reader_on_write = true;
+    // It would try again for minutes without a word; the watches have pauses of their own, and clients are told.
+    config.default_retry = false;
     Ok(Client::try_from(config).map_err(Box::new)?)
 }
