@@ -102,8 +102,12 @@ fn a_build_whose_answer_was_lost_is_asked_for_again() {
         "status": "ignored", "message": "released already", "track": "ruby", "image": "images/ruby",
         "image_tag": VERSION, "git_tag": "main", "digest": "sha256:0", "logs": "",
     });
-    let asked = AtomicUsize::new(0);
+    let (asked, polls) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let router = Router::start(move |request| match request["action"].as_str() {
+        // One that does not ask again would go on for ever.
+        Some("build_log") if polls.fetch_add(1, Ordering::SeqCst) > 50 => {
+            refused(503, "overloaded", "too often")
+        }
         Some("build_log") => answered(&json!({"state": "none", "lines": [], "next": 0})),
         _ if asked.fetch_add(1, Ordering::SeqCst) == 0 => Value::Null,
         _ => answered(&built),

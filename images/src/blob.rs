@@ -76,13 +76,14 @@ pub(crate) fn stream(
     expected: Expected,
     options: &Options,
 ) -> Blob {
+    let backoff = options.backoff();
     let reader = Reader {
         source,
         repository: repository.to_owned(),
         expected,
         stall: options.stall,
-        backoff: options.backoff(),
-        waits: options.backoff().build(),
+        backoff,
+        waits: backoff.build(),
         stream: None,
         offset: 0,
         broke_at: 0,
@@ -119,7 +120,7 @@ impl Reader {
     }
 
     async fn attempt(&mut self) -> Result<Option<Bytes>, Error> {
-        let (begun, stalled) = (Instant::now(), self.stalled());
+        let begun = Instant::now();
         let next = async {
             if self.stream.is_none() {
                 let blob = self.source.blob(&self.repository, &self.expected.digest, self.offset);
@@ -130,10 +131,12 @@ impl Reader {
                 None => Ok(None),
             }
         };
-        let Ok(next) = timeout(self.stall, next).await else { return Err(stalled) };
+        let Ok(next) = timeout(self.stall, next).await else { return Err(self.stalled()) };
         let next = next?;
         match &next {
-            Some(bytes) if !self.pace.suffices(begun.elapsed(), bytes.len(), self.stall) => Err(stalled),
+            Some(bytes) if !self.pace.suffices(begun.elapsed(), bytes.len(), self.stall) => {
+                Err(self.stalled())
+            }
             _ => Ok(next),
         }
     }
@@ -227,17 +230,17 @@ mod tests {
             let (count, end) = self.scripts.lock().unwrap().remove(0);
             let from = usize::try_from(offset).unwrap();
             let given: Vec<_> = self.bytes[from..].iter().take(count).copied().collect();
-            let head = stream::iter(
-                given.chunks(given.len() / 3 + 1).map(|c| Ok(Bytes::copy_from_slice(c))).collect::<Vec<_>>(),
-            );
+            let pieces = |bytes: &[u8], size| -> Vec<_> {
+                bytes.chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect()
+            };
+            let head = stream::iter(pieces(&given, given.len() / 3 + 1));
             let error = Error::Unreachable { place: "it".to_owned(), detail: "broken".to_owned() };
             Ok(match end {
                 End::Clean => head.boxed(),
                 End::Broken => head.chain(stream::iter([Err(error)])).boxed(),
                 End::Silent => head.chain(stream::pending()).boxed(),
                 End::Trickling => {
-                    let rest = self.bytes[from + given.len()..].to_vec();
-                    let rest = rest.chunks(3).map(|c| Ok(Bytes::copy_from_slice(c))).collect::<Vec<_>>();
+                    let rest = pieces(&self.bytes[from + given.len()..], 3);
                     let slowly = |bytes| async {
                         tokio::time::sleep(Duration::from_secs(2)).await;
                         bytes

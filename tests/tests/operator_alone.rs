@@ -1,6 +1,8 @@
 //! The operator with a real API server and nothing else: no pod ever starts here.
 #![cfg(test)]
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use e2e::binaries::binary;
@@ -8,11 +10,13 @@ use e2e::control_plane::{CRDS, ControlPlane};
 use e2e::http::{self, Page};
 use e2e::ports::free_port;
 use e2e::process::Process;
+use e2e::router::Router;
 use e2e::wait::{seconds, wait_for, wait_until};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use trackyard_crds::generate::definitions;
+use trackyard_protocol::keys::KeyPair;
 
 const OURS: &str = "/apis/trackyard.dev/v1alpha1/namespaces/yard";
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/yard/deployments";
@@ -152,6 +156,56 @@ fn a_slow_first_list_holds_up_no_pool_for_longer() {
     let operator = Operator::start(&plane, &[]);
     operator.until_ready();
     names.iter().for_each(|name| until_it_has_a_deployment(&plane, name));
+}
+
+/// Makes the Secrets of the keys, which are given, with the operator's among them.
+fn make_secrets(plane: &ControlPlane, router: &KeyPair, operator: &KeyPair) {
+    let worker = KeyPair::generate().unwrap();
+    let keys = json!({
+        "router.key": router.text(), "worker.key": worker.text(), "operator.key": operator.text(), "allowed": "",
+    });
+    for (name, data) in [("keys", keys), ("worker", json!({}))] {
+        let secret = json!({"metadata": {"name": name}, "stringData": data});
+        assert_eq!(plane.send(&Method::POST, "/api/v1/namespaces/yard/secrets", &secret).0, 201);
+    }
+}
+
+/// A router that lets in by a list of keys, which nobody is on.
+fn exclusive_router(folder: &Path, key: &KeyPair, keyed: &str) -> Router {
+    key.write(&folder.join("router")).unwrap();
+    fs::write(folder.join("allowed"), "").unwrap();
+    let file = |name: &str| folder.join(name).display().to_string();
+    let flags = ["--key", &file("router"), "--allowed", &file("allowed"), "--keyed-clients", keyed];
+    let mut router = Router::launch("{}", &flags);
+    router.wait_ready();
+    router
+}
+
+#[test]
+fn builds_are_asked_for_once_the_router_knows_the_operators_key() {
+    let plane = plane();
+    plane.install_kinds();
+    let [router_key, operator_key] = [(); 2].map(|()| KeyPair::generate().unwrap());
+    make_secrets(&plane, &router_key, &operator_key);
+    let (folder, keyed) = (TempDir::new().unwrap(), format!("tcp://127.0.0.1:{}", free_port()));
+    let router = exclusive_router(folder.path(), &router_key, &keyed);
+    let keys = ["--keys=yard/keys", "--worker-key=worker", "--keys-given", "--router-keyed", &keyed];
+    let operator = Operator::start(&plane, &keys);
+    operator.until_ready();
+    let version = json!({"channel": "test_runners", "track": "ruby", "gitReference": "main"});
+    assert_eq!(make(&plane, "containerversions", "ContainerVersion", "main", &version), 201);
+    let refused = "trackyard_refused_keys_total{port=\"keyed_clients\"}";
+    wait_until(seconds(30), "its key is refused", || {
+        router.metrics().lines().any(|line| line.starts_with(refused) && !line.ends_with(" 0"))
+    });
+    fs::write(folder.path().join("allowed"), format!("administer {} operator\n", operator_key.public()))
+        .unwrap();
+    let path = format!("{OURS}/containerversions/main");
+    wait_until(seconds(60), "the router's answer is told of", || {
+        let object = plane.send(&Method::GET, &path, &Value::Null).1;
+        let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.iter().any(|one| one["type"] == "Built" && one["reason"] == "Postponed")
+    });
 }
 
 /// As if stored before there were rules.

@@ -80,13 +80,8 @@ impl Agent {
         let cancel = CancellationToken::new();
         let limits = self.trust.builds(&build.limits);
         let log = Log::new(usize::try_from(limits.log.0).unwrap_or(usize::MAX));
-        let running = Running {
-            cancel: cancel.clone(),
-            why: "cancelled",
-            stopped: None,
-            version: None,
-            log: Some((log.clone(), 0)),
-        };
+        let running =
+            Running { cancel: cancel.clone(), stopped: None, version: None, log: Some((log.clone(), 0)) };
         self.running.insert(token, running);
         self.shelf.put(&build, log.clone());
         let task = Task { build, received: Instant::now(), workshop, limits, log, cancel };

@@ -22,10 +22,8 @@ const STUCK: Duration = Duration::from_secs(120);
 /// A job in a slot.
 pub(super) struct Running {
     pub(super) cancel: CancellationToken,
-    /// Why it was stopped.
-    pub(super) why: &'static str,
-    /// When it was stopped, if it was.
-    pub(super) stopped: Option<Instant>,
+    /// Why and since when it is to end, if it was stopped.
+    pub(super) stopped: Option<(&'static str, Instant)>,
     /// What it runs, if it is not a build.
     pub(super) version: Option<TrackVersion>,
     /// What a build prints, and how much of it the router has.
@@ -62,24 +60,21 @@ impl Agent {
             limits,
             cancel: cancel.clone(),
         };
-        self.running.insert(
-            token,
-            Running { cancel, why: "cancelled", stopped: None, version: Some(version), log: None },
-        );
+        self.running.insert(token, Running { cancel, stopped: None, version: Some(version), log: None });
         self.tasks.spawn(Purpose::Job(token, key), run(task, slot, self.canary.clone()));
     }
 
     pub(super) fn stop_job(&mut self, token: Token, why: &'static str) {
         if let Some(running) = self.running.get_mut(&token) {
-            running.why = why;
-            running.stopped.get_or_insert_with(Instant::now);
+            let since = running.stopped.map_or_else(Instant::now, |(_, since)| since);
+            running.stopped = Some((why, since));
             running.cancel.cancel();
         }
     }
 
     /// A job that was stopped and goes on all the same would fill its slot for ever, and nobody would see it.
     pub(super) fn look_for_stuck_jobs(&mut self) {
-        let is_stuck = |running: &Running| running.stopped.is_some_and(|stopped| stopped.elapsed() > STUCK);
+        let is_stuck = |running: &Running| running.stopped.is_some_and(|(_, since)| since.elapsed() > STUCK);
         if self.fault.is_none() && self.running.values().any(is_stuck) {
             self.leave_for(Error::SlotStuck(STUCK));
         }
@@ -96,7 +91,7 @@ impl Agent {
             // Its version went while it ran; the image could not be removed before.
             self.collect(self.versions.keep());
         }
-        let why = running.map_or("cancelled", |running| running.why);
+        let why = running.and_then(|running| running.stopped).map_or("cancelled", |(why, _)| why);
         match finished.result {
             Some(mut result) => {
                 if let Some(error) = canary {
