@@ -1,13 +1,14 @@
 //! `lint`: what the API server would say of a manifest, without one.
 
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::{fs, iter};
+#[cfg(feature = "lint")]
+mod judge;
+
+use std::io;
+use std::path::PathBuf;
 
 use clap::Args;
-use trackyard_crds::verdict::{self, Name, Verdict};
 
-use crate::console::{Console, harmless};
+use crate::console::Console;
 use crate::error::Error;
 use crate::exit_code::Code;
 
@@ -31,54 +32,34 @@ pub enum LintError {
         source: io::Error,
     },
     /// It is no manifest.
+    #[cfg(feature = "lint")]
     #[error("{file} is no manifest: {source}")]
     NoManifest {
         /// Which.
         file: String,
         /// Why.
-        source: verdict::Error,
+        source: trackyard_crds::verdict::Error,
     },
+    /// The program does not have the resources' rules.
+    #[cfg(not(feature = "lint"))]
+    #[error("this trackyard was built without the feature `lint`; build it with `cargo build -p trackyard`")]
+    NoLintSupport,
 }
 
 /// Runs `lint`.
 ///
 /// # Errors
 /// If a file cannot be read, or is no YAML.
+#[cfg(feature = "lint")]
 pub fn run(args: &Lint, console: Console) -> Result<Code, Error> {
-    let mut code = Code::Done;
-    for file in &args.files {
-        for verdict in judge(file)? {
-            if matches!(verdict, Verdict::Bad(..)) {
-                code = Code::Faulty;
-            }
-            for line in lines(&verdict) {
-                console.data(&harmless(&format!("{}: {line}", file.display())))?;
-            }
-        }
-    }
-    Ok(code)
+    judge::run(&args.files, console)
 }
 
-fn judge(file: &Path) -> Result<Vec<Verdict>, LintError> {
-    let shown = file.display().to_string();
-    let text = read(file).map_err(|source| LintError::Unreadable { file: shown.clone(), source })?;
-    verdict::of_manifest(&text).map_err(|source| LintError::NoManifest { file: shown, source })
-}
-
-fn read(file: &Path) -> io::Result<String> {
-    if file != Path::new("-") {
-        return fs::read_to_string(file);
-    }
-    let mut text = String::new();
-    io::stdin().read_to_string(&mut text)?;
-    Ok(text)
-}
-
-fn lines(verdict: &Verdict) -> Vec<String> {
-    let head = |Name { kind, name }: &Name| format!("{kind}/{name}");
-    match verdict {
-        Verdict::Good(name) => iter::once(format!("{}: good", head(name))).collect(),
-        Verdict::Foreign(name) => iter::once(format!("{}: none of Trackyard's kinds", head(name))).collect(),
-        Verdict::Bad(name, faults) => faults.iter().map(|fault| format!("{}: {fault}", head(name))).collect(),
-    }
+/// Refuses `lint`: this program does not have the resources' rules.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "lint"))]
+pub fn run(_: &Lint, _: Console) -> Result<Code, Error> {
+    Err(LintError::NoLintSupport.into())
 }

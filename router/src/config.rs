@@ -2,6 +2,7 @@
 
 mod error;
 mod file;
+mod from_cluster;
 mod limits;
 mod live;
 mod original;
@@ -25,6 +26,8 @@ use trackyard_protocol::source::{
 
 pub use error::{Error, Position};
 pub use file::ConfigFile;
+pub use from_cluster::FromCluster;
+#[cfg(feature = "cluster")]
 pub(crate) use limits::check;
 pub use limits::{ChannelLimits, LimitTable};
 pub use live::{LiveConfig, Look};
@@ -32,7 +35,6 @@ pub use read::{Read, read};
 pub use watch::watch;
 
 use crate::versions::Deployed;
-use crate::yard::FromYard;
 
 /// The configuration, as the file holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,7 +62,7 @@ pub struct Config {
     pub expected: BTreeMap<Channel, BTreeSet<TrackSlug>>,
     /// What a cluster says, where the versions are kept there.
     #[serde(skip)]
-    pub yard: FromYard,
+    pub cluster: FromCluster,
     /// The original's form of `container_versions`: read, never written.
     #[serde(skip_serializing)]
     workers: Option<original::Workers>,
@@ -111,7 +113,7 @@ impl Default for Config {
             builds: BuildLimits::default(),
             queue: QueueLimits::default(),
             expected: BTreeMap::new(),
-            yard: FromYard::default(),
+            cluster: FromCluster::default(),
             workers: None,
         }
     }

@@ -17,6 +17,7 @@ mod run;
 pub mod service;
 pub mod socket;
 pub mod versions;
+#[cfg(feature = "cluster")]
 pub mod yard;
 
 pub use args::{Args, Endpoint};

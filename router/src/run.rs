@@ -26,7 +26,6 @@ use crate::metrics::RouterMetrics;
 use crate::service::Exit;
 use crate::socket;
 use crate::versions::{Catalogue, VersionStore, pin_versions};
-use crate::yard;
 use life::Endpoints;
 use status::Status;
 use versions::Versions;
@@ -47,8 +46,16 @@ pub enum Error {
     #[error(transparent)]
     Keys(#[from] keyring::Error),
     /// The cluster.
+    #[cfg(feature = "cluster")]
     #[error(transparent)]
-    Cluster(#[from] yard::Error),
+    Cluster(#[from] crate::yard::Error),
+    /// The program cannot watch a cluster.
+    #[cfg(not(feature = "cluster"))]
+    #[error(
+        "this router was built without the feature `cluster`, which --namespace needs; \
+         build it with `cargo build -p trackyard-router`, or leave --namespace out"
+    )]
+    NoClusterSupport,
     /// A socket.
     #[error(transparent)]
     Socket(#[from] socket::Error),

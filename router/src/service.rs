@@ -116,7 +116,7 @@ impl Service {
             shown: Time::ZERO,
             reported: OnceCell::new(),
         };
-        if !service.parts.config.yard.is_unknown {
+        if !service.parts.config.cluster.is_unknown {
             service.feed(Event::Deployed(service.parts.config.container_versions.resolved()));
         }
         service
@@ -231,7 +231,7 @@ impl Service {
     /// the turn's first look.
     fn config(&self) -> &Config {
         let config = &*self.parts.config;
-        if !config.yard.is_unknown {
+        if !config.cluster.is_unknown {
             return config;
         }
         self.reported.get_or_init(|| {
@@ -279,7 +279,7 @@ fn settings(parts: &Parts) -> Settings {
         queue_max_jobs: usize::try_from(queue.max_jobs).unwrap_or(usize::MAX),
         queue_max_bytes: usize::try_from(queue.max_bytes.0).unwrap_or(usize::MAX),
         expected: config.expected_places(),
-        pools: config.yard.pools.clone(),
+        pools: config.cluster.pools.clone(),
         force_worker_restart: parts.force_worker_restart,
         // Stored answers alone must not come near what makes the router refuse others.
         store_bytes: usual.store_bytes.min(usize::try_from(parts.memory / 4).unwrap_or(usize::MAX)),

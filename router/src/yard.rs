@@ -9,8 +9,6 @@ mod store;
 mod watch;
 mod writer;
 
-use std::collections::BTreeMap;
-
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::request::Place;
 use trackyard_protocol::version::ContainerVersion;
@@ -21,7 +19,7 @@ pub use object::Version;
 pub use store::KubernetesStore;
 pub use watch::{Gates, watch};
 
-use crate::config::{Config, check};
+use crate::config::{Config, FromCluster, check};
 use crate::dispatch::PoolCover;
 use crate::versions::Deployed;
 
@@ -34,31 +32,20 @@ pub struct Yard {
     pub pools: Vec<PoolCover>,
 }
 
-/// What the configuration takes from the yard, besides the deployed versions.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct FromYard {
-    /// True until the first list of versions has come: then only the versions that workers report are known.
-    pub is_unknown: bool,
-    /// The limits of single versions.
-    pub limits: BTreeMap<(Place, ContainerVersion), Limits>,
-    /// The pools that may have workers.
-    pub pools: Vec<PoolCover>,
-}
-
 impl Yard {
     /// The configuration with what the yard says; the file's own versions do not count in a cluster.
     #[must_use]
     pub fn over(&self, config: &Config) -> Config {
         let versions = self.versions.as_deref().unwrap_or_default();
         let limits = versions.iter().filter_map(|known| limits(known, config));
-        let from_yard = FromYard {
+        let from_cluster = FromCluster {
             is_unknown: self.versions.is_none(),
             limits: limits.collect(),
             pools: self.pools.clone(),
         };
         let mut joined = config.clone();
         joined.container_versions = deployed(versions);
-        joined.yard = from_yard;
+        joined.cluster = from_cluster;
         joined
     }
 }

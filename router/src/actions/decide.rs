@@ -143,7 +143,9 @@ fn of_request(request: Request, bytes: usize, world: &World<'_>) -> Result<Decis
             let key = build::key(&build, world.config)?;
             Decision::Reply(Reply::ok(&(world.progress)(key, from)))
         }
-        Request::Deploy(_) | Request::Unload(_) | Request::Update { .. } if world.config.yard.is_unknown => {
+        Request::Deploy(_) | Request::Unload(_) | Request::Update { .. }
+            if world.config.cluster.is_unknown =>
+        {
             return Err(job::versions_unknown());
         }
         Request::Deploy(version) => Decision::Errand(Errand::Deploy(version)),

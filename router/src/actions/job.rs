@@ -19,7 +19,7 @@ const MAX_NAMED: usize = 20;
 /// A job for the dispatcher, or why there is none: 502, 400, 505 or 503.
 pub(super) fn new(request: JobRequest, bytes: usize, world: &World<'_>) -> Result<NewJob, Reply> {
     let config = world.config;
-    let unknown = |reply: Reply| if config.yard.is_unknown { versions_unknown() } else { reply };
+    let unknown = |reply: Reply| if config.cluster.is_unknown { versions_unknown() } else { reply };
     let deployed = known_track(&config.container_versions, &request.place).map_err(unknown)?;
     let limits = limits(&request, config)?;
     let version = find(&request, deployed).map_err(unknown)?.clone();
@@ -46,7 +46,7 @@ pub(super) fn known_track<'a>(deployed: &'a Deployed, place: &Place) -> Result<&
 }
 
 fn limits(request: &JobRequest, config: &Config) -> Result<Limits, Reply> {
-    let own = config.yard.limits.get(&(request.place.clone(), request.version.clone()));
+    let own = config.cluster.limits.get(&(request.place.clone(), request.version.clone()));
     let limits =
         own.cloned().unwrap_or_else(|| config.limits.of(request.place.channel, &request.place.track));
     let Some(asked) = request.execution_timeout.map(Span) else { return Ok(limits) };

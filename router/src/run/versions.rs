@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch::{self, Receiver};
+use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 use trackyard_daemon::readiness::Readiness;
 
@@ -10,7 +10,6 @@ use super::Error;
 use crate::args::Args;
 use crate::config::{Config, LiveConfig};
 use crate::versions::{VersionStore, YamlStore};
-use crate::yard::{self, KubernetesStore};
 
 /// Where the deployed versions are kept, and the configuration with them.
 pub(super) struct Versions {
@@ -26,19 +25,41 @@ impl Versions {
         readiness: &Readiness,
         stop: &CancellationToken,
     ) -> Result<Self, Error> {
-        let Some(namespace) = &args.namespace else {
-            return Ok(Self { configs: live.subscribe(), store: Arc::new(YamlStore::new(live)) });
-        };
-        let client = yard::connect().await?;
-        let gates = yard::Gates {
+        match &args.namespace {
+            Some(namespace) => Self::of_cluster(namespace, live, readiness, stop).await,
+            None => Ok(Self { configs: live.subscribe(), store: Arc::new(YamlStore::new(live)) }),
+        }
+    }
+
+    #[cfg(feature = "cluster")]
+    async fn of_cluster(
+        namespace: &str,
+        live: Arc<LiveConfig>,
+        readiness: &Readiness,
+        stop: &CancellationToken,
+    ) -> Result<Self, Error> {
+        use crate::yard::{Gates, KubernetesStore, Yard, combine, connect, watch};
+
+        let client = connect().await?;
+        let gates = Gates {
             versions: readiness.gate("versions", "the cluster has not listed its ContainerVersions yet"),
             pools: readiness.gate("pools", "the cluster has not listed its WorkerPools yet"),
         };
-        let (sender, yard) = watch::channel(yard::Yard::default());
-        let configs = yard::combine(live.subscribe(), yard.clone(), stop.clone());
-        let store = Arc::new(KubernetesStore::new(client.clone(), namespace, yard, live));
-        let (namespace, stop) = (namespace.clone(), stop.clone());
-        tokio::spawn(async move { yard::watch(client, &namespace, sender, gates, stop).await });
+        let (sender, objects) = tokio::sync::watch::channel(Yard::default());
+        let configs = combine(live.subscribe(), objects.clone(), stop.clone());
+        let store = Arc::new(KubernetesStore::new(client.clone(), namespace, objects, live));
+        let (namespace, stop) = (namespace.to_owned(), stop.clone());
+        tokio::spawn(async move { watch(client, &namespace, sender, gates, stop).await });
         Ok(Self { store, configs })
+    }
+
+    #[cfg(not(feature = "cluster"))]
+    async fn of_cluster(
+        _: &str,
+        _: Arc<LiveConfig>,
+        _: &Readiness,
+        _: &CancellationToken,
+    ) -> Result<Self, Error> {
+        Err(Error::NoClusterSupport)
     }
 }

@@ -88,8 +88,8 @@ impl Service {
             (before.container_versions.resolved(), self.parts.config.container_versions.resolved());
         let settings = super::settings(&self.parts);
         self.feed(Event::Settings(Box::new(settings)));
-        let is_first = before.yard.is_unknown && !self.parts.config.yard.is_unknown;
-        if !self.parts.config.yard.is_unknown && (is_first || old != new) {
+        let is_first = before.cluster.is_unknown && !self.parts.config.cluster.is_unknown;
+        if !self.parts.config.cluster.is_unknown && (is_first || old != new) {
             self.feed(Event::Deployed(new));
         }
     }

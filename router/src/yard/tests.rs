@@ -84,7 +84,7 @@ fn a_version_changes_what_it_names_of_the_limits_and_an_impossible_one_nothing()
     let of = |version: Version| {
         let key = (version.place.clone(), version.pinned.version.clone());
         let yard = Yard { versions: Some(vec![version]), pools: Vec::new() };
-        yard.over(&file()).yard.limits.remove(&key)
+        yard.over(&file()).cluster.limits.remove(&key)
     };
     let limits = of(limited(json!({"memory": "2Gi"}))).unwrap();
     assert_eq!((limits.memory, limits.wall.to_string()), (Bytes(2 << 30), "5s".to_owned()));
@@ -101,8 +101,8 @@ fn two_objects_of_one_version_deploy_it_once_and_the_files_versions_do_not_count
     let all: Vec<_> =
         config.container_versions.iter().map(|(place, all)| (place.track.to_string(), all.len())).collect();
     assert_eq!(all, [("ruby".to_owned(), 1)]);
-    assert!(!config.yard.is_unknown);
-    assert!(Yard::default().over(&file).yard.is_unknown);
+    assert!(!config.cluster.is_unknown);
+    assert!(Yard::default().over(&file).cluster.is_unknown);
 }
 
 #[test]
