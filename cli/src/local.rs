@@ -9,6 +9,7 @@ mod build;
 mod child;
 pub mod demo;
 mod error;
+mod home;
 mod layouts;
 mod leftovers;
 mod lifecycle;

@@ -25,14 +25,20 @@ pub fn code(channel: Channel, answer: &Answer) -> Code {
     }
 }
 
-/// The verdict in one line, such as `fail: 4 passed 1 failed (0.81 s on ruby-1)`.
+/// The colour of a verdict: green, yellow where the submission's tests fail, red for all else.
 #[must_use]
-pub fn line(channel: Channel, answer: &Answer) -> String {
-    let colour = match code(channel, answer) {
+pub fn colour(channel: Channel, answer: &Answer) -> AnsiColor {
+    match code(channel, answer) {
         Code::Done => AnsiColor::Green,
         Code::SubmissionFailed => AnsiColor::Yellow,
         _ => AnsiColor::Red,
-    };
+    }
+}
+
+/// The verdict in one line, such as `fail: 4 passed 1 failed (0.81 s on ruby-1)`.
+#[must_use]
+pub fn line(channel: Channel, answer: &Answer) -> String {
+    let colour = colour(channel, answer);
     let head = if answer.status.ok {
         summary(channel, answer)
     } else {

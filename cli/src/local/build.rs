@@ -13,11 +13,11 @@ use trackyard_protocol::name::TrackSlug;
 use trackyard_protocol::quantity::Bytes;
 
 use super::Error;
+use super::home::{Home, canonical};
 use super::layouts::{Versions, place_of};
 use super::lifecycle::with_platform;
 use super::plan::WorkerPlan;
 use super::platform::Options;
-use super::up::{Home, canonical};
 use crate::console::{Console, harmless};
 use crate::error::Error as CommandError;
 use crate::exit_code::Code;

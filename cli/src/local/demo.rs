@@ -13,10 +13,10 @@ use std::path::PathBuf;
 use clap::Args;
 use trackyard_protocol::quantity::Bytes;
 
+use super::home::{Home, canonical};
 use super::leftovers::Lookout;
 use super::lifecycle::with_platform;
 use super::platform::{Options, Platform};
-use super::up::{Home, canonical};
 use super::{PartsArgs, layouts, plan};
 use crate::console::Console;
 use crate::error::Error as CommandError;
@@ -73,7 +73,8 @@ pub(super) async fn run(args: Demo, console: Console) -> Result<Code, CommandErr
     wrong.extend(killed.into_iter().map(|name| format!("{name} had to be killed")));
     wrong.extend(lookout.left().into_iter().map(|trace| format!("left behind: {trace}")));
     wrong.extend(folder.exists().then(|| format!("left behind: folder {}", folder.display())));
-    Ok(verdict(&wrong, cases.len(), console))
+    let next = Next::new(args.parts.images, args.examples, &cases);
+    Ok(verdict(&wrong, cases.len(), &next, console))
 }
 
 /// Everything while the platform is up; what was not as expected comes back.
@@ -98,15 +99,50 @@ async fn all_steps(
     Ok(wrong)
 }
 
-fn verdict(wrong: &[String], jobs: usize, console: Console) -> Code {
+fn verdict(wrong: &[String], jobs: usize, next: &Next, console: Console) -> Code {
     if wrong.is_empty() {
         console.say(&format!(
             "demo: all {jobs} verdicts are the expected ones, and so are those for a version that"
         ));
         console.say("      was not deployed (505) and a channel without a worker (503)");
         console.say("demo: no process, mount, cgroup or file is left behind");
+        console.say(&next.text());
         return Code::Done;
     }
     wrong.iter().for_each(|line| console.error(line, None));
     Code::DemoFailed
+}
+
+/// What to type after the demo.
+#[derive(Debug)]
+struct Next {
+    /// This program, as it was called.
+    program: String,
+    images: PathBuf,
+    examples: PathBuf,
+    /// An example whose tests fail, so that there is something to see.
+    case: Option<Case>,
+}
+
+impl Next {
+    fn new(images: PathBuf, examples: PathBuf, cases: &[Case]) -> Self {
+        let program = std::env::args().next().unwrap_or_else(|| "trackyard".to_owned());
+        let fails = |case: &&Case| case.expected.result.as_deref() == Some("fail");
+        Self { program, images, examples, case: cases.iter().find(fails).or(cases.first()).cloned() }
+    }
+
+    fn text(&self) -> String {
+        let Self { program, images, examples, case } = self;
+        let up = format!("sudo {program} local up --images {}", images.display());
+        let submit = case.as_ref().map_or_else(String::new, |case| {
+            let submission = examples.join(&case.expected.folder);
+            let (track, exercise) = (&case.job.track, &case.job.exercise);
+            let submission = submission.display();
+            format!("{program} submit {submission} --track {track} --exercise {exercise}")
+        });
+        format!(
+            "\nNext: start a platform, which runs until Ctrl-C, and submit to it from another terminal:\n  \
+             {up}\n  {submit}\n"
+        )
+    }
 }

@@ -7,11 +7,11 @@ use trackyard_protocol::name::{ExerciseSlug, JobId};
 use trackyard_protocol::quantity::Bytes;
 use trackyard_protocol::version::ContainerVersion;
 
+use super::home::{Home, canonical};
 use super::layouts;
 use super::lifecycle::with_platform;
 use super::plan::WorkerPlan;
 use super::platform::Options;
-use super::up::{Home, canonical};
 use super::{Error, PartsArgs};
 use crate::args::{OutputArgs, PlaceArgs};
 use crate::console::Console;

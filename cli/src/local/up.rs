@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use trackyard_protocol::quantity::Bytes;
 
+use super::home::{Home, canonical};
 use super::lifecycle::with_platform;
 use super::platform::{Options, Platform};
 use super::{Error, PartsArgs, layouts, plan};
@@ -77,50 +78,4 @@ fn announcement(platform: &Platform, folder: &str) -> String {
     lines.push(format!("  trackyard status{flag}"));
     lines.push(format!("  trackyard submit FOLDER --track ruby --exercise leap{flag}"));
     lines.join("\n")
-}
-
-/// The folder of everything: the user's, which stays, or one that goes.
-#[derive(Debug)]
-pub(super) enum Home {
-    /// The user's.
-    Kept(PathBuf),
-    /// A temporary one.
-    Temporary(tempfile::TempDir),
-}
-
-impl Home {
-    /// The folder, made if it is missing.
-    pub(super) fn new(kept: Option<PathBuf>) -> Result<Self, Error> {
-        let Some(path) = kept else {
-            let made = tempfile::Builder::new().prefix("trackyard-local-").tempdir();
-            return made.map(Self::Temporary).map_err(Error::system("make a temporary folder"));
-        };
-        std::fs::create_dir_all(&path).map_err(Error::file("make the folder", &path))?;
-        canonical(&path).map(Self::Kept)
-    }
-
-    /// Where it is.
-    pub(super) fn path(&self) -> PathBuf {
-        match self {
-            Self::Kept(path) => path.clone(),
-            Self::Temporary(folder) => folder.path().to_owned(),
-        }
-    }
-
-    /// Removes it, if it is a temporary one; says where it is, if not.
-    pub(super) fn leave(self, console: Console) -> Result<(), Error> {
-        match self {
-            Self::Kept(path) => console.say(&format!("local: {} is kept", path.display())),
-            Self::Temporary(folder) => {
-                folder.close().map_err(Error::system("remove the temporary folder"))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A path as all parts see it.
-pub(super) fn canonical(path: impl AsRef<std::path::Path>) -> Result<PathBuf, Error> {
-    let path = path.as_ref();
-    std::fs::canonicalize(path).map_err(Error::file("find", path))
 }

@@ -1,8 +1,12 @@
 //! Answers against expectations, and the table of both. Pure.
 
+use std::iter;
+
+use clap::builder::styling::AnsiColor;
 use trackyard_protocol::answer::Answer;
 
 use super::case::Case;
+use crate::console::painted;
 use crate::table;
 use crate::verdict::{self, Analysis, TestResults};
 
@@ -63,7 +67,8 @@ fn differs<T: PartialEq + std::fmt::Debug>(
 
 /// A row for each case.
 pub(super) fn table(cases: &[Case], answers: &[Answer], findings: &[Vec<String>]) -> String {
-    let header = ["EXERCISE", "VERDICT", "REASON", "TIME", "WORKER", "RESULT", "EXPECTED"];
+    let header @ [_, verdict_column, ..] =
+        ["EXERCISE", "VERDICT", "REASON", "TIME", "WORKER", "RESULT", "EXPECTED"];
     let row = |((case, answer), found): ((&Case, &Answer), &Vec<String>)| {
         vec![
             case.name(),
@@ -76,7 +81,22 @@ pub(super) fn table(cases: &[Case], answers: &[Answer], findings: &[Vec<String>]
         ]
     };
     let rows: Vec<Vec<String>> = cases.iter().zip(answers).zip(findings).map(row).collect();
-    table::render(&header, &rows)
+    let table = table::render(&header, &rows);
+    let colours = cases.iter().zip(answers).map(|(case, answer)| verdict::colour(case.job.channel, answer));
+    coloured(&table, verdict_column, colours)
+}
+
+/// The table with one column in a colour for each row.
+fn coloured(table: &str, column: &str, colours: impl Iterator<Item = AnsiColor>) -> String {
+    let mut lines = table.lines();
+    let header = lines.next().unwrap_or_default();
+    let start = header.find(column).unwrap_or_default();
+    let row = |(line, colour): (&str, AnsiColor)| {
+        let (before, cell) = line.split_at_checked(start).unwrap_or((line, ""));
+        let (cell, after) = cell.split_at_checked(cell.find(' ').unwrap_or(cell.len())).unwrap_or((cell, ""));
+        format!("\n{before}{}{after}", painted(colour, cell))
+    };
+    iter::once(header.to_owned()).chain(lines.zip(colours).map(row)).collect()
 }
 
 fn result(case: &Case, answer: &Answer) -> String {
@@ -146,7 +166,8 @@ mod tests {
         let (cases, answers) = cases_and_answers();
         let findings = all(&cases, &answers);
         assert_eq!(findings, vec![Vec::<String>::new(); 5]);
-        insta::assert_snapshot!(table(&cases, &answers, &findings));
+        let shown = anstream::adapter::strip_str(&table(&cases, &answers, &findings)).to_string();
+        insta::assert_snapshot!(shown);
     }
 
     #[test]
