@@ -2,16 +2,16 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build example-images images test-images frozen-images kubernetes demo test test-e2e test-cgroup2 lint deny fmt docs bench chaos fuzz cluster-up cluster-examples cluster-down
+.PHONY: announce help setup build builders example-images images test-images frozen-images kubernetes demo test test-e2e test-cgroup2 lint deny fmt docs bench chaos fuzz cluster-up cluster-examples cluster-down
 
 CACHE ?= $(or $(TRACKYARD_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/trackyard)
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 # One form of the build everywhere: another set of targets or packages would compile the dependencies again.
 BUILD := cargo build --workspace --all-targets --all-features --locked
+PROGRAM_CRATES := trackyard trackyard-router trackyard-operator trackyard-worker
 IMAGES := $(CACHE)/example-images
 FROZEN := $(CARGO_TARGET_DIR)/frozen-release
-NAME ?= yard
-DEMO := $(CACHE)/demo
+NAME ?= try
 TOOLS := $(or $(TRACKYARD_TOOLS),$(HOME)/.cache/trackyard/tools)
 
 # Jobs run in namespaces and cgroups of their own, which only root can make.
@@ -22,57 +22,65 @@ export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER := sudo -E
 endif
 
 help: ## List the targets
+	@echo 'The times are of two processors; "again" is with what the first run has left.'
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## Install what is missing (Debian, Ubuntu; else: say what to install)
-	@.ci/setup
+demo: ## Build real tooling from git, and run 34 submissions through it in runc (5 min; again 1 min)
+	@examples/demo.sh
 
-build: setup ## Compile everything
+setup: ## Install all that building and testing needs (3 min); .ci/setup PART for a part of it
+	@.ci/setup test lint bench
+
+build: ## Compile everything, tests included (13 min; again 1 min)
+	@.ci/setup build
 	$(BUILD)
 
-kubernetes: setup
+builders: ## Compile the image builders that the tests use, with Go (5 min; again at once)
+	@tools/builders.sh $(TOOLS)
+
+kubernetes: ## Compile Kubernetes for the throw-away cluster, with Go (8 min; again at once)
+	@.ci/setup cluster
 	@tests/cluster/build.sh
 	@tests/cluster/image/build.sh $(CACHE)/cluster-images
 
-example-images: setup
+example-images:
 	@examples/build.sh --also-next python $(IMAGES) $(CACHE)
 
-images: setup ## Build Trackyard's own container images with buildah, into target/images
-	cargo build --release --workspace --bins --locked
+images: builders ## Build the release's container images with buildah, into target/images (20 min)
+	@.ci/setup build
+	cargo build --release --locked $(addprefix -p ,$(PROGRAM_CRATES)) --bins
 	STRIP=1 tools/images.sh $(CARGO_TARGET_DIR)/release $(CARGO_TARGET_DIR)/images
 
 # What the tests compile anyway, in the same images.
-test-images: build frozen-images
+test-images: build builders frozen-images
 	@tools/images.sh $(CARGO_TARGET_DIR)/debug $(CARGO_TARGET_DIR)/test-images
 
 # An earlier release, to upgrade from.
-frozen-images: setup
+frozen-images: builders
 	@mkdir -p $(FROZEN)/programs
 	@tar --extract --file tests/fixtures/releases/0/programs.tar.xz --directory $(FROZEN)/programs
 	@TAG=frozen tools/images.sh $(FROZEN)/programs $(FROZEN)/images
 
-demo: build ## Build real Ruby and Python tooling from git, and run submissions through it: router, workers, runc
-	$(SUDO) rm -rf $(DEMO) && mkdir -p $(DEMO)
-	examples/build.sh --also-next python --repositories $(DEMO)/repositories $(CACHE) > $(DEMO)/builds
-	$(SUDO) $(CARGO_TARGET_DIR)/debug/trackyard local build --repositories $(DEMO)/repositories \
-		--images $(DEMO)/images --driver buildkit --tools $(TOOLS) $$(cat $(DEMO)/builds)
-	$(SUDO) $(CARGO_TARGET_DIR)/debug/trackyard local demo --examples examples --images $(DEMO)/images
-
-test: lint build example-images test-images frozen-images kubernetes ## Run every test: unit, property, simulation, integration with the real parts
+test: announce lint build example-images test-images frozen-images kubernetes ## Run every test, with the real parts (75 min; again 40 min)
 	TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_PRODUCT_IMAGES=$(CARGO_TARGET_DIR)/test-images \
 		TRACKYARD_FROZEN_IMAGES=$(FROZEN)/images cargo test --workspace --all-features --locked
 	examples/check.py
 
+announce:
+	@.ci/setup test lint
+
 E2E := platform platform_builds platform_scale platform_faults platform_outages platform_life platform_rollout \
 	platform_upgrade operator operator_alone cluster charts resources network_policies scenarios
-test-e2e: build example-images test-images frozen-images kubernetes ## Run the tests that have a Kubernetes cluster of their own
+test-e2e: announce build example-images test-images frozen-images kubernetes ## Run the tests that have a Kubernetes cluster of their own (15 min)
 	TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_PRODUCT_IMAGES=$(CARGO_TARGET_DIR)/test-images \
 		TRACKYARD_FROZEN_IMAGES=$(FROZEN)/images cargo test -p e2e --all-features --locked $(addprefix --test ,$(E2E))
 
-test-cgroup2: setup ## Run the hostile suite, and a worker in a pod, on pure cgroup v2, in a virtual machine
+test-cgroup2: build builders kubernetes ## Run jobs, a pod and a whole cluster where there is cgroup v2 alone, in a virtual machine (60 min)
 	tests/cgroup2/run.sh
 
-lint: setup deny ## Check format, lints, shell scripts and dependencies
+lint: ## Check format, lints, shell scripts and dependencies (5 min; again 1 min)
+	@.ci/setup lint
+	@$(MAKE) --no-print-directory deny
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features --locked
 	shellcheck .ci/run .ci/setup $$(git ls-files '*.sh')
@@ -80,31 +88,32 @@ lint: setup deny ## Check format, lints, shell scripts and dependencies
 deny:
 	cargo deny --locked --log-level error check bans licenses sources
 
-fmt: ## Format the code
+fmt: ## Format the code (1 s)
 	cargo fmt --all
 
-docs: build ## Write the generated parts of the docs anew
-	TRACKYARD_WRITE_DOCS=1 cargo test --workspace --all-features --locked --test reference --test command_lines --test generated
+docs: build example-images ## Write the generated parts of the docs again (3 min)
+	TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_WRITE_DOCS=1 cargo test --workspace --all-features --locked --test reference --test command_lines --test generated --test recording
 
-cluster-up: kubernetes ## Start a Kubernetes cluster of one node on this machine (NAME=yard)
+cluster-up: kubernetes ## Start a Kubernetes cluster of one node on this machine (NAME=try; 10 s)
 	@$(SUDO) tests/cluster/up.sh $(NAME)
 
-cluster-examples: build example-images test-images ## Serve the examples to it until Ctrl-C, and say how to install
+cluster-examples: announce build example-images test-images ## Serve the examples to it until Ctrl-C, and say how to install (10 s)
 	$(SUDO) env TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_PRODUCT_IMAGES=$(CARGO_TARGET_DIR)/test-images \
 		$(CARGO_TARGET_DIR)/debug/trackyard-cluster-examples $(NAME) $(CARGO_TARGET_DIR)/cluster-$(NAME)
 
-cluster-down: ## Stop it, and remove all that it left
+cluster-down: ## Stop it, and remove all that it left (3 s)
 	@$(SUDO) tests/cluster/down.sh $(NAME)
 
-fuzz: setup ## Fuzz what reads bytes from outside: FUZZ_SECONDS=600 each, FUZZ_JOBS=2 at a time, FUZZ_TARGETS="a b"
+fuzz: ## Fuzz what reads bytes from outside: FUZZ_SECONDS=600 each, FUZZ_JOBS=2 at a time, FUZZ_TARGETS="a b"
 	@fuzz/run.sh
 
-bench: setup ## Measure against zmq_proxy, runc and tar; writes docs/benchmarks.md
+bench: ## Measure against zmq_proxy, runc and tar; writes docs/benchmarks.md (40 min)
+	@.ci/setup bench
 	cargo build --release --workspace --locked
 	tests/bench.sh docs/benchmarks.md
 
 CHAOS_JOBS ?= 20000
 CHAOS_SIMULATED_JOBS ?= 1000000
-chaos: build ## Kill, freeze, cut and break for half an hour; writes docs/reliability.md (CHAOS_SEED, CHAOS_JOBS to play again)
+chaos: build ## Kill, freeze, cut and break (30 min); writes docs/reliability.md (CHAOS_SEED, CHAOS_JOBS to play again)
 	CHAOS_SEED=$(CHAOS_SEED) CHAOS_JOBS=$(CHAOS_JOBS) CHAOS_SIMULATED_JOBS=$(CHAOS_SIMULATED_JOBS) \
 		tests/chaos.sh docs/reliability.md

@@ -85,40 +85,57 @@ base_key() {
   {
     printf '%s\n' "$track" "$codename" "$(dpkg --print-architecture)" \
       "$common_packages" "${track_packages[$track]}"
-    declare -f make_root make_base
+    declare -f make_root make_base make_layout
     cat "$examples/base/finish-root.sh"
     package_sources | while read -r source; do cat "$source"; done
   } | sha1sum | cut -c1-16
 }
 
-# make_base <track> <layout>: an image layout with the one tag "base".
+# make_base <track> <folder>: the root filesystem as a layer, layer.tar.gz.
 make_base() {
-  local track=$1 layout=$2
-  make_root "$track" "$layout.tar"
+  local track=$1 folder=$2
+  mkdir "$folder"
+  make_root "$track" "$folder/layer.tar"
+  gzip --no-name --fast "$folder/layer.tar"
+}
+
+# make_layout <track> <base> <layout>: an image layout with the one tag "base".
+make_layout() {
+  local track=$1 base=$2 layout=$3
   umoci init --layout "$layout"
   umoci new --image "$layout:base"
+  gunzip --stdout "$base/layer.tar.gz" >"$layout.tar"
   umoci raw add-layer --image "$layout:base" \
     --history.created="$epoch" --history.created_by="${track_packages[$track]}" "$layout.tar"
+  rm "$layout.tar"
   umoci config --image "$layout:base" --no-history --created="$epoch" \
     --config.env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     --config.env LANG=C.UTF-8
   umoci gc --layout "$layout"
 }
 
-# Prints the folder of the track's base, making it when the cache has none.
+# cached <folder> <command>...: the folder, made by the command in a folder beside it when the cache has none.
+cached() {
+  local folder=$1
+  shift
+  [[ -d $folder ]] || {
+    "$@" "$work/new-${folder##*/}" >&2
+    # Another run may have been first; its result is as good.
+    mv -T "$work/new-${folder##*/}" "$folder" 2>/dev/null || [[ -d $folder ]]
+  }
+  printf '%s\n' "$folder"
+}
+
+# Prints the folder of the track's base.
 base_of() {
   local track=$1 base
   base=$cache/example-base-$track-$(base_key "$track")
   if [[ -d $base ]]; then
     say "$track base: in the cache"
   else
-    say "$track base: from Debian packages, some ten seconds ..."
-    make_base "$track" "$work/base-$track" >&2
-    # Whoever comes first wins; the other's is as good.
-    mv -T "$work/base-$track" "$base" 2>/dev/null || [[ -d $base ]]
-    say "$track base: made, $(du -sh "$base" | cut -f1) compressed"
+    say "$track base: from Debian packages (about 15 s)"
   fi
-  printf '%s\n' "$base"
+  cached "$base" make_base "$track"
 }
 
 # -- the images on top --------------------------------------------------------
@@ -161,7 +178,7 @@ for manifest in index["manifests"]:
 build_repository() {
   local repository=$1 folder=$2 home=$3 base=$4 track=${1%%-*} layout tag tags next
   layout=$work/$repository
-  cp -R --reflink=auto "$base" "$layout"
+  cp -R --reflink=auto "$(cached "$base-layout" make_layout "$track" "$base")" "$layout"
   tag=$(add_image "$layout" "$examples/$folder" "$home")
   tags=("$tag")
   if [[ $repository == *-test-runner && " ${also_next[*]} " == *" $track "* ]]; then
@@ -183,17 +200,6 @@ build_repository() {
 
 # -- repositories of the same tooling ------------------------------------------
 
-# The file of the only layer of a layout's base.
-base_layer() {
-  python3 -c '
-import json, sys
-def blob(digest): return sys.argv[1] + "/blobs/" + digest.replace(":", "/")
-index = json.load(open(sys.argv[1] + "/index.json"))
-manifest = json.load(open(blob(index["manifests"][0]["digest"])))
-print(blob(manifest["layers"][0]["digest"]))
-' "$1"
-}
-
 # A git that leaves out this machine's settings and clock.
 plain_git() {
   env GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_DATE="$epoch" GIT_COMMITTER_DATE="$epoch" \
@@ -206,13 +212,15 @@ make_repository() {
   local repository=$1 folder=$2 base=$3 track=${1%%-*} at=$layouts/$1
   rm -rf "$at"
   cp -R "$examples/$folder" "$at"
-  cp "$(base_layer "$base")" "$at/base.tar.gz"
+  cp "$base/layer.tar.gz" "$at/base.tar.gz"
   {
     printf '%s\n' 'FROM scratch' 'ADD base.tar.gz /' \
       'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8'
     sed '1,/^FROM /d' "$examples/$folder/Dockerfile"
   } >"$at/Dockerfile"
   plain_git "$at" init --quiet --initial-branch=main
+  # The base is compressed already.
+  plain_git "$at" config core.compression 0
   plain_git "$at" add --all
   plain_git "$at" commit --quiet --message="The tooling of the example"
   if [[ $repository == *-test-runner && " ${also_next[*]} " == *" $track "* ]]; then
@@ -245,7 +253,9 @@ while [[ ${1:-} == --* ]]; do
 done
 (($# == 1 || $# == 2)) || usage
 
-for tool in mmdebstrap umoci apt-get python3; do
+tools=(mmdebstrap apt-get git)
+[[ -n $repositories ]] || tools+=(umoci python3)
+for tool in "${tools[@]}"; do
   command -v "$tool" >/dev/null || die "$tool is missing; on Debian: apt-get install $tool"
 done
 # shellcheck source=/dev/null
