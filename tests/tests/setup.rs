@@ -1,0 +1,125 @@
+//! `.ci/setup` on machines that lack something: it ends with one line that names the remedy, and changes nothing.
+#![cfg(test)]
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Command, Output};
+
+use e2e::binaries::system;
+use rstest::rstest;
+use tempfile::TempDir;
+
+/// A machine on which `.ci/setup` finds only these programs, some of them stand-ins.
+struct Machine {
+    dir: TempDir,
+}
+
+impl Machine {
+    /// A machine that lacks packages and could install them.
+    fn new() -> Self {
+        let machine = Self { dir: tempfile::tempdir().unwrap() };
+        fs::create_dir(machine.dir.path().join("bin")).unwrap();
+        for name in ["bash", "env", "sed", "awk", "grep", "sort", "dirname", "tail", "cat"] {
+            symlink(system(name, "coreutils"), machine.program(name)).unwrap();
+        }
+        let changed = machine.changed().display().to_string();
+        machine
+            .with("cargo", "case $1 in --version) echo cargo 99.0.0 ;; esac")
+            .with("uname", "echo 6.1.0-13-amd64")
+            .with("df", "echo Avail; echo 900000000")
+            .with("id", "echo 0")
+            .with("runc", "echo runc version 1.1.5")
+            .with("apt-cache", "true")
+            .with("apt-get", &format!("echo \"$@\" >>{changed}"))
+    }
+
+    fn program(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join("bin").join(name)
+    }
+
+    fn changed(&self) -> std::path::PathBuf {
+        self.dir.path().join("changed")
+    }
+
+    fn with(self, name: &str, script: &str) -> Self {
+        let path = self.program(name);
+        let _ = fs::remove_file(&path);
+        fs::write(&path, format!("#!{}\n{script}\n", system("bash", "bash").display())).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        self
+    }
+
+    fn without(self, name: &str) -> Self {
+        fs::remove_file(self.program(name)).unwrap();
+        self
+    }
+
+    fn set_up(&self, part: &str) -> Output {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.ci/setup");
+        let mut command = Command::new(script);
+        command.arg(part).env("PATH", self.dir.path().join("bin"));
+        command.env("CARGO_TARGET_DIR", self.dir.path().join("target")).output().unwrap()
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[rstest]
+#[case::no_rust(Machine::new().without("cargo"), "cargo is missing. Install Rust with rustup")]
+#[case::old_rust(Machine::new().with("cargo", "echo cargo 1.70.0"), "Rust 1.70.0 is too old. Install ")]
+#[case::old_kernel(Machine::new().with("uname", "echo 5.4.0-150-generic"), "jobs need 5.19 or newer")]
+#[case::no_overlay(Machine::new().with("grep", "exit 1"), "Install a kernel with the module overlay")]
+#[case::old_runc(Machine::new().with("runc", "echo runc version 1.0.3"), "runc 1.0.3 is too old. Install runc 1.1")]
+#[case::old_packaged_runc(
+    Machine::new().without("runc").with("apt-cache", "echo '  Candidate: 1.0.0~rc93'"),
+    "is too old. Install runc 1.1"
+)]
+#[case::little_disk(Machine::new().with("df", "echo Avail; echo 2000000"), "has 1 GiB of free disk; 4 GiB are needed")]
+#[case::no_apt(Machine::new().without("apt-get"), "neither Debian nor Ubuntu. Install what has these names there: ")]
+#[case::no_root(Machine::new().with("id", "echo 1000"), "not root, and there is no sudo. Run as root: apt-get install")]
+#[case::no_network(
+    Machine::new().with("cargo", "case $1 in fetch) exit 101 ;; *) echo cargo 99.0.0 ;; esac"),
+    "cannot be downloaded; check the network"
+)]
+fn lacking_machine_is_refused_before_a_change(#[case] machine: Machine, #[case] remedy: &str) {
+    let output = machine.set_up("demo");
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let last = said.lines().last().unwrap_or_default();
+    assert!(last.starts_with("setup: ") && last.contains(remedy) && last.ends_with("Nothing was changed."), "{said}");
+    assert!(!machine.changed().exists(), "{said}");
+}
+
+#[test]
+fn missing_packages_are_named_with_their_purpose_and_installed() {
+    let machine = Machine::new();
+    let output = machine.set_up("demo");
+    let said = said(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("GiB of disk") && said.contains("buildah: builds container images"), "{said}");
+    let changed = fs::read_to_string(machine.changed()).unwrap();
+    assert!(changed.contains("install") && changed.contains("mmdebstrap"), "{changed}");
+    for not_for_the_demo in ["docker-registry", "apache2", "openssh", "containerd", "shellcheck", "umoci"] {
+        assert!(!changed.contains(not_for_the_demo), "{changed}");
+    }
+}
+
+#[test]
+fn tests_are_refused_without_go() {
+    let machine = Machine::new();
+    let output = machine.set_up("cluster");
+    let said = said(&output);
+    // Go may be where its own installer puts it.
+    assert_eq!(output.status.success(), Path::new("/usr/local/go/bin/go").exists(), "{said}");
+    assert!(output.status.success() || said.contains("go is missing, which compiles Kubernetes"), "{said}");
+}
+
+#[test]
+fn unknown_part_is_refused_with_the_known_ones() {
+    let output = Machine::new().set_up("everything");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("there are: demo build lint cluster test bench"));
+}
