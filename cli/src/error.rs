@@ -58,7 +58,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unreachable(_) => Some(
-                "start one with `trackyard local up`, or name another with --router tcp://HOST:5555"
+                "start one with `trackyard local up --images DIRECTORY`, or name another with --router tcp://HOST:5555"
                     .to_owned(),
             ),
             Self::Refused(refused) => refused.hint(),

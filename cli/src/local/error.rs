@@ -116,7 +116,9 @@ impl Error {
                 let words: Vec<String> = std::env::args().collect();
                 Some(format!("sudo {}", words.join(" ")))
             }
-            Self::NoBinary(_) => Some("cargo build --workspace".to_owned()),
+            Self::NoBinary(_) => {
+                Some("cargo build -p trackyard -p trackyard-router -p trackyard-worker".to_owned())
+            }
             Self::NoImages(folder) => Some(format!("examples/build.sh {}", folder.display())),
             Self::PartDied { name, .. } | Self::NotReady { name, .. } if name != "router" => {
                 Some("trackyard-worker doctor".to_owned())
