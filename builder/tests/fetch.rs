@@ -130,6 +130,20 @@ async fn a_commit_is_found_by_sha_branch_and_tag() {
     assert!(!checkout.tree.join(".git").exists());
 }
 
+/// A repository of a user is served to a worker that runs as root, which git refuses by itself.
+#[tokio::test]
+async fn repository_of_another_user_is_fetched() {
+    assert!(rustix::process::geteuid().is_root(), "giving files away needs root; run `make test`");
+    let yard = Yard::new();
+    let commit = yard.git(&["rev-parse", "HEAD"]);
+    let output = Command::new("chown").args(["-R", "12345:12345"]).arg(yard.origin()).output().unwrap();
+    assert!(output.status.success());
+    for reference in ["main", &commit] {
+        assert_eq!(yard.get(reference).await.unwrap().commit.as_str(), commit, "{reference}");
+        fs::remove_dir_all(yard.temp.path().join("tree")).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn what_is_not_there_is_said() {
     let yard = Yard::new();

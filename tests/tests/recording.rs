@@ -34,7 +34,11 @@ fn demo() -> Output {
     let images = std::env::var_os("TRACKYARD_TEST_IMAGES")
         .expect("TRACKYARD_TEST_IMAGES names the example images; run `make test`");
     let mut command = Command::new(binary("trackyard"));
-    command.args(["local", "demo", "--examples"]).arg(checkout().join("examples")).arg("--images").arg(images);
+    command
+        .args(["local", "demo", "--examples"])
+        .arg(checkout().join("examples"))
+        .arg("--images")
+        .arg(images);
     command.env("CLICOLOR_FORCE", "1").env_remove("NO_COLOR").output().expect("trackyard was just built")
 }
 
@@ -50,7 +54,8 @@ fn excerpt(table: &str, said: &str) -> String {
     assert_eq!(shown.len(), SHOWN.len(), "{table}");
     let end = said.lines().skip_while(|line| !line.starts_with("demo: all ")).take(3);
     let left_out = format!("… and {} more", rows.lines().count() - shown.len());
-    let lines = ["$ make demo", "…", header].into_iter().chain(shown).chain([left_out.as_str(), ""]).chain(end);
+    let lines =
+        ["$ make demo", "…", header].into_iter().chain(shown).chain([left_out.as_str(), ""]).chain(end);
     lines.collect::<Vec<_>>().join("\n")
 }
 

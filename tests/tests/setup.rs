@@ -89,7 +89,10 @@ fn lacking_machine_is_refused_before_a_change(#[case] machine: Machine, #[case] 
     let said = said(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     let last = said.lines().last().unwrap_or_default();
-    assert!(last.starts_with("setup: ") && last.contains(remedy) && last.ends_with("Nothing was changed."), "{said}");
+    assert!(
+        last.starts_with("setup: ") && last.contains(remedy) && last.ends_with("Nothing was changed."),
+        "{said}"
+    );
     assert!(!machine.changed().exists(), "{said}");
 }
 

@@ -43,6 +43,13 @@ const SETTINGS: [&str; 14] = [
     "transfer.fsckObjects=true",
 ];
 
+/// The option of `fetch` and `ls-remote` for the git that serves a repository of this machine: a process of its own, which
+/// does not get this one's settings. The repository's owner is whoever the administrator allowed, and often not root;
+/// nothing of the repository is run.
+pub(super) fn serving(protocol: &str) -> Option<&'static str> {
+    (protocol == "file").then_some("--upload-pack=git -c 'safe.directory=*' upload-pack")
+}
+
 /// Which command, and what bounds it.
 pub(super) struct Git<'a> {
     pub(super) options: &'a Options,
@@ -115,10 +122,6 @@ impl Git<'_> {
         });
         if let Some(file) = &self.options.credentials {
             command.arg("-c").arg(format!("credential.helper=store --file={}", file.display()));
-        }
-        if self.protocol == Some("file") {
-            // Its owner is whoever the administrator allowed; nothing of it is run.
-            command.arg("-c").arg("safe.directory=*");
         }
         command.args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

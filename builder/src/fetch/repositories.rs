@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::error::Error;
-use super::git::{Bound, Git};
+use super::git::{Bound, Git, serving};
 use super::listing::{self, Kind, Resolved};
 use super::reference::{Commit, GitReference, is_short_sha};
 use super::url::RepositoryUrl;
@@ -131,8 +131,9 @@ impl Repositories {
             return Ok(resolved);
         }
         let name = reference.to_string();
-        let mut arguments = vec!["ls-remote".to_owned(), "--symref".to_owned(), "--".to_owned()];
-        arguments.push(url.as_str().to_owned());
+        let mut arguments = vec!["ls-remote".to_owned(), "--symref".to_owned()];
+        arguments.extend(serving(url.protocol()).map(str::to_owned));
+        arguments.extend(["--".to_owned(), url.as_str().to_owned()]);
         arguments.extend(listing::patterns(&name));
         let git = Git { options: &self.options, protocol: Some(url.protocol()), stop, bound: None };
         let listing = git.must("ls-remote", &arguments).await?;
@@ -226,9 +227,10 @@ impl Repositories {
     ) -> Result<(), Error> {
         let bound = Some(Bound { folder: at.folder.clone(), limit: self.options.repository_bytes, url });
         let git = Git { options: &self.options, protocol: Some(url.protocol()), stop, bound };
-        let words = ["fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--"];
+        let words = ["fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head"];
         let mut arguments = at.arguments(&words);
-        arguments.extend([url.as_str().to_owned(), what.to_owned()]);
+        arguments.extend(serving(url.protocol()).map(str::to_owned));
+        arguments.extend(["--", url.as_str(), what].map(str::to_owned));
         let fetched = git.must("fetch", &arguments).await;
         if matches!(fetched, Err(Error::TooLarge { .. })) {
             // What was fetched so far is of no use, and would be in the way for ever.
