@@ -109,7 +109,7 @@ fuzz: ## Fuzz what reads bytes from outside: FUZZ_SECONDS=600 each, FUZZ_JOBS=2 
 
 bench: ## Measure against zmq_proxy, runc and tar; writes docs/benchmarks.md (40 min)
 	@.ci/setup bench
-	cargo build --release --workspace --locked
+	cargo build --release --locked $(addprefix --bin ,trackyard-bench trackyard trackyard-router trackyard-worker)
 	tests/bench.sh docs/benchmarks.md
 
 CHAOS_JOBS ?= 20000

@@ -73,10 +73,6 @@ fn said(output: &Output) -> String {
 #[case::old_kernel(Machine::new().with("uname", "echo 5.4.0-150-generic"), "jobs need 5.19 or newer")]
 #[case::no_overlay(Machine::new().with("grep", "exit 1"), "Install a kernel with the module overlay")]
 #[case::old_runc(Machine::new().with("runc", "echo runc version 1.0.3"), "runc 1.0.3 is too old. Install runc 1.1")]
-#[case::old_packaged_runc(
-    Machine::new().without("runc").with("apt-cache", "echo '  Candidate: 1.0.0~rc93'"),
-    "is too old. Install runc 1.1"
-)]
 #[case::little_disk(Machine::new().with("df", "echo Avail; echo 2000000"), "has 1 GiB of free disk; 4 GiB are needed")]
 #[case::no_apt(Machine::new().without("apt-get"), "neither Debian nor Ubuntu. Install what has these names there: ")]
 #[case::no_root(Machine::new().with("id", "echo 1000"), "not root, and there is no sudo. Run as root: apt-get install")]

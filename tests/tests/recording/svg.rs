@@ -1,10 +1,10 @@
 //! A terminal's output as an SVG, and what of it is the same in every run.
 
-use anstyle_svg::Term;
+use anstyle_svg::{Term, WIN10_CONSOLE};
 
 /// Renders text with ANSI styles.
 pub(crate) fn render(text: &str) -> String {
-    Term::new().render_svg(text)
+    Term::new().palette(WIN10_CONSOLE).render_svg(text)
 }
 
 /// The text without ANSI styles.
