@@ -275,7 +275,8 @@ fn text(output: &Output) -> Result<String, String> {
 }
 
 /// Where what is built for clusters is kept.
-fn cache() -> PathBuf {
+#[must_use]
+pub(crate) fn cache() -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     cache.or_else(home).expect("HOME").join("trackyard")

@@ -8,6 +8,7 @@ pub mod chaos;
 pub mod cluster;
 pub mod config;
 pub mod control_plane;
+pub mod docs;
 pub mod ecr_stub;
 pub mod fake_worker;
 pub mod git_host;

@@ -1,0 +1,254 @@
+//! Where a page is tried: a network and a home directory of its own, and a git that clones this working tree.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::page::repository;
+use super::session::{Session, Surroundings};
+use crate::binaries::system;
+use crate::cluster;
+use crate::wait::slowness;
+
+/// Where the pages say that the source is.
+const ORIGIN: &str = "https://github.com/trackyard/trackyard.git";
+/// How long one command of a page may take: `make demo` builds images.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// What a page may leave outside of the scratch directory, and removes itself if it comes to its end.
+const LEFT: [&str; 2] = ["/tmp/awk", "/tmp/tooling"];
+/// What the pages run from `target/quick`.
+const PROGRAMS: [&str; 3] = ["trackyard", "trackyard-router", "trackyard-worker"];
+
+/// A network in which there is only this machine.
+#[derive(Debug)]
+pub struct Network(String);
+
+impl Network {
+    /// Makes one.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let network = Self(format!("trackyard-docs-{name}-{}", std::process::id()));
+        network.ip(&["netns", "add", &network.0]);
+        network.ip(&["-n", &network.0, "link", "set", "lo", "up"]);
+        network
+    }
+
+    /// Begins a program in it.
+    #[must_use]
+    pub fn enter(&self) -> Vec<String> {
+        vec!["nsenter".to_owned(), format!("--net=/run/netns/{}", self.0)]
+    }
+
+    fn ip(&self, arguments: &[&str]) {
+        let done = Command::new(system("ip", "iproute2")).args(arguments).status();
+        assert!(done.is_ok_and(|status| status.success()), "ip {arguments:?} for {}", self.0);
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "del", &self.0]).status();
+    }
+}
+
+/// Where a page is tried.
+#[derive(Debug)]
+pub struct Scratch {
+    folder: TempDir,
+    /// Paths outside that were not there before.
+    left: Vec<&'static Path>,
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        for path in &self.left {
+            let _ = fs::remove_dir_all(path);
+        }
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Scratch {
+    /// Makes it.
+    ///
+    /// # Panics
+    /// When there is no room for it.
+    #[must_use]
+    pub fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("trackyard-docs-").tempdir().expect("a directory");
+        // Images are read by jobs' users.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("open the directory");
+        let left = LEFT.map(Path::new).into_iter().filter(|path| !path.exists()).collect();
+        let scratch = Self { folder, left };
+        for name in ["bin", "files", "work", "home/.cache/trackyard"] {
+            fs::create_dir_all(scratch.path(name)).expect("a directory");
+        }
+        scratch.program(
+            "sudo",
+            "while case ${1:-} in -*) true ;; *) false ;; esac; do shift; done\nexec \"$@\"",
+        );
+        scratch.share_cache();
+        scratch.snapshot();
+        scratch
+    }
+
+    /// A path in it.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Puts a script first on `PATH`.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn program(&self, name: &str, script: &str) {
+        let path = self.path("bin").join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("write a program");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("make it executable");
+    }
+
+    /// Clones the source beforehand, for a page that begins in it.
+    ///
+    /// # Panics
+    /// When git fails.
+    pub fn clone_source(&self) {
+        let mut clone = Command::new("git");
+        clone.args(["clone", "--quiet", ORIGIN]).current_dir(self.path("work"));
+        let done = clone.env_clear().envs(self.variables()).status();
+        assert!(done.is_ok_and(|status| status.success()), "git clone");
+        self.link_programs();
+    }
+
+    /// What `make demo` compiles, once there is a clone.
+    ///
+    /// # Panics
+    /// When it cannot be linked.
+    pub fn link_programs(&self) {
+        let target = self.path("work/trackyard/target");
+        if !self.path("work/trackyard").exists() || target.exists() {
+            return;
+        }
+        for folder in ["quick", "images"] {
+            fs::create_dir_all(target.join(folder)).expect("a directory");
+        }
+        for name in PROGRAMS {
+            let to = target.join("quick").join(name);
+            // `trackyard local` looks for the others beside itself.
+            fs::hard_link(programs().join(name), &to)
+                .or_else(|_| fs::copy(programs().join(name), &to).map(drop))
+                .expect("link a program");
+        }
+        // They are of the same programs, so that `make images` has nothing to build again.
+        for file in
+            product_images().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten()
+        {
+            let _ = symlink(file.path(), target.join("images").join(file.file_name()));
+        }
+    }
+
+    /// A shell in a network, in the clone if there is one.
+    #[must_use]
+    pub fn session(&self, enter: Vec<String>) -> Session {
+        let clone = self.path("work/trackyard");
+        Session::start(Surroundings {
+            enter,
+            variables: self.variables(),
+            directory: if clone.exists() { clone } else { self.path("work") },
+            files: self.path("files"),
+            patience: PATIENCE * slowness(),
+        })
+    }
+
+    /// All of the environment.
+    #[must_use]
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let own = |name: &str| std::env::var(name).ok().map(|value| (name.to_owned(), value));
+        let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/root".into()));
+        let real = |name: &str, place: &str| {
+            (name.to_owned(), std::env::var(name).unwrap_or_else(|_| home.join(place).display().to_string()))
+        };
+        let set = |name: &str, value: String| (name.to_owned(), value);
+        let path = std::env::var("PATH").unwrap_or_default();
+        let source = format!("url.{}.insteadOf", self.path("source.git").display());
+        let mut variables = vec![
+            set("PATH", format!("{}:{path}:/usr/sbin:/sbin", self.path("bin").display())),
+            set("HOME", self.path("home").display().to_string()),
+            set("LANG", "C.UTF-8".to_owned()),
+            real("CARGO_HOME", ".cargo"),
+            real("RUSTUP_HOME", ".rustup"),
+            real("TRACKYARD_TOOLS", ".cache/trackyard/tools"),
+            real("TRACKYARD_CLUSTER_BIN", ".cache/trackyard/cluster"),
+            set("PROGRAMS", programs().display().to_string()),
+            set("GIT_CONFIG_COUNT", "1".to_owned()),
+            set("GIT_CONFIG_KEY_0", source),
+            set("GIT_CONFIG_VALUE_0", ORIGIN.to_owned()),
+        ];
+        for who in ["AUTHOR", "COMMITTER"] {
+            variables.push(set(&format!("GIT_{who}_NAME"), "A reader".to_owned()));
+            variables.push(set(&format!("GIT_{who}_EMAIL"), "reader@example.org".to_owned()));
+        }
+        variables.extend(
+            ["TRACKYARD_TEST_IMAGES", "TRACKYARD_PRODUCT_IMAGES", "USER"].into_iter().filter_map(own),
+        );
+        variables
+    }
+
+    /// What was made before and costs minutes: bases of images, programs of the cluster.
+    fn share_cache(&self) {
+        let own = std::env::var_os("TRACKYARD_CACHE").map(PathBuf::from);
+        let caches = own.into_iter().chain([cluster::cache()]);
+        let cached = caches.filter_map(|cache| fs::read_dir(cache).ok()).flatten().flatten();
+        let here = self.path("home/.cache/trackyard");
+        for entry in cached.filter(|entry| !matches!(entry.file_name().to_str(), Some("demo" | "clusters"))) {
+            // Of two, the first.
+            let _ = symlink(entry.path(), here.join(entry.file_name()));
+        }
+    }
+
+    /// A repository with one commit: the working tree as it is, also what is not committed yet.
+    fn snapshot(&self) {
+        let (objects, source) = (self.path("source.git/objects"), self.path("source.git"));
+        let git = |arguments: &[&str]| {
+            let output = Command::new("git")
+                .args(arguments)
+                .current_dir(repository())
+                .envs(self.variables())
+                .env("GIT_INDEX_FILE", self.path("index"))
+                .env("GIT_OBJECT_DIRECTORY", &objects)
+                .output()
+                .expect("run git");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "git {arguments:?}: {said}");
+            String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        };
+        let place = source.display().to_string();
+        let _ = git(&["init", "--quiet", "--bare", "--initial-branch=main", &place]);
+        let _ = git(&["add", "--all"]);
+        let tree = git(&["write-tree"]);
+        let commit = git(&["commit-tree", &tree, "-m", "The working tree"]);
+        let _ = git(&["--git-dir", &place, "update-ref", "refs/heads/main", &commit]);
+    }
+}
+
+/// Where the compiled programs are.
+fn programs() -> PathBuf {
+    let program = crate::binaries::binary("trackyard").canonicalize().expect("a program");
+    program.parent().expect("a program's directory").to_owned()
+}
+
+fn product_images() -> Option<PathBuf> {
+    std::env::var_os("TRACKYARD_PRODUCT_IMAGES").map(PathBuf::from)
+}
