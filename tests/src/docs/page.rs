@@ -88,17 +88,15 @@ impl Page {
         let mut blocks = Vec::new();
         let mut open: Option<(Block, Fence)> = None;
         for (number, line) in (1..).zip(&lines) {
-            match &mut open {
-                None => {
-                    open = Fence::of(line).map(|fence| (fence.block(number, above(&lines, number)), fence))
-                }
-                Some((_, fence)) if fence.is_closed_by(line) => {
-                    blocks.extend(open.take().map(|(block, _)| block))
-                }
-                Some((block, fence)) => {
+            if let Some((block, fence)) = &mut open {
+                if fence.is_closed_by(line) {
+                    blocks.extend(open.take().map(|(block, _)| block));
+                } else {
                     let text = fence.unindented(line).to_owned();
                     block.lines.push(Line { number, text });
                 }
+            } else {
+                open = Fence::of(line).map(|fence| (fence.block(number, above(&lines, number)), fence));
             }
         }
         match open {
