@@ -19,6 +19,7 @@ use e2e::docs::tutorial::follow;
 use e2e::platform::{BUCKET, Platform};
 use e2e::registry::{PASSWORD, USER};
 use e2e::s3::CREDENTIALS;
+use e2e::serial::alone;
 use serde_json::json;
 
 /// The pages whose blocks are checked; those of the tests below are also followed.
@@ -86,6 +87,8 @@ fn with_commas(number: &str) -> String {
 /// Follows a page that needs this machine only.
 fn follow_alone(name: &str, page: &str, starts_in_a_clone: bool) {
     require_root();
+    // The demo looks for what workers of its names leave behind.
+    let _alone = alone();
     let (scratch, network) = (Scratch::new(), Network::new(name));
     if starts_in_a_clone {
         scratch.clone_source();
@@ -111,6 +114,7 @@ fn tooling() {
 #[test]
 fn try_in_a_cluster() {
     require_root();
+    let _alone = alone();
     let scratch = Scratch::new();
     scratch.clone_source();
     let down = Down(scratch.path("work/trackyard/tests/cluster/down.sh"), scratch.path("home"));
@@ -132,6 +136,7 @@ impl Drop for Down {
 #[test]
 fn quickstart() {
     require_root();
+    let _alone = alone();
     let scratch = Scratch::new();
     let platform = Platform::serve(Cluster::own("follows a page in its network", &[]));
     let readers = Readers::new(&scratch, &platform);

@@ -192,9 +192,12 @@ impl Scratch {
             real("TRACKYARD_TOOLS", ".cache/trackyard/tools"),
             real("TRACKYARD_CLUSTER_BIN", ".cache/trackyard/cluster"),
             set("PROGRAMS", programs().display().to_string()),
-            set("GIT_CONFIG_COUNT", "1".to_owned()),
+            set("GIT_CONFIG_COUNT", "2".to_owned()),
             set("GIT_CONFIG_KEY_0", source),
             set("GIT_CONFIG_VALUE_0", ORIGIN.to_owned()),
+            // The checkout may be another user's than root.
+            set("GIT_CONFIG_KEY_1", "safe.directory".to_owned()),
+            set("GIT_CONFIG_VALUE_1", "*".to_owned()),
         ];
         for who in ["AUTHOR", "COMMITTER"] {
             variables.push(set(&format!("GIT_{who}_NAME"), "A reader".to_owned()));
