@@ -17,6 +17,11 @@ pods=10.244.0.0/20
 # Names are served by the node, where a cluster with a cache of names on each node has them too.
 names=169.254.20.10
 
+# The directories below which the cluster has a group $space. Where this machine has cgroup v2 alone, that is the one of
+# its only hierarchy; elsewhere (v1, or hybrid), one of each hierarchy.
+cgroup2_alone() { [ "$(stat --file-system --format=%T /sys/fs/cgroup)" = cgroup2fs ]; }
+hierarchies() { if cgroup2_alone; then echo /sys/fs/cgroup/; else printf '%s\n' /sys/fs/cgroup/*/; fi; }
+
 say() { printf 'cluster %s: %s\n' "$cluster" "$*" >&2; }
 # Empty unless the cluster runs: the process that made its namespaces, and the first one in them. A number that a file
 # kept is not trusted: it may be another process's by now.

@@ -76,10 +76,13 @@ server = "http://$node_ip:5000"
   capabilities = ["pull", "resolve"]
 END
 
+# By default the kubelet runs on cgroup v2 alone.
+on_v1='failCgroupV1: false'
+! cgroup2_alone || on_v1=
 cat >kubelet.yaml <<END
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
-failCgroupV1: false
+$on_v1
 cgroupDriver: cgroupfs
 failSwapOn: false
 maxPods: 250

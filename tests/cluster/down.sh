@@ -14,14 +14,17 @@ if [ -n "$first" ]; then
   done
 fi
 [ ! -e "/run/netns/$space" ] || ip netns del "$space"
-for hierarchy in /sys/fs/cgroup/*/; do
+mapfile -t groups < <(hierarchies)
+for group in "${groups[@]/%/$space}"; do
+  # What the process above did not take along: v2 can end all processes of a group.
+  [ ! -e "$group/cgroup.kill" ] || echo 1 >"$group/cgroup.kill"
   for _ in $(seq 50); do
-    [ -d "$hierarchy$space" ] || break
-    find "$hierarchy$space" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.1
+    [ -d "$group" ] || break
+    find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.1
   done
 done
 rm -rf "$state"
 
-for left in /sys/fs/cgroup/*/"$space" "/run/netns/$space" "$state"; do
+for left in "${groups[@]/%/$space}" "/run/netns/$space" "$state"; do
   [ ! -e "$left" ] || { say "is left behind: $left"; exit 1; }
 done

@@ -9,16 +9,22 @@ mount --make-rshared /
 hostname "$cluster"
 
 # Fresh mounts show the directory that this cgroup namespace began in as the top.
+layout=hybrid
+! cgroup2_alone || layout=v2
 umount -R /sys
 mount -t sysfs sysfs /sys
-mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
-for controller in cpu cpuacct cpuset memory devices freezer blkio pids; do
-  grep -qw "^$controller" /proc/cgroups || continue
-  mkdir "/sys/fs/cgroup/$controller" && mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller"
-done
-mkdir /sys/fs/cgroup/{systemd,unified}
-mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
-mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified
+if [ $layout = v2 ]; then
+  mount -t cgroup2 cgroup2 /sys/fs/cgroup
+else
+  mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
+  for controller in cpu cpuacct cpuset memory devices freezer blkio pids; do
+    grep -qw "^$controller" /proc/cgroups || continue
+    mkdir "/sys/fs/cgroup/$controller" && mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller"
+  done
+  mkdir /sys/fs/cgroup/{systemd,unified}
+  mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
+  mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified
+fi
 
 # The kubelet writes settings of the whole machine: it gets private files instead.
 mkdir -p "$state/sysctl"

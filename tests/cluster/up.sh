@@ -5,12 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 shift
 
-[ "$(id -u)" = 0 ] || { say 'namespaces and control groups need root'; exit 1; }
-[ -e /sys/fs/cgroup/memory ] || {
-  say 'this machine has control groups of version 2 only, where this is not tried yet. Name a cluster of your own:'
-  say 'TRACKYARD_E2E_KUBECONFIG=~/.kube/config'
-  exit 1
-}
+"$here/check.sh" "$cluster"
 [ -z "$(outer_pid)" ] || { say "is up already; tests/cluster/down.sh $cluster stops it"; exit 1; }
 "$here/build.sh"
 "$here/image/build.sh" "$cache/cluster-images"
@@ -36,17 +31,36 @@ mkdir -p "$state"
 "$here/certificates.sh" "$cluster"
 "$here/configuration.sh" "$cluster"
 
-for hierarchy in /sys/fs/cgroup/*/; do
+# A group of cgroup v2 has the controllers that its parent enables for it. Those that are enabled are left alone, and what
+# is enabled here stays so, because by then other groups may use it too.
+if cgroup2_alone; then
+  for controller in cpu cpuset io memory hugetlb pids; do
+    grep -qw "$controller" /sys/fs/cgroup/cgroup.controllers || continue
+    grep -qw "$controller" /sys/fs/cgroup/cgroup.subtree_control || echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control
+  done
+fi
+mapfile -t groups < <(hierarchies)
+for hierarchy in "${groups[@]}"; do
   mkdir -p "$hierarchy$space"
-  # A group without processors takes no process.
+  # On v1 a group without processors takes no process.
+  ! cgroup2_alone || continue
   for file in cpuset.cpus cpuset.mems; do
     [ ! -e "$hierarchy$space/$file" ] || cat "$hierarchy$file" >"$hierarchy$space/$file"
   done
 done
+# On v2 a group with a process in it cannot enable controllers for the groups below, as kubelet and runc must below the
+# cluster's. So that group is only where the namespace begins: all processes leave it for a leaf before any other starts.
+leaf=
+if cgroup2_alone; then
+  leaf=/sys/fs/cgroup/$space/init
+  mkdir "$leaf"
+fi
 (
-  for hierarchy in /sys/fs/cgroup/*/; do echo $BASHPID >"$hierarchy$space/cgroup.procs"; done
-  exec setsid nsenter --net="/run/netns/$space" \
-    unshare --cgroup --mount --pid --uts --ipc --fork --kill-child --mount-proc "$here/init.sh" "$cluster"
+  for hierarchy in "${groups[@]}"; do echo $BASHPID >"$hierarchy$space/cgroup.procs"; done
+  # shellcheck disable=SC2016  # the inner shell expands them
+  exec setsid nsenter --net="/run/netns/$space" unshare --cgroup \
+    bash -c '[ -z "$0" ] || echo $$ >"$0/cgroup.procs"; exec "$@"' "$leaf" \
+    unshare --mount --pid --uts --ipc --fork --kill-child --mount-proc "$here/init.sh" "$cluster"
 ) >"$state/log/init.log" 2>&1 </dev/null &
 echo $! >"$state/pid"
 step configured
