@@ -16,7 +16,7 @@ trap '[ -z "$qemu" ] || kill -KILL "$qemu" 2>/dev/null || true; rm -rf "$results
 machine() {
   local accelerator=$1 processor=$2 more=$3
   shift 3
-  exec qemu-system-x86_64 -machine q35 -accel "$accelerator" -cpu "$processor" -m 2048 -smp 2 \
+  exec qemu-system-x86_64 -machine q35 -accel "$accelerator" -cpu "$processor" -m 4096 -smp 2 \
     -nographic -nodefaults -no-reboot -serial stdio \
     -kernel "$cache/vmlinuz" -initrd "$cache/initramfs.gz" \
     -append "console=ttyS0 quiet panic=-1 mitigations=off $more" "$@"

@@ -68,7 +68,9 @@ make_base() {
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     --include="${guest_packages// /,}" "$codename" "$work/tree" "${sources[@]}" >&2
   mkdir -p "$work/tree/tests"
-  truncate -s 4G "$work/base.ext4"
+  # The kernel loads what a cluster's network needs by itself.
+  cp -r "$work/kernel/lib/modules" "$work/tree/usr/lib/"
+  truncate -s 10G "$work/base.ext4"
   mkfs.ext4 -q -F -d "$work/tree" -O ^has_journal "$work/base.ext4"
 }
 

@@ -1,34 +1,61 @@
 #!/usr/bin/env bash
-# run.sh: runs the hostile suite, and a worker in a pod, on pure control groups of version 2, in a virtual machine. Ends
-# as they did. CGROUP2_SECONDS is how long they may take in all (3600).
+# run.sh [sandbox|cluster]: runs the hostile suite and a worker in a pod (sandbox), and a whole Kubernetes cluster
+# (cluster), or only one of the two, on cgroup v2 alone, in a virtual machine. Exits as they did.
+#
+#   CGROUP2_SECONDS           how long they may take in all (7200)
+#   TRACKYARD_PRODUCT_IMAGES  the directory of the images that the cluster runs; `make test-cgroup2` sets it
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source=tests/cgroup2/common.sh
 . "$(dirname "$0")/common.sh"
 cd "$here/../.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
+parts=${1:-sandbox cluster}
+for part in $parts; do
+  [[ $part =~ ^(sandbox|cluster)$ ]] || die "$part is no part of this; name sandbox or cluster, or nothing for both"
+done
+tests=(sandbox_jobs hostile pod verdicts sandbox platform_groups)
+with_cluster=false
+[[ $parts != *cluster* ]] || with_cluster=true
+if $with_cluster; then
+  images=${TRACKYARD_PRODUCT_IMAGES:?names the directory of Trackyard\'s images; run \`make test-cgroup2\`}
+  kubernetes=${TRACKYARD_CLUSTER_BIN:-${XDG_CACHE_HOME:-$HOME/.cache}/trackyard/cluster}
+  "$here/../cluster/build.sh"
+  "$here/../cluster/image/build.sh" "${cache%/*}/cluster-images"
+fi
 
 root=()
 [ "$(id -u)" = 0 ] || root=(sudo -E)
 "${root[@]}" "$here/machine.sh"
 say 'compiling what is tested'
-cargo build --quiet --all-features --locked -p trackyard-router -p trackyard-worker --bins
-programs=$(cargo test --quiet --all-features --locked --no-run --message-format=json \
-  -p trackyard-worker --test sandbox_jobs -p e2e --test pod --test verdicts --test sandbox --test hostile |
+# All of the workspace, as `make build` does it: a part of it would compile the dependencies once more.
+cargo build --quiet --workspace --all-targets --all-features --locked
+programs=$(cargo test --quiet --workspace --all-features --locked --no-run --message-format=json |
   sed -nE 's/.*"executable":"([^"]+)".*/\1/p')
 
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 mkdir -p "$stage/disk/bin"
+echo "$parts" >"$stage/disk/parts"
 cp -r "$here/guest" "$stage/disk/"
 cp "$target"/debug/trackyard-{router,worker} "$stage/disk/bin/"
-for program in $programs; do
-  name=${program##*/}
-  # Those that the tests were compiled with may come too.
-  [ "${program%/*}" != "$target/debug/deps" ] || cp "$program" "$stage/disk/bin/${name%-*}"
+for name in "${tests[@]}"; do
+  program=$(grep -E "/deps/$name-[0-9a-f]{16}\$" <<<"$programs") || die "the test $name was not compiled"
+  cp "$program" "$stage/disk/bin/$name"
 done
 strip --strip-debug "$stage"/disk/bin/*
-truncate -s 1G "$stage/tests.ext4"
+if $with_cluster; then
+  # The tests look for the repository where they were compiled.
+  echo "$PWD" >"$stage/disk/repository-path"
+  mkdir -p "$stage"/disk/{cluster,images,repository/tests,repository/examples}
+  cp -r charts "$stage/disk/repository/"
+  cp -r tests/cluster "$stage/disk/repository/tests/"
+  cp -r examples/base "$stage/disk/repository/examples/"
+  cp "$kubernetes"/{kube,coredns,helm,.built} "$stage/disk/cluster/"
+  cp -r "${cache%/*}/cluster-images" "$stage/disk/"
+  cp "$images"/*.tar "$stage/disk/images/"
+fi
+truncate -s 4G "$stage/tests.ext4"
 mkfs.ext4 -q -F -d "$stage/disk" "$stage/tests.ext4"
 say 'booting'
-"$here/boot.sh" "$stage/tests.ext4" "${CGROUP2_SECONDS:-3600}"
+"$here/boot.sh" "$stage/tests.ext4" "${CGROUP2_SECONDS:-7200}"

@@ -19,7 +19,7 @@ use crate::request::{test_solution, version};
 use crate::s3::{CREDENTIALS, S3};
 use crate::stage::OBEDIENT;
 use crate::tooling::PASSED;
-use crate::wait::{seconds, wait_until};
+use crate::wait::{seconds, timeout_option, wait_until};
 
 pub use client::Asking;
 pub use release::Release;
@@ -141,7 +141,7 @@ impl Platform {
             "--namespace",
             RELEASE,
             "--wait",
-            "--timeout=90s",
+            &timeout_option(90),
             "--reuse-values",
             "--set",
             set,
@@ -170,8 +170,8 @@ impl Platform {
         let values = self.folder.path().join("values.yaml");
         fs::write(&values, self.values(release).to_string()).expect("write the chart's values");
         let values = values.to_str().expect("a path in UTF-8");
-        let chart = release.chart("trackyard");
-        let words = [what, name, &chart, "--namespace", name, "--wait", "--timeout=120s", "--values", values];
+        let (chart, timeout) = (release.chart("trackyard"), timeout_option(120));
+        let words = [what, name, &chart, "--namespace", name, "--wait", &timeout, "--values", values];
         let said = self.cluster.try_helm(&[&words[..], &["--take-ownership"]].concat());
         let _ = said.unwrap_or_else(|error| unreachable!("{error}\n{}", self.cluster.said_by_pods(name)));
     }
@@ -293,7 +293,7 @@ impl Platform {
     pub fn wait_for(&self, condition: &str, resource: &str) {
         let kind = if condition.contains('=') { "" } else { "condition=" };
         let condition = format!("--for={kind}{condition}");
-        if self.yard(&["wait", &condition, resource, "--timeout=120s"]).is_none() {
+        if self.yard(&["wait", &condition, resource, &timeout_option(120)]).is_none() {
             let said = self.yard(&["get", resource, "-o=jsonpath={.status}"]).unwrap_or_default();
             let (agents, others) = (self.cluster.said_by_pods(YARD), self.cluster.said_by_pods(RELEASE));
             unreachable!("{resource} is not {condition}: {said}\n{agents}\n{others}");
@@ -377,7 +377,7 @@ pub fn install_kinds(cluster: &Cluster, release: &Release) {
     let _ = cluster.helm(&["install", "kinds", &release.chart("trackyard-crds"), "--wait"]);
     for kind in ["workerpools", "containerversions"] {
         let crd = format!("crd/{kind}.trackyard.dev");
-        let _ = cluster.kubectl(&["wait", "--for=condition=Established", &crd, "--timeout=20s"]);
+        let _ = cluster.kubectl(&["wait", "--for=condition=Established", &crd, &timeout_option(20)]);
     }
 }
 

@@ -43,6 +43,12 @@ pub fn seconds(count: u64) -> Duration {
     Duration::from_secs(count) * slowness()
 }
 
+/// The option that bounds how long kubectl and helm wait, in seconds; on a slow machine so many times longer.
+#[must_use]
+pub fn timeout_option(count: u64) -> String {
+    format!("--timeout={}s", seconds(count).as_secs())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,8 @@ mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /run
 busybox ip link set lo up
+# What no program asks for by itself.
+modprobe -a overlay br_netfilter
 hostname cgroup2
 # Its own terminal, so that the console is the kernel's and the suite's alone.
 setsid /tests/guest/suite.sh </dev/null

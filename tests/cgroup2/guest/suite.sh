@@ -41,15 +41,35 @@ nothing_left() {
   [ -z "$left" ] || { echo "left: $left"; return 1; }
 }
 
+# Where the tests look for what a cluster needs.
+place_repository() {
+  local path
+  path=$(cat /tests/repository-path)
+  mkdir -p "$(dirname "$path")" /root/.cache/trackyard /var/tmp/no-examples
+  ln -s /tests/repository "$path"
+  ln -s /tests/cluster-images /root/.cache/trackyard/cluster-images
+  export TRACKYARD_CLUSTER_BIN=/tests/cluster TRACKYARD_PRODUCT_IMAGES=/tests/images
+  export TRACKYARD_TEST_IMAGES=/var/tmp/no-examples
+}
+
+parts=$(cat /tests/parts)
+has() { [[ " $parts " == *" $1 "* ]]; }
 say "Linux $(uname -r), $(runc --version | head -1), $(cat /sys/fs/cgroup/cgroup.controllers)"
-run 'doctor in the root group' /tests/bin/trackyard-worker doctor /var/tmp/doctor
+if has sandbox; then run 'doctor in the root group' /tests/bin/trackyard-worker doctor /var/tmp/doctor; fi
 login
-run 'doctor after a login' /tests/bin/trackyard-worker doctor /var/tmp/doctor
-run 'the hostile suite' /tests/bin/sandbox_jobs
-run 'hostile submissions and images' /tests/bin/hostile
-run 'a worker in a pod' /tests/bin/pod
-export TRACKYARD_TEST_PODS=1
-run 'verdicts in a pod' /tests/bin/verdicts
-run 'the sandbox in a pod' /tests/bin/sandbox
+if has sandbox; then
+  run 'doctor after a login' /tests/bin/trackyard-worker doctor /var/tmp/doctor
+  run 'the hostile suite' /tests/bin/sandbox_jobs
+  run 'hostile submissions and images' /tests/bin/hostile
+  run 'a worker in a pod' /tests/bin/pod
+  export TRACKYARD_TEST_PODS=1
+  run 'verdicts in a pod' /tests/bin/verdicts
+  run 'the sandbox in a pod' /tests/bin/sandbox
+  unset TRACKYARD_TEST_PODS
+fi
+if has cluster; then
+  place_repository
+  run 'a job in a Kubernetes cluster' /tests/bin/platform_groups
+fi
 run 'nothing is left' nothing_left
 exit "$failed"

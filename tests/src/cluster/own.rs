@@ -11,6 +11,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::cache;
 use crate::binaries::{require_root, system};
+use crate::wait::seconds;
 
 /// The node's address, in its own network.
 pub const NODE: &str = "10.250.0.1";
@@ -95,6 +96,9 @@ impl Own {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster").join(name);
         let mut command = Command::new(script);
         command.arg(&self.name).args(arguments).stdin(Stdio::null());
+        if std::env::var_os("TRACKYARD_CLUSTER_TIMEOUT").is_none() {
+            command.env("TRACKYARD_CLUSTER_TIMEOUT", seconds(120).as_secs().to_string());
+        }
         command.output().expect("run a script of the cluster")
     }
 }

@@ -11,6 +11,7 @@ use trackyard_protocol::answer::Answer;
 use super::{Platform, RELEASE, in_client};
 use crate::binaries::system;
 use crate::request::with;
+use crate::wait::timeout_option;
 
 /// A client that waits for its answers.
 pub struct Asking {
@@ -26,7 +27,8 @@ impl Platform {
              spec: {{terminationGracePeriodSeconds: 0, containers: [{{name: client, image: '{image}', \
              command: [/usr/bin/sleep, infinity]}}]}}\n"
         ));
-        let wait = ["wait", "--for=condition=Ready", "pod/client", "--timeout=60s", "--namespace", RELEASE];
+        let timeout = timeout_option(60);
+        let wait = ["wait", "--for=condition=Ready", "pod/client", &timeout, "--namespace", RELEASE];
         let _ = self.cluster.kubectl(&wait);
     }
 

@@ -1,0 +1,59 @@
+//! The control groups of a job in a cluster: below the group that the kubelet made for the agent's container.
+#![cfg(test)]
+
+use std::path::Path;
+
+use e2e::groups;
+use e2e::leftovers::find_process;
+use e2e::platform::{Platform, SHELL, YARD};
+use e2e::request::{expect, test_solution, version, with};
+use e2e::tooling::PASSED;
+use e2e::wait::{seconds, slowness, wait_for};
+use serde_json::json;
+
+/// A duration that no other process on the machine sleeps for.
+const SLEEP: &str = "6.125";
+
+/// What kubectl prints of the only pod in the worker namespace.
+fn of_pod(platform: &Platform, path: &str) -> String {
+    let output = format!("-o=jsonpath={{.items[0].{path}}}");
+    platform.yard(&["get", "pods", &output]).unwrap()
+}
+
+#[test]
+fn a_job_runs_below_its_pods_group() {
+    let platform = Platform::own("reads the groups of processes on the node");
+    platform.pool_with("shell", SHELL, 1, "500m", "replicas: 1");
+    platform.deploy_shell();
+    platform.wait_for("Ready", "workerpool/shell");
+    platform.wait_for("Ready", &format!("containerversion/shell-{}", version('a')));
+
+    let script = format!("sleep {SLEEP}\necho '{PASSED}' > /mnt/exercism-iteration/results.json\n");
+    let uri = platform.submission("sleeper", &[("do.sh", script.as_bytes())]);
+    let request = test_solution("sleeper", SHELL, &uri, &version('a'));
+    let asking = platform.begin(&[with(request, "execution_timeout", json!(10 * slowness()))]);
+    let job = wait_for(seconds(60), "the job runs", || find_process(&format!("sleep {SLEEP} ")));
+
+    let (pod, container) =
+        (of_pod(&platform, "metadata.uid"), of_pod(&platform, "status.containerStatuses[0].containerID"));
+    let container = container.strip_prefix("containerd://").unwrap();
+    for controller in ["memory", "pids", "cpu"] {
+        let group = groups::of(job, controller);
+        let above =
+            |name: &str| group.ancestors().skip(1).find(|path| path.ends_with(name)).map(Path::to_owned);
+        let (kubepods, of_pod, agent) = (above("kubepods"), above(&format!("pod{pod}")), above(container));
+        let [kubepods, of_pod, agent] = [kubepods, of_pod, agent].map(|path| {
+            path.unwrap_or_else(|| {
+                unreachable!("{} is not below pod {pod}, container {container}", group.display())
+            })
+        });
+        assert!(of_pod.starts_with(&kubepods) && agent.starts_with(&of_pod), "{}", group.display());
+        // Version 2: the agent has left the container's group for a leaf, and its jobs are beside it.
+        if agent.join("cgroup.controllers").exists() {
+            assert_ne!(groups::read(&agent.join("agent"), &["cgroup.procs"]), "", "{}", agent.display());
+            assert!(group.starts_with(agent.join("jobs")), "{}", group.display());
+        }
+    }
+    expect(&asking.answers()["sleeper"], 200, "ok");
+    drop(platform);
+}
