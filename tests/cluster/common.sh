@@ -22,6 +22,10 @@ names=169.254.20.10
 cgroup2_alone() { [ "$(stat --file-system --format=%T /sys/fs/cgroup)" = cgroup2fs ]; }
 hierarchies() { if cgroup2_alone; then echo /sys/fs/cgroup/; else printf '%s\n' /sys/fs/cgroup/*/; fi; }
 
+# Like sleep, but it starts no program: on an emulated machine that takes so long that loops of sleeps are most of the load.
+exec {never}<> <(:)
+pause() { read -r -t "$1" -u "$never" || true; }
+
 say() { printf 'cluster %s: %s\n' "$cluster" "$*" >&2; }
 # Empty unless the cluster runs: the process that made its namespaces, and the first one in them. A number that a file
 # kept is not trusted: it may be another process's by now.

@@ -46,21 +46,14 @@ part() {
   shift
   (
     while :; do
-      while [ -e "$state/parts/$name.hold" ]; do sleep 0.1; done
+      while [ -e "$state/parts/$name.hold" ]; do pause 0.1; done
       "$@" >>"$state/log/$name.log" 2>&1 &
       echo $! >"$state/parts/$name.pid"
       wait $!
       echo "=== $name ended with $? at $(date +%T)" >>"$state/log/$name.log"
-      sleep 0.5
+      pause 0.5
     done
   ) &
-}
-# For parts that are of no use before there is an API server.
-later() {
-  local name=$1
-  shift
-  # shellcheck disable=SC2016
-  part "$name" bash -c 'until [ -e "$0/apiserver.up" ]; do sleep 0.1; done; exec "$@"' "$state" "$@"
 }
 
 pki=$state/pki
@@ -82,23 +75,28 @@ part kube-apiserver "$kube" kube-apiserver --etcd-servers $store --advertise-add
   --kubelet-preferred-address-types InternalIP --profiling=false \
   --audit-policy-file "$state/etc/audit.yaml" --audit-log-path "$state/log/audit.jsonl"
 (
-  until [ -S /run/containerd/containerd.sock ]; do sleep 0.05; done
+  until [ -S /run/containerd/containerd.sock ]; do pause 0.05; done
   touch "$state/containerd.up"
 ) &
+# The other parts are of no use before the API server is ready. Asking it takes openssl, which starts faster than kubectl.
+ready() {
+  [ "$(printf 'GET /readyz HTTP/1.0\r\n\r\n' | openssl s_client -quiet -connect "$node_ip:6443" 2>/dev/null | tail -n 1)" = ok ]
+}
 (
-  until "$kube" kubectl get --raw /readyz >/dev/null 2>&1; do sleep 0.1; done
+  until ready; do pause 0.1; done
   touch "$state/apiserver.up"
+  part kube-controller-manager "$kube" kube-controller-manager "${quick[@]}" \
+    --service-account-private-key-file "$pki/sa.key" --root-ca-file "$pki/ca.crt" \
+    --cluster-signing-cert-file "$pki/ca.crt" --cluster-signing-key-file "$pki/ca.key"
+  part kube-scheduler "$kube" kube-scheduler "${quick[@]}"
+  part kubelet "$kube" kubelet --config "$state/etc/kubelet.yaml" --kubeconfig "$state/etc/kubelet.kubeconfig" \
+    --hostname-override "$cluster" --node-ip "$node_ip" --root-dir /var/lib/kubelet
+  part kube-proxy "$kube" kube-proxy --config "$state/etc/kube-proxy.yaml"
+  part network-policies "$kube" network-policies --kubeconfig "$kubeconfig" --hostname-override "$cluster" \
+    --service-cluster-ip-range "$services"
+  part coredns "$bin/coredns" -conf "$state/etc/Corefile"
+  wait
 ) &
-later kube-controller-manager "$kube" kube-controller-manager "${quick[@]}" \
-  --service-account-private-key-file "$pki/sa.key" --root-ca-file "$pki/ca.crt" \
-  --cluster-signing-cert-file "$pki/ca.crt" --cluster-signing-key-file "$pki/ca.key"
-later kube-scheduler "$kube" kube-scheduler "${quick[@]}"
-later kubelet "$kube" kubelet --config "$state/etc/kubelet.yaml" --kubeconfig "$state/etc/kubelet.kubeconfig" \
-  --hostname-override "$cluster" --node-ip "$node_ip" --root-dir /var/lib/kubelet
-later kube-proxy "$kube" kube-proxy --config "$state/etc/kube-proxy.yaml"
-later network-policies "$kube" network-policies --kubeconfig "$kubeconfig" --hostname-override "$cluster" \
-  --service-cluster-ip-range "$services"
-later coredns "$bin/coredns" -conf "$state/etc/Corefile"
 part registry docker-registry serve "$state/etc/registry.yml"
 
 trap 'exit 0' TERM INT

@@ -66,6 +66,7 @@ echo $! >"$state/pid"
 step configured
 
 deadline=$(($(date +%s) + ${TRACKYARD_CLUSTER_TIMEOUT:-120}))
+left() { echo $((deadline - $(date +%s) + 1)); }
 until_true() {
   local what=$1
   shift
@@ -75,7 +76,7 @@ until_true() {
       tail --lines=3 "$state"/log/*.log | cut -c1-300 >&2
       exit 1
     fi
-    sleep 0.1
+    pause 0.1
   done
   step "$what"
 }
@@ -85,7 +86,8 @@ for image in "$cache/cluster-images/pause.tar" "$@"; do
   "$here/in.sh" "$cluster" ctr --namespace k8s.io images import "$(realpath "$image")" >/dev/null
 done
 until_true 'the API server is ready' [ -e "$state/apiserver.up" ]
-until_true 'the node is ready' kubectl wait --for=condition=Ready "node/$cluster" --timeout=1s
-until_true 'pods can be made' kubectl get serviceaccount default
+until_true 'the node has registered' kubectl wait --for=create "node/$cluster" --timeout="$(left)s"
+until_true 'the node is ready' kubectl wait --for=condition=Ready "node/$cluster" --timeout="$(left)s"
+until_true 'pods can be made' kubectl wait --for=create serviceaccount/default --timeout="$(left)s"
 until_true 'network policies count' nsenter --net="/run/netns/$space" iptables --list KUBE-ROUTER-FORWARD
 echo "$here/kubectl.sh $cluster get pods --all-namespaces"
