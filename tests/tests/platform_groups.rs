@@ -5,7 +5,7 @@ use std::path::Path;
 
 use e2e::groups;
 use e2e::leftovers::find_process;
-use e2e::platform::{Platform, SHELL, YARD};
+use e2e::platform::{Platform, SHELL};
 use e2e::request::{expect, test_solution, version, with};
 use e2e::tooling::PASSED;
 use e2e::wait::{seconds, slowness, wait_for};
