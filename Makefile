@@ -12,6 +12,9 @@ PROGRAM_CRATES := trackyard trackyard-router trackyard-operator trackyard-worker
 IMAGES := $(CACHE)/example-images
 FROZEN := $(CARGO_TARGET_DIR)/frozen-release
 NAME ?= try
+# PROGRAMS: a directory with the compiled programs. Nothing is compiled then, and the images are those that the
+# environment names.
+BINARIES := $(or $(PROGRAMS),$(CARGO_TARGET_DIR)/debug)
 TOOLS := $(or $(TRACKYARD_TOOLS),$(HOME)/.cache/trackyard/tools)
 
 # Jobs run in namespaces and cgroups of their own, which only root can make.
@@ -46,10 +49,14 @@ kubernetes: ## Compile Kubernetes for the throw-away cluster, with Go (8 min; ag
 example-images:
 	@examples/build.sh --also-next python $(IMAGES) $(CACHE)
 
-images: builders ## Build the release's container images with buildah, into target/images (20 min)
+images: $(if $(PROGRAMS),,builders) ## Build the release's container images with buildah, into target/images (20 min)
+ifdef PROGRAMS
+	tools/images.sh $(PROGRAMS) $(CARGO_TARGET_DIR)/images
+else
 	@.ci/setup build
 	cargo build --release --locked $(addprefix -p ,$(PROGRAM_CRATES)) --bins
 	STRIP=1 tools/images.sh $(CARGO_TARGET_DIR)/release $(CARGO_TARGET_DIR)/images
+endif
 
 # What the tests compile anyway, in the same images.
 test-images: build builders frozen-images
@@ -70,7 +77,7 @@ announce:
 	@.ci/setup test lint
 
 E2E := platform platform_groups platform_builds platform_scale platform_faults platform_outages platform_life platform_rollout \
-	platform_upgrade operator operator_alone cluster charts resources network_policies scenarios
+	platform_upgrade operator operator_alone cluster charts resources network_policies scenarios docs_console
 test-e2e: announce build example-images test-images frozen-images kubernetes ## Run the tests that have a Kubernetes cluster of their own (15 min)
 	TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_PRODUCT_IMAGES=$(CARGO_TARGET_DIR)/test-images \
 		TRACKYARD_FROZEN_IMAGES=$(FROZEN)/images cargo test -p e2e --all-features --locked $(addprefix --test ,$(E2E))
@@ -102,9 +109,10 @@ docs: build example-images ## Write the generated parts of the docs again (3 min
 cluster-up: kubernetes ## Start a Kubernetes cluster of one node on this machine (NAME=try; 10 s)
 	@$(SUDO) tests/cluster/up.sh $(NAME)
 
-cluster-examples: announce build example-images test-images ## Serve the examples to it until Ctrl-C, and say how to install (10 s)
-	$(SUDO) env TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_PRODUCT_IMAGES=$(CARGO_TARGET_DIR)/test-images \
-		$(CARGO_TARGET_DIR)/debug/trackyard-cluster-examples $(NAME) $(CARGO_TARGET_DIR)/cluster-$(NAME)
+cluster-examples: $(if $(PROGRAMS),,announce build example-images test-images) ## Serve the examples to it until Ctrl-C, and say how to install (10 s)
+	$(SUDO) env TRACKYARD_TEST_IMAGES=$(or $(and $(PROGRAMS),$(TRACKYARD_TEST_IMAGES)),$(IMAGES)) \
+		TRACKYARD_PRODUCT_IMAGES=$(or $(and $(PROGRAMS),$(TRACKYARD_PRODUCT_IMAGES)),$(CARGO_TARGET_DIR)/test-images) \
+		$(BINARIES)/trackyard-cluster-examples $(NAME) $(CARGO_TARGET_DIR)/cluster-$(NAME)
 
 cluster-down: ## Stop it, and remove all that it left (3 s)
 	@$(SUDO) tests/cluster/down.sh $(NAME)
