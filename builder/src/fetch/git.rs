@@ -44,8 +44,8 @@ const SETTINGS: [&str; 14] = [
 ];
 
 /// The option of `fetch` and `ls-remote` for the git that serves a repository of this machine: a process of its own, which
-/// does not get this one's settings. The repository's owner is whoever the administrator allowed, and often not root;
-/// nothing of the repository is run.
+/// does not get this one's settings. The administrator allowed the repository's directory, and its owner is often not
+/// root; nothing of the repository is run.
 pub(super) fn serving(protocol: &str) -> Option<&'static str> {
     (protocol == "file").then_some("--upload-pack=git -c 'safe.directory=*' upload-pack")
 }

@@ -113,7 +113,7 @@ fn verdict(wrong: &[String], jobs: usize, next: &Next, console: Console) -> Code
     Code::DemoFailed
 }
 
-/// What to type after the demo.
+/// The commands that the end of the demo suggests.
 #[derive(Debug)]
 struct Next {
     /// This program, as it was called.

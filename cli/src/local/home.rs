@@ -25,7 +25,7 @@ impl Home {
         canonical(&path).map(Self::Kept)
     }
 
-    /// Where it is.
+    /// The folder's path.
     pub(super) fn path(&self) -> PathBuf {
         match self {
             Self::Kept(path) => path.clone(),

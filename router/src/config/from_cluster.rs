@@ -1,4 +1,4 @@
-//! What the configuration takes from a cluster, where the versions are kept there.
+//! The part of the configuration that comes from a cluster, where the versions are kept there.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use trackyard_protocol::version::ContainerVersion;
 
 use crate::dispatch::PoolCover;
 
-/// What the configuration takes from a cluster, besides the deployed versions.
+/// The part of the configuration that comes from a cluster, besides the deployed versions.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FromCluster {
     /// True until the first list of versions has come: then only the versions that workers report are known.

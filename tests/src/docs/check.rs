@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::console::Console;
 use super::page::{Block, Fault, Page};
 
-/// What is wrong with a block; none if it can be used as it stands, as far as that is seen without running it.
+/// Returns what is wrong with a block; none if it can be used as it stands, as far as that is seen without running it.
 #[must_use]
 pub fn fault(block: &Block) -> Option<Fault> {
     let faulty = |what: String| Some(Fault::new(block.line, what));
@@ -35,7 +35,7 @@ pub fn fault(block: &Block) -> Option<Fault> {
     }
 }
 
-/// What is wrong with a diagram, as far as that is seen without drawing it.
+/// Returns what is wrong with a diagram, as far as that is seen without drawing it.
 fn diagram(text: &str) -> Option<String> {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     if !lines.next().is_some_and(|first| first.starts_with("flowchart ")) {
@@ -52,7 +52,7 @@ fn diagram(text: &str) -> Option<String> {
     (open != ends).then(|| format!("{open} subgraphs and {ends} ends"))
 }
 
-/// Where an answer has other fields than the one that is shown, or other kinds of values.
+/// Returns where an answer has other fields than the one that is shown, or other kinds of values.
 #[must_use]
 pub fn differing_fields(at: &str, shown: &Value, real: &Value) -> Option<String> {
     match (shown, real) {
@@ -106,7 +106,7 @@ pub fn dead_links(page: &Page, repository: &Path, open: impl Fn(&str) -> Option<
     found
 }
 
-/// Where a line's links lead; not its images.
+/// Returns where a line's links lead; not its images.
 fn links(line: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for (at, _) in line.match_indices("](") {
