@@ -17,7 +17,7 @@ use crate::wait::slowness;
 /// Where the pages say that the source is.
 const ORIGIN: &str = "https://github.com/trackyard/trackyard.git";
 /// How long one command of a page may take: `make demo` builds images.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// What a page may leave outside of the scratch directory, and removes itself if it comes to its end.
 const LEFT: [&str; 2] = ["/tmp/awk", "/tmp/tooling"];
 /// What the pages run from `target/quick`.
@@ -168,7 +168,7 @@ impl Scratch {
             variables: self.variables(),
             directory: if clone.exists() { clone } else { self.path("work") },
             files: self.path("files"),
-            patience: PATIENCE * slowness(),
+            command_timeout: COMMAND_TIMEOUT * slowness(),
         })
     }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -34,7 +35,7 @@ pub struct Surroundings {
     /// A directory for files of the session itself.
     pub files: PathBuf,
     /// How long a command may take.
-    pub patience: Duration,
+    pub command_timeout: Duration,
 }
 
 impl Surroundings {
@@ -63,6 +64,8 @@ struct Background {
     line: usize,
     process: Child,
     printed: Arc<Mutex<Vec<String>>>,
+    /// Ends once all that was printed is in `printed`.
+    reader: JoinHandle<()>,
 }
 
 impl Session {
@@ -143,7 +146,7 @@ impl Session {
 
     /// What is printed until the command has ended.
     fn until_mark(&mut self, command: &str, line: usize) -> Result<(i32, Vec<String>), Fault> {
-        let until = Instant::now() + self.surroundings.patience;
+        let until = Instant::now() + self.surroundings.command_timeout;
         let mut printed = Vec::new();
         loop {
             match self.output.recv_timeout(until.saturating_duration_since(Instant::now())) {
@@ -170,10 +173,14 @@ impl Session {
             }
         }
     }
+
     /// Starts a command that goes on, and waits until it has printed what it must.
     ///
     /// # Errors
     /// When it ends before, or does not print it in time.
+    ///
+    /// # Panics
+    /// When the command's output is not a pipe, which it is made as.
     pub fn begin(&mut self, step: &Step) -> Result<(), Fault> {
         let script = format!("exec 2>&1\nset -euo pipefail\n{}\n", step.command);
         let mut command = self.surroundings.command(&["bash", "--noprofile", "--norc", "-c", &script]);
@@ -182,18 +189,18 @@ impl Session {
             .stdin(Stdio::null())
             .spawn()
             .map_err(|error| Fault::new(step.line, error.to_string()))?;
+        let output = process.stdout.take().expect("the command's output");
         let printed = Arc::new(Mutex::new(Vec::new()));
-        if let Some(output) = process.stdout.take() {
-            let printed = Arc::clone(&printed);
-            std::thread::spawn(move || {
-                read_lines(output, |line| printed.lock().unwrap_or_else(PoisonError::into_inner).push(line));
-            });
-        }
-        self.background.push(Background { line: step.line, process, printed });
-        let until = Instant::now() + self.surroundings.patience;
+        let lines = Arc::clone(&printed);
+        let reader = std::thread::spawn(move || {
+            read_lines(output, |line| lines.lock().unwrap_or_else(PoisonError::into_inner).push(line));
+        });
+        self.background.push(Background { line: step.line, process, printed, reader });
+        let until = Instant::now() + self.surroundings.command_timeout;
         let Some(begun) = self.background.last_mut() else { return Ok(()) };
         loop {
-            let has_ended = begun.process.try_wait().is_ok_and(|status| status.is_some());
+            let has_ended =
+                begun.process.try_wait().is_ok_and(|status| status.is_some()) && begun.reader.is_finished();
             let printed = begun.printed();
             if appeared(&step.expected, &printed) {
                 return Ok(());
@@ -289,7 +296,7 @@ mod tests {
             variables: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
             directory: files.path().canonicalize().unwrap(),
             files: files.path().to_owned(),
-            patience: Duration::from_secs(5),
+            command_timeout: Duration::from_secs(5),
         });
         for block in Page::read("a.md", text).unwrap().blocks {
             let console = Console::read(&block).unwrap();
