@@ -6,10 +6,9 @@ use std::path::Path;
 use e2e::groups;
 use e2e::leftovers::find_process;
 use e2e::platform::{Platform, SHELL};
-use e2e::request::{expect, test_solution, version, with};
+use e2e::request::{expect, test_solution, version};
 use e2e::tooling::PASSED;
-use e2e::wait::{seconds, slowness, wait_for};
-use serde_json::json;
+use e2e::wait::{seconds, wait_for};
 
 /// A duration that no other process on the machine sleeps for.
 const SLEEP: &str = "6.125";
@@ -23,15 +22,14 @@ fn of_pod(platform: &Platform, path: &str) -> String {
 #[test]
 fn a_job_runs_below_its_pods_group() {
     let platform = Platform::own("reads the groups of processes on the node");
-    platform.pool_with("shell", SHELL, 1, "500m", "replicas: 1");
+    platform.pool_with("shell", SHELL, 1, "250m", "replicas: 1");
     platform.deploy_shell();
     platform.wait_for("Ready", "workerpool/shell");
     platform.wait_for("Ready", &format!("containerversion/shell-{}", version('a')));
 
     let script = format!("sleep {SLEEP}\necho '{PASSED}' > /mnt/exercism-iteration/results.json\n");
     let uri = platform.submission("sleeper", &[("do.sh", script.as_bytes())]);
-    let request = test_solution("sleeper", SHELL, &uri, &version('a'));
-    let asking = platform.begin(&[with(request, "execution_timeout", json!(10 * slowness()))]);
+    let asking = platform.begin(&[test_solution("sleeper", SHELL, &uri, &version('a'))]);
     let job = wait_for(seconds(60), "the job runs", || find_process(&format!("sleep {SLEEP} ")));
 
     let (pod, container) =

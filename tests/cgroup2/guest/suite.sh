@@ -69,8 +69,6 @@ if has sandbox; then
 fi
 if has cluster; then
   place_repository
-  # All parts of a cluster start at once, and have one another to wait for.
-  export TRACKYARD_TEST_SLOWNESS=$((2 * TRACKYARD_TEST_SLOWNESS))
   # Kubernetes collects its garbage less often: there is more memory here than processor time.
   export GOGC=400
   run 'a job in a Kubernetes cluster' /tests/bin/platform_groups
