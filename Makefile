@@ -28,17 +28,17 @@ help: ## List the targets
 	@echo 'The times are of two processors; "again" is with what the first run has left.'
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## Build real tooling from git, and run 34 submissions through it in runc (5 min; again 1 min)
+demo: ## Build real tooling from git, and run 34 submissions through it in runc (3 min; again 40 s)
 	@examples/demo.sh
 
 setup: ## Install all that building and testing needs (3 min); .ci/setup PART for a part of it
 	@.ci/setup test lint bench
 
-build: ## Compile everything, tests included (13 min; again 1 min)
+build: ## Compile everything, tests included (10 min; again 1 min)
 	@.ci/setup build
 	$(BUILD)
 
-builders: ## Compile the image builders that the tests use, with Go (5 min; again at once)
+builders: ## Compile the image builders that the tests use, with Go (3 min; again at once)
 	@tools/builders.sh $(TOOLS)
 
 kubernetes: ## Compile Kubernetes for the throw-away cluster, with Go (8 min; again at once)
@@ -90,7 +90,7 @@ CGROUP2_PARTS ?= sandbox cluster
 test-cgroup2: stripped-images kubernetes ## Run the hostile suite and a Kubernetes cluster on cgroup v2 alone, in a virtual machine (60 min)
 	TRACKYARD_PRODUCT_IMAGES=$(CARGO_TARGET_DIR)/stripped-images tests/cgroup2/run.sh "$(CGROUP2_PARTS)"
 
-lint: ## Check format, lints, shell scripts and dependencies (5 min; again 1 min)
+lint: ## Check format, lints, shell scripts and dependencies (4 min; again 1 min)
 	@.ci/setup lint
 	@$(MAKE) --no-print-directory deny
 	cargo fmt --all --check

@@ -3,7 +3,7 @@
 
 # What the first run of a part takes: GiB of disk with what is compiled, and minutes on two processors.
 declare -A disk=([demo]=4 [build]=14 [lint]=4 [cluster]=8 [test]=30 [bench]=8)
-declare -A minutes=([demo]=5 [build]=13 [lint]=5 [cluster]=8 [test]=75 [bench]=40)
+declare -A minutes=([demo]=3 [build]=10 [lint]=5 [cluster]=8 [test]=75 [bench]=40)
 # Where a part's compiler leaves what it has compiled.
 declare -A compiled=([demo]=quick [build]=debug [lint]=debug [cluster]=debug [test]=debug [bench]=release)
 

@@ -25,13 +25,13 @@ step() {
 took() { printf '%d min %02d s' $((SECONDS / 60)) $((SECONDS % 60)); }
 trap '[ $? = 0 ] || echo "demo: failed in step $number/5 after $(took)" >&2' EXIT
 
-step 'setting up what the demo needs' 'some seconds; about a minute if packages are missing'
+step 'setting up what the demo needs' 'a second; about 20 seconds if packages are missing'
 .ci/setup demo
 
 if [ -n "${PROGRAMS:-}" ]; then
   step "taking the programs in $programs" 'at once'
 else
-  duration='about 3 minutes on two processors, the first time'
+  duration='about 2 minutes on two processors, the first time'
   [ ! -e "$programs/trackyard" ] || duration='some seconds, unless the code has changed'
   step 'compiling router, worker and command line' "$duration"
   # Cargo draws a counter of crates on a terminal; elsewhere it would write a line for each.
@@ -42,16 +42,16 @@ else
     -p trackyard-router -p trackyard-worker -p trackyard --bins
 fi
 
-step 'making git repositories of tooling for Python and Ruby' 'about half a minute, the first time'
+step 'making git repositories of tooling for Python and Ruby' 'about 15 seconds, the first time'
 "${root[@]}" rm -rf "$demo"
 mkdir -p "$demo"
 examples/build.sh --also-next python --repositories "$demo/repositories" "$cache" >"$demo/builds"
 
-step 'building five images from them, in a cage, with buildah' 'about half a minute'
+step 'building five images from them, in a cage, with buildah' 'about 20 seconds'
 mapfile -t builds <"$demo/builds"
 "${root[@]}" "$programs/trackyard" local build --repositories "$demo/repositories" --images "$demo/images" \
   --driver buildah "${builds[@]}"
 
-step 'running the example submissions in containers' 'about a minute'
+step 'running the example submissions in containers' 'about 15 seconds'
 "${root[@]}" "$programs/trackyard" local demo --examples examples --images "$demo/images"
 echo "demo: done in $(took)" >&2
