@@ -95,6 +95,8 @@ lint: ## Check format, lints, shell scripts and dependencies (4 min; again 1 min
 	@$(MAKE) --no-print-directory deny
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features --locked
+	@# As `make demo` compiles them.
+	cargo clippy --workspace --exclude fuzz-targets --exclude e2e --no-default-features --lib --bins --locked
 	shellcheck .ci/run .ci/setup $$(git ls-files '*.sh')
 
 deny:
