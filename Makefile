@@ -87,7 +87,7 @@ stripped-images: build builders
 	@STRIP=1 tools/images.sh $(CARGO_TARGET_DIR)/debug $(CARGO_TARGET_DIR)/stripped-images
 
 CGROUP2_PARTS ?= sandbox cluster
-test-cgroup2: stripped-images kubernetes ## Run the hostile suite and a Kubernetes cluster on cgroup v2 alone, in a virtual machine (60 min)
+test-cgroup2: stripped-images kubernetes ## Run the hostile suite and a Kubernetes cluster on cgroup v2 alone, in a virtual machine (30 min)
 	TRACKYARD_PRODUCT_IMAGES=$(CARGO_TARGET_DIR)/stripped-images tests/cgroup2/run.sh "$(CGROUP2_PARTS)"
 
 lint: ## Check format, lints, shell scripts and dependencies (4 min; again 1 min)
