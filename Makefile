@@ -49,11 +49,12 @@ kubernetes: ## Compile Kubernetes for the throw-away cluster, with Go (8 min; ag
 example-images:
 	@examples/build.sh --also-next python $(IMAGES) $(CACHE)
 
-images: $(if $(PROGRAMS),,builders) ## Build the release's container images with buildah, into target/images (20 min)
+images: ## Build the release's container images with buildah, into target/images (20 min)
 ifdef PROGRAMS
 	tools/images.sh $(PROGRAMS) $(CARGO_TARGET_DIR)/images
 else
-	@.ci/setup build
+	@.ci/setup images
+	@tools/builders.sh $(TOOLS)
 	cargo build --release --locked $(addprefix -p ,$(PROGRAM_CRATES)) --bins
 	STRIP=1 tools/images.sh $(CARGO_TARGET_DIR)/release $(CARGO_TARGET_DIR)/images
 endif
@@ -73,8 +74,11 @@ test: announce lint build example-images test-images frozen-images kubernetes ##
 		TRACKYARD_FROZEN_IMAGES=$(FROZEN)/images cargo test --workspace --all-features --locked
 	examples/check.py
 
+# Installs what the tests need, and says what it takes.
+PARTS := test
+test: PARTS := test lint
 announce:
-	@.ci/setup test lint
+	@.ci/setup $(PARTS)
 
 E2E := platform platform_groups platform_builds platform_scale platform_faults platform_outages platform_life platform_rollout \
 	platform_upgrade operator operator_alone cluster charts resources network_policies scenarios docs_console
@@ -87,7 +91,7 @@ stripped-images: build builders
 	@STRIP=1 tools/images.sh $(CARGO_TARGET_DIR)/debug $(CARGO_TARGET_DIR)/stripped-images
 
 CGROUP2_PARTS ?= sandbox cluster
-test-cgroup2: stripped-images kubernetes ## Run the hostile suite and a Kubernetes cluster on cgroup v2 alone, in a virtual machine (30 min)
+test-cgroup2: announce stripped-images kubernetes ## Run the hostile suite and a Kubernetes cluster on cgroup v2 alone, in a virtual machine (30 min)
 	TRACKYARD_PRODUCT_IMAGES=$(CARGO_TARGET_DIR)/stripped-images tests/cgroup2/run.sh "$(CGROUP2_PARTS)"
 
 lint: ## Check format, lints, shell scripts and dependencies (4 min; again 1 min)
@@ -105,7 +109,7 @@ deny:
 fmt: ## Format the code (1 s)
 	cargo fmt --all
 
-docs: build example-images ## Write the generated parts of the docs again (3 min)
+docs: announce build example-images ## Write the generated parts of the docs again (3 min)
 	TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_WRITE_DOCS=1 cargo test --workspace --all-features --locked --test reference --test command_lines --test generated --test recording
 
 cluster-up: kubernetes ## Start a Kubernetes cluster of one node on this machine (NAME=try; 10 s)
@@ -120,6 +124,7 @@ cluster-down: ## Stop it, and remove all that it left (3 s)
 	@$(SUDO) tests/cluster/down.sh $(NAME)
 
 fuzz: ## Fuzz what reads bytes from outside: FUZZ_SECONDS=600 each, FUZZ_JOBS=2 at a time, FUZZ_TARGETS="a b"
+	@.ci/setup build
 	@fuzz/run.sh
 
 bench: ## Measure against zmq_proxy, runc and tar; writes docs/benchmarks.md (40 min)
@@ -129,6 +134,6 @@ bench: ## Measure against zmq_proxy, runc and tar; writes docs/benchmarks.md (40
 
 CHAOS_JOBS ?= 20000
 CHAOS_SIMULATED_JOBS ?= 1000000
-chaos: build ## Kill, freeze, cut and break (30 min); writes docs/reliability.md (CHAOS_SEED, CHAOS_JOBS to play again)
+chaos: announce build ## Kill, freeze, cut and break (30 min); writes docs/reliability.md (CHAOS_SEED, CHAOS_JOBS to play again)
 	CHAOS_SEED=$(CHAOS_SEED) CHAOS_JOBS=$(CHAOS_JOBS) CHAOS_SIMULATED_JOBS=$(CHAOS_SIMULATED_JOBS) \
 		tests/chaos.sh docs/reliability.md

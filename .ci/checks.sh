@@ -2,10 +2,15 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # setup, which sources this file, shares its variables
 
 # What the first run of a part takes: GiB of disk with what is compiled, and minutes on two processors.
-declare -A disk=([demo]=4 [build]=14 [lint]=4 [cluster]=8 [test]=30 [bench]=8)
-declare -A minutes=([demo]=3 [build]=10 [lint]=5 [cluster]=8 [test]=75 [bench]=40)
-# Where a part's compiler leaves what it has compiled.
-declare -A compiled=([demo]=quick [build]=debug [lint]=debug [cluster]=debug [test]=debug [bench]=release)
+declare -A disk=([demo]=4 [build]=14 [images]=8 [lint]=4 [cluster]=8 [test]=30 [bench]=8)
+declare -A minutes=([demo]=3 [build]=10 [images]=20 [lint]=5 [cluster]=8 [test]=75 [bench]=40)
+# What is there once a part has been compiled.
+target=${CARGO_TARGET_DIR:-$PWD/target}
+declare -A compiled=(
+  [demo]=$target/quick/deps [build]=$target/debug/deps [lint]=$target/debug/deps [test]=$target/debug/deps
+  [images]=$target/release/deps [bench]=$target/release/deps
+  [cluster]=${TRACKYARD_CLUSTER_BIN:-${XDG_CACHE_HOME:-$HOME/.cache}/trackyard/cluster}/.built
+)
 
 check_rust() {
   local wanted found
@@ -51,9 +56,9 @@ nearest() {
 
 # Disk for the largest part that has not been compiled yet; two parts share most of what they compile.
 check_disk() {
-  local part at free need=0 took=0 target=${CARGO_TARGET_DIR:-$PWD/target}
+  local part at free need=0 took=0
   for part in "${!parts[@]}"; do
-    [[ ! -d $target/${compiled[$part]}/deps ]] || continue
+    [[ ! -e ${compiled[$part]} ]] || continue
     # Nothing is compiled for a demo of given programs.
     [[ $part != demo || -z ${PROGRAMS:-} ]] || continue
     need=$((need > disk[$part] ? need : disk[$part]))

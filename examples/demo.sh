@@ -38,7 +38,8 @@ else
   quiet=()
   [ -t 2 ] || quiet=(--quiet)
   # A newer compiler may warn of more. That stops a developer, and no user.
-  RUSTFLAGS="${RUSTFLAGS:-} --cap-lints=warn" CARGO_TARGET_DIR=$target cargo build "${quiet[@]}" --profile quick --locked --no-default-features \
+  RUSTFLAGS="${RUSTFLAGS:-} --cap-lints=warn" CARGO_TARGET_DIR=$target \
+    cargo build "${quiet[@]}" --profile quick --locked --no-default-features \
     -p trackyard-router -p trackyard-worker -p trackyard --bins
 fi
 

@@ -133,7 +133,7 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// What a page's headings can be linked by.
+/// Returns the anchors of a page's headings.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
     let anchor = |heading: &str| {

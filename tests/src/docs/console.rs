@@ -1,4 +1,4 @@
-//! What is typed in a block of a console, and what must be printed. Pure.
+//! The commands of a block of a console, and the output that each must print. Pure.
 
 use super::page::{Block, Fault, Line};
 
@@ -13,7 +13,7 @@ pub struct Console {
     pub is_given: bool,
     /// Whether it is not run.
     pub is_not_run: bool,
-    /// What the last command ends with.
+    /// The exit code of the last command.
     pub exit: i32,
     /// Its commands.
     pub steps: Vec<Step>,
@@ -22,11 +22,11 @@ pub struct Console {
 /// A command.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Where it begins, counted from 1.
+    /// The line in which the command begins, counted from 1.
     pub line: usize,
-    /// What is typed, over several lines.
+    /// The command, which may have several lines.
     pub command: String,
-    /// What it prints.
+    /// The lines that the command must print.
     pub expected: Vec<Line>,
 }
 

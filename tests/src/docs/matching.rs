@@ -1,8 +1,8 @@
-//! Does what a command printed look as a page says? Pure.
+//! Compares what a command printed with the lines of a page. Pure.
 
 use super::page::{Fault, Line};
 
-/// What stands for any text.
+/// The sign that stands for any text.
 const ANY: &str = "…";
 
 /// Why the output is not the expected one; none if it is.

@@ -33,18 +33,18 @@ pub struct Block {
 /// A line of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Where, counted from 1.
+    /// The line's number, counted from 1.
     pub number: usize,
-    /// What it says.
+    /// The line's text.
     pub text: String,
 }
 
 /// What is wrong with a page, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Where, counted from 1.
+    /// The line's number, counted from 1.
     pub line: usize,
-    /// What.
+    /// The fault in words.
     pub what: String,
 }
 
