@@ -1,4 +1,4 @@
-# The images of Trackyard: --target operator, router, cli or worker-agent. The context is a folder with bin/, what cargo
+# The images of Trackyard: --target operator, router, cli or worker-agent. The context is a directory with bin/, what cargo
 # has compiled, and tools/, what builders build with; `make images` makes it, and the images.
 #
 # BASE is a Debian with apt. Only the worker's image has a shell: its builders run git, and git runs ssh.

@@ -14,7 +14,7 @@
 #                         line per thing to build: <repository>@<commit, branch or tag>
 #
 # The base of each track is made once and kept in <cache-dir>, by default
-# ${TRACKYARD_CACHE:-${XDG_CACHE_HOME:-~/.cache}/trackyard}; remove that folder
+# ${TRACKYARD_CACHE:-${XDG_CACHE_HOME:-~/.cache}/trackyard}; remove that directory
 # to get newer packages. Everything after the base depends on the tooling's
 # files alone: the same files give the same tag and the same digest.
 set -euo pipefail
@@ -22,7 +22,7 @@ shopt -s inherit_errexit # a failure inside $(...) ends the script too
 
 examples=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-# repository, its folder here, where it lives in the image
+# repository, its directory here, where it lives in the image
 images=(
   "python-test-runner python/test-runner /opt/test-runner"
   "python-analyzer python/analyzer /opt/analyzer"
@@ -91,12 +91,12 @@ base_key() {
   } | sha1sum | cut -c1-16
 }
 
-# make_base <track> <folder>: the root filesystem as a layer, layer.tar.gz.
+# make_base <track> <directory>: the root filesystem as a layer, layer.tar.gz.
 make_base() {
-  local track=$1 folder=$2
-  mkdir "$folder"
-  make_root "$track" "$folder/layer.tar"
-  gzip --no-name --fast "$folder/layer.tar"
+  local track=$1 dir=$2
+  mkdir "$dir"
+  make_root "$track" "$dir/layer.tar"
+  gzip --no-name --fast "$dir/layer.tar"
 }
 
 # make_layout <track> <base> <layout>: an image layout with the one tag "base".
@@ -114,19 +114,19 @@ make_layout() {
   umoci gc --layout "$layout"
 }
 
-# cached <folder> <command>...: the folder, made by the command in a folder beside it when the cache has none.
+# cached <directory> <command>...: the directory, made by the command in a directory beside it when the cache has none.
 cached() {
-  local folder=$1
+  local dir=$1
   shift
-  [[ -d $folder ]] || {
-    "$@" "$work/new-${folder##*/}" >&2
+  [[ -d $dir ]] || {
+    "$@" "$work/new-${dir##*/}" >&2
     # Another run may have been first; its result is as good.
-    mv -T "$work/new-${folder##*/}" "$folder" 2>/dev/null || [[ -d $folder ]]
+    mv -T "$work/new-${dir##*/}" "$dir" 2>/dev/null || [[ -d $dir ]]
   }
-  printf '%s\n' "$folder"
+  printf '%s\n' "$dir"
 }
 
-# Prints the folder of the track's base.
+# Prints the directory of the track's base.
 base_of() {
   local track=$1 base
   base=$cache/example-base-$track-$(base_key "$track")
@@ -140,21 +140,21 @@ base_of() {
 
 # -- the images on top --------------------------------------------------------
 
-# A tar of what is below a folder that depends on names, contents and the
+# A tar of what is below a directory that depends on names, contents and the
 # executable bit only.
 plain_tar() {
   tar --create --format=gnu --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner \
     --mode='u=rwX,go=rX' --exclude=__pycache__ --directory="$1" "${@:2}"
 }
 
-# add_image <layout> <folder> <home>: adds the tooling of <folder>, as the
+# add_image <layout> <directory> <home>: adds the tooling of <directory>, as the
 # Dockerfile beside it does, on top of the tag "base", and prints its tag.
 add_image() {
-  local layout=$1 folder=$2 home=$3 tag stage
-  tag=git-$(plain_tar "$folder" . | sha1sum | cut -d' ' -f1)
+  local layout=$1 dir=$2 home=$3 tag stage
+  tag=git-$(plain_tar "$dir" . | sha1sum | cut -d' ' -f1)
   stage=$(mktemp -d "$work/stage.XXXXXX")
   mkdir -p "$stage$home"
-  find "$folder" -mindepth 1 -maxdepth 1 ! -name Dockerfile -exec cp -R {} "$stage$home" \;
+  find "$dir" -mindepth 1 -maxdepth 1 ! -name Dockerfile -exec cp -R {} "$stage$home" \;
   plain_tar "$stage" opt >"$stage.tar"
   umoci raw add-layer --image "$layout:base" --tag "$tag" \
     --history.created="$epoch" --history.created_by="COPY . $home" "$stage.tar" >&2
@@ -174,16 +174,16 @@ for manifest in index["manifests"]:
 ' "$1" "$2"
 }
 
-# build_repository <repository> <folder> <home> <base>
+# build_repository <repository> <directory> <home> <base>
 build_repository() {
-  local repository=$1 folder=$2 home=$3 base=$4 track=${1%%-*} layout tag tags next
+  local repository=$1 dir=$2 home=$3 base=$4 track=${1%%-*} layout tag tags next
   layout=$work/$repository
   cp -R --reflink=auto "$(cached "$base-layout" make_layout "$track" "$base")" "$layout"
-  tag=$(add_image "$layout" "$examples/$folder" "$home")
+  tag=$(add_image "$layout" "$examples/$dir" "$home")
   tags=("$tag")
   if [[ $repository == *-test-runner && " ${also_next[*]} " == *" $track "* ]]; then
     next=$work/next-$track
-    cp -R "$examples/$folder" "$next"
+    cp -R "$examples/$dir" "$next"
     echo "The same tooling under another version, to show a deploy." >"$next/NEXT"
     tag=$(add_image "$layout" "$next" "$home")
     tags+=("$tag")
@@ -206,17 +206,17 @@ plain_git() {
     git -c user.name=examples -c user.email=examples@example.org -C "$@"
 }
 
-# make_repository <repository> <folder> <base>: the tooling with its base beside it, since a base that is not in a
+# make_repository <repository> <directory> <base>: the tooling with its base beside it, since a base that is not in a
 # registry has to come from somewhere. Prints what to build of it.
 make_repository() {
-  local repository=$1 folder=$2 base=$3 track=${1%%-*} at=$layouts/$1
+  local repository=$1 dir=$2 base=$3 track=${1%%-*} at=$layouts/$1
   rm -rf "$at"
-  cp -R "$examples/$folder" "$at"
+  cp -R "$examples/$dir" "$at"
   cp "$base/layer.tar.gz" "$at/base.tar.gz"
   {
     printf '%s\n' 'FROM scratch' 'ADD base.tar.gz /' \
       'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8'
-    sed '1,/^FROM /d' "$examples/$folder/Dockerfile"
+    sed '1,/^FROM /d' "$examples/$dir/Dockerfile"
   } >"$at/Dockerfile"
   plain_git "$at" init --quiet --initial-branch=main
   # The base is compressed already.
@@ -272,12 +272,12 @@ trap 'rm -rf "$work"' EXIT
 
 declare -A bases=()
 for image in "${images[@]}"; do
-  read -r repository folder home <<<"$image"
+  read -r repository dir home <<<"$image"
   track=${repository%%-*}
   [[ -n ${bases[$track]:-} ]] || bases[$track]=$(base_of "$track")
   if [[ -n $repositories ]]; then
-    make_repository "$repository" "$folder" "${bases[$track]}"
+    make_repository "$repository" "$dir" "${bases[$track]}"
   else
-    build_repository "$repository" "$folder" "$home" "${bases[$track]}"
+    build_repository "$repository" "$dir" "$home" "${bases[$track]}"
   fi
 done

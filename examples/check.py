@@ -34,10 +34,10 @@ OPPOSITE = {
 ASSERTION = re.compile("(?<= )(" + "|".join(re.escape(word) for word in OPPOSITE) + ")")
 
 
-def run(case, folder):
+def run(case, dir):
     """Runs a case's tooling over a copy of its submission, as a worker does."""
     tooling = EXAMPLES / case["track"] / TOOLING[case["channel"]]
-    place = f"{folder}/"
+    place = f"{dir}/"
     return subprocess.run(
         ["bin/run.sh", case["exercise"], place, place],
         cwd=tooling,
@@ -58,7 +58,7 @@ class Case(unittest.TestCase):
         """A fresh copy of a case's submission, gone after the test."""
         home = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, home)
-        return Path(shutil.copytree(EXAMPLES / case["folder"], home / "submission"))
+        return Path(shutil.copytree(EXAMPLES / case["dir"], home / "submission"))
 
     def cases(self, channel, **fields):
         """The cases of a channel that end by themselves."""
@@ -72,32 +72,32 @@ class Case(unittest.TestCase):
         self.assertNotEqual(cases, [])
         return cases
 
-    def ran(self, case, folder):
-        ended = run(case, folder)
-        self.assertEqual(ended.returncode == 0, case["status_code"] == 200, f"{case['folder']}: {ended.stderr}")
+    def ran(self, case, dir):
+        ended = run(case, dir)
+        self.assertEqual(ended.returncode == 0, case["status_code"] == 200, f"{case['dir']}: {ended.stderr}")
         return ended
 
 
 class TestRunners(Case):
     def test_results_are_as_expected(self):
         for case in self.cases("test_runners"):
-            folder = self.submission(case)
-            self.ran(case, folder)
-            report = read(folder / "results.json")
+            dir = self.submission(case)
+            self.ran(case, dir)
+            report = read(dir / "results.json")
             self.assertEqual(report["version"], 2)
             self.assertEqual(report["status"], case["result"], report)
             count = Counter(test["status"] for test in report["tests"])
             self.assertEqual({status: count[status] for status in ("pass", "fail", "error")}, case["tests"], report)
             self.assertEqual(bool(report["message"]), report["status"] == "error")
-            self.assertNotIn(str(folder), json.dumps(report))
+            self.assertNotIn(str(dir), json.dumps(report))
 
     def test_one_entry_per_test_in_the_order_of_the_file(self):
         for case in self.cases("test_runners", result="pass"):
-            folder = self.submission(case)
-            self.ran(case, folder)
-            tests = read(folder / "results.json")["tests"]
+            dir = self.submission(case)
+            self.ran(case, dir)
+            tests = read(dir / "results.json")["tests"]
             stem = case["exercise"].replace("-", "_")
-            source = (folder / f"{stem}_test.{EXTENSION[case['track']]}").read_text()
+            source = (dir / f"{stem}_test.{EXTENSION[case['track']]}").read_text()
             names = re.findall(r"def test_(\w+)", source)
             self.assertEqual([test["name"].split(" > ")[1] for test in tests], [n.replace("_", " ") for n in names])
             for test in tests:
@@ -105,31 +105,31 @@ class TestRunners(Case):
 
     def test_a_broken_assertion_flips_its_entry_and_no_other(self):
         for case in self.cases("test_runners", result="pass"):
-            folder = self.submission(case)
+            dir = self.submission(case)
             stem = case["exercise"].replace("-", "_")
-            test_file = folder / f"{stem}_test.{EXTENSION[case['track']]}"
+            test_file = dir / f"{stem}_test.{EXTENSION[case['track']]}"
             source = test_file.read_text()
             assertions = list(ASSERTION.finditer(source))
             self.assertEqual(len(assertions), sum(case["tests"].values()))
             for number, found in enumerate(assertions):
                 test_file.write_text(source[: found.start()] + OPPOSITE[found[0]] + source[found.end() :])
-                self.ran(case, folder)
-                report = read(folder / "results.json")
+                self.ran(case, dir)
+                report = read(dir / "results.json")
                 self.assertEqual(report["status"], "fail")
                 flipped = [i for i, test in enumerate(report["tests"]) if test["status"] != "pass"]
                 self.assertEqual(flipped, [number], report)
 
     def test_output_of_a_test_is_kept_and_cut(self):
         for case in self.cases("test_runners", exercise="hello-world", tests={"pass": 1, "fail": 1, "error": 0}):
-            folder = self.submission(case)
-            self.ran(case, folder)
-            output = read(folder / "results.json")["tests"][0]["output"]
+            dir = self.submission(case)
+            self.ran(case, dir)
+            output = read(dir / "results.json")["tests"][0]["output"]
             self.assertEqual(output, "I am about to greet the world\n")
 
-            solution = folder / f"hello_world.{EXTENSION[case['track']]}"
+            solution = dir / f"hello_world.{EXTENSION[case['track']]}"
             solution.write_text(re.sub(r"(print|puts)\b.*", r"\1('long ' * 1000000)", solution.read_text()))
-            ended = self.ran(case, folder)
-            output = read(folder / "results.json")["tests"][0]["output"]
+            ended = self.ran(case, dir)
+            output = read(dir / "results.json")["tests"][0]["output"]
             self.assertEqual(len(output), 500)
             self.assertIn("truncated", output)
             self.assertEqual(ended.stdout, "")
@@ -141,49 +141,49 @@ class TestRunners(Case):
 
     def test_without_a_test_file_there_is_still_a_report(self):
         for track in EXTENSION:
-            with tempfile.TemporaryDirectory() as folder:
-                case = {"folder": folder, "track": track, "channel": "test_runners", "exercise": "leap"}
-                self.ran({**case, "status_code": 200}, folder)
-                self.assertEqual(read(Path(folder) / "results.json")["status"], "error")
+            with tempfile.TemporaryDirectory() as dir:
+                case = {"dir": dir, "track": track, "channel": "test_runners", "exercise": "leap"}
+                self.ran({**case, "status_code": 200}, dir)
+                self.assertEqual(read(Path(dir) / "results.json")["status"], "error")
 
     def test_a_link_in_place_of_the_report_is_replaced(self):
         for case in self.cases("test_runners", result="pass", exercise="leap"):
-            folder = self.submission(case)
-            other = folder / "other"
+            dir = self.submission(case)
+            other = dir / "other"
             other.write_text("untouched")
-            (folder / "results.json").symlink_to(other)
-            self.ran(case, folder)
+            (dir / "results.json").symlink_to(other)
+            self.ran(case, dir)
             self.assertEqual(other.read_text(), "untouched")
-            self.assertFalse((folder / "results.json").is_symlink())
+            self.assertFalse((dir / "results.json").is_symlink())
 
 
 class Analyzers(Case):
     def test_comments_are_as_expected(self):
         for case in self.cases("static_analyzers"):
-            folder = self.submission(case)
-            self.ran(case, folder)
-            analysis = read(folder / "analysis.json")
+            dir = self.submission(case)
+            self.ran(case, dir)
+            analysis = read(dir / "analysis.json")
             self.assertEqual(analysis["summary"], case["summary"])
             self.assertEqual([comment["comment"] for comment in analysis["comments"]], case["comments"])
             kinds = {comment["type"] for comment in analysis["comments"]}
             self.assertLessEqual(kinds, {"essential", "actionable", "informative", "celebratory"})
-            self.assertIsInstance(read(folder / "tags.json")["tags"], list)
+            self.assertIsInstance(read(dir / "tags.json")["tags"], list)
 
 
 class Representers(Case):
     def test_representations_are_as_expected(self):
         for case in self.cases("representers"):
-            folder = self.submission(case)
-            self.ran(case, folder)
+            dir = self.submission(case)
+            self.ran(case, dir)
             if case["status_code"] != 200:
-                self.assertFalse((folder / "representation.txt").exists())
+                self.assertFalse((dir / "representation.txt").exists())
                 continue
-            text, mapping = (folder / "representation.txt").read_text(), read(folder / "mapping.json")
-            self.assertEqual(read(folder / "representation.json"), {"version": 1})
+            text, mapping = (dir / "representation.txt").read_text(), read(dir / "mapping.json")
+            self.assertEqual(read(dir / "representation.json"), {"version": 1})
             self.assertEqual(mapping["PLACEHOLDER_1"], "convert")
             self.assertNotIn("convert", text)
             if "same_as" in case:
-                other = self.submission({"folder": case["same_as"]})
+                other = self.submission({"dir": case["same_as"]})
                 self.ran(case, other)
                 self.assertEqual(text, (other / "representation.txt").read_text())
 
@@ -191,7 +191,7 @@ class Representers(Case):
 class Submissions(unittest.TestCase):
     def test_each_one_is_expected_to_do_something(self):
         there = {str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*/submissions/*/*")}
-        self.assertEqual({case["folder"] for case in EXPECTED}, there)
+        self.assertEqual({case["dir"] for case in EXPECTED}, there)
 
     def test_variants_of_an_exercise_have_the_same_tests(self):
         for exercise in EXAMPLES.glob("*/submissions/*"):

@@ -2,7 +2,7 @@
 # images.sh BINARIES OUT: builds the images of Trackyard from the Dockerfile, with buildah, and writes each to
 # OUT/<name>.tar, as `docker load` and `ctr images import` take it. Nothing is done where the same is there already.
 #
-#   BINARIES   the folder of the compiled programs
+#   BINARIES   the directory of the compiled programs
 #   BASE       a Debian to start from; made from this machine's package sources if it is not set
 #   TAG        the images' tag; the project's version if it is not set
 #   STRIP=1    leaves out the programs' debug symbols

@@ -57,10 +57,10 @@ pub struct Hierarchy {
 pub struct Bounds {
     /// How long nothing may be printed.
     pub idle: Duration,
-    /// Bytes by which `folder` may grow.
+    /// Bytes by which `dir` may grow.
     pub disk: u64,
-    /// The folder that holds all that the build writes.
-    pub folder: PathBuf,
+    /// The directory that holds all that the build writes.
+    pub dir: PathBuf,
 }
 
 /// Why a confined program did not end by itself.
@@ -135,7 +135,7 @@ async fn attend(
     stop: &CancellationToken,
 ) -> Result<Option<i32>, Error> {
     let mut quiet_since = Instant::now();
-    let full = outgrown(&bounds.folder, bounds.disk);
+    let full = outgrown(&bounds.dir, bounds.disk);
     tokio::pin!(full);
     loop {
         tokio::select! {
@@ -154,14 +154,14 @@ async fn attend(
     }
 }
 
-/// Ends once the folder has grown by more than `limit`.
-fn outgrown(folder: &Path, limit: u64) -> impl Future<Output = ()> {
-    let folder = folder.to_owned();
+/// Ends once the directory has grown by more than `limit`.
+fn outgrown(dir: &Path, limit: u64) -> impl Future<Output = ()> {
+    let dir = dir.to_owned();
     async move {
-        let first = measured(folder.clone()).await;
+        let first = measured(dir.clone()).await;
         loop {
             let begun = Instant::now();
-            let now = measured(folder.clone()).await;
+            let now = measured(dir.clone()).await;
             if now.saturating_sub(first) > limit {
                 return;
             }
@@ -171,6 +171,6 @@ fn outgrown(folder: &Path, limit: u64) -> impl Future<Output = ()> {
     }
 }
 
-async fn measured(folder: PathBuf) -> u64 {
-    tokio::task::spawn_blocking(move || crate::size::of(&folder)).await.unwrap_or_default()
+async fn measured(dir: PathBuf) -> u64 {
+    tokio::task::spawn_blocking(move || crate::size::of(&dir)).await.unwrap_or_default()
 }

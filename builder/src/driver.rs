@@ -1,4 +1,4 @@
-//! What builds: img, BuildKit or buildah, behind one trait. Each leaves an OCI image layout in a folder, and is never
+//! What builds: img, BuildKit or buildah, behind one trait. Each leaves an OCI image layout in a directory, and is never
 //! given a credential of the registry that images are released to.
 
 mod attempt;
@@ -46,9 +46,9 @@ pub enum DriverKind {
 /// Where the drivers' programs are, and what they may use.
 #[derive(Debug, Clone, Default)]
 pub struct Tools {
-    /// A folder that is looked into before `PATH`.
-    pub folder: Option<PathBuf>,
-    /// A folder with a `config.json` as Docker has it: credentials for base images.
+    /// A directory that is looked into before `PATH`.
+    pub dir: Option<PathBuf>,
+    /// A directory with a `config.json` as Docker has it: credentials for base images.
     pub docker_config: Option<PathBuf>,
     /// Registries for base images that speak plain HTTP, as `host:port`. img can use none of them.
     pub plain_registries: Vec<String>,
@@ -59,7 +59,7 @@ pub struct Tools {
 pub struct Order {
     /// The commit's files.
     pub context: PathBuf,
-    /// The folder that gets the image layout; it is not there yet.
+    /// The directory that gets the image layout; it is not there yet.
     pub output: PathBuf,
     /// The commit's time, seconds since 1970.
     pub created: u64,
@@ -67,8 +67,8 @@ pub struct Order {
     pub labels: BTreeMap<String, String>,
     /// How long nothing may be printed.
     pub idle: Duration,
-    /// The folder that holds all that the build reads and writes.
-    pub folder: PathBuf,
+    /// The directory that holds all that the build reads and writes.
+    pub dir: PathBuf,
     /// Bytes by which it may grow.
     pub disk: u64,
 }
@@ -127,11 +127,11 @@ impl Tools {
     /// Where a program is.
     fn find(&self, name: &str) -> Result<PathBuf, Unusable> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = self.folder.iter().cloned().chain(std::env::split_paths(&path));
-        let mut found = folders.map(|folder| folder.join(name)).filter(|file| file.is_file());
+        let dirs = self.dir.iter().cloned().chain(std::env::split_paths(&path));
+        let mut found = dirs.map(|dir| dir.join(name)).filter(|file| file.is_file());
         found.next().ok_or_else(|| Unusable {
             why: format!("{name} is not there"),
-            remedy: format!("install it, or name its folder with --tools; `make setup` installs {name}"),
+            remedy: format!("install it, or name its directory with --tools; `make setup` installs {name}"),
         })
     }
 
@@ -153,6 +153,6 @@ impl Tools {
 
     fn docker_environment(&self) -> Vec<(&'static str, String)> {
         let config = self.docker_config.iter();
-        config.map(|folder| ("DOCKER_CONFIG", folder.display().to_string())).collect()
+        config.map(|dir| ("DOCKER_CONFIG", dir.display().to_string())).collect()
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! - [`fetch`]: a repository's commit, from any git URL
 //! - [`driver`]: img, BuildKit or buildah, behind one trait
-//! - [`size`]: what a folder takes
+//! - [`size`]: what a directory takes
 //! - [`confine`]: a build's processes, in a cgroup and a pid namespace of their own
 
 pub mod confine;

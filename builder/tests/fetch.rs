@@ -13,7 +13,7 @@ use trackyard_builder::fetch::{
     Checkout, Error, GitReference, Options, Repositories, RepositoryUrl, Resolved,
 };
 
-/// A repository, a cache, and a folder for files.
+/// A repository, a cache, and a directory for files.
 struct Yard {
     temp: TempDir,
     repositories: Repositories,
@@ -26,7 +26,7 @@ impl Yard {
 
     fn with(change: impl FnOnce(&mut Options)) -> Self {
         let temp = tempfile::tempdir().unwrap();
-        let mut options = Options { folders: vec![temp.path().to_owned()], ..Options::default() };
+        let mut options = Options { dirs: vec![temp.path().to_owned()], ..Options::default() };
         change(&mut options);
         let repositories = Repositories::open(temp.path().join("cache"), options).unwrap();
         let yard = Self { temp, repositories };

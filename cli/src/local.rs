@@ -1,8 +1,8 @@
 //! `local`: a whole Trackyard on one machine. The router and the workers are processes, the binaries beside this one;
-//! the S3 API is in this process; images are in a folder; all of it on loopback.
+//! the S3 API is in this process; images are in a directory; all of it on loopback.
 //!
 //! Each part ends with this process, however that ends: Ctrl-C and SIGTERM let the workers drain; after a SIGKILL of
-//! this process the kernel sends each part the SIGTERM (see [`tie`]), and only the temporary folder stays.
+//! this process the kernel sends each part the SIGTERM (see [`tie`]), and only the temporary directory stays.
 
 mod admin;
 mod build;
@@ -44,7 +44,7 @@ pub struct LocalArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Bring up a router, workers, an S3 API and an image folder on loopback, until Ctrl-C (as root)
+    /// Bring up a router, workers, an S3 API and an image directory on loopback, until Ctrl-C (as root)
     Up(up::Up),
     /// Run one submission, then take everything down (as root)
     Run(one::Run),
@@ -60,8 +60,8 @@ enum Command {
 /// What all forms of `local` need.
 #[derive(Debug, Clone, Args)]
 pub struct PartsArgs {
-    /// The folder of image layouts, one for each repository, such as ruby-test-runner
-    #[arg(long, value_name = "FOLDER", env = "TRACKYARD_IMAGES")]
+    /// The directory of image layouts, one for each repository, such as ruby-test-runner
+    #[arg(long, value_name = "DIR", env = "TRACKYARD_IMAGES")]
     images: PathBuf,
     /// How many jobs each worker runs at a time
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]

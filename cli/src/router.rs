@@ -42,9 +42,9 @@ pub fn hint(status: &Status) -> Option<&'static str> {
         Reason::NoWorker => {
             Some("`trackyard status` lists the workers; one of that channel must serve the track")
         }
-        Reason::BadUri => {
-            Some("only the buckets and folders that the router's configuration allows (`inputs`) are read")
-        }
+        Reason::BadUri => Some(
+            "only the buckets and directories that the router's configuration allows (`inputs`) are read",
+        ),
         Reason::Forbidden => Some("ask from the router's own machine, or with a key that may administer"),
         reason if reason.is_retryable() => Some("the same again later: this may pass"),
         _ => None,

@@ -30,7 +30,7 @@ pub use upload::{Bucket, UploadError};
 /// Arguments of `submit`.
 #[derive(Debug, Args)]
 pub struct Submit {
-    /// A folder of this machine, or where the files are: s3://bucket/prefix or file:///folder (a folder of the
+    /// A directory of this machine, or where the files are: s3://bucket/prefix or file:///directory (a directory of the
     /// worker's machine)
     submission: String,
     #[command(flatten)]
@@ -53,7 +53,7 @@ pub struct Submit {
     /// The job's id: the same id and files get the same answer [default: a random one]
     #[arg(long)]
     id: Option<JobId>,
-    /// Store a folder's files in this bucket, for a router on another machine
+    /// Store a directory's files in this bucket, for a router on another machine
     #[arg(long)]
     bucket: Option<String>,
     /// The S3 API that has the bucket [default: Amazon's]
@@ -116,14 +116,14 @@ fn hand_over(
 ) -> Result<InputUri, Error> {
     match (submission, &args.bucket) {
         (Submission::Elsewhere(uri), _) => Ok(uri.clone()),
-        (Submission::Folder(folder), None) => Ok(input::file_uri(folder, &args.router.router)?),
-        (Submission::Folder(folder), Some(bucket)) => {
+        (Submission::Dir(dir), None) => Ok(input::file_uri(dir, &args.router.router)?),
+        (Submission::Dir(dir), Some(bucket)) => {
             let prefix = format!("trackyard-submit/{id}");
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            console.phase(&format!("storing {} in s3://{bucket}/{prefix}", folder.display()));
+            console.phase(&format!("storing {} in s3://{bucket}/{prefix}", dir.display()));
             let store = async {
                 let bucket = Bucket::from_environment(bucket, args.s3_endpoint.as_deref()).await;
-                bucket.store(folder, &prefix).await
+                bucket.store(dir, &prefix).await
             };
             Ok(runtime.block_on(store)?)
         }

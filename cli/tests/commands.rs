@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 #[case("no_command", &["submti"])]
 #[case("bad_slug", &["deploy", VERSION, "--track", "../ruby"])]
 #[case("bad_channel", &["submit", ".", "--track", "ruby", "--exercise", "leap", "--channel", "builders"])]
-#[case("no_folder", &["submit", "/no/such/folder", "--track", "ruby", "--exercise", "leap"])]
+#[case("no_dir", &["submit", "/no/such/directory", "--track", "ruby", "--exercise", "leap"])]
 #[case("no_track", &["versions", "--available"])]
 fn words(#[case] name: &str, #[case] args: &[&str]) {
     insta::assert_snapshot!(name, shown(&trackyard(args), &[]));
@@ -51,14 +51,14 @@ fn the_job_has_what_was_asked_for() {
 }
 
 #[test]
-fn a_local_folder_is_named_by_its_canonical_path() {
+fn a_local_dir_is_named_by_its_canonical_path() {
     let router = router(answered(&json!({"status": "pass"})));
-    let folder = tempfile::tempdir().unwrap();
-    let given = format!("{}/.", folder.path().display());
+    let dir = tempfile::tempdir().unwrap();
+    let given = format!("{}/.", dir.path().display());
     let args = ["submit", &given, "--track", "ruby", "--exercise", "leap", "--router", router.address()];
     assert_eq!(trackyard(&args).status.code(), Some(0));
     let uri = router.requests().last().unwrap()["s3_uri"].as_str().unwrap().to_owned();
-    assert_eq!(uri, format!("file://{}", folder.path().canonicalize().unwrap().display()));
+    assert_eq!(uri, format!("file://{}", dir.path().canonicalize().unwrap().display()));
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_deployed_version_is_shown() {
 
 #[test]
 fn a_refused_deployment_is_a_failure() {
-    let router = Router::start(|_| refused(503, "store_unavailable", "the image folder cannot be read"));
+    let router = Router::start(|_| refused(503, "store_unavailable", "the image directory cannot be read"));
     let output = trackyard(&["unload", VERSION, "--track", "ruby", "--router", router.address()]);
     insta::assert_snapshot!(shown(&output, &[]));
 }

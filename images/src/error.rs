@@ -113,7 +113,7 @@ pub enum Error {
         /// The rule that it breaks.
         detail: String,
     },
-    /// A file of a layout folder could not be read.
+    /// A file of a layout directory could not be read.
     #[error("{what} cannot be read: {detail}")]
     Io {
         /// Which file.

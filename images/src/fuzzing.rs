@@ -1,5 +1,5 @@
 //! Doors for the fuzz targets in `fuzz/`; no part of what a caller uses. Each is a decoder of what a registry, a layout
-//! folder or a builder writes, with its crate-private types left out.
+//! directory or a builder writes, with its crate-private types left out.
 
 use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use trackyard_protocol::version::Digest;

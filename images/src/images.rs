@@ -119,16 +119,16 @@ impl Images {
         self.target.named(repository, tag).await
     }
 
-    /// Releases the one image of the OCI layout folder `from` under all `tags`. Every byte is verified on its way.
+    /// Releases the one image of the OCI layout directory `from` under all `tags`. Every byte is verified on its way.
     ///
     /// `git-<sha>` and `build-…` are never overwritten. If `git-<sha>` names this image already, the other tags are
     /// still written; if it names another one, nothing is, and the answer is [`Released::Ignored`]. ECR and layout
-    /// folders of one machine keep that promise whatever happens at once. A plain registry offers no way to: of two
+    /// directories of one machine keep that promise whatever happens at once. A plain registry offers no way to: of two
     /// builders that release different images of one commit at the same moment, each one checks before and after, yet
     /// there remains an instant in which both may believe to have won; the later one then holds the tag.
     ///
     /// # Errors
-    /// When the folder is not one whole image, the place refuses or cannot be reached, or `watch` is cancelled. What
+    /// When the directory is not one whole image, the place refuses or cannot be reached, or `watch` is cancelled. What
     /// was sent until then stays; the same release goes on from there.
     pub async fn release(
         &self,

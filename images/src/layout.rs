@@ -1,9 +1,9 @@
-//! OCI image layout folders: `<location>/<repository>` holds `index.json` and `blobs/sha256/<hex>`. Everything is
+//! OCI image layout directories: `<location>/<repository>` holds `index.json` and `blobs/sha256/<hex>`. Everything is
 //! opened beneath the location, so that no symlink leads out of it.
 
-mod folder;
 mod incoming;
 pub(crate) mod index;
+mod layout_dir;
 mod push;
 
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ use crate::source::{ByteStream, Source};
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 const READ_SIZE: usize = 128 << 10;
 
-/// A folder of layout folders.
+/// A directory of layout directories.
 #[derive(Clone)]
 pub(crate) struct Layout {
     location: Arc<str>,
@@ -41,9 +41,9 @@ pub(crate) struct Layout {
 impl Layout {
     pub(crate) fn open(location: &str, options: &Options) -> Result<Self, Error> {
         if !location.starts_with('/') {
-            return Err(Error::configuration(format!("image folder {location:?}"), "an absolute path"));
+            return Err(Error::configuration(format!("image directory {location:?}"), "an absolute path"));
         }
-        open_folder(location)?;
+        open_dir(location)?;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         Ok(Self { location: location.into(), resolve, patience: options.stall })
     }
@@ -99,7 +99,7 @@ impl Source for Layout {
         let mut digests: Vec<_> = named(&index).filter(|(name, _)| *name == tag).map(|(_, d)| d).collect();
         digests.dedup();
         match digests.as_slice() {
-            [] => Err(Error::NotFound { what, place: format!("image folder {}", self.location) }),
+            [] => Err(Error::NotFound { what, place: format!("image directory {}", self.location) }),
             [digest] => {
                 let document = self.document(repository, digest).await?;
                 document.verify(&what, digest)?;
@@ -147,23 +147,23 @@ fn blob_path(repository: &str, digest: &Digest) -> String {
     format!("{repository}/blobs/sha256/{}", digest.hex())
 }
 
-/// Opened anew for every file, because whoever builds images may replace the folder.
-fn open_folder(location: &str) -> Result<OwnedFd, Error> {
+/// Opened anew for every file, because whoever builds images may replace the directory.
+fn open_dir(location: &str) -> Result<OwnedFd, Error> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     open(location, flags, Mode::empty()).map_err(|errno| Error::Io {
-        what: format!("image folder {location}"),
+        what: format!("image directory {location}"),
         detail: format!("{errno}: create it, or name another"),
     })
 }
 
 fn open_beneath(location: &str, path: &str, resolve: ResolveFlags) -> Result<File, Error> {
-    let folder = open_folder(location)?;
+    let dir = open_dir(location)?;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let opened = openat2(folder, path, flags, Mode::empty(), resolve).map_err(|errno| match errno {
+    let opened = openat2(dir, path, flags, Mode::empty(), resolve).map_err(|errno| match errno {
         Errno::NOENT | Errno::NOTDIR => {
-            Error::NotFound { what: path.to_owned(), place: format!("image folder {location}") }
+            Error::NotFound { what: path.to_owned(), place: format!("image directory {location}") }
         }
-        Errno::XDEV => malformed_file(location, path, "a symlink leads out of the image folder"),
+        Errno::XDEV => malformed_file(location, path, "a symlink leads out of the image directory"),
         Errno::LOOP => malformed_file(location, path, "a symlink, where none may be"),
         other => Error::Io { what: format!("{location}/{path}"), detail: other.to_string() },
     })?;

@@ -1,4 +1,4 @@
-//! Tooling images where they live: an OCI layout folder, an OCI registry, or ECR. Resolves a container version to a
+//! Tooling images where they live: an OCI layout directory, an OCI registry, or ECR. Resolves a container version to a
 //! digest, lists what there is, pulls by digest with every byte checked, and releases what was built.
 //!
 //! - what a caller uses: [`Images`], [`Options`], [`Error`], [`Image`]

@@ -43,10 +43,10 @@ pub enum Released {
     },
 }
 
-/// The digest of the one image in the OCI layout folder `from`.
+/// The digest of the one image in the OCI layout directory `from`.
 ///
 /// # Errors
-/// When the folder is not one whole image.
+/// When the directory is not one whole image.
 pub async fn built_digest(from: &Path, options: &Options) -> Result<Digest, ReleaseError> {
     Ok(Built::open(from, options).await?.digest)
 }
@@ -104,7 +104,7 @@ impl Release<'_> {
 
     /// Writes a tag, unless it must go on to name another image: then that one's digest.
     ///
-    /// Where the place itself keeps such tags (ECR, a layout folder) nothing can come between looking and writing. A
+    /// Where the place itself keeps such tags (ECR, a layout directory) nothing can come between looking and writing. A
     /// plain registry cannot: two releases that both find the tag free both write it. So it is read again, and the
     /// one that finds the other's image there gives way. What stays possible there is that one of them reads before
     /// the other writes: then the later one holds the tag, and both believe to have it.

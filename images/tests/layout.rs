@@ -1,4 +1,4 @@
-//! Images in a layout folder: the whole way through [`Images`], and folders that lie.
+//! Images in a layout directory: the whole way through [`Images`], and directories that lie.
 
 #![cfg(test)]
 
@@ -25,9 +25,9 @@ fn digest(bytes: &[u8]) -> Digest {
 
 /// Writes a blob and returns its descriptor.
 fn put(repository: &Path, media_type: &str, bytes: &[u8]) -> Value {
-    let folder = repository.join("blobs/sha256");
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join(digest(bytes).hex()), bytes).unwrap();
+    let dir = repository.join("blobs/sha256");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join(digest(bytes).hex()), bytes).unwrap();
     json!({"mediaType": media_type, "digest": digest(bytes), "size": bytes.len()})
 }
 
@@ -59,10 +59,10 @@ fn name(repository: &Path, descriptors: &[(&str, &Value)]) {
     fs::write(repository.join("index.json"), index.to_string()).unwrap();
 }
 
-async fn connect(folder: &Path) -> Images {
+async fn connect(dir: &Path) -> Images {
     let source = ImageSource {
         kind: ImageSourceKind::Layout,
-        location: folder.to_str().unwrap().to_owned(),
+        location: dir.to_str().unwrap().to_owned(),
         repositories: default_repositories(),
     };
     let options = Options { first_backoff: Duration::from_millis(1), attempts: 2, ..Options::default() };
@@ -75,12 +75,12 @@ fn version() -> ContainerVersion {
 
 #[tokio::test]
 async fn a_version_is_resolved_through_its_index_listed_and_pulled() {
-    let folder = tempfile::tempdir().unwrap();
-    let repository = folder.path().join("ruby-test-runner");
+    let dir = tempfile::tempdir().unwrap();
+    let repository = dir.path().join("ruby-test-runner");
     let (index, manifest) = image(&repository);
     let tag = version().to_string();
     name(&repository, &[(&tag, &index), ("latest", &index)]);
-    let images = connect(folder.path()).await;
+    let images = connect(dir.path()).await;
 
     let resolved = images.resolve("ruby-test-runner", &version()).await.unwrap();
     assert_eq!(json!(resolved), manifest["digest"]);
@@ -96,12 +96,12 @@ async fn a_version_is_resolved_through_its_index_listed_and_pulled() {
 
 #[tokio::test]
 async fn an_index_is_no_image_and_an_ambiguous_name_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let repository = folder.path().join("r");
+    let dir = tempfile::tempdir().unwrap();
+    let repository = dir.path().join("r");
     let (index, manifest) = image(&repository);
     let tag = version().to_string();
     name(&repository, &[(&tag, &index), (&tag, &manifest)]);
-    let images = connect(folder.path()).await;
+    let images = connect(dir.path()).await;
     let index: Digest = serde_json::from_value(index["digest"].clone()).unwrap();
     assert_eq!(images.manifest("r", &index).await.unwrap_err().word(), "media_type");
     assert_eq!(images.resolve("r", &version()).await.unwrap_err().word(), "malformed");
@@ -109,8 +109,8 @@ async fn an_index_is_no_image_and_an_ambiguous_name_is_refused() {
     assert_eq!(images.list("../r").await.unwrap_err().word(), "configuration");
 }
 
-async fn pull(folder: &Path, manifest: &Value) -> Result<(), Error> {
-    let images = connect(folder).await;
+async fn pull(dir: &Path, manifest: &Value) -> Result<(), Error> {
+    let images = connect(dir).await;
     let digest = serde_json::from_value(manifest["digest"].clone()).unwrap();
     let image = images.manifest("r", &digest).await?;
     images.blob("r", &image.layers[0])?.try_for_each(|_| async { Ok(()) }).await
@@ -121,8 +121,8 @@ async fn pull(folder: &Path, manifest: &Value) -> Result<(), Error> {
 #[case::layer("layer", "digest_mismatch")]
 #[tokio::test]
 async fn changed_bytes_are_never_taken(#[case] which: &str, #[case] word: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    let repository = folder.path().join("r");
+    let dir = tempfile::tempdir().unwrap();
+    let repository = dir.path().join("r");
     let (_, manifest) = image(&repository);
     let hex = manifest["digest"].as_str().unwrap().trim_start_matches("sha256:").to_owned();
     let hex = if which == "layer" { digest(LAYER).hex().to_owned() } else { hex };
@@ -130,7 +130,7 @@ async fn changed_bytes_are_never_taken(#[case] which: &str, #[case] word: &str) 
     let mut bytes = fs::read(&path).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&path, bytes).unwrap();
-    assert_eq!(pull(folder.path(), &manifest).await.unwrap_err().word(), word);
+    assert_eq!(pull(dir.path(), &manifest).await.unwrap_err().word(), word);
 }
 
 #[rstest]
@@ -138,21 +138,21 @@ async fn changed_bytes_are_never_taken(#[case] which: &str, #[case] word: &str) 
 #[case::longer(b"the bytes of a layer and more", "too_large")]
 #[tokio::test]
 async fn a_layer_of_another_size_is_never_taken(#[case] bytes: &[u8], #[case] word: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    let repository = folder.path().join("r");
+    let dir = tempfile::tempdir().unwrap();
+    let repository = dir.path().join("r");
     let (_, manifest) = image(&repository);
     fs::write(repository.join("blobs/sha256").join(digest(LAYER).hex()), bytes).unwrap();
-    assert_eq!(pull(folder.path(), &manifest).await.unwrap_err().word(), word);
+    assert_eq!(pull(dir.path(), &manifest).await.unwrap_err().word(), word);
 }
 
 #[tokio::test]
 async fn no_symlink_leads_out_and_only_files_are_read() {
     let outside = tempfile::tempdir().unwrap();
     fs::write(outside.path().join("index.json"), r#"{"schemaVersion": 2, "manifests": []}"#).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    symlink(outside.path(), folder.path().join("r")).unwrap();
-    fs::create_dir_all(folder.path().join("pipe/index.json")).unwrap();
-    let images = connect(folder.path()).await;
+    let dir = tempfile::tempdir().unwrap();
+    symlink(outside.path(), dir.path().join("r")).unwrap();
+    fs::create_dir_all(dir.path().join("pipe/index.json")).unwrap();
+    let images = connect(dir.path()).await;
     assert_eq!(images.list("r").await.unwrap_err().word(), "malformed");
     assert_eq!(images.list("pipe").await.unwrap_err().word(), "malformed");
 }

@@ -105,7 +105,7 @@ pub struct BuildResponse {
     pub message: String,
     /// The track.
     pub track: TrackSlug,
-    /// The image: the registry or folder, the repository and the container version.
+    /// The image: the registry or directory, the repository and the container version.
     pub image: String,
     /// The container version, ready to be deployed.
     pub image_tag: String,

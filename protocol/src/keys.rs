@@ -212,8 +212,8 @@ mod tests {
 
     #[test]
     fn a_pair_survives_its_file_and_is_never_shown() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("key");
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key");
         let pair = KeyPair::generate().unwrap();
         pair.write(&file).unwrap();
         assert_eq!(KeyPair::read(&file).unwrap(), pair);

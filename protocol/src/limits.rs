@@ -29,9 +29,9 @@ pub struct Limits {
     pub stderr: Bytes,
     /// One file (`RLIMIT_FSIZE`).
     pub file_size: Bytes,
-    /// The folder that holds the submission.
+    /// The directory that holds the submission.
     pub job_folder: Bytes,
-    /// Files and folders in the job folder.
+    /// Files and directories in the job directory.
     pub job_inodes: u32,
     /// `/tmp`.
     pub tmp: Bytes,

@@ -17,7 +17,7 @@ pub enum ImageSourceKind {
     Ecr,
     /// Any OCI registry.
     Registry,
-    /// A folder: `<location>/<repository>` is an OCI image layout.
+    /// A directory: `<location>/<repository>` is an OCI image layout.
     Layout,
 }
 
@@ -27,7 +27,7 @@ pub enum ImageSourceKind {
 pub struct ImageSource {
     /// The kind of place.
     pub kind: ImageSourceKind,
-    /// `host[:port]` of a registry, or the absolute path of a layout folder.
+    /// `host[:port]` of a registry, or the absolute path of a layout directory.
     pub location: String,
     /// Per channel, the repository's name with `{track}` in the track's place.
     #[serde(default = "default_repositories")]
@@ -79,7 +79,7 @@ pub struct InputPolicy {
     pub endpoint: Option<String>,
     /// The bucket goes into the path, not into the host name: what most other S3 servers need.
     pub path_style: bool,
-    /// The folders below which `file://` may name one.
+    /// The directories below which `file://` may name one.
     pub allowed_folders: Vec<PathBuf>,
 }
 

@@ -1,4 +1,4 @@
-//! Where a submission's files are: `s3://bucket/prefix` or `file:///folder`.
+//! Where a submission's files are: `s3://bucket/prefix` or `file:///dir`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use crate::text::as_text;
 const S3: &str = "s3://";
 const FILE: &str = "file://";
 const RULE: &str =
-    "s3://bucket/prefix or file:///folder, of at most 1024 bytes, without . or .. or empty components";
+    "s3://bucket/prefix or file:///directory, of at most 1024 bytes, without . or .. or empty components";
 
 /// A submission's place, as one shared text: jobs hand it on. The path is made of plain components only: none is empty,
 /// `.` or `..`, and none holds a control character or a backslash.
@@ -28,17 +28,17 @@ pub enum Location<'a> {
         /// The prefix, without a slash at either end.
         prefix: &'a str,
     },
-    /// All regular files below a folder of the worker's machine.
+    /// All regular files below a directory of the worker's machine.
     File {
-        /// The folder's absolute path, without a slash at its end.
+        /// The directory's absolute path, without a slash at its end.
         path: &'a str,
     },
 }
 
 impl InputUri {
-    /// A folder of this machine, by its absolute path, whose components were checked or chosen here.
+    /// A directory of this machine, by its absolute path, whose components were checked or chosen here.
     #[must_use]
-    pub fn of_folder(path: &str) -> Self {
+    pub fn of_dir(path: &str) -> Self {
         Self(format!("{FILE}{path}").into())
     }
 
@@ -144,6 +144,6 @@ mod tests {
         let s3 = Location::S3 { bucket: "submissions", prefix: "prod/12" };
         assert_eq!(uri("s3://submissions/prod/12/").location(), s3);
         assert_eq!(uri("file:///srv/in").location(), Location::File { path: "/srv/in" });
-        assert_eq!(InputUri::of_folder("/srv/in"), uri("file:///srv/in/"));
+        assert_eq!(InputUri::of_dir("/srv/in"), uri("file:///srv/in/"));
     }
 }

@@ -1,4 +1,4 @@
-# Names and folders; the scripts here begin with it.
+# Names and directories; the scripts here begin with it.
 # shellcheck shell=bash disable=SC2034
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/trackyard/cgroup2

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # machine.sh: makes what the virtual machine is of, from Debian's packages, once: vmlinuz, initramfs and base.ext4 in
-# the cache. Remove that folder for newer packages.
+# the cache. Remove that directory for newer packages.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source=tests/cgroup2/common.sh

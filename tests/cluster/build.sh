@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds what a cluster is made of, from the Go modules in modules/, into a folder outside the checkout:
+# Builds what a cluster is made of, from the Go modules in modules/, into a directory outside the checkout:
 #   kube         etcd, apiserver, controller manager, scheduler, kubelet, proxy, kubectl and what enforces network policies,
 #                in one binary
 #   coredns      with the few plugins that a cluster needs

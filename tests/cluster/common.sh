@@ -1,4 +1,4 @@
-# Names and folders of the cluster $1; every script here begins with it.
+# Names and directories of the cluster $1; every script here begins with it.
 # shellcheck shell=bash disable=SC2034
 cluster=${1:?the name of a cluster}
 [[ $cluster =~ ^[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?$ ]] || { echo "$cluster is no name of a cluster: a-z 0-9 -" >&2; exit 2; }

@@ -1,4 +1,4 @@
-//! Where the project's binaries are: beside the tests' own, or in the folder that `TRACKYARD_BINARIES` names.
+//! Where the project's binaries are: beside the tests' own, or in the directory that `TRACKYARD_BINARIES` names.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// When it was not built.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
-    let path = folder().join(name);
+    let path = dir().join(name);
     assert!(
         path.is_file(),
         "there is no {}; build it with `cargo build --workspace --all-targets --all-features`",
@@ -17,14 +17,14 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-fn folder() -> PathBuf {
-    if let Some(folder) = std::env::var_os("TRACKYARD_BINARIES") {
-        return folder.into();
+fn dir() -> PathBuf {
+    if let Some(dir) = std::env::var_os("TRACKYARD_BINARIES") {
+        return dir.into();
     }
     let own = std::env::current_exe().expect("the path of this executable");
-    let folder = own.parent().expect("the folder of this executable");
-    // Tests are one folder below the binaries, in `deps`.
-    if folder.ends_with("deps") { folder.join("..") } else { folder.to_owned() }
+    let dir = own.parent().expect("the directory of this executable");
+    // Tests are one directory below the binaries, in `deps`.
+    if dir.ends_with("deps") { dir.join("..") } else { dir.to_owned() }
 }
 
 /// Finds a program of the system.
@@ -35,7 +35,7 @@ fn folder() -> PathBuf {
 pub fn system(name: &str, package: &str) -> PathBuf {
     ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"]
         .iter()
-        .map(|folder| PathBuf::from(folder).join(name))
+        .map(|dir| PathBuf::from(dir).join(name))
         .find(|path| path.is_file())
         .unwrap_or_else(|| {
             unreachable!("{name} is missing; install Debian's package {package}, or run `make setup`")

@@ -294,8 +294,8 @@ pub fn archive(name: &str) -> PathBuf {
 /// When it is not built.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
-    let folder = std::env::var_os("TRACKYARD_CLUSTER_BIN").map(PathBuf::from);
-    let program = folder.unwrap_or_else(|| cache().join("cluster")).join(name);
+    let dir = std::env::var_os("TRACKYARD_CLUSTER_BIN").map(PathBuf::from);
+    let program = dir.unwrap_or_else(|| cache().join("cluster")).join(name);
     assert!(program.is_file(), "{name} is not built; run `make test`, or tests/cluster/build.sh");
     program
 }

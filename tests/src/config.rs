@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 pub struct Config(Value);
 
 impl Config {
-    /// Images in layout folders below `folder`.
+    /// Images in layout directories below `dir`.
     #[must_use]
-    pub fn layout(folder: &Path) -> Self {
-        Self(json!({"images": {"kind": "layout", "location": folder}}))
+    pub fn layout(dir: &Path) -> Self {
+        Self(json!({"images": {"kind": "layout", "location": dir}}))
     }
 
     /// Images in a registry.
@@ -21,10 +21,10 @@ impl Config {
         Self(json!({"images": {"kind": "registry", "location": location}}))
     }
 
-    /// Lets submissions come from below `folder`.
+    /// Lets submissions come from below `dir`.
     #[must_use]
-    pub fn folder(self, folder: &Path) -> Self {
-        self.set(&["inputs", "allowed_folders"], json!([folder]))
+    pub fn dir(self, dir: &Path) -> Self {
+        self.set(&["inputs", "allowed_folders"], json!([dir]))
     }
 
     /// Lets submissions come from `bucket` at `endpoint`.

@@ -30,7 +30,7 @@ pub struct ControlPlane {
     url: String,
     apiserver: Process,
     _etcd: Process,
-    folder: TempDir,
+    dir: TempDir,
 }
 
 impl ControlPlane {
@@ -40,14 +40,14 @@ impl ControlPlane {
     /// When it is not built, or not ready within a minute.
     #[must_use]
     pub fn start() -> Self {
-        let folder = TempDir::new().expect("a folder for the control plane");
-        tls::make(folder.path());
-        fs::write(folder.path().join("tokens.csv"), format!("{TOKEN},admin,admin,system:masters\n"))
+        let dir = TempDir::new().expect("a directory for the control plane");
+        tls::make(dir.path());
+        fs::write(dir.path().join("tokens.csv"), format!("{TOKEN},admin,admin,system:masters\n"))
             .expect("write the tokens");
         let (store, port) = (free_port(), free_port());
-        let etcd = spawn(&folder, "etcd", &etcd(folder.path(), store));
-        let mut apiserver = spawn(&folder, "kube-apiserver", &apiserver(folder.path(), store, port));
-        let authority = fs::read(folder.path().join(tls::AUTHORITY)).expect("the authority");
+        let etcd = spawn(&dir, "etcd", &etcd(dir.path(), store));
+        let mut apiserver = spawn(&dir, "kube-apiserver", &apiserver(dir.path(), store, port));
+        let authority = fs::read(dir.path().join(tls::AUTHORITY)).expect("the authority");
         let authority = Certificate::from_pem(&authority).expect("the authority's certificate");
         let client = Client::builder().tls_certs_only([authority]).no_proxy().build().expect("a client");
         let runtime = Runtime::new().expect("a runtime");
@@ -57,7 +57,7 @@ impl ControlPlane {
             let ready = client.get(format!("{url}/readyz")).bearer_auth(TOKEN).send();
             runtime.block_on(ready).is_ok_and(|answer| answer.status().is_success())
         });
-        Self { client, runtime, url, apiserver, _etcd: etcd, folder }
+        Self { client, runtime, url, apiserver, _etcd: etcd, dir }
     }
 
     /// A file with which its administrator's clients find it.
@@ -66,8 +66,8 @@ impl ControlPlane {
     /// When there is no room for it.
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {
-        let authority = self.folder.path().join(tls::AUTHORITY);
-        let file = self.folder.path().join("kubeconfig");
+        let authority = self.dir.path().join(tls::AUTHORITY);
+        let file = self.dir.path().join("kubeconfig");
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "c",
             "clusters": [{"name": "c", "cluster": {"server": self.url, "certificate-authority": authority}}],
@@ -122,7 +122,7 @@ impl ControlPlane {
     #[must_use]
     pub fn kubectl(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(program("kube"));
-        command.arg("kubectl").arg("--cache-dir").arg(self.folder.path().join("kubectl")).args(arguments);
+        command.arg("kubectl").arg("--cache-dir").arg(self.dir.path().join("kubectl")).args(arguments);
         command.env("KUBECONFIG", self.kubeconfig()).output().expect("run kubectl")
     }
 
@@ -143,15 +143,15 @@ impl ControlPlane {
     }
 }
 
-fn spawn(folder: &TempDir, name: &str, arguments: &[String]) -> Process {
+fn spawn(dir: &TempDir, name: &str, arguments: &[String]) -> Process {
     let mut command = Command::new(program("kube"));
     command.arg(name).args(arguments);
-    Process::spawn(name, &mut command, &folder.path().join(format!("{name}.log")))
+    Process::spawn(name, &mut command, &dir.path().join(format!("{name}.log")))
 }
 
-fn etcd(folder: &Path, port: u16) -> Vec<String> {
+fn etcd(dir: &Path, port: u16) -> Vec<String> {
     let (own, peers) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{}", free_port()));
-    let data = folder.join("etcd").display().to_string();
+    let data = dir.join("etcd").display().to_string();
     words(&["--data-dir", &data, "--unsafe-no-fsync", "--log-level", "warn"])
         .chain(words(&["--listen-client-urls", &own, "--advertise-client-urls", &own]))
         .chain(words(&["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers]))
@@ -159,8 +159,8 @@ fn etcd(folder: &Path, port: u16) -> Vec<String> {
         .collect()
 }
 
-fn apiserver(folder: &Path, store: u16, port: u16) -> Vec<String> {
-    let file = |name: &str| folder.join(name).display().to_string();
+fn apiserver(dir: &Path, store: u16, port: u16) -> Vec<String> {
+    let file = |name: &str| dir.join(name).display().to_string();
     let (certificate, key, port) = (file(tls::CERTIFICATE), file(tls::KEY), port.to_string());
     words(&["--etcd-servers", &format!("http://127.0.0.1:{store}"), "--secure-port", &port])
         .chain(words(&["--bind-address", "127.0.0.1", "--endpoint-reconciler-type", "none"]))

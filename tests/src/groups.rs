@@ -11,14 +11,14 @@ pub fn mounts() -> Vec<PathBuf> {
 
 /// Where a group is, for a controller; on version 2 all controllers are in one place.
 #[must_use]
-pub fn folder(controller: &str, group: &str) -> PathBuf {
+pub fn dir(controller: &str, group: &str) -> PathBuf {
     let mounts = all();
     let named = mounts.iter().find(|(_, options)| options.split(',').any(|option| option == controller));
     let point = named.map_or_else(|| PathBuf::from("/sys/fs/cgroup"), |(point, _)| point.clone());
     point.join(group.trim_start_matches('/'))
 }
 
-/// The folder of a process's group for a controller.
+/// The directory of a process's group for a controller.
 ///
 /// # Panics
 /// When there is no such process.
@@ -31,7 +31,7 @@ pub fn of(pid: u32, controller: &str) -> PathBuf {
             names.split(',').any(|name| name == wanted).then_some(path)
         })
     };
-    folder(controller, group(controller).or_else(|| group("")).expect("a group"))
+    dir(controller, group(controller).or_else(|| group("")).expect("a group"))
 }
 
 /// The content of the first of these files that there is.
@@ -39,9 +39,9 @@ pub fn of(pid: u32, controller: &str) -> PathBuf {
 /// # Panics
 /// When there is none.
 #[must_use]
-pub fn read(folder: &Path, names: &[&str]) -> String {
-    let found = names.iter().find_map(|name| fs::read_to_string(folder.join(name)).ok());
-    found.unwrap_or_else(|| unreachable!("none of {names:?} in {}", folder.display())).trim().to_owned()
+pub fn read(dir: &Path, names: &[&str]) -> String {
+    let found = names.iter().find_map(|name| fs::read_to_string(dir.join(name)).ok());
+    found.unwrap_or_else(|| unreachable!("none of {names:?} in {}", dir.display())).trim().to_owned()
 }
 
 /// Mount points and, of version 1, options.

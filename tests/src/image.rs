@@ -14,7 +14,7 @@ use tar::{Builder, EntryType, Header};
 
 use crate::binaries::system;
 
-/// The folder inside an image in which a channel's script lies.
+/// The directory inside an image in which a channel's script lies.
 #[must_use]
 pub fn home(channel: &str) -> &'static str {
     match channel {
@@ -43,13 +43,13 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// A layer of some files; their folders are made.
+    /// A layer of some files; their directories are made.
     #[must_use]
     pub fn of(files: &[File<'_>]) -> Arc<Self> {
         let mut tar = Builder::new(Vec::new());
-        let mut folders = BTreeSet::new();
+        let mut dirs = BTreeSet::new();
         for (path, mode, content) in files {
-            add_folders(&mut tar, &mut folders, path);
+            add_dirs(&mut tar, &mut dirs, path);
             let mut header = header(EntryType::Regular, *mode, content.len());
             tar.append_data(&mut header, path, *content).expect("a file in a tar");
         }
@@ -99,12 +99,12 @@ fn header(kind: EntryType, mode: u32, size: usize) -> Header {
     header
 }
 
-fn add_folders(tar: &mut Builder<Vec<u8>>, made: &mut BTreeSet<String>, path: &str) {
+fn add_dirs(tar: &mut Builder<Vec<u8>>, made: &mut BTreeSet<String>, path: &str) {
     for (end, _) in path.match_indices('/') {
-        let folder = path.get(..end).unwrap_or_default().to_owned();
-        if made.insert(folder.clone()) {
+        let dir = path.get(..end).unwrap_or_default().to_owned();
+        if made.insert(dir.clone()) {
             let mut header = header(EntryType::Directory, 0o755, 0);
-            tar.append_data(&mut header, format!("{folder}/"), std::io::empty()).expect("a folder in a tar");
+            tar.append_data(&mut header, format!("{dir}/"), std::io::empty()).expect("a directory in a tar");
         }
     }
 }
@@ -116,8 +116,8 @@ fn busybox() -> Arc<Layer> {
         let bytes = fs::read(&program).expect("read busybox");
         let list = Command::new(&program).arg("--list").output().expect("busybox's programs").stdout;
         let mut tar = Builder::new(Vec::new());
-        let mut folders = BTreeSet::new();
-        add_folders(&mut tar, &mut folders, "bin/busybox");
+        let mut dirs = BTreeSet::new();
+        add_dirs(&mut tar, &mut dirs, "bin/busybox");
         let mut file = header(EntryType::Regular, 0o755, bytes.len());
         tar.append_data(&mut file, "bin/busybox", bytes.as_slice()).expect("busybox in a tar");
         for name in String::from_utf8_lossy(&list).lines().filter(|name| *name != "busybox") {

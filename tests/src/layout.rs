@@ -1,4 +1,4 @@
-//! A folder of OCI image layouts, as the embedded default has it.
+//! A directory of OCI image layouts, as the embedded default has it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,28 +11,28 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
-/// A folder with one layout per repository.
+/// A directory with one layout per repository.
 pub struct Layout {
-    folder: PathBuf,
+    dir: PathBuf,
 }
 
 impl Layout {
-    /// Layouts below `folder`.
+    /// Layouts below `dir`.
     #[must_use]
-    pub fn at(folder: &Path) -> Self {
-        Self { folder: folder.to_owned() }
+    pub fn at(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
     }
 
-    /// The folder.
+    /// The directory.
     #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Adds an image under a tag; gives the manifest's digest.
     ///
     /// # Panics
-    /// When the folder can't be written.
+    /// When the directory can't be written.
     pub fn add(&self, repository: &str, tag: &str, image: &Image) -> String {
         let config = image.config().to_string().into_bytes();
         let layers: Vec<Value> =
@@ -53,21 +53,21 @@ impl Layout {
     /// The file of a blob, for tests that damage it.
     #[must_use]
     pub fn blob(&self, repository: &str, digest: &str) -> PathBuf {
-        self.folder.join(repository).join("blobs/sha256").join(digest.trim_start_matches("sha256:"))
+        self.dir.join(repository).join("blobs/sha256").join(digest.trim_start_matches("sha256:"))
     }
 
     fn put(&self, repository: &str, bytes: &[u8], media_type: &str) -> Value {
         let digest = digest(bytes);
         let file = self.blob(repository, &digest);
-        fs::create_dir_all(file.parent().unwrap_or(&file)).expect("the blobs' folder");
+        fs::create_dir_all(file.parent().unwrap_or(&file)).expect("the blobs' directory");
         fs::write(file, bytes).expect("write a blob");
         json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
     }
 
     fn list(&self, repository: &str, entry: Value) {
-        let folder = self.folder.join(repository);
-        fs::write(folder.join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#).expect("write oci-layout");
-        let file = folder.join("index.json");
+        let dir = self.dir.join(repository);
+        fs::write(dir.join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#).expect("write oci-layout");
+        let file = dir.join("index.json");
         let mut manifests: Vec<Value> = fs::read(&file)
             .ok()
             .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())

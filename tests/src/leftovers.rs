@@ -11,8 +11,8 @@ pub fn cgroups() -> Vec<PathBuf> {
     found
 }
 
-fn walk(folder: &Path, depth: u32, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
+fn walk(dir: &Path, depth: u32, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
         let path = entry.path();
         if entry.file_name().to_string_lossy().contains("trackyard") && has_children(&path) {

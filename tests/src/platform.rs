@@ -41,7 +41,7 @@ pub struct Platform {
     pub registry: Registry,
     /// Where submissions are.
     pub s3: S3,
-    folder: TempDir,
+    dir: TempDir,
 }
 
 impl Platform {
@@ -91,7 +91,7 @@ impl Platform {
         let platform = Self {
             registry: Registry::start_in(&cluster),
             s3: S3::start_on(cluster.listener(9000), BUCKET),
-            folder: TempDir::new().expect("a folder"),
+            dir: TempDir::new().expect("a directory"),
             cluster,
         };
         platform.fill();
@@ -111,10 +111,10 @@ impl Platform {
 
     /// Puts an image into the registry that is the test runner of a track, and does what the submission's `do.sh` says.
     pub fn publish(&self, track: &str, tag: &str) {
-        let layout = Layout::at(&self.folder.path().join("images"));
+        let layout = Layout::at(&self.dir.path().join("images"));
         let repository = format!("{track}-test-runner");
         layout.add(&repository, tag, &Image::tooling("test_runners", OBEDIENT));
-        self.registry.push(&layout.folder().join(&repository), tag, &repository);
+        self.registry.push(&layout.dir().join(&repository), tag, &repository);
     }
 
     /// Installs the chart once more, in a namespace of its own with a yard of its own.
@@ -167,7 +167,7 @@ impl Platform {
     }
 
     fn helm(&self, what: &str, name: &str, release: &Release) {
-        let values = self.folder.path().join("values.yaml");
+        let values = self.dir.path().join("values.yaml");
         fs::write(&values, self.values(release).to_string()).expect("write the chart's values");
         let values = values.to_str().expect("a path in UTF-8");
         let (chart, timeout) = (release.chart("trackyard"), timeout_option(120));
@@ -179,7 +179,7 @@ impl Platform {
     /// Secrets as a user makes them: files for registries, keys for S3.
     pub fn credentials(&self, namespace: &str) {
         let docker = json!({"auths": {self.registry.location(): {"username": USER, "password": PASSWORD}}});
-        let file = self.folder.path().join("config.json");
+        let file = self.dir.path().join("config.json");
         fs::write(&file, docker.to_string()).expect("write the registry's password");
         let authority = format!("--from-file=ca.crt={}", self.registry.authority().display());
         let docker = format!("--from-file=config.json={}", file.display());
@@ -314,14 +314,14 @@ impl Platform {
     /// # Panics
     /// When there is no such example.
     #[must_use]
-    pub fn example_submission(&self, folder: &str) -> String {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(folder);
+    pub fn example_submission(&self, dir: &str) -> String {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(dir);
         let files = fs::read_dir(path).expect("an example").flatten().filter(|entry| entry.path().is_file());
         for file in files {
             let bytes = fs::read(file.path()).expect("read an example's file");
-            self.s3.put(BUCKET, &format!("{folder}/{}", file.file_name().display()), &bytes);
+            self.s3.put(BUCKET, &format!("{dir}/{}", file.file_name().display()), &bytes);
         }
-        format!("s3://{BUCKET}/{folder}")
+        format!("s3://{BUCKET}/{dir}")
     }
 
     /// The tag of an example's image.
@@ -391,8 +391,8 @@ pub fn images() -> Vec<PathBuf> {
 }
 
 fn examples() -> PathBuf {
-    let folder = std::env::var_os("TRACKYARD_TEST_IMAGES").map(PathBuf::from);
-    folder.expect("TRACKYARD_TEST_IMAGES names the folder of the examples' images; run `make test`")
+    let dir = std::env::var_os("TRACKYARD_TEST_IMAGES").map(PathBuf::from);
+    dir.expect("TRACKYARD_TEST_IMAGES names the directory of the examples' images; run `make test`")
 }
 
 fn tags(layout: &Path) -> Vec<String> {

@@ -15,40 +15,39 @@ use crate::groups;
 
 /// What a pod's container may use.
 pub const MEMORY: u64 = 1 << 30;
-/// Folders of the machine that a container has too; of those that are links, the links.
+/// Directories of the machine that a container has too; of those that are links, the links.
 const SHARED: [&str; 8] = ["/bin", "/sbin", "/lib", "/lib64", "/usr", "/etc", "/tmp", "/run/trackyard"];
 
 /// The container. Dropping it kills what runs in it and removes its control groups.
 pub struct Pod {
     id: String,
     group: String,
-    folder: TempDir,
+    dir: TempDir,
 }
 
 impl Pod {
     /// A container that will run this command; [`command`](Self::command) starts it.
     ///
     /// # Panics
-    /// When its folders cannot be made.
+    /// When its directories cannot be made.
     #[must_use]
     pub fn of(name: &str, command: &Command) -> Self {
-        let folder = TempDir::new().expect("a folder for the pod");
-        let unique = folder.path().file_name().unwrap_or_default().to_string_lossy().replace('.', "");
+        let dir = TempDir::new().expect("a directory for the pod");
+        let unique = dir.path().file_name().unwrap_or_default().to_string_lossy().replace('.', "");
         let id = format!("{name}-{unique}");
         let group = format!("/kubepods/burstable/pod{unique}/{id}");
-        let root = folder.path().join("root");
+        let root = dir.path().join("root");
         let shared: Vec<Value> = shared(command).iter().filter_map(|path| share(&root, path)).collect();
         let config = configuration(&group, &root, command, &shared);
-        fs::write(folder.path().join("config.json"), config.to_string())
-            .expect("write a pod's configuration");
-        Self { id, group, folder }
+        fs::write(dir.path().join("config.json"), config.to_string()).expect("write a pod's configuration");
+        Self { id, group, dir }
     }
 
     /// What starts it, and ends with it.
     #[must_use]
     pub fn command(&self) -> Command {
         let mut command = self.runc(&["run", "--bundle"]);
-        command.arg(self.folder.path()).arg(&self.id);
+        command.arg(self.dir.path()).arg(&self.id);
         command
     }
 
@@ -76,12 +75,12 @@ impl Pod {
     /// Its control group for a controller.
     #[must_use]
     pub fn group(&self, controller: &str) -> PathBuf {
-        groups::folder(controller, &self.group)
+        groups::dir(controller, &self.group)
     }
 
     fn runc(&self, words: &[&str]) -> Command {
         let mut command = Command::new(system("runc", "runc"));
-        command.arg("--root").arg(self.folder.path().join("state")).args(words);
+        command.arg("--root").arg(self.dir.path().join("state")).args(words);
         command
     }
 }
@@ -93,8 +92,8 @@ impl Drop for Pod {
         for mount in groups::mounts() {
             let group = PathBuf::from(format!("{}{}", mount.display(), self.group));
             // The container's own, the pod's, and what all pods share: refused while another has it.
-            for folder in group.ancestors().take_while(|folder| *folder != mount) {
-                let _ = fs::remove_dir(folder);
+            for dir in group.ancestors().take_while(|dir| *dir != mount) {
+                let _ = fs::remove_dir(dir);
             }
         }
     }
@@ -102,16 +101,16 @@ impl Drop for Pod {
 
 fn shared(command: &Command) -> Vec<PathBuf> {
     let run = Path::new("/run/trackyard");
-    fs::create_dir_all(run).expect("the workers' folder");
+    fs::create_dir_all(run).expect("the workers' directory");
     let program = fs::canonicalize(command.get_program()).expect("the program of a pod");
     let own = program.parent().map(Path::to_owned);
     SHARED.iter().map(PathBuf::from).chain(own).chain([std::env::temp_dir()]).collect()
 }
 
-/// Makes a path of the machine's be the same in `root`: a link at once, a folder by the mount that is returned.
+/// Makes a path of the machine's be the same in `root`: a link at once, a directory by the mount that is returned.
 fn share(root: &Path, path: &Path) -> Option<Value> {
     let here = root.join(path.strip_prefix("/").unwrap_or(path));
-    fs::create_dir_all(here.parent()?).expect("a folder in a pod");
+    fs::create_dir_all(here.parent()?).expect("a directory in a pod");
     if let Ok(target) = fs::read_link(path) {
         symlink(target, here).expect("a link in a pod");
         return None;

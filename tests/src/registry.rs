@@ -33,7 +33,7 @@ pub const PASSWORD: &str = "correct-horse";
 /// A running registry.
 pub struct Registry {
     process: Process,
-    folder: TempDir,
+    dir: TempDir,
     location: String,
     /// Begins a program in the registry's network.
     enter: Vec<String>,
@@ -85,20 +85,20 @@ impl Registry {
     }
 
     fn at(location: String, enter: Vec<String>, auth: bool, tls: bool) -> Self {
-        let folder = TempDir::new().expect("a folder for the registry");
-        let config = folder.path().join("registry.yml");
-        fs::write(&config, configuration(folder.path(), &location, auth, tls))
+        let dir = TempDir::new().expect("a directory for the registry");
+        let config = dir.path().join("registry.yml");
+        fs::write(&config, configuration(dir.path(), &location, auth, tls))
             .expect("write the registry's configuration");
         let mut command = entering(&enter, &system("docker-registry", "docker-registry"));
         command.arg("serve").arg(&config);
-        let process = Process::spawn("docker-registry", &mut command, &folder.path().join("log"));
-        Self { process, folder, location, enter }
+        let process = Process::spawn("docker-registry", &mut command, &dir.path().join("log"));
+        Self { process, dir, location, enter }
     }
 
     /// The authority to trust, of a registry with TLS.
     #[must_use]
     pub fn authority(&self) -> PathBuf {
-        self.folder.path().join(tls::AUTHORITY)
+        self.dir.path().join(tls::AUTHORITY)
     }
 
     /// All that it logged.
@@ -115,7 +115,7 @@ impl Registry {
 
     /// A file with its password, as skopeo reads it.
     fn login(&self) -> PathBuf {
-        let file = self.folder.path().join("login.json");
+        let file = self.dir.path().join("login.json");
         let login = STANDARD.encode(format!("{USER}:{PASSWORD}"));
         let auths = json!({"auths": {self.location(): {"auth": login}}});
         fs::write(&file, auths.to_string()).expect("write the login");
@@ -145,23 +145,23 @@ fn entering(enter: &[String], program: &Path) -> Command {
     command
 }
 
-fn configuration(folder: &Path, location: &str, auth: bool, tls: bool) -> String {
-    let tls = if tls { with_tls(folder) } else { String::new() };
+fn configuration(dir: &Path, location: &str, auth: bool, tls: bool) -> String {
+    let tls = if tls { with_tls(dir) } else { String::new() };
     let mut text = format!(
         "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}/data}}}}\n\
          http: {{addr: \"{location}\"{tls}}}\n",
-        folder.display()
+        dir.display()
     );
     if auth {
-        let file = folder.join("htpasswd");
+        let file = dir.join("htpasswd");
         fs::write(&file, htpasswd::line(USER, PASSWORD)).expect("write the passwords");
         text += &format!("auth: {{htpasswd: {{realm: tests, path: {}}}}}\n", file.display());
     }
     text
 }
 
-fn with_tls(folder: &Path) -> String {
-    tls::make(folder);
-    let (folder, certificate, key) = (folder.display(), tls::CERTIFICATE, tls::KEY);
-    format!(", tls: {{certificate: {folder}/{certificate}, key: {folder}/{key}}}")
+fn with_tls(dir: &Path) -> String {
+    tls::make(dir);
+    let (dir, certificate, key) = (dir.display(), tls::CERTIFICATE, tls::KEY);
+    format!(", tls: {{certificate: {dir}/{certificate}, key: {dir}/{key}}}")
 }

@@ -17,10 +17,10 @@ use crate::ports::free_port;
 use crate::process::Process;
 use crate::wait::{seconds, wait_until};
 
-/// A router on free loopback ports, with a configuration folder of its own.
+/// A router on free loopback ports, with a configuration directory of its own.
 pub struct Router {
     process: Process,
-    folder: TempDir,
+    dir: TempDir,
     clients: u16,
     workers: u16,
     admin: u16,
@@ -44,11 +44,11 @@ impl Router {
     /// When it can't be started.
     #[must_use]
     pub fn launch(config: &str, flags: &[&str]) -> Self {
-        let folder = TempDir::new().expect("a folder for the router");
-        fs::write(folder.path().join("config.yml"), config).expect("write the configuration");
+        let dir = TempDir::new().expect("a directory for the router");
+        fs::write(dir.path().join("config.yml"), config).expect("write the configuration");
         let (clients, workers, admin) = (free_port(), free_port(), free_port());
-        let process = spawn(&folder, clients, workers, admin, flags);
-        Self { process, folder, clients, workers, admin }
+        let process = spawn(&dir, clients, workers, admin, flags);
+        Self { process, dir, clients, workers, admin }
     }
 
     /// Waits until `/readyz` says yes.
@@ -64,7 +64,7 @@ impl Router {
 
     /// Starts it again on the same ports and configuration, after [`kill`](Self::kill) or [`stop`](Self::stop).
     pub fn restart(&mut self, flags: &[&str]) {
-        self.process = spawn(&self.folder, self.clients, self.workers, self.admin, flags);
+        self.process = spawn(&self.dir, self.clients, self.workers, self.admin, flags);
     }
 
     /// Ends it without a chance to tidy up.
@@ -87,7 +87,7 @@ impl Router {
     /// The configuration file.
     #[must_use]
     pub fn config_file(&self) -> PathBuf {
-        self.folder.path().join("config.yml")
+        self.dir.path().join("config.yml")
     }
 
     /// The configuration as it is now.
@@ -157,13 +157,13 @@ impl Router {
     }
 }
 
-fn spawn(folder: &TempDir, clients: u16, workers: u16, admin: u16, flags: &[&str]) -> Process {
+fn spawn(dir: &TempDir, clients: u16, workers: u16, admin: u16, flags: &[&str]) -> Process {
     let loopback = |port: u16| format!("tcp://127.0.0.1:{port}");
     let mut command = Command::new(binary("trackyard-router"));
     command
-        .arg(folder.path().join("config.yml"))
+        .arg(dir.path().join("config.yml"))
         .args(["--clients", &loopback(clients), "--workers", &loopback(workers)])
         .args(["--admin", &format!("127.0.0.1:{admin}")])
         .args(flags);
-    Process::spawn("trackyard-router", &mut command, &folder.path().join("router.log"))
+    Process::spawn("trackyard-router", &mut command, &dir.path().join("router.log"))
 }

@@ -22,10 +22,10 @@ const SECRET: &str = "not-a-secret";
 pub const CREDENTIALS: [(&str, &str); 3] =
     [("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", SECRET), ("AWS_REGION", "eu-west-1")];
 
-/// A running S3 server with a folder of its own.
+/// A running S3 server with a directory of its own.
 pub struct S3 {
     serving: Serving,
-    folder: TempDir,
+    dir: TempDir,
 }
 
 impl S3 {
@@ -44,10 +44,10 @@ impl S3 {
     /// When it can't be started.
     #[must_use]
     pub fn start_on(listener: TcpListener, bucket: &str) -> Self {
-        let folder = TempDir::new().expect("a folder for S3");
-        fs::create_dir(folder.path().join(bucket)).expect("a bucket");
-        let storage = FileSystem::new(folder.path()).expect("storage in a folder");
-        Self { serving: Serving::start_on(listener, authenticated(storage)), folder }
+        let dir = TempDir::new().expect("a directory for S3");
+        fs::create_dir(dir.path().join(bucket)).expect("a bucket");
+        let storage = FileSystem::new(dir.path()).expect("storage in a directory");
+        Self { serving: Serving::start_on(listener, authenticated(storage)), dir }
     }
 
     /// The endpoint, `http://127.0.0.1:<port>`.
@@ -61,8 +61,8 @@ impl S3 {
     /// # Panics
     /// When the key can't be a file's path.
     pub fn put(&self, bucket: &str, key: &str, bytes: &[u8]) {
-        let file: PathBuf = self.folder.path().join(bucket).join(key);
-        fs::create_dir_all(file.parent().unwrap_or(&file)).expect("the folders of a key");
+        let file: PathBuf = self.dir.path().join(bucket).join(key);
+        fs::create_dir_all(file.parent().unwrap_or(&file)).expect("the directories of a key");
         fs::write(file, bytes).expect("write an object");
     }
 }

@@ -22,9 +22,9 @@ const GROUPS: [&str; 8] = [
     "apis/scheduling.k8s.io/v1",
 ];
 
-/// A folder of schemas that refuse a field that is none.
+/// A directory of schemas that refuse a field that is none.
 pub struct Schemas {
-    folder: TempDir,
+    dir: TempDir,
 }
 
 impl Schemas {
@@ -34,7 +34,7 @@ impl Schemas {
     /// When the API server does not describe itself, or what is generated is not there.
     #[must_use]
     pub fn of(plane: &ControlPlane) -> Self {
-        let schemas = Self { folder: TempDir::new().expect("a folder for schemas") };
+        let schemas = Self { dir: TempDir::new().expect("a directory for schemas") };
         for group in GROUPS {
             let (code, mut document) =
                 plane.send(&Method::GET, &format!("/openapi/v3/{group}"), &Value::Null);
@@ -61,8 +61,8 @@ impl Schemas {
     /// Where kubeconform finds the schema of a kind.
     #[must_use]
     pub fn location(&self) -> String {
-        let folder = self.folder.path().display();
-        format!("{folder}/{{{{.ResourceKind}}}}-{{{{.Group}}}}-{{{{.ResourceAPIVersion}}}}.json")
+        let dir = self.dir.path().display();
+        format!("{dir}/{{{{.ResourceKind}}}}-{{{{.Group}}}}-{{{{.ResourceAPIVersion}}}}.json")
     }
 
     /// One more file for each kind that a group's file describes.
@@ -82,7 +82,7 @@ impl Schemas {
     }
 
     fn write(&self, name: &str, schema: &Value) {
-        let file = self.folder.path().join(format!("{name}.json"));
+        let file = self.dir.path().join(format!("{name}.json"));
         fs::write(file, schema.to_string()).expect("write a schema");
     }
 }

@@ -1,4 +1,4 @@
-//! A folder with what a scenario of real containers needs: tooling images and submissions.
+//! A directory with what a scenario of real containers needs: tooling images and submissions.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub const OBEDIENT: &str = "exec sh /mnt/exercism-iteration/do.sh";
 
 /// Images and submissions of one scenario.
 pub struct Stage {
-    folder: TempDir,
+    dir: TempDir,
     images: Layout,
 }
 
@@ -26,13 +26,13 @@ impl Stage {
     /// When there is no room for it.
     #[must_use]
     pub fn new() -> Self {
-        let folder = TempDir::new().expect("a folder for the scenario");
-        fs::create_dir_all(folder.path().join("submissions")).expect("the submissions' folder");
-        let images = Layout::at(&folder.path().join("images"));
-        Self { folder, images }
+        let dir = TempDir::new().expect("a directory for the scenario");
+        fs::create_dir_all(dir.path().join("submissions")).expect("the submissions' directory");
+        let images = Layout::at(&dir.path().join("images"));
+        Self { dir, images }
     }
 
-    /// The folder of image layouts.
+    /// The directory of image layouts.
     #[must_use]
     pub fn images(&self) -> &Layout {
         &self.images
@@ -51,38 +51,38 @@ impl Stage {
     /// When it can't be written.
     #[must_use]
     pub fn submission(&self, name: &str, files: &[(&str, &str)]) -> String {
-        let folder = self.submissions().join(name);
-        fs::create_dir_all(&folder).expect("a submission's folder");
+        let dir = self.submissions().join(name);
+        fs::create_dir_all(&dir).expect("a submission's directory");
         for (path, content) in files {
-            let file = folder.join(path);
-            fs::create_dir_all(file.parent().unwrap_or(&folder)).expect("a submission's folder");
+            let file = dir.join(path);
+            fs::create_dir_all(file.parent().unwrap_or(&dir)).expect("a submission's directory");
             fs::write(file, content).expect("write a submission");
         }
-        format!("file://{}", folder.display())
+        format!("file://{}", dir.display())
     }
 
-    /// The folder from which submissions may come.
+    /// The directory from which submissions may come.
     #[must_use]
     pub fn submissions(&self) -> PathBuf {
-        self.folder.path().join("submissions")
+        self.dir.path().join("submissions")
     }
 
-    /// A folder for things of the test's own.
+    /// A directory for things of the test's own.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.dir.path().join(name)
     }
 
     /// A configuration with this stage's images and submissions.
     #[must_use]
     pub fn config(&self) -> Config {
-        Config::layout(self.images.folder()).folder(&self.submissions())
+        Config::layout(self.images.dir()).dir(&self.submissions())
     }
 
-    /// The stage's own folder.
+    /// The stage's own directory.
     #[must_use]
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
     }
 }
 

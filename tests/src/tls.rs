@@ -21,24 +21,24 @@ fn extensions() -> String {
     format!("subjectAltName=IP:127.0.0.1,IP:{NODE}{given}\nbasicConstraints=CA:FALSE\n")
 }
 
-/// Makes all three in `folder`.
+/// Makes all three in `dir`.
 ///
 /// # Panics
 /// When openssl is missing or fails.
-pub fn make(folder: &Path) {
-    fs::write(folder.join("extensions"), extensions()).expect("write the certificate's extensions");
+pub fn make(dir: &Path) {
+    fs::write(dir.join("extensions"), extensions()).expect("write the certificate's extensions");
     let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-batch", "-subj"];
     let authority = ["req", "-x509", "-days", "2", "-keyout", "authority.key", "-out", AUTHORITY];
-    openssl(folder, &[&authority[..], &key, &["/CN=authority of tests"]].concat());
+    openssl(dir, &[&authority[..], &key, &["/CN=authority of tests"]].concat());
     let request = ["req", "-keyout", KEY, "-out", "server.csr"];
-    openssl(folder, &[&request[..], &key, &["/CN=127.0.0.1"]].concat());
+    openssl(dir, &[&request[..], &key, &["/CN=127.0.0.1"]].concat());
     let sign = ["x509", "-req", "-days", "1", "-in", "server.csr", "-out", CERTIFICATE, "-CA", AUTHORITY];
     let with = ["-CAkey", "authority.key", "-CAcreateserial", "-extfile", "extensions"];
-    openssl(folder, &[&sign[..], &with].concat());
+    openssl(dir, &[&sign[..], &with].concat());
 }
 
-fn openssl(folder: &Path, arguments: &[&str]) {
-    let output = Command::new(system("openssl", "openssl")).args(arguments).current_dir(folder).output();
+fn openssl(dir: &Path, arguments: &[&str]) {
+    let output = Command::new(system("openssl", "openssl")).args(arguments).current_dir(dir).output();
     let output = output.expect("run openssl");
     assert!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
 }

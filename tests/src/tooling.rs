@@ -23,7 +23,7 @@ pub const PASSED: &str = r#"{"version": 2, "status": "pass", "tests": []}"#;
 
 /// A repository.
 pub struct Tooling {
-    folder: PathBuf,
+    dir: PathBuf,
 }
 
 impl Tooling {
@@ -33,20 +33,20 @@ impl Tooling {
     /// When git or busybox are missing.
     #[must_use]
     pub fn new(stage: &Stage, track: &str) -> Self {
-        Self::in_folder(&repositories(stage), track)
+        Self::in_dir(&repositories(stage), track)
     }
 
-    /// The same, below a folder.
+    /// The same, below a directory.
     ///
     /// # Panics
     /// When git or busybox are missing.
     #[must_use]
-    pub fn in_folder(folder: &Path, track: &str) -> Self {
-        let tooling = Self { folder: folder.join(format!("{track}-test-runner")) };
-        fs::create_dir_all(&tooling.folder).expect("the repository's folder");
+    pub fn in_dir(dir: &Path, track: &str) -> Self {
+        let tooling = Self { dir: dir.join(format!("{track}-test-runner")) };
+        fs::create_dir_all(&tooling.dir).expect("the repository's directory");
         tooling.git(&["init", "--quiet", "--initial-branch=main"]);
         let busybox = system("busybox", "busybox-static");
-        fs::copy(busybox, tooling.folder.join("busybox")).expect("copy busybox");
+        fs::copy(busybox, tooling.dir.join("busybox")).expect("copy busybox");
         tooling.write("Dockerfile", SHELL);
         tooling.write("bin/run.sh", &format!("#!/bin/sh\necho '{PASSED}' > \"$3/results.json\"\n"));
         tooling.commit();
@@ -58,8 +58,8 @@ impl Tooling {
     /// # Panics
     /// When it can't be written.
     pub fn write(&self, name: &str, text: &str) {
-        let file = self.folder.join(name);
-        fs::create_dir_all(file.parent().unwrap_or(&self.folder)).expect("a folder");
+        let file = self.dir.join(name);
+        fs::create_dir_all(file.parent().unwrap_or(&self.dir)).expect("a directory");
         fs::write(&file, text).expect("write a file");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("make it runnable");
     }
@@ -86,16 +86,16 @@ impl Tooling {
     pub fn git(&self, words: &[&str]) -> String {
         let mut command = Command::new("git");
         command.args(["-c", "user.name=a", "-c", "user.email=a@example.org", "-C"]);
-        let output = command.arg(&self.folder).args(words).output();
+        let output = command.arg(&self.dir).args(words).output();
         let output = output.expect("git is missing; run `make setup`");
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// The folder.
+    /// The directory.
     #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 }
 
@@ -106,10 +106,10 @@ fn repositories(stage: &Stage) -> PathBuf {
 /// A configuration whose builders fetch from this stage, and may take little.
 ///
 /// # Panics
-/// When the folder of images cannot be made.
+/// When the directory of images cannot be made.
 #[must_use]
 pub fn config(stage: &Stage) -> Config {
-    fs::create_dir_all(stage.images().folder()).expect("the folder of images");
+    fs::create_dir_all(stage.images().dir()).expect("the directory of images");
     let url = format!("file://{}/{{repository}}", repositories(stage).display());
     let limits = json!({"wall": "60s", "idle": "8s", "memory": "512Mi", "pids": 128, "disk": "200Mi"});
     stage.config().set(&["source", "url"], json!(url)).set(&["builds"], limits)
@@ -125,7 +125,7 @@ pub fn builder(name: &str, driver: &str) -> Options {
     Options::new(name).channel("builders").flags(&["--driver", driver, "--tools", &tools])
 }
 
-/// The folder of the drivers' programs.
+/// The directory of the drivers' programs.
 ///
 /// # Panics
 /// When it is nowhere named.

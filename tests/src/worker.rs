@@ -25,7 +25,7 @@ pub struct Options {
     slots: u32,
     flags: Vec<String>,
     environment: Vec<(String, String)>,
-    folder: Option<PathBuf>,
+    dir: Option<PathBuf>,
     in_pod: bool,
 }
 
@@ -40,7 +40,7 @@ impl Options {
             slots: 1,
             flags: Vec::new(),
             environment: Vec::new(),
-            folder: None,
+            dir: None,
             in_pod: std::env::var_os(IN_PODS).is_some(),
         }
     }
@@ -87,10 +87,10 @@ impl Options {
         self
     }
 
-    /// A work folder that outlives the worker.
+    /// A work directory that outlives the worker.
     #[must_use]
-    pub fn folder(mut self, folder: &Path) -> Self {
-        self.folder = Some(folder.to_owned());
+    pub fn dir(mut self, dir: &Path) -> Self {
+        self.dir = Some(dir.to_owned());
         self
     }
 
@@ -112,20 +112,20 @@ impl Options {
     #[must_use]
     pub fn launch(self, router: &Router) -> Worker {
         require_root();
-        let own = TempDir::new().expect("a folder for the worker");
-        let folder = self.folder.clone().unwrap_or_else(|| own.path().join("work"));
+        let own = TempDir::new().expect("a directory for the worker");
+        let dir = self.dir.clone().unwrap_or_else(|| own.path().join("work"));
         let admin = free_port();
         let mut command = Command::new(binary("trackyard-worker"));
         command
             .args(["listen", &self.name, &self.url(router)])
-            .arg(&folder)
+            .arg(&dir)
             .args(["--slots", &self.slots.to_string(), "--admin", &format!("127.0.0.1:{admin}")])
             .args(&self.flags)
             .envs(self.environment);
         let pod = self.in_pod.then(|| Pod::of(&self.name, &command));
         let mut command = pod.as_ref().map_or(command, Pod::command);
         let process = Process::spawn(&self.name, &mut command, &own.path().join("worker.log"));
-        Worker { process, pod, admin, folder, _own: own }
+        Worker { process, pod, admin, dir, _own: own }
     }
 
     fn url(&self, router: &Router) -> String {
@@ -135,12 +135,12 @@ impl Options {
     }
 }
 
-/// A running worker. Its folder goes after its process, for the fields are dropped in order.
+/// A running worker. Its directory goes after its process, for the fields are dropped in order.
 pub struct Worker {
     process: Process,
     pod: Option<Pod>,
     admin: u16,
-    folder: PathBuf,
+    dir: PathBuf,
     _own: TempDir,
 }
 
@@ -171,10 +171,10 @@ impl Worker {
         self.pod.as_ref().expect("a worker in a pod")
     }
 
-    /// The work folder.
+    /// The work directory.
     #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The admin port.

@@ -64,12 +64,12 @@ impl Yard {
     }
 
     fn nothing_is_left(&self) {
-        let builds = self.worker.folder().join("builds").display().to_string();
+        let builds = self.worker.dir().join("builds").display().to_string();
         let runs = || leftovers::commands().iter().any(|line| line.contains(&builds));
         wait_until(seconds(5), "no process of the build is left", || !runs());
         let mounts = leftovers::all_mounts();
         assert!(!mounts.iter().any(|line| line.contains(&builds)), "{mounts:?}");
-        let of_a_build = |name: &str| self.worker.folder().join("builds/0").join(name).exists();
+        let of_a_build = |name: &str| self.worker.dir().join("builds/0").join(name).exists();
         wait_until(seconds(5), "its files are gone", || !of_a_build("tree") && !of_a_build("image"));
     }
 }
@@ -270,8 +270,8 @@ fn a_builder_that_is_killed_leaves_nothing_running_and_the_next_one_starts_clean
     wait_until(seconds(60), "the RUN step runs", asleep);
     yard.worker.process().kill();
     wait_until(seconds(5), "the RUN step is gone", || !asleep());
-    let folder = yard.worker.folder().to_owned();
-    let next = builder("builder-1", driver).folder(&folder).start(&yard.router);
+    let dir = yard.worker.dir().to_owned();
+    let next = builder("builder-1", driver).dir(&dir).start(&yard.router);
     let lost = client.receive(seconds(60)).unwrap();
     expect(&lost, 504, "worker_lost");
     yard.tooling.write("Dockerfile", SHELL);

@@ -39,7 +39,7 @@ fn from_a_branch_to_a_version_that_workers_have_ready_and_back() {
     let _builder = builder("builder-1", "buildkit").start(&router);
     let _runner = Options::new("runner-1").start(&router);
 
-    let image = format!("{}/{TRACK}-test-runner:{version}", stage.images().folder().display());
+    let image = format!("{}/{TRACK}-test-runner:{version}", stage.images().dir().display());
     let (out, log) = typed(&router, &["build", "main", "--follow"]);
     assert_eq!(out, format!("{version}\n"));
     let found = format!("fetch: main is commit {sha}");

@@ -61,11 +61,11 @@ fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// In a folder of its own, as the drivers want it.
+/// In a directory of its own, as the drivers want it.
 fn docker_config(stage: &Stage, location: &str) -> PathBuf {
-    let folder = stage.path("docker");
-    fs::create_dir_all(&folder).unwrap();
-    let file = folder.join("config.json");
+    let dir = stage.path("docker");
+    fs::create_dir_all(&dir).unwrap();
+    let file = dir.join("config.json");
     let text = json!({"auths": {location: {"username": USER, "password": PASSWORD}}});
     fs::write(&file, text.to_string()).unwrap();
     file
@@ -80,8 +80,8 @@ fn all_processes() -> String {
     others.map(|entry| read(entry.path().join("cmdline")) + &read(entry.path().join("environ"))).collect()
 }
 
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let each = entries.flat_map(|entry| match entry.file_type() {
         Ok(kind) if kind.is_dir() => files_below(&entry.path()),
         Ok(kind) if kind.is_file() => vec![entry.path()],
@@ -111,7 +111,7 @@ fn a_build_goes_to_a_registry_and_its_secrets_nowhere() {
     seen += &yard.router.process().log();
     seen += &http::get(yard.worker.admin(), "/status.json").unwrap().body;
     seen += &http::get(yard.worker.admin(), "/metrics").unwrap().body;
-    for file in files_below(yard.worker.folder()) {
+    for file in files_below(yard.worker.dir()) {
         seen += &String::from_utf8_lossy(&fs::read(file).unwrap_or_default());
     }
     assert!(seen.contains("PATH="), "nothing was seen at all");
@@ -172,11 +172,11 @@ fn a_builder_that_is_killed_in_its_smoke_check_or_release_leaves_nothing() {
         yard.worker.process().kill();
         wait_until(seconds(5), "nothing runs any more", || !asleep());
         wire.set(None);
-        let folder = yard.worker.folder().to_owned();
+        let dir = yard.worker.dir().to_owned();
         let flags = ["--docker-config", path(&yard.credentials)];
-        let _next = builder("builder-1", "buildkit").folder(&folder).flags(&flags).start(&yard.router);
+        let _next = builder("builder-1", "buildkit").dir(&dir).flags(&flags).start(&yard.router);
         expect(&client.receive(seconds(60)).unwrap(), 504, "worker_lost");
-        assert!(!folder.join("builds/0/tree").exists() && !folder.join("builds/0/image").exists());
+        assert!(!dir.join("builds/0/tree").exists() && !dir.join("builds/0/image").exists());
         yard.tooling.write("bin/run.sh", "#!/bin/sh\necho '{\"version\": 2}' > $3/results.json\n");
         let sha = yard.tooling.commit_all();
         expect(&yard.build(&sha), 200, "ok");

@@ -41,7 +41,7 @@ fn text(path: &Path) -> &str {
 fn by_https_with_a_password_and_a_private_authority() {
     let stage = Stage::new();
     let tooling = Tooling::new(&stage, TRACK);
-    let host = HttpsHost::start(tooling.folder());
+    let host = HttpsHost::start(tooling.dir());
     let (authority, credentials) = (host.authority(), host.credentials());
     let knows = ["--ca-file", text(&authority)];
     let enters = ["--git-credentials", text(&credentials)];
@@ -55,7 +55,7 @@ fn by_ssh_with_a_key_and_a_known_host() {
     let stage = Stage::new();
     let tooling = Tooling::new(&stage, TRACK);
     let (host, other) = (SshHost::start(), SshHost::start());
-    let url = format!("{}{}", host.url(), text(tooling.folder().parent().unwrap()));
+    let url = format!("{}{}", host.url(), text(tooling.dir().parent().unwrap()));
     let with = |key: &Path, known_hosts: &Path| {
         build_from(&stage, &url, &["--ssh-key", text(key), "--known-hosts", text(known_hosts)])
     };

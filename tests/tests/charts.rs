@@ -26,12 +26,12 @@ fn platform(words: &[&str]) -> Output {
 }
 
 fn scenarios() -> Vec<(String, String)> {
-    let folder = std::fs::read_dir(Path::new(&chart("trackyard")).join("ci")).unwrap();
+    let dir = std::fs::read_dir(Path::new(&chart("trackyard")).join("ci")).unwrap();
     let named = |entry: std::fs::DirEntry| {
         let path = entry.path();
         (path.file_stem().unwrap().to_str().unwrap().to_owned(), path.display().to_string())
     };
-    folder.map(|entry| named(entry.unwrap())).collect()
+    dir.map(|entry| named(entry.unwrap())).collect()
 }
 
 #[test]

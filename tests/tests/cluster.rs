@@ -70,8 +70,8 @@ fn two_at_once_do_not_meet_and_the_resources_are_explained() {
     let _ =
         cluster.kubectl(&["apply", "--server-side", "-f", &repository("crds/generated/workerpools.yaml")]);
     let _ = cluster.kubectl(&["wait", "--for=condition=Established", "crd/workerpools.trackyard.dev"]);
-    let folder = tempfile::TempDir::new().unwrap();
-    let pool = folder.path().join("pool.yaml");
+    let dir = tempfile::TempDir::new().unwrap();
+    let pool = dir.path().join("pool.yaml");
     fs::write(&pool, POOL).unwrap();
     let pool = pool.to_str().unwrap();
     wait_until(seconds(20), "the kind is served", || cluster.try_kubectl(&["apply", "-f", pool]).is_some());

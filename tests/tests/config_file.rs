@@ -100,11 +100,9 @@ fn killed_in_the_middle_of_a_save_the_configuration_is_whole() {
         router.restart(&[]);
         router.wait_ready();
     }
-    let folder = router.config_file().parent().unwrap().to_owned();
-    let names: Vec<String> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let dir = router.config_file().parent().unwrap().to_owned();
+    let names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     expect(&router.ask(&deploy('d')), 200, "ok");
     assert!(names.len() < 6, "temporary files pile up: {names:?}");
 }

@@ -32,13 +32,13 @@ fn refused(image: &Image, damage: impl FnOnce(&Stage, &str)) -> (u16, String, St
     expect(&router.ask(&test_solution("good", "ruby", &uri, &version('a'))), 200, "ok");
     let check = json!({"action": "deployment_check", "channel": "test_runners", "track_slug": "ruby"});
     assert_ne!(router.ask(&check).response["status"][version('b')], true, "a damaged image is called ready");
-    assert!(!outside(&worker.folder().join("..")), "an entry was written outside of the store");
+    assert!(!outside(&worker.dir().join("..")), "an entry was written outside of the store");
     let message = format!("{} {}", bad.status.message, bad.context["error_detail"]);
     (bad.status.status_code, bad.status.reason.unwrap_or_default(), message)
 }
 
-fn outside(folder: &std::path::Path) -> bool {
-    ["escaped", "../escaped", "work/escaped"].iter().any(|name| folder.join(name).exists())
+fn outside(dir: &std::path::Path) -> bool {
+    ["escaped", "../escaped", "work/escaped"].iter().any(|name| dir.join(name).exists())
         || std::path::Path::new("/tmp/trackyard-escaped").exists()
 }
 
@@ -139,7 +139,7 @@ fn refused_or_contained(image: &Image) -> (u16, String, String) {
     let worker = Options::new("any-1").start(&router);
     let uri = stage.submission("1", &[("a.rb", "")]);
     let answer = router.ask(&test_solution("1", "ruby", &uri, &version('b')));
-    assert!(!outside(&worker.folder().join("..")), "an entry was written outside of the store");
+    assert!(!outside(&worker.dir().join("..")), "an entry was written outside of the store");
     (answer.status.status_code, answer.status.reason.unwrap_or_default(), answer.status.message)
 }
 
@@ -152,14 +152,14 @@ fn a_worker_killed_while_it_unpacks_never_calls_half_an_image_ready() {
     let image = Image::tooling("test_runners", script).layer(Layer::of(files));
     stage.images().add(REPOSITORY, &version('a'), &image);
     let router = Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('a')]));
-    let folder = stage.path("work");
-    let mut worker = Options::new("any-1").folder(&folder).launch(&router);
+    let dir = stage.path("work");
+    let mut worker = Options::new("any-1").dir(&dir).launch(&router);
     wait_until(seconds(20), "unpacking begins", || {
         assert!(worker.process().is_running(), "{}", worker.process().log());
-        fs::read_dir(folder.join("layers")).is_ok_and(|mut entries| entries.next().is_some())
+        fs::read_dir(dir.join("layers")).is_ok_and(|mut entries| entries.next().is_some())
     });
     worker.process().kill();
-    let _again = Options::new("any-1").folder(&folder).start(&router);
+    let _again = Options::new("any-1").dir(&dir).start(&router);
     let uri = stage.submission("1", &[("a.rb", "")]);
     let answer = router.ask(&test_solution("1", "ruby", &uri, &version('a')));
     expect(&answer, 200, "ok");

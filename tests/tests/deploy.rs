@@ -124,7 +124,7 @@ fn a_worker_prepares_only_what_its_topics_need() {
 }
 
 #[test]
-fn each_channel_has_its_folder_its_result_and_its_older_entry() {
+fn each_channel_has_its_dir_its_result_and_its_older_entry() {
     let stage = Stage::new();
     let analyze = "#!/bin/sh\n[ $# = 2 ] && echo \"{\\\"exercise\\\": \\\"$1\\\"}\" > $2/analysis.json\n";
     let files: &[File<'_>] = &[("opt/analyzer/bin/analyze.sh", 0o755, analyze.as_bytes())];
@@ -168,7 +168,7 @@ fn layers_of_versions_no_longer_deployed_are_collected_and_shared_ones_stay() {
     let router =
         Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('a'), &version('b')]));
     let worker = Options::new("any-1").start(&router);
-    let layers = worker.folder().join("layers");
+    let layers = worker.dir().join("layers");
     let count = || std::fs::read_dir(&layers).map_or(0, Iterator::count);
     assert_eq!(count(), 3, "busybox once, and a script each");
     expect(&router.ask(&change("unload_container_version", "ruby", "version", &version('a'))), 200, "ok");

@@ -189,21 +189,21 @@ impl Readers {
     }
 
     /// As `docker login` leaves it, for skopeo.
-    fn trust(&self, folder: &Path) {
-        let folder = folder.join(&self.registry);
-        fs::create_dir_all(&folder).unwrap();
-        fs::copy(&self.authority, folder.join("ca.crt")).unwrap();
+    fn trust(&self, dir: &Path) {
+        let dir = dir.join(&self.registry);
+        fs::create_dir_all(&dir).unwrap();
+        fs::copy(&self.authority, dir.join("ca.crt")).unwrap();
     }
 
     fn let_nodes_pull(&self, cluster: &Path) {
-        let folder = cluster.join("etc/registries").join(&self.registry);
-        fs::create_dir_all(&folder).unwrap();
+        let dir = cluster.join("etc/registries").join(&self.registry);
+        fs::create_dir_all(&dir).unwrap();
         let (at, authority) = (&self.registry, self.authority.display());
         let hosts = format!(
             "server = \"https://{at}\"\n[host.\"https://{at}\"]\n  capabilities = [\"pull\", \"resolve\"]\n  \
              ca = \"{authority}\"\n"
         );
-        fs::write(folder.join("hosts.toml"), hosts).unwrap();
+        fs::write(dir.join("hosts.toml"), hosts).unwrap();
     }
 
     fn value(&self, name: &str) -> Option<String> {

@@ -46,7 +46,7 @@ fn output_and_fields_write_no_lines_into_a_log_or_a_message() {
 }
 
 #[test]
-fn an_image_chooses_no_folder_user_command_or_mount() {
+fn an_image_chooses_no_dir_user_command_or_mount() {
     let stage = Stage::new();
     let script = format!("pwd; id -u; {PASS}");
     let image = Image::tooling("test_runners", &script)
@@ -67,8 +67,8 @@ fn an_image_chooses_no_folder_user_command_or_mount() {
 /// After what a very short process has brought some versions of runc to.
 #[test]
 fn a_runc_that_hangs_is_512_and_the_next_job_runs() {
-    let folder = tempfile::tempdir().unwrap();
-    let (runc, hangs) = (folder.path().join("runc"), folder.path().join("hangs"));
+    let dir = tempfile::tempdir().unwrap();
+    let (runc, hangs) = (dir.path().join("runc"), dir.path().join("hangs"));
     let script = format!(
         "#!/bin/sh\ncase \" $* \" in *' run '*) [ ! -e {0} ] || {{ rm {0}; exec sleep 1000.5; }} ;; esac\nexec {1} \"$@\"\n",
         hangs.display(),

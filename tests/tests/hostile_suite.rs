@@ -13,15 +13,15 @@ fn root() -> PathBuf {
 /// Every Rust file of the project, with its text.
 fn sources() -> Vec<(String, String)> {
     let mut found = Vec::new();
-    let mut folders: Vec<PathBuf> =
+    let mut dirs: Vec<PathBuf> =
         ["builder", "images", "operator", "protocol", "router", "tests", "worker-agent"]
             .map(|name| root().join(name))
             .into();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap().flatten() {
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir).unwrap().flatten() {
             let path = entry.path();
             if path.is_dir() {
-                folders.push(path);
+                dirs.push(path);
             } else if path.extension().is_some_and(|end| end == "rs") {
                 found.push((path.display().to_string(), fs::read_to_string(&path).unwrap()));
             }

@@ -19,21 +19,21 @@ const REPOSITORY: &str = "ruby-test-runner";
 const TAG: &str = "git-0123456789abcdef0123456789abcdef01234567";
 
 struct Served {
-    _folder: TempDir,
+    _dir: TempDir,
     _registry: Registry,
     ecr: EcrStub,
     digest: Digest,
 }
 
 fn serve() -> Served {
-    let folder = TempDir::new().unwrap();
-    let layout = Layout::at(folder.path());
+    let dir = TempDir::new().unwrap();
+    let layout = Layout::at(dir.path());
     let digest = layout.add(REPOSITORY, TAG, &Image::tooling("test_runners", "true"));
     let registry = Registry::start(true);
-    registry.push(&folder.path().join(REPOSITORY), TAG, REPOSITORY);
+    registry.push(&dir.path().join(REPOSITORY), TAG, REPOSITORY);
     let ecr = EcrStub::start(&registry);
     ecr.put_tag(REPOSITORY, TAG, &digest).unwrap();
-    Served { _folder: folder, _registry: registry, ecr, digest: digest.parse().unwrap() }
+    Served { _dir: dir, _registry: registry, ecr, digest: digest.parse().unwrap() }
 }
 
 fn source() -> ImageSource {

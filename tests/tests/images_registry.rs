@@ -26,24 +26,24 @@ const TAG: &str = "git-0123456789abcdef0123456789abcdef01234567";
 
 /// A registry with one image, and a front before it that takes the same password.
 struct Served {
-    folder: TempDir,
+    dir: TempDir,
     registry: Registry,
     front: Front,
     digest: Digest,
 }
 
 fn serve() -> Served {
-    let folder = TempDir::new().unwrap();
-    let layout = Layout::at(&folder.path().join("layouts"));
+    let dir = TempDir::new().unwrap();
+    let layout = Layout::at(&dir.path().join("layouts"));
     let digest = layout.add(REPOSITORY, TAG, &Image::tooling("test_runners", "true"));
     let registry = Registry::start(true);
-    registry.push(&layout.folder().join(REPOSITORY), TAG, REPOSITORY);
+    registry.push(&layout.dir().join(REPOSITORY), TAG, REPOSITORY);
     let front = Front::start(&registry, |user, password| user == USER && password == PASSWORD);
-    Served { folder, registry, front, digest: digest.parse().unwrap() }
+    Served { dir, registry, front, digest: digest.parse().unwrap() }
 }
 
-fn docker_config(folder: &Path, location: &str, password: &str) -> Options {
-    let path = folder.join("config.json");
+fn docker_config(dir: &Path, location: &str, password: &str) -> Options {
+    let path = dir.join("config.json");
     let config = json!({"auths": {location: {"username": USER, "password": password}}});
     std::fs::write(&path, config.to_string()).unwrap();
     Options { docker_config: Some(path), ..quick() }
@@ -83,7 +83,7 @@ async fn pull(images: &Images, digest: &Digest) -> Result<u64, Error> {
 async fn an_image_is_pulled_and_the_password_never_reaches_the_other_host() {
     let served = serve();
     let location = served.front.location();
-    let options = docker_config(served.folder.path(), &location, PASSWORD);
+    let options = docker_config(served.dir.path(), &location, PASSWORD);
     let images = connect(&location, &options).await;
     let digest = images.resolve(REPOSITORY, &version()).await.unwrap();
     assert_eq!(digest, served.digest);
@@ -102,7 +102,7 @@ async fn an_image_is_pulled_and_the_password_never_reaches_the_other_host() {
 async fn a_broken_transfer_goes_on_where_it_broke() {
     let served = serve();
     let location = served.front.location();
-    let images = connect(&location, &docker_config(served.folder.path(), &location, PASSWORD)).await;
+    let images = connect(&location, &docker_config(served.dir.path(), &location, PASSWORD)).await;
     let image = images.manifest(REPOSITORY, &served.digest).await.unwrap();
     served.front.cut_next_blob(1_000_000);
     images.blob(REPOSITORY, &image.layers[0]).unwrap().try_for_each(|_| async { Ok(()) }).await.unwrap();
@@ -113,7 +113,7 @@ async fn a_broken_transfer_goes_on_where_it_broke() {
 async fn a_password_that_is_missing_or_wrong_is_refused_and_not_shown() {
     let served = serve();
     let location = served.registry.location();
-    let wrong = docker_config(served.folder.path(), &location, "hunter2");
+    let wrong = docker_config(served.dir.path(), &location, "hunter2");
     for options in [wrong, quick()] {
         let images = connect(&location, &options).await;
         let error = images.resolve(REPOSITORY, &version()).await.unwrap_err();
@@ -126,10 +126,10 @@ async fn a_password_that_is_missing_or_wrong_is_refused_and_not_shown() {
 async fn a_password_that_is_set_right_later_is_taken() {
     let served = serve();
     let location = served.registry.location();
-    let options = docker_config(served.folder.path(), &location, "hunter2");
+    let options = docker_config(served.dir.path(), &location, "hunter2");
     let images = connect(&location, &options).await;
     assert!(images.resolve(REPOSITORY, &version()).await.is_err());
-    docker_config(served.folder.path(), &location, PASSWORD);
+    docker_config(served.dir.path(), &location, PASSWORD);
     assert_eq!(images.resolve(REPOSITORY, &version()).await.unwrap(), served.digest);
 }
 
@@ -137,7 +137,7 @@ async fn a_password_that_is_set_right_later_is_taken() {
 async fn what_is_not_there_is_named() {
     let served = serve();
     let location = served.registry.location();
-    let images = connect(&location, &docker_config(served.folder.path(), &location, PASSWORD)).await;
+    let images = connect(&location, &docker_config(served.dir.path(), &location, PASSWORD)).await;
     let other: ContainerVersion = TAG.replace('0', "9").parse().unwrap();
     let error = images.resolve(REPOSITORY, &other).await.unwrap_err();
     assert_eq!(error.word(), "not_found");
@@ -161,17 +161,17 @@ async fn tag(served: &Served, manifest: &[u8], tag: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_of_250_tags_are_listed_in_one_page_or_in_three() {
     let served = serve();
-    let layout = Layout::at(&served.folder.path().join("layouts"));
+    let layout = Layout::at(&served.dir.path().join("layouts"));
     let other = Image::bare().layer(Layer::of(&[("other", 0o644, b"1")]));
     let other_digest = layout.add(REPOSITORY, "other", &other);
-    served.registry.push(&layout.folder().join(REPOSITORY), "other", REPOSITORY);
+    served.registry.push(&layout.dir().join(REPOSITORY), "other", REPOSITORY);
     let read = |digest: &str| std::fs::read(layout.blob(REPOSITORY, digest)).unwrap();
     let manifests = [read(served.digest.as_str()), read(&other_digest)];
     for number in 0..248 {
         tag(&served, &manifests[number % 2], &format!("git-{number:040}")).await;
     }
     for location in [served.registry.location(), served.front.location()] {
-        let options = docker_config(served.folder.path(), &location, PASSWORD);
+        let options = docker_config(served.dir.path(), &location, PASSWORD);
         let list = connect(&location, &options).await.list(REPOSITORY).await.unwrap();
         let counts: BTreeMap<_, _> =
             list.iter().map(|(digest, tags)| (digest.as_str(), tags.len())).collect();
@@ -205,8 +205,8 @@ async fn a_registry_that_wants_a_token_gets_one() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let location = listener.local_addr().unwrap().to_string();
     let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    let folder = TempDir::new().unwrap();
-    let images = connect(&location, &docker_config(folder.path(), &location, PASSWORD)).await;
+    let dir = TempDir::new().unwrap();
+    let images = connect(&location, &docker_config(dir.path(), &location, PASSWORD)).await;
     assert!(images.list(REPOSITORY).await.unwrap().is_empty());
     assert!(images.list(REPOSITORY).await.unwrap().is_empty());
     server.abort();

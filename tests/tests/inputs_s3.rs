@@ -109,7 +109,7 @@ fn another_bucket_and_an_empty_prefix_are_refused() {
 #[case::dot(&["p/./a"])]
 #[case::backslash(&["p/a\\b"])]
 #[case::line_break(&["p/a\nb"])]
-#[case::file_and_folder(&["p/a", "p/a/b"])]
+#[case::file_and_dir(&["p/a", "p/a/b"])]
 #[case::foreign_prefix(&["q/a"])]
 fn keys_that_are_not_plain_paths_are_refused(#[case] keys: &[&str]) {
     let bucket = keys.iter().fold(HostileBucket::default(), |bucket, key| bucket.key(key, 3));

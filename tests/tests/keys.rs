@@ -20,12 +20,12 @@ use tempfile::TempDir;
 const PASS: &str =
     "echo '{\"version\":2,\"status\":\"pass\",\"tests\":[]}' > /mnt/exercism-iteration/results.json";
 
-/// A folder of keys, made by the command line.
+/// A directory of keys, made by the command line.
 struct Keys(TempDir);
 
 impl Keys {
     fn new(names: &[&str]) -> Self {
-        let keys = Self(TempDir::new().expect("a folder"));
+        let keys = Self(TempDir::new().expect("a directory"));
         for name in names {
             let made = trackyard(&["keys", "new", &keys.file(name)]);
             assert!(made.status.success(), "{made:?}");

@@ -14,9 +14,9 @@ spec: {channel: test_runners, topics: [ruby]}
 ";
 
 fn lint(manifest: &str) -> Output {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("pool.yaml"), manifest).unwrap();
-    Command::new(binary("trackyard")).args(["lint", "pool.yaml"]).current_dir(folder.path()).output().unwrap()
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("pool.yaml"), manifest).unwrap();
+    Command::new(binary("trackyard")).args(["lint", "pool.yaml"]).current_dir(dir.path()).output().unwrap()
 }
 
 fn printed(output: &Output) -> String {

@@ -17,7 +17,7 @@ const YARD: &str = "yard";
 struct Yard {
     operator: Process,
     cluster: Cluster,
-    folder: TempDir,
+    dir: TempDir,
 }
 
 impl Yard {
@@ -25,9 +25,9 @@ impl Yard {
         let cluster = Cluster::start();
         install_kinds(&cluster, &Release::this());
         cluster.namespace(YARD);
-        let folder = TempDir::new().unwrap();
-        let operator = start(&cluster, &folder, "operator", &[]);
-        Self { operator, cluster, folder }
+        let dir = TempDir::new().unwrap();
+        let operator = start(&cluster, &dir, "operator", &[]);
+        Self { operator, cluster, dir }
     }
 
     fn get(&self, arguments: &[&str]) -> Option<String> {
@@ -68,28 +68,23 @@ impl Yard {
     }
 }
 
-fn start(cluster: &Cluster, folder: &TempDir, name: &str, more: &[&str]) -> Process {
-    start_for(YARD, cluster, folder, name, more)
+fn start(cluster: &Cluster, dir: &TempDir, name: &str, more: &[&str]) -> Process {
+    start_for(YARD, cluster, dir, name, more)
 }
 
-fn start_for(namespace: &str, cluster: &Cluster, folder: &TempDir, name: &str, more: &[&str]) -> Process {
+fn start_for(namespace: &str, cluster: &Cluster, dir: &TempDir, name: &str, more: &[&str]) -> Process {
     let mut command = cluster.command(&binary("trackyard-operator"));
     command.args(["--namespace", namespace, "--router", "tcp://router:5555"]);
     command.args(["--agent-image", "cluster.local/missing:1"]);
     let admin: &[&str] = if more.is_empty() { &["--admin", "127.0.0.1:9182"] } else { more };
     command.args(admin);
-    Process::spawn(name, &mut command, &folder.path().join(format!("{name}.log")))
+    Process::spawn(name, &mut command, &dir.path().join(format!("{name}.log")))
 }
 
 /// One of several, of which one holds the lease.
 fn contender(yard: &Yard, name: &str, port: u16) -> Process {
     let admin = format!("127.0.0.1:{port}");
-    start(
-        &yard.cluster,
-        &yard.folder,
-        name,
-        &["--admin", &admin, "--lease-namespace", YARD, "--identity", name],
-    )
+    start(&yard.cluster, &yard.dir, name, &["--admin", &admin, "--lease-namespace", YARD, "--identity", name])
 }
 
 #[test]
@@ -148,7 +143,7 @@ fn a_pool_has_children_that_follow_it_and_go_with_it() {
     let version = ["wp", "ruby", "-o=jsonpath={.metadata.resourceVersion}"];
     let before = yard.get(&version);
     yard.operator.kill();
-    yard.operator = start(&yard.cluster, &yard.folder, "operator", &[]);
+    yard.operator = start(&yard.cluster, &yard.dir, "operator", &[]);
     wait_until(seconds(30), "the new operator has its lists", || {
         yard.operator.log().matches("all lists").count() == 2
     });
@@ -196,7 +191,7 @@ fn a_privilege_refused_is_told_by_the_pool_that_asks_for_it_and_by_no_other() {
     // Another yard, with an operator of its own.
     yard.cluster.namespace("meadow");
     let admin = ["--admin", "127.0.0.1:9183"];
-    let _meadow = start_for("meadow", &yard.cluster, &yard.folder, "meadow", &admin);
+    let _meadow = start_for("meadow", &yard.cluster, &yard.dir, "meadow", &admin);
     yard.pool("earlier", "replicas: 1");
     let _ = yard.told("earlier", "Stalled", "True", "ImageUnavailable");
     let pods = |namespace: &str, pool: &str| {

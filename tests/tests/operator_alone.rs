@@ -24,18 +24,18 @@ const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/yard/deployments";
 struct Operator {
     process: Process,
     port: u16,
-    _folder: TempDir,
+    _dir: TempDir,
 }
 
 impl Operator {
     fn start(plane: &ControlPlane, more: &[&str]) -> Self {
-        let (folder, port) = (TempDir::new().unwrap(), free_port());
+        let (dir, port) = (TempDir::new().unwrap(), free_port());
         let mut command = Command::new(binary("trackyard-operator"));
         command.env("KUBECONFIG", plane.kubeconfig()).args(["--namespace", "yard"]);
         command.args(["--router", "tcp://router:5555", "--agent-image", "agent:1"]);
         command.args(["--admin", &format!("127.0.0.1:{port}")]).args(more);
-        let process = Process::spawn("operator", &mut command, &folder.path().join("log"));
-        Self { process, port, _folder: folder }
+        let process = Process::spawn("operator", &mut command, &dir.path().join("log"));
+        Self { process, port, _dir: dir }
     }
 
     fn page(&self, path: &str) -> Page {
@@ -171,10 +171,10 @@ fn make_secrets(plane: &ControlPlane, router: &KeyPair, operator: &KeyPair) {
 }
 
 /// A router that lets in by a list of keys, which nobody is on.
-fn exclusive_router(folder: &Path, key: &KeyPair, keyed: &str) -> Router {
-    key.write(&folder.join("router")).unwrap();
-    fs::write(folder.join("allowed"), "").unwrap();
-    let file = |name: &str| folder.join(name).display().to_string();
+fn exclusive_router(dir: &Path, key: &KeyPair, keyed: &str) -> Router {
+    key.write(&dir.join("router")).unwrap();
+    fs::write(dir.join("allowed"), "").unwrap();
+    let file = |name: &str| dir.join(name).display().to_string();
     let flags = ["--key", &file("router"), "--allowed", &file("allowed"), "--keyed-clients", keyed];
     let mut router = Router::launch("{}", &flags);
     router.wait_ready();
@@ -187,8 +187,8 @@ fn builds_are_asked_for_once_the_router_knows_the_operators_key() {
     plane.install_kinds();
     let [router_key, operator_key] = [(); 2].map(|()| KeyPair::generate().unwrap());
     make_secrets(&plane, &router_key, &operator_key);
-    let (folder, keyed) = (TempDir::new().unwrap(), format!("tcp://127.0.0.1:{}", free_port()));
-    let router = exclusive_router(folder.path(), &router_key, &keyed);
+    let (dir, keyed) = (TempDir::new().unwrap(), format!("tcp://127.0.0.1:{}", free_port()));
+    let router = exclusive_router(dir.path(), &router_key, &keyed);
     let keys = ["--keys=yard/keys", "--worker-key=worker", "--keys-given", "--router-keyed", &keyed];
     let operator = Operator::start(&plane, &keys);
     operator.until_ready();
@@ -198,7 +198,7 @@ fn builds_are_asked_for_once_the_router_knows_the_operators_key() {
     wait_until(seconds(30), "its key is refused", || {
         router.metrics().lines().any(|line| line.starts_with(refused) && !line.ends_with(" 0"))
     });
-    fs::write(folder.path().join("allowed"), format!("administer {} operator\n", operator_key.public()))
+    fs::write(dir.path().join("allowed"), format!("administer {} operator\n", operator_key.public()))
         .unwrap();
     let path = format!("{OURS}/containerversions/main");
     wait_until(seconds(60), "the router's answer is told of", || {

@@ -28,10 +28,10 @@ fn the_examples_run_in_a_cluster_each_on_its_pool() {
         serde_json::from_slice(&fs::read(examples().join("expected.json")).unwrap()).unwrap();
     let cases: Vec<&Value> = expected.iter().filter(|case| case["channel"] == "test_runners").collect();
     let request = |case: &Value| {
-        let (track, folder) = (case["track"].as_str().unwrap(), case["folder"].as_str().unwrap());
+        let (track, dir) = (case["track"].as_str().unwrap(), case["dir"].as_str().unwrap());
         let tag = platform.example(&format!("{track}-test-runner"));
         let mut request =
-            test_solution(&folder.replace('/', "-"), track, &platform.example_submission(folder), &tag);
+            test_solution(&dir.replace('/', "-"), track, &platform.example_submission(dir), &tag);
         request["exercise_slug"] = case["exercise"].clone();
         if !case["execution_timeout"].is_null() {
             request["execution_timeout"] = case["execution_timeout"].clone();
@@ -44,7 +44,7 @@ fn the_examples_run_in_a_cluster_each_on_its_pool() {
         answers.iter().map(|(id, answer)| (id.as_str(), &answer.response)).collect();
     insta::assert_json_snapshot!("responses", responses);
     for case in cases {
-        let answer = &answers[&case["folder"].as_str().unwrap().replace('/', "-")];
+        let answer = &answers[&case["dir"].as_str().unwrap().replace('/', "-")];
         let context = serde_json::to_value(&answer.context).unwrap();
         assert_eq!(
             json!(answer.status.status_code),

@@ -22,14 +22,14 @@ fn message(platform: &Platform, object: &str) -> String {
 #[test]
 fn a_git_reference_becomes_a_version_that_runs() {
     let platform = Platform::start();
-    let folder = TempDir::new().unwrap();
-    let tooling = Tooling::in_folder(folder.path(), TRACK);
+    let dir = TempDir::new().unwrap();
+    let tooling = Tooling::in_dir(dir.path(), TRACK);
     let good = tooling.git(&["rev-parse", "HEAD"]);
     tooling.git(&["branch", "stable"]);
     tooling.write("Dockerfile", "FROM scratch\nCOPY no-such-file /\n");
     let _ = tooling.commit_all();
     let certificates = platform.registry.authority();
-    let _host = HttpsHost::start_in(&platform.cluster, tooling.folder(), certificates.parent().unwrap());
+    let _host = HttpsHost::start_in(&platform.cluster, tooling.dir(), certificates.parent().unwrap());
 
     // Without a builder it says so, and is asked for again.
     let stable = platform.build(TRACK, "stable");

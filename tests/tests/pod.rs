@@ -70,9 +70,9 @@ fn the_agent_is_in_a_leaf_of_the_pods_group_and_its_jobs_are_beside() {
 #[test]
 fn doctor_finds_the_pod_fit_beside_its_agent() {
     let rig = rig();
-    let folder = rig.stage.path("doctor");
+    let dir = rig.stage.path("doctor");
     let worker = binary("trackyard-worker").canonicalize().unwrap();
-    let output = rig.worker.pod().exec(&[worker.to_str().unwrap(), "doctor", folder.to_str().unwrap()]);
+    let output = rig.worker.pod().exec(&[worker.to_str().unwrap(), "doctor", dir.to_str().unwrap()]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.lines().any(|line| line.starts_with("ok") && line.contains("a known good job")), "{text}");

@@ -1,4 +1,4 @@
-//! Releases to the image folder of one machine.
+//! Releases to the image directory of one machine.
 
 #![cfg(test)]
 
@@ -25,32 +25,32 @@ const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 const VERSION: &str = "git-0123456789abcdef0123456789abcdef01234567";
 
 struct Place {
-    folder: TempDir,
+    dir: TempDir,
     images: Images,
 }
 
 impl Place {
     async fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let images = connect(folder.path()).await;
-        Self { folder, images }
+        let dir = TempDir::new().unwrap();
+        let images = connect(dir.path()).await;
+        Self { dir, images }
     }
 
     fn repository(&self) -> PathBuf {
-        self.folder.path().join(REPOSITORY)
+        self.dir.path().join(REPOSITORY)
     }
 
-    /// The files of the blobs' folder.
+    /// The files of the blobs' directory.
     fn blobs(&self) -> BTreeSet<String> {
         let entries = self.repository().join("blobs/sha256").read_dir().unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 }
 
-async fn connect(folder: &Path) -> Images {
+async fn connect(dir: &Path) -> Images {
     let source = ImageSource {
         kind: ImageSourceKind::Layout,
-        location: folder.to_str().unwrap().to_owned(),
+        location: dir.to_str().unwrap().to_owned(),
         repositories: default_repositories(),
     };
     let options = Options { stall: Duration::from_millis(300), ..Options::default() };
@@ -87,7 +87,7 @@ async fn a_released_image_can_be_pulled_by_this_and_other_programs() {
         assert_eq!(place.images.built(REPOSITORY, tag).await, Ok(Some(sha(&built))));
     }
     pull(&place.images, &place.images.resolve(REPOSITORY, tags(SHA).version()).await.unwrap()).await;
-    let copy = place.folder.path().join("copy");
+    let copy = place.dir.path().join("copy");
     let output = Command::new(system("skopeo", "skopeo"))
         .args(["copy", "--quiet"])
         .arg(format!("oci:{}:{VERSION}", place.repository().display()))
@@ -133,7 +133,7 @@ async fn no_release_loses_the_tags_of_another_and_readers_see_whole_ones() {
 async fn of_two_releases_at_once_exactly_one_wins() {
     for _ in 0..20 {
         let (place, first, second) = (Place::new().await, Built::small("a"), Built::small("b"));
-        let other = connect(place.folder.path()).await;
+        let other = connect(place.dir.path()).await;
         let (a, b) = tokio::join!(release(&place.images, &first, SHA), release(&other, &second, SHA));
         let named = place.images.built(REPOSITORY, VERSION).await.unwrap().unwrap();
         let (winner, loser) = if named == sha(&first) { (a, b) } else { (b, a) };
@@ -174,21 +174,21 @@ async fn what_is_not_one_whole_image_leaves_nothing_behind() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_builder_left_is_cleared_once_it_is_old() {
     let (place, built) = (Place::new().await, Built::small("a"));
-    let folder = place.repository().join("blobs/sha256");
-    fs::create_dir_all(&folder).unwrap();
-    let old = fs::File::create(folder.join(".incoming-old")).unwrap();
+    let dir = place.repository().join("blobs/sha256");
+    fs::create_dir_all(&dir).unwrap();
+    let old = fs::File::create(dir.join(".incoming-old")).unwrap();
     old.set_modified(SystemTime::now() - Duration::from_secs(25 * 3600)).unwrap();
-    fs::File::create(folder.join(".incoming-new")).unwrap();
+    fs::File::create(dir.join(".incoming-new")).unwrap();
     release(&place.images, &built, SHA).await.unwrap();
     let left: Vec<String> = place.blobs().into_iter().filter(|name| name.len() != 64).collect();
     assert_eq!(left, [".incoming-new"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_written_out_of_the_folder() {
+async fn nothing_is_written_out_of_the_dir() {
     for part in ["exercism", REPOSITORY] {
         let (place, outside, built) = (Place::new().await, TempDir::new().unwrap(), Built::small("a"));
-        let link = place.folder.path().join(part);
+        let link = place.dir.path().join(part);
         fs::create_dir_all(link.parent().unwrap()).unwrap();
         symlink(outside.path(), link).unwrap();
         let error = release(&place.images, &built, SHA).await.unwrap_err();
@@ -201,10 +201,10 @@ async fn nothing_is_written_out_of_the_folder() {
 async fn a_lock_that_someone_keeps_is_given_up_in_time() {
     let (place, built) = (Place::new().await, Built::small("a"));
     release(&place.images, &built, SHA).await.unwrap();
-    let folder = fs::File::open(place.repository()).unwrap();
-    flock(&folder, FlockOperation::LockExclusive).unwrap();
+    let dir = fs::File::open(place.repository()).unwrap();
+    flock(&dir, FlockOperation::LockExclusive).unwrap();
     let error = release(&place.images, &built, &"1".repeat(40)).await.unwrap_err();
     assert_eq!((error.word(), error.is_transient()), ("stalled", true));
-    drop(folder);
+    drop(dir);
     release(&place.images, &built, &"1".repeat(40)).await.unwrap();
 }

@@ -60,8 +60,8 @@ impl Place {
     }
 
     async fn release(&self, built: &Built) -> Result<Released, ReleaseError> {
-        let folder = TempDir::new().unwrap();
-        let config = folder.path().join("config.json");
+        let dir = TempDir::new().unwrap();
+        let config = dir.path().join("config.json");
         let auths = json!({"auths": {&self.registry: {"username": USER, "password": PASSWORD}}});
         std::fs::write(&config, auths.to_string()).unwrap();
         let options = Options {
@@ -110,8 +110,8 @@ async fn registry(State(stored): State<Shared>, request: Request) -> Response {
         return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)]).into_response();
     }
     let mut stored = stored.lock().unwrap();
-    let (folder, name) = path.rsplit_once('/').unwrap();
-    match (parts.method, folder.rsplit_once('/').unwrap().1) {
+    let (dir, name) = path.rsplit_once('/').unwrap();
+    match (parts.method, dir.rsplit_once('/').unwrap().1) {
         (Method::POST, "uploads") => match stored.location.clone() {
             Some(location) => (StatusCode::ACCEPTED, [(header::LOCATION, location)]).into_response(),
             None => StatusCode::ACCEPTED.into_response(),

@@ -24,13 +24,13 @@ const VERSION: &str = "git-0123456789abcdef0123456789abcdef01234567";
 
 /// A registry, and a client of it.
 struct Place {
-    folder: TempDir,
+    dir: TempDir,
     registry: Registry,
 }
 
 impl Place {
     fn new() -> Self {
-        Self { folder: TempDir::new().unwrap(), registry: Registry::start(true) }
+        Self { dir: TempDir::new().unwrap(), registry: Registry::start(true) }
     }
 
     async fn images(&self) -> Images {
@@ -38,12 +38,12 @@ impl Place {
     }
 
     async fn at(&self, location: &str, password: &str) -> Images {
-        connect(location, &options(self.folder.path(), location, password)).await
+        connect(location, &options(self.dir.path(), location, password)).await
     }
 }
 
-fn options(folder: &Path, location: &str, password: &str) -> Options {
-    let path = folder.join("config.json");
+fn options(dir: &Path, location: &str, password: &str) -> Options {
+    let path = dir.join("config.json");
     let config = json!({"auths": {location: {"username": USER, "password": password}}});
     fs::write(&path, config.to_string()).unwrap();
     Options {
@@ -107,10 +107,10 @@ async fn listed(images: &Images) -> BTreeMap<String, Vec<String>> {
 #[case::tls(true)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_released_image_can_be_pulled_by_each_of_its_tags(#[case] tls: bool) {
-    let folder = TempDir::new().unwrap();
+    let dir = TempDir::new().unwrap();
     let registry = if tls { Registry::start_tls() } else { Registry::start(true) };
     let location = if tls { format!("https://{}", registry.location()) } else { registry.location() };
-    let mut options = options(folder.path(), &registry.location(), PASSWORD);
+    let mut options = options(dir.path(), &registry.location(), PASSWORD);
     options.ca_file = tls.then(|| registry.authority());
     let images = connect(&location, &options).await;
     assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(None));
@@ -213,7 +213,7 @@ async fn a_connection_that_breaks_in_a_layer_is_made_again() {
 async fn a_registry_that_freezes_is_given_up_in_time() {
     let (place, built) = (Place::new(), Built::large(24 << 20));
     let wire = Faulty::start(&place.registry.location());
-    let mut options = options(place.folder.path(), &wire.location(), PASSWORD);
+    let mut options = options(place.dir.path(), &wire.location(), PASSWORD);
     (options.attempts, options.stall) = (1, Duration::from_millis(300));
     let images = connect(&wire.location(), &options).await;
     wire.set(Some(Fault::Freeze { after: 1 << 20 }));
@@ -307,7 +307,7 @@ fn spoil(built: &Built, how: &str) {
             fs::rename(&layer, &aside).unwrap();
             std::os::unix::fs::symlink(aside, &layer).unwrap();
         }
-        "a folder" => {
+        "a directory" => {
             fs::remove_file(&layer).unwrap();
             fs::create_dir(&layer).unwrap();
         }
@@ -323,7 +323,7 @@ fn spoil(built: &Built, how: &str) {
         }),
         "a name that leads out" => edit(&|index| index["manifests"][0]["digest"] = json!("sha256:../../x")),
         "no mark" => fs::remove_file(built.path().join("oci-layout")).unwrap(),
-        "no folder" => fs::remove_dir_all(built.path()).unwrap(),
+        "no directory" => fs::remove_dir_all(built.path()).unwrap(),
         other => unreachable!("{other}"),
     }
 }
@@ -333,7 +333,7 @@ fn spoil(built: &Built, how: &str) {
 #[case("a byte too few", "bad_layout")]
 #[case("a byte too many", "too_large")]
 #[case("a symlink", "bad_layout")]
-#[case("a folder", "bad_layout")]
+#[case("a directory", "bad_layout")]
 #[case("a missing layer", "bad_layout")]
 #[case("a missing manifest", "bad_layout")]
 #[case("a wrong manifest", "digest_mismatch")]
@@ -342,7 +342,7 @@ fn spoil(built: &Built, how: &str) {
 #[case("two platforms", "bad_layout")]
 #[case("a name that leads out", "bad_layout")]
 #[case("no mark", "bad_layout")]
-#[case("no folder", "bad_layout")]
+#[case("no directory", "bad_layout")]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_one_whole_image_is_not_released(#[case] how: &str, #[case] word: &str) {
     let (place, built) = (Place::new(), Built::small("a"));
@@ -376,7 +376,7 @@ async fn the_image_is_taken_out_of_an_index_with_an_attestation() {
 async fn a_cancelled_release_ends_at_once_and_can_be_done_again() {
     let (place, built) = (Place::new(), Built::large(24 << 20));
     let wire = Faulty::start(&place.registry.location());
-    let mut options = options(place.folder.path(), &wire.location(), PASSWORD);
+    let mut options = options(place.dir.path(), &wire.location(), PASSWORD);
     options.stall = Duration::from_secs(600);
     let images = connect(&wire.location(), &options).await;
     wire.set(Some(Fault::Freeze { after: 1 << 20 }));

@@ -179,7 +179,7 @@ fn a_container_sees_its_own_world_only() {
     );
     let lines: Vec<&str> = seen.lines().collect();
     assert_eq!(&lines[1..3], ["/opt/test-runner", "/tmp"], "{seen}");
-    for word in ["AWS_", "TRACKYARD_", "CARGO", &rig.stage.folder().display().to_string()] {
+    for word in ["AWS_", "TRACKYARD_", "CARGO", &rig.stage.dir().display().to_string()] {
         assert!(!seen.contains(word), "{word} in:\n{seen}");
     }
     let arguments = printed(&rig, "tr '\\0' ' ' < /proc/1/cmdline");

@@ -10,10 +10,10 @@ use e2e::platform::{Platform, Release, YARD, images, install_kinds};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The YAML files of one of the chart's folders, by name.
-fn files(folder: &str) -> Vec<(String, PathBuf)> {
-    let folder = Path::new(&Release::this().chart("trackyard")).join(folder);
-    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+/// The YAML files of one of the chart's directories, by name.
+fn files(dir: &str) -> Vec<(String, PathBuf)> {
+    let dir = Path::new(&Release::this().chart("trackyard")).join(dir);
+    let files = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path());
     let mut files: Vec<_> =
         files.map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), path)).collect();
     files.sort();
@@ -43,7 +43,7 @@ impl<'a> Installation<'a> {
     }
 
     /// What is to be there before: namespaces, and the Secrets that the values name.
-    fn prepare(&self, folder: &Path) {
+    fn prepare(&self, dir: &Path) {
         self.cluster.namespace(&self.name);
         self.cluster.namespace(&self.yard);
         if self.values["yard"]["create"] == json!(false) {
@@ -51,9 +51,9 @@ impl<'a> Installation<'a> {
             let _ = self.cluster.kubectl(&["label", "namespace", &self.yard, label]);
         }
         for name in ["ca.crt", "config.json"] {
-            fs::write(folder.join(name), "{}").unwrap();
+            fs::write(dir.join(name), "{}").unwrap();
         }
-        let file = |name: &str| format!("--from-file={}", folder.join(name).display());
+        let file = |name: &str| format!("--from-file={}", dir.join(name).display());
         let files = [file("ca.crt"), file("config.json")];
         let variables =
             ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| format!("--from-literal={name}=x"));
@@ -68,8 +68,8 @@ impl<'a> Installation<'a> {
         let _ = self.cluster.kubectl(&[&create[..], &[&holds[0], &holds[1]]].concat());
     }
 
-    fn install(&self, folder: &Path) {
-        let here = folder.join("here.yaml");
+    fn install(&self, dir: &Path) {
+        let here = dir.join("here.yaml");
         let image = self.cluster.image_values("");
         fs::write(&here, json!({"image": image}).to_string()).unwrap();
         let (file, here) = (self.file.to_str().unwrap(), here.to_str().unwrap());
@@ -149,10 +149,10 @@ fn each_scenario_is_installed_and_serves() {
     let cluster = Cluster::with_images(&images());
     install_kinds(&cluster, &Release::this());
     for (name, file) in files("ci") {
-        let folder = TempDir::new().unwrap();
+        let dir = TempDir::new().unwrap();
         let installation = Installation::new(&cluster, &name, &file);
-        installation.prepare(folder.path());
-        installation.install(folder.path());
+        installation.prepare(dir.path());
+        installation.install(dir.path());
         installation.is_served();
         installation.remove();
     }

@@ -19,7 +19,7 @@ fn a_real_job_end_to_end_over_file() {
         ("do.sh", "echo said; echo cried >&2; cp lib/answer.json results.json"),
         ("lib/answer.json", r#"{"version": 2, "tests": [{"name": "one", "status": "pass"}]}"#),
     ]));
-    // The submission's script runs in the tooling's folder, not in its own.
+    // The submission's script runs in the tooling's directory, not in its own.
     expect(&answer, 513, "exit_code");
     let answer = rig.router.ask(&rig.request_with(&[
         ("do.sh", "echo said; echo cried >&2; cd /mnt/exercism-iteration; cp lib/answer.json results.json"),
@@ -41,7 +41,7 @@ fn a_real_job_end_to_end_over_file() {
     }
     assert_eq!(context["limits"]["memory"], "64Mi");
     let text = context.to_string();
-    for host_path in [rig.stage.folder().display().to_string(), rig.worker.folder().display().to_string()] {
+    for host_path in [rig.stage.dir().display().to_string(), rig.worker.dir().display().to_string()] {
         assert!(!text.contains(&host_path), "the answer tells a path of the host: {text}");
     }
 }
@@ -71,7 +71,7 @@ fn a_real_job_end_to_end_over_file() {
 #[case::symlink("ln -s /etc/passwd /mnt/exercism-iteration/results.json", 514, "not_regular")]
 #[case::magic_link("ln -s /proc/self/fd/0 /mnt/exercism-iteration/results.json", 514, "not_regular")]
 #[case::fifo("mkfifo /mnt/exercism-iteration/results.json", 514, "not_regular")]
-#[case::folder("mkdir /mnt/exercism-iteration/results.json", 514, "not_regular")]
+#[case::dir("mkdir /mnt/exercism-iteration/results.json", 514, "not_regular")]
 #[case::not_utf8(r"printf '\377' > /mnt/exercism-iteration/results.json", 514, "bad_encoding")]
 #[case::empty(": > /mnt/exercism-iteration/results.json", 514, "malformed")]
 #[case::not_json("echo '{' > /mnt/exercism-iteration/results.json", 514, "malformed")]
@@ -178,7 +178,7 @@ fn a_submission_that_is_too_large_or_too_many_is_400() {
 }
 
 #[test]
-fn a_folder_that_is_not_allowed_is_400_and_a_missing_one_is_told() {
+fn a_dir_that_is_not_allowed_is_400_and_a_missing_one_is_told() {
     let rig = Rig::shared();
     let request = |uri: &str| with(rig.request(PASS), "s3_uri", json!(uri));
     for uri in ["file:///etc", "file:///proc/self"] {
@@ -193,8 +193,8 @@ fn a_folder_that_is_not_allowed_is_400_and_a_missing_one_is_told() {
 fn symlinks_in_a_submission_are_not_followed() {
     let rig = Rig::shared();
     let request = rig.request("cat /mnt/exercism-iteration/secret; exit 0");
-    let folder = request["s3_uri"].as_str().unwrap().trim_start_matches("file://").to_owned();
-    std::os::unix::fs::symlink("/etc/hostname", format!("{folder}/secret")).unwrap();
+    let dir = request["s3_uri"].as_str().unwrap().trim_start_matches("file://").to_owned();
+    std::os::unix::fs::symlink("/etc/hostname", format!("{dir}/secret")).unwrap();
     let answer = rig.router.ask(&request);
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     let told = answer.context.to_string();

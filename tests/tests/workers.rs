@@ -1,4 +1,4 @@
-//! The life of a worker process: its folder, its drain, its death, and what it leaves.
+//! The life of a worker process: its directory, its drain, its death, and what it leaves.
 #![cfg(test)]
 
 use std::process::Command;
@@ -36,15 +36,15 @@ impl Scene {
 }
 
 #[test]
-fn two_workers_may_not_share_a_folder() {
+fn two_workers_may_not_share_a_dir() {
     let scene = Scene::start();
-    let folder = scene.stage.path("work");
-    let _first = Options::new("any-1").folder(&folder).start(&scene.router);
-    let mut second = Options::new("any-2").folder(&folder).launch(&scene.router);
+    let dir = scene.stage.path("work");
+    let _first = Options::new("any-1").dir(&dir).start(&scene.router);
+    let mut second = Options::new("any-2").dir(&dir).launch(&scene.router);
     let status = second.process().wait_for_exit(seconds(10));
     assert!(!status.success());
     let log = second.process().log();
-    assert!(log.contains(&*folder.to_string_lossy()), "{log}");
+    assert!(log.contains(&*dir.to_string_lossy()), "{log}");
     expect(&scene.router.ask(&scene.job("1", PASS)), 200, "ok");
 }
 
@@ -53,7 +53,7 @@ fn the_job_of_a_killed_worker_ends_on_another_and_its_container_is_gone() {
     let scene = Scene::start();
     let mut first = Options::new("ruby-1").topic("ruby").start(&scene.router);
     let client = scene.router.client();
-    // Only the first attempt takes long: what it leaves in the shared submission folder is not written back.
+    // Only the first attempt takes long: what it leaves in the shared submission directory is not written back.
     client.send(&scene.job("1", &format!("sleep 3.125; {PASS}"))).unwrap();
     wait_for(seconds(10), "the container runs", || find_process("sleep 3.125 "));
     let _second = Options::new("any-2").start(&scene.router);
@@ -167,24 +167,24 @@ fn force_worker_restart_bootstraps_real_workers_again() {
 #[test]
 fn configure_prepares_every_version_and_exits() {
     let scene = Scene::start();
-    let folder = scene.stage.path("work");
+    let dir = scene.stage.path("work");
     let url = format!("{}/test_runners", scene.router.clients());
     let configure = || {
         Command::new(binary("trackyard-worker"))
             .args(["configure", "any-1", &url])
-            .arg(&folder)
+            .arg(&dir)
             .output()
             .unwrap()
     };
     let output = configure();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(std::fs::read_dir(folder.join("layers")).unwrap().count() >= 2);
+    assert!(std::fs::read_dir(dir.join("layers")).unwrap().count() >= 2);
 }
 
 fn doctor(change: impl FnOnce(&mut Command)) -> String {
-    let folder = tempfile::TempDir::new().unwrap();
+    let dir = tempfile::TempDir::new().unwrap();
     let mut command = Command::new(binary("trackyard-worker"));
-    command.arg("doctor").arg(folder.path());
+    command.arg("doctor").arg(dir.path());
     change(&mut command);
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -228,7 +228,7 @@ fn jobs_leave_no_cgroup_behind() {
     for id in 0..3 {
         expect(&scene.router.ask(&scene.job(&id.to_string(), PASS)), 200, "ok");
     }
-    let pid = worker.folder().display().to_string();
+    let pid = worker.dir().display().to_string();
     drop(worker);
     let left: Vec<_> =
         cgroups().into_iter().filter(|group| group.display().to_string().contains(&pid)).collect();

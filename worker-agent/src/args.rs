@@ -50,7 +50,7 @@ pub struct Place {
     /// The router's client port and the work: tcp://HOST:PORT/CHANNEL, with ?topic=TRACK for a scoped worker
     #[arg(env = "TRACKYARD_ROUTER_URL")]
     pub router_url: RouterUrl,
-    /// A folder of this worker alone, for unpacked images
+    /// A directory of this worker alone, for unpacked images
     #[arg(env = "TRACKYARD_WORKDIR")]
     pub workdir: PathBuf,
     /// The router's workers' port, such as tcp://127.0.0.1:5556, instead of asking the client port for it
@@ -78,7 +78,7 @@ pub struct KeyFiles {
 /// What this worker may read, whatever its router says. A router on loopback is trusted without.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Allowed {
-    /// An image source that a router elsewhere may name: HOST[:PORT], or a layout folder's absolute path. Several: with
+    /// An image source that a router elsewhere may name: HOST[:PORT], or a layout directory's absolute path. Several: with
     /// commas between, as of all --allow-… flags
     #[arg(
         long = "allow-registry",
@@ -95,9 +95,9 @@ pub struct Allowed {
         value_delimiter = ','
     )]
     pub buckets: Vec<String>,
-    /// A folder below which jobs of a router elsewhere may read file:// submissions
-    #[arg(long = "allow-input", env = "TRACKYARD_ALLOW_INPUT", value_name = "FOLDER", value_delimiter = ',')]
-    pub folders: Vec<PathBuf>,
+    /// A directory below which jobs of a router elsewhere may read file:// submissions
+    #[arg(long = "allow-input", env = "TRACKYARD_ALLOW_INPUT", value_name = "DIR", value_delimiter = ',')]
+    pub dirs: Vec<PathBuf>,
     /// Where repositories may be that builds of a router elsewhere fetch: the start of their URLs
     #[arg(
         long = "allow-repository",
@@ -130,8 +130,8 @@ pub struct SandboxArgs {
     /// The runc binary; looked for in PATH if it has no slash
     #[arg(long, env = "TRACKYARD_RUNC", value_name = "PATH", default_value = "runc")]
     pub runc: PathBuf,
-    /// A folder on tmpfs for running jobs, shared by the workers of this machine
-    #[arg(long, env = "TRACKYARD_RUN_DIR", value_name = "FOLDER", default_value = "/run/trackyard")]
+    /// A directory on tmpfs for running jobs, shared by the workers of this machine
+    #[arg(long, env = "TRACKYARD_RUN_DIR", value_name = "DIR", default_value = "/run/trackyard")]
     pub run_dir: PathBuf,
     /// Run jobs even if this kernel cannot map layers' owners: files then belong to nobody inside
     #[arg(long, env = "TRACKYARD_ALLOW_UNMAPPED_LAYERS")]
@@ -184,11 +184,11 @@ pub struct Configure {
 /// `doctor`.
 #[derive(Debug, Clone, Args)]
 pub struct Doctor {
-    /// The folder that the worker will use
+    /// The directory that the worker will use
     #[arg(env = "TRACKYARD_WORKDIR", default_value = "/var/lib/trackyard")]
     pub workdir: PathBuf,
-    /// A folder that is looked into for builders' programs before PATH
-    #[arg(long, env = "TRACKYARD_TOOLS", value_name = "FOLDER")]
+    /// A directory that is looked into for builders' programs before PATH
+    #[arg(long, env = "TRACKYARD_TOOLS", value_name = "DIR")]
     pub tools: Option<PathBuf>,
     /// The sandbox.
     #[command(flatten)]

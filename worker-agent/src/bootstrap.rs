@@ -145,18 +145,18 @@ mod tests {
 
     /// Files of a worker's own keys, and of the router's public one.
     fn files() -> (tempfile::TempDir, KeyFiles, KeyPair) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name| folder.path().join(name);
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name| dir.path().join(name);
         let router = KeyPair::generate().unwrap();
         KeyPair::generate().unwrap().write(&path("own")).unwrap();
         std::fs::write(path("router"), router.public().as_str()).unwrap();
         let files = KeyFiles { curve_key: Some(path("own")), router_key: Some(path("router")) };
-        (folder, files, router)
+        (dir, files, router)
     }
 
     #[test]
     fn a_router_with_a_key_is_believed_unless_another_is_pinned() {
-        let (_folder, files, router) = files();
+        let (_dir, files, router) = files();
         let told = Some(router.public().as_str());
         let other = KeyPair::generate().unwrap();
         let none = KeyFiles::default();
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_named_address_has_the_pinned_key() {
-        let (_folder, files, router) = files();
+        let (_dir, files, router) = files();
         let peer = bootstrap(&url(), Some("tcp://10.0.0.1:1"), &files).unwrap().peer;
         assert_eq!(peer.curve.unwrap().router, *router.public());
     }

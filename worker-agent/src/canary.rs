@@ -33,10 +33,10 @@ pub struct Canary {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Its image could not be made.
-    #[error("cannot make the canary's image in {}: {source}; is the work folder writable?", folder.display())]
+    #[error("cannot make the canary's image in {}: {source}; is the work directory writable?", dir.display())]
     Image {
         /// Where.
-        folder: PathBuf,
+        dir: PathBuf,
         /// What the system says.
         source: io::Error,
     },
@@ -57,18 +57,18 @@ pub enum Error {
 }
 
 impl Canary {
-    /// Makes the canary's image in the work folder. `None` on an architecture for which there is no program: then only
+    /// Makes the canary's image in the work directory. `None` on an architecture for which there is no program: then only
     /// the jobs themselves tell whether the sandbox works.
     ///
     /// # Errors
-    /// When the folder cannot be written.
+    /// When the directory cannot be written.
     pub fn make(workdir: &Path) -> Result<Option<Self>, Error> {
         let entry = Entry::candidates(Channel::TestRunners).next();
         let (Some(program), Some(entry)) = (program::program(), entry) else { return Ok(None) };
         let layer = workdir.join("canary");
         let exercise = ExerciseSlug::new("canary").map_err(io::Error::other);
         let made = exercise.and_then(|exercise| write(&layer, entry, &program).map(|()| exercise));
-        let exercise = made.map_err(|source| Error::Image { folder: layer.clone(), source })?;
+        let exercise = made.map_err(|source| Error::Image { dir: layer.clone(), source })?;
         Ok(Some(Self { layer, entry, exercise }))
     }
 
@@ -109,13 +109,13 @@ fn limits() -> Limits {
 
 /// The image: one layer with one program in it, under the name of an entry script.
 fn write(layer: &Path, entry: Entry, program: &[u8]) -> io::Result<()> {
-    let script = layer.join(entry.working_folder().trim_start_matches('/')).join(entry.script());
-    for folder in script.parent().into_iter().flat_map(Path::ancestors) {
-        if !folder.starts_with(layer) {
+    let script = layer.join(entry.working_dir().trim_start_matches('/')).join(entry.script());
+    for dir in script.parent().into_iter().flat_map(Path::ancestors) {
+        if !dir.starts_with(layer) {
             break;
         }
-        fs::create_dir_all(folder)?;
-        fs::set_permissions(folder, Permissions::from_mode(0o755))?;
+        fs::create_dir_all(dir)?;
+        fs::set_permissions(dir, Permissions::from_mode(0o755))?;
     }
     // Aside and renamed: another program may not be running from it, but a crash may have left half of one.
     let aside = script.with_extension("new");

@@ -28,7 +28,7 @@ pub enum Error {
     /// This machine cannot run jobs.
     #[error(transparent)]
     Sandbox(#[from] sandbox::Error),
-    /// The work folder cannot be used.
+    /// The work directory cannot be used.
     #[error(transparent)]
     Store(#[from] store::Error),
     /// The router does not tell where to go.

@@ -51,10 +51,10 @@ pub fn layer(
     store::decode::run(receiver, layer, root, Some(Vec::new()), limits).map(drop)
 }
 
-/// The files that a job left in `folder`, as far as they are taken.
+/// The files that a job left in `dir`, as far as they are taken.
 #[must_use]
-pub fn collect(folder: BorrowedFd<'_>, entry: Entry, limits: &Limits) -> BTreeMap<String, Vec<u8>> {
-    sandbox::collect::collect(folder, entry, limits).files
+pub fn collect(dir: BorrowedFd<'_>, entry: Entry, limits: &Limits) -> BTreeMap<String, Vec<u8>> {
+    sandbox::collect::collect(dir, entry, limits).files
 }
 
 /// The configuration that `runc` reads, for a job with these words, environment and limits.
@@ -63,16 +63,16 @@ pub fn collect(folder: BorrowedFd<'_>, entry: Entry, limits: &Limits) -> BTreeMa
 /// If it cannot be made.
 pub fn spec(
     argv: Vec<String>,
-    working_folder: &str,
+    working_dir: &str,
     env: &[String],
     limits: &Limits,
 ) -> io::Result<serde_json::Value> {
     let spec = sandbox::spec::spec(&Container {
         rootfs: Path::new("/run/trackyard/mnt/slot-0/rootfs"),
-        job_folder: Path::new("/run/trackyard/mnt/slot-0/job"),
+        job_dir: Path::new("/run/trackyard/mnt/slot-0/job"),
         tmp: Path::new("/run/trackyard/mnt/slot-0/tmp"),
         argv,
-        working_folder,
+        working_dir,
         env,
         ids: (0x7000_0000, 65_536),
         cgroup: "trackyard-worker/slot-0/job".to_owned(),

@@ -1,12 +1,12 @@
-//! Brings a submission's files into the job folder.
+//! Brings a submission's files into the job directory.
 //!
 //! - `plan` (pure): is every name safe, and is it not too much?
 //! - `s3`, `file`: where files come from
-//! - `folder`: where they go, by descriptor, never through a link
+//! - `dir`: where they go, by descriptor, never through a link
 
 mod error;
 mod file;
-mod folder;
+mod input_dir;
 pub(crate) mod plan;
 mod s3;
 
@@ -21,7 +21,7 @@ use trackyard_protocol::uri::{InputUri, Location};
 pub use error::Error;
 pub use plan::Caps;
 
-use folder::Folder;
+use input_dir::InputDir;
 use plan::Budget;
 use s3::S3;
 
@@ -62,22 +62,22 @@ impl Inputs {
         &self.policy
     }
 
-    /// Writes all files of `uri` below `folder`, which should be empty.
+    /// Writes all files of `uri` below `dir`, which should be empty.
     ///
     /// # Errors
     /// When the place is not allowed, has nothing or too much, a name is not safe, or a file cannot be fetched.
-    pub async fn fetch(&self, uri: &InputUri, limits: &Limits, folder: OwnedFd) -> Result<Fetched, Error> {
-        let (folder, budget) = (Folder::new(folder), Budget::new(limits.input_bytes.0));
+    pub async fn fetch(&self, uri: &InputUri, limits: &Limits, dir: OwnedFd) -> Result<Fetched, Error> {
+        let (dir, budget) = (InputDir::new(dir), Budget::new(limits.input_bytes.0));
         let caps = Caps::of(limits);
         let files = match uri.location() {
             Location::S3 { bucket, .. } if !self.policy.buckets.iter().any(|allowed| allowed == bucket) => {
                 return Err(Error::Bucket(bucket.to_owned()));
             }
             Location::S3 { bucket, prefix } => {
-                self.s3().await.fetch(bucket, prefix, &caps, &folder, &budget).await?
+                self.s3().await.fetch(bucket, prefix, &caps, &dir, &budget).await?
             }
             Location::File { path } => {
-                file::fetch(&self.policy.allowed_folders, path, caps, folder, budget.clone()).await?
+                file::fetch(&self.policy.allowed_folders, path, caps, dir, budget.clone()).await?
             }
         };
         Ok(Fetched { files, bytes: budget.used() })

@@ -36,7 +36,7 @@ mod watch;
 pub use cage::Cage;
 pub use capture::{Captured, KEPT};
 pub use enter::{Entered, SandboxConfig, enter};
-pub use entry::{Entry, JOB_FOLDER};
+pub use entry::{Entry, JOB_DIR};
 pub use error::Error;
 pub use host::{Check, Host};
 pub use outcome::{Outcome, Usage};

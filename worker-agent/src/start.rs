@@ -23,8 +23,8 @@ const LAST_WORK: Duration = Duration::from_secs(2);
 /// Why a worker did not begin, or ended.
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error("cannot make the work folder {}: {source}", folder.display())]
-    Folder { folder: PathBuf, source: io::Error },
+    #[error("cannot make the work directory {}: {source}", dir.display())]
+    Dir { dir: PathBuf, source: io::Error },
     #[error("cannot start the runtime: {0}")]
     Runtime(io::Error),
     #[error(transparent)]
@@ -69,7 +69,7 @@ fn configure(args: crate::args::Configure) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes the work folder and enters the sandbox. No thread exists yet.
+/// Makes the work directory and enters the sandbox. No thread exists yet.
 pub(crate) fn enter_at(
     workdir: &Path,
     worker: WorkerName,
@@ -82,14 +82,14 @@ pub(crate) fn enter_at(
 fn enter(workdir: &Path, worker: WorkerName, slots: u32, args: &SandboxArgs) -> Result<Entered, Error> {
     let workdir = absolute(workdir)?;
     let made = DirBuilder::new().recursive(true).mode(0o711).create(&workdir);
-    made.map_err(|source| Error::Folder { folder: workdir.clone(), source })?;
+    made.map_err(|source| Error::Dir { dir: workdir.clone(), source })?;
     let SandboxArgs { runc, run_dir, allow_unmapped_layers } = args.clone();
     let config = SandboxConfig { workdir, worker, slots, runc, allow_unmapped_layers, run_dir };
     Ok(sandbox::enter(config)?)
 }
 
-fn absolute(folder: &Path) -> Result<PathBuf, Error> {
-    std::path::absolute(folder).map_err(|source| Error::Folder { folder: folder.to_owned(), source })
+fn absolute(dir: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(dir).map_err(|source| Error::Dir { dir: dir.to_owned(), source })
 }
 
 /// Work that goes on in other threads at the end is not waited for for ever.

@@ -1,17 +1,17 @@
-//! The images that this worker holds. Each layer is unpacked once, into a folder named by the digest of its content,
+//! The images that this worker holds. Each layer is unpacked once, into a directory named by the digest of its content,
 //! and shared by every image that has it. Half an image is never ready: layers are unpacked aside, synced and then
 //! renamed into place, and an image counts once a record of all its layers is written.
 //!
-//! - `folders`: what is where, `lock`: one worker per folder, `record`: which images are complete
+//! - `dirs`: what is where, `lock`: one worker per directory, `record`: which images are complete
 //! - `prepare`: what is missing of an image, `flight`: nobody fetches what another is fetching
-//! - `transfer`: one layer from its source to a folder aside, `decode`: its bytes, `unpack`: its entries
+//! - `transfer`: one layer from its source to a directory aside, `decode`: its bytes, `unpack`: its entries
 //! - `lease`, `collect`: what must stay, and removing the rest
 
 mod collect;
 pub(crate) mod decode;
+mod dirs;
 mod error;
 mod flight;
-mod folders;
 mod lease;
 mod lock;
 mod prepare;
@@ -32,15 +32,15 @@ use trackyard_protocol::version::Digest;
 pub use error::Error;
 pub use unpack::{Limits, Rejected};
 
+use dirs::Dirs;
 use flight::Flights;
-use folders::Folders;
 use lease::{Lease, Leases};
 use lock::Lock;
 
 /// Layers in work at once, over all images: it bounds the memory.
 const PARALLEL_LAYERS: usize = 2;
 
-/// The images of one work folder. Cheap to clone; the folder is unlocked when the last clone is dropped.
+/// The images of one work directory. Cheap to clone; the directory is unlocked when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -48,7 +48,7 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Inner {
-    folders: Folders,
+    dirs: Dirs,
     limits: Limits,
     leases: Leases,
     flights: Flights,
@@ -61,7 +61,7 @@ struct Inner {
 pub struct PreparedImage {
     /// The manifest's digest.
     pub digest: Digest,
-    /// The layers' folders, from the bottom to the top; no folder twice.
+    /// The layers' directories, from the bottom to the top; no directory twice.
     pub layers: Vec<PathBuf>,
     /// `NAME=value` each.
     pub env: Vec<String>,
@@ -72,7 +72,7 @@ impl Store {
     /// Opens the store in `workdir`, which is made if it is not there, and removes what a crash left behind.
     ///
     /// # Errors
-    /// When another worker holds the folder, or it cannot be used.
+    /// When another worker holds the directory, or it cannot be used.
     pub fn open(workdir: &Path) -> Result<Self, Error> {
         Self::open_with(workdir, Limits::default())
     }
@@ -80,13 +80,13 @@ impl Store {
     /// As [`Self::open`], with other bounds on layers.
     ///
     /// # Errors
-    /// When another worker holds the folder, or it cannot be used.
+    /// When another worker holds the directory, or it cannot be used.
     pub fn open_with(workdir: &Path, limits: Limits) -> Result<Self, Error> {
-        let folders = Folders::new(workdir)?;
-        let lock = Lock::take(&folders.lock())?;
-        folders.make()?;
+        let dirs = Dirs::new(workdir)?;
+        let lock = Lock::take(&dirs.lock())?;
+        dirs.make()?;
         let inner = Inner {
-            folders,
+            dirs,
             limits,
             leases: Leases::default(),
             flights: Flights::default(),
@@ -99,25 +99,25 @@ impl Store {
     /// The images that are complete.
     ///
     /// # Errors
-    /// When the folder of records cannot be read.
+    /// When the directory of records cannot be read.
     pub fn complete(&self) -> Result<Vec<Digest>, Error> {
-        let digests = record::digests(&self.inner.folders)?;
-        Ok(digests.into_iter().filter(|digest| record::read(&self.inner.folders, digest).is_some()).collect())
+        let digests = record::digests(&self.inner.dirs)?;
+        Ok(digests.into_iter().filter(|digest| record::read(&self.inner.dirs, digest).is_some()).collect())
     }
 
     /// A complete image; `None` if it is not. Asks nobody else.
     #[must_use]
     pub fn get(&self, digest: &Digest) -> Option<PreparedImage> {
         // The lease comes first: from then on nothing of the image is collected.
-        let image = self.inner.leases.take([folders::image(digest)]);
-        let record = record::read(&self.inner.folders, digest)?;
-        let lease = self.inner.leases.take(record.layers.iter().cloned().chain([folders::image(digest)]));
+        let image = self.inner.leases.take([dirs::image(digest)]);
+        let record = record::read(&self.inner.dirs, digest)?;
+        let lease = self.inner.leases.take(record.layers.iter().cloned().chain([dirs::image(digest)]));
         drop(image);
         Some(self.prepared(digest, record, lease))
     }
 
     fn prepared(&self, digest: &Digest, record: record::Record, lease: Lease) -> PreparedImage {
-        let layers = record.layers.iter().map(|name| self.inner.folders.at(name)).collect();
+        let layers = record.layers.iter().map(|name| self.inner.dirs.at(name)).collect();
         PreparedImage {
             digest: digest.clone(),
             layers: stack::to_mount(layers),

@@ -93,7 +93,7 @@ impl Trust {
             buckets: own.buckets,
             endpoint: own.s3_endpoint,
             path_style: own.s3_path_style,
-            allowed_folders: own.folders,
+            allowed_folders: own.dirs,
         }
     }
 
@@ -127,7 +127,7 @@ mod tests {
         Allowed {
             registries: vec!["registry.example:5000".to_owned(), "/srv/images".to_owned()],
             buckets: vec!["mine".to_owned()],
-            folders: vec![PathBuf::from("/srv/in")],
+            dirs: vec![PathBuf::from("/srv/in")],
             ..Allowed::default()
         }
     }
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_router_elsewhere_names_no_bucket_folder_or_endpoint() {
+    fn a_router_elsewhere_names_no_bucket_dir_or_endpoint() {
         let named = InputPolicy {
             buckets: vec!["theirs".to_owned()],
             endpoint: Some("http://evil.example".to_owned()),

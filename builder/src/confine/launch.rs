@@ -51,7 +51,7 @@ pub struct Program {
     pub arguments: Vec<String>,
     /// Its environment, besides what every program gets.
     pub environment: Vec<(&'static str, String)>,
-    /// A folder of its own, for `HOME` and `TMPDIR`.
+    /// A directory of its own, for `HOME` and `TMPDIR`.
     pub home: PathBuf,
     /// False for a client that starts nothing and only talks to a program of the same cage: it needs no namespaces.
     pub has_namespaces: bool,
@@ -157,8 +157,8 @@ mod tests {
 
     #[test]
     fn a_link_in_the_tables_place_is_not_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        let (table, other) = (folder.path().join("fstab"), folder.path().join("other"));
+        let dir = tempfile::tempdir().unwrap();
+        let (table, other) = (dir.path().join("fstab"), dir.path().join("other"));
         fs::write(&other, "stays").unwrap();
         std::os::unix::fs::symlink(&other, &table).unwrap();
         replace(&table, "new").unwrap();

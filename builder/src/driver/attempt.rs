@@ -26,8 +26,8 @@ impl Attempt<'_> {
             tail.push(text);
             (self.line)(text);
         };
-        let Order { idle, disk, folder, .. } = self.order;
-        let bounds = Bounds { idle: *idle, disk: *disk, folder: folder.clone() };
+        let Order { idle, disk, dir, .. } = self.order;
+        let bounds = Bounds { idle: *idle, disk: *disk, dir: dir.clone() };
         match run(program, self.cage, &bounds, &told, self.stop).await? {
             Some(0) => Ok(()),
             _ => Err(Error::Failed { said: tail.text() }),

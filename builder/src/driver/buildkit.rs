@@ -1,5 +1,5 @@
 //! BuildKit: a daemon for each build, in the build's own cage. It is ready within a tenth of a second, and its cache is
-//! in its state folder, so nothing has to stay between builds.
+//! in its state directory, so nothing has to stay between builds.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -38,7 +38,7 @@ impl Driver for Buildkit {
     }
 
     async fn make(&self, attempt: &Attempt<'_>) -> Result<(), Error> {
-        fs::create_dir_all(&self.state).map_err(Error::io("make the state folder"))?;
+        fs::create_dir_all(&self.state).map_err(Error::io("make the state directory"))?;
         let _ = fs::remove_file(self.socket());
         let mut said = start(&self.daemon()?, attempt.cage)?;
         tokio::select! {

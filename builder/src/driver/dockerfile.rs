@@ -52,10 +52,10 @@ pub(crate) fn check_text(text: &str, driver: DriverKind) -> Result<(), Error> {
 
 fn read(context: &Path) -> Result<String, Error> {
     let io = |error: rustix::io::Errno| Error::Io { what: "read the Dockerfile", source: error.into() };
-    let folder = openat(CWD, context, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let dir = openat(CWD, context, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     let rules = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = openat2(folder.map_err(io)?, NAME, flags, Mode::empty(), rules);
+    let file = openat2(dir.map_err(io)?, NAME, flags, Mode::empty(), rules);
     let file = file.map_err(|_| Error::NoDockerfile)?;
     if !FileType::from_raw_mode(fstat(&file).map_err(io)?.st_mode).is_file() {
         return Err(Error::NoDockerfile);

@@ -1,4 +1,4 @@
-//! img: one process for each build, its state in a folder that only one build at a time may use.
+//! img: one process for each build, its state in a directory that only one build at a time may use.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,10 +1,10 @@
-//! From the archive that img writes to the folder of an image layout.
+//! From the archive that img writes to the directory of an image layout.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Component, Path};
 
-/// Unpacks plain files and folders; anything else in an image layout is refused.
+/// Unpacks plain files and directories; anything else in an image layout is refused.
 pub(super) fn unpack(archive: &Path, into: &Path) -> io::Result<()> {
     let mut archive = tar::Archive::new(File::open(archive)?);
     fs::create_dir_all(into)?;
@@ -24,8 +24,8 @@ pub(super) fn unpack(archive: &Path, into: &Path) -> io::Result<()> {
             fs::create_dir_all(target)?;
             continue;
         }
-        if let Some(folder) = target.parent() {
-            fs::create_dir_all(folder)?;
+        if let Some(dir) = target.parent() {
+            fs::create_dir_all(dir)?;
         }
         io::copy(&mut entry, &mut File::create_new(target)?)?;
     }

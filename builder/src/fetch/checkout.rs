@@ -20,12 +20,12 @@ pub struct Checkout {
     pub commit: Commit,
     /// When it was committed: seconds since 1970.
     pub commit_time: u64,
-    /// The folder with its files: as they are in the commit, with its time; no `.git`. Links in it lead anywhere.
+    /// The directory with its files: as they are in the commit, with its time; no `.git`. Links in it lead anywhere.
     pub tree: PathBuf,
 }
 
 impl Repositories {
-    /// Writes a commit's files to the folder `into`, which must not be there.
+    /// Writes a commit's files to the directory `into`, which must not be there.
     ///
     /// # Errors
     /// When the commit cannot be fetched, is too large, or has submodules.
@@ -36,12 +36,12 @@ impl Repositories {
         into: &Path,
         stop: &CancellationToken,
     ) -> Result<Checkout, Error> {
-        url.check_folder(&self.options().folders)?;
+        url.check_dir(&self.options().dirs)?;
         let at = self.lock(url, stop).await?;
         let brought = self.bring(url, resolved, &at, stop).await;
         if let Err(Error::Git { .. }) = &brought {
             // It may be that only the cache is damaged: once more, from nothing.
-            let _ = fs::remove_dir_all(&at.folder);
+            let _ = fs::remove_dir_all(&at.dir);
             self.bring(url, resolved, &at, stop).await?;
         } else {
             brought?;
@@ -96,9 +96,9 @@ impl Repositories {
         into: &Path,
         stop: &CancellationToken,
     ) -> Result<(), Error> {
-        fs::create_dir_all(into).map_err(Error::io("make the folder for the files"))?;
+        fs::create_dir_all(into).map_err(Error::io("make the directory for the files"))?;
         // No attributes of the repository apply, and no filter is configured: files are written as they are.
-        let index = at.folder.join("index");
+        let index = at.dir.join("index");
         let _ = fs::remove_file(&index);
         let git = Git { options: self.options(), protocol: None, stop, bound: None };
         git.must("read-tree", &at.arguments(&["read-tree", commit.as_str()])).await?;

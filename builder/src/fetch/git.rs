@@ -20,7 +20,7 @@ const MAX_OUTPUT: u64 = 64 << 20;
 const MAX_SAID: u64 = 16 << 10;
 /// The authorities that the system trusts, on Debian, Alpine and their kin.
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs";
-/// Between two looks at the folder's size.
+/// Between two looks at the directory's size.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long one that was killed may take to end.
 const END_DEADLINE: Duration = Duration::from_secs(2);
@@ -59,9 +59,9 @@ pub(super) struct Git<'a> {
     pub(super) bound: Option<Bound<'a>>,
 }
 
-/// A folder that may not grow beyond a size.
+/// A directory that may not grow beyond a size.
 pub(super) struct Bound<'a> {
-    pub(super) folder: PathBuf,
+    pub(super) dir: PathBuf,
     pub(super) limit: u64,
     /// From where its content comes.
     pub(super) url: &'a RepositoryUrl,
@@ -144,7 +144,7 @@ impl Git<'_> {
         all.push(("GIT_ALLOW_PROTOCOL", self.protocol.unwrap_or("none").to_owned()));
         all.push(("GIT_SSH_COMMAND", self.options.ssh_command()));
         if let Some(file) = &self.options.authorities {
-            // The file alone would replace what curl trusts by itself; with a folder it is added.
+            // The file alone would replace what curl trusts by itself; with a directory it is added.
             all.push(("GIT_SSL_CAINFO", file.display().to_string()));
             all.push(("GIT_SSL_CAPATH", SYSTEM_AUTHORITIES.to_owned()));
         }
@@ -154,12 +154,12 @@ impl Git<'_> {
         all
     }
 
-    /// Ends once the folder is too large.
+    /// Ends once the directory is too large.
     async fn outgrown(&self) -> Error {
-        let Some(Bound { folder, limit, url }) = &self.bound else { return std::future::pending().await };
+        let Some(Bound { dir, limit, url }) = &self.bound else { return std::future::pending().await };
         loop {
             tokio::time::sleep(LOOK).await;
-            let path = folder.clone();
+            let path = dir.clone();
             let size = tokio::task::spawn_blocking(move || crate::size::of(&path)).await.unwrap_or_default();
             if size > *limit {
                 return Error::TooLarge { what: "the history", url: url.to_string(), limit: *limit };

@@ -36,8 +36,8 @@ pub struct Options {
     pub known_hosts: Option<PathBuf>,
     /// A PEM file of certificate authorities to trust beside the system's, for `https://`.
     pub authorities: Option<PathBuf>,
-    /// The folders below which `file://` repositories may be.
-    pub folders: Vec<PathBuf>,
+    /// The directories below which `file://` repositories may be.
+    pub dirs: Vec<PathBuf>,
 }
 
 impl Default for Options {
@@ -52,7 +52,7 @@ impl Default for Options {
             ssh_key: None,
             known_hosts: None,
             authorities: None,
-            folders: Vec::new(),
+            dirs: Vec::new(),
         }
     }
 }
@@ -87,16 +87,16 @@ impl Options {
     }
 }
 
-/// The repositories that were fetched, each in a folder named by a hash of its URL.
+/// The repositories that were fetched, each in a directory named by a hash of its URL.
 #[derive(Debug)]
 pub struct Repositories {
-    folder: PathBuf,
+    dir: PathBuf,
     options: Options,
 }
 
-/// A repository's folder, while nobody else uses it.
+/// A repository's directory, while nobody else uses it.
 pub(super) struct Locked {
-    pub(super) folder: PathBuf,
+    pub(super) dir: PathBuf,
     _lock: File,
 }
 
@@ -104,12 +104,12 @@ impl Repositories {
     /// Opens the cache.
     ///
     /// # Errors
-    /// When the folder cannot be made, or a path in `options` is not plain.
-    pub fn open(folder: PathBuf, options: Options) -> Result<Self, Error> {
+    /// When the directory cannot be made, or a path in `options` is not plain.
+    pub fn open(dir: PathBuf, options: Options) -> Result<Self, Error> {
         options.check()?;
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
         made.map_err(Error::io("make the cache of repositories"))?;
-        Ok(Self { folder, options })
+        Ok(Self { dir, options })
     }
 
     pub(super) const fn options(&self) -> &Options {
@@ -126,7 +126,7 @@ impl Repositories {
         reference: &GitReference,
         stop: &CancellationToken,
     ) -> Result<Resolved, Error> {
-        url.check_folder(&self.options.folders)?;
+        url.check_dir(&self.options.dirs)?;
         if let Some(resolved) = listing::of_sha(reference) {
             return Ok(resolved);
         }
@@ -145,16 +145,16 @@ impl Repositories {
         })
     }
 
-    /// The repository's folder, made if it is new. Builds of one repository take turns.
+    /// The repository's directory, made if it is new. Builds of one repository take turns.
     pub(super) async fn lock(&self, url: &RepositoryUrl, stop: &CancellationToken) -> Result<Locked, Error> {
         let name: String =
             Sha256::digest(url.as_str()).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        let folder = self.folder.join(format!("{name}.git"));
-        let file = File::create(self.folder.join(format!("{name}.lock")));
+        let dir = self.dir.join(format!("{name}.git"));
+        let file = File::create(self.dir.join(format!("{name}.lock")));
         let lock = file.map_err(Error::io("make a repository's lock"))?;
         loop {
             match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Locked { folder, _lock: lock }),
+                Ok(()) => return Ok(Locked { dir, _lock: lock }),
                 Err(rustix::io::Errno::WOULDBLOCK) => {}
                 Err(error) => return Err(Error::io("lock a repository")(error.into())),
             }
@@ -165,7 +165,7 @@ impl Repositories {
         }
     }
 
-    /// Brings a commit into the folder, if it is not there; what is there already is not fetched again.
+    /// Brings a commit into the directory, if it is not there; what is there already is not fetched again.
     pub(super) async fn bring(
         &self,
         url: &RepositoryUrl,
@@ -173,7 +173,7 @@ impl Repositories {
         at: &Locked,
         stop: &CancellationToken,
     ) -> Result<(), Error> {
-        if !at.folder.join("HEAD").exists() {
+        if !at.dir.join("HEAD").exists() {
             self.init(at, stop).await?;
         }
         if self.has(&resolved.commit, at, stop).await? {
@@ -205,10 +205,10 @@ impl Repositories {
     }
 
     async fn init(&self, at: &Locked, stop: &CancellationToken) -> Result<(), Error> {
-        let _ = fs::remove_dir_all(&at.folder);
+        let _ = fs::remove_dir_all(&at.dir);
         let git = Git { options: &self.options, protocol: None, stop, bound: None };
         let words = ["init", "--quiet", "--bare", "--template=", "--"].map(Path::new);
-        git.must("init", &[&words[..], &[at.folder.as_path()]].concat()).await?;
+        git.must("init", &[&words[..], &[at.dir.as_path()]].concat()).await?;
         Ok(())
     }
 
@@ -225,7 +225,7 @@ impl Repositories {
         at: &Locked,
         stop: &CancellationToken,
     ) -> Result<(), Error> {
-        let bound = Some(Bound { folder: at.folder.clone(), limit: self.options.repository_bytes, url });
+        let bound = Some(Bound { dir: at.dir.clone(), limit: self.options.repository_bytes, url });
         let git = Git { options: &self.options, protocol: Some(url.protocol()), stop, bound };
         let words = ["fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head"];
         let mut arguments = at.arguments(&words);
@@ -234,14 +234,14 @@ impl Repositories {
         let fetched = git.must("fetch", &arguments).await;
         if matches!(fetched, Err(Error::TooLarge { .. })) {
             // What was fetched so far is of no use, and would be in the way for ever.
-            let _ = fs::remove_dir_all(&at.folder);
+            let _ = fs::remove_dir_all(&at.dir);
         }
         fetched.map(drop)
     }
 
     /// Removes the repositories that were not used for longest, until the cache fits. Those in use stay.
     pub(super) fn shrink(&self) {
-        let Ok(entries) = fs::read_dir(&self.folder) else { return };
+        let Ok(entries) = fs::read_dir(&self.dir) else { return };
         let git = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "git");
         let used = |path: &Path| fs::metadata(path.with_extension("lock")).and_then(|m| m.modified());
         let mut all: Vec<(SystemTime, u64, PathBuf)> = entries
@@ -267,7 +267,7 @@ impl Repositories {
 
 impl Locked {
     pub(super) fn arguments(&self, words: &[&str]) -> Vec<String> {
-        let folder = format!("--git-dir={}", self.folder.display());
-        std::iter::once(folder).chain(words.iter().map(|word| (*word).to_owned())).collect()
+        let dir = format!("--git-dir={}", self.dir.display());
+        std::iter::once(dir).chain(words.iter().map(|word| (*word).to_owned())).collect()
     }
 }

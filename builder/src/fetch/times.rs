@@ -6,9 +6,9 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
-/// Gives a folder and all in it the time `seconds`; links themselves, never what they lead to.
-pub(super) fn set_times(folder: &Path, seconds: u64) -> io::Result<()> {
-    for entry in read_dir(folder)? {
+/// Gives a directory and all in it the time `seconds`; links themselves, never what they lead to.
+pub(super) fn set_times(dir: &Path, seconds: u64) -> io::Result<()> {
+    for entry in read_dir(dir)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
             set_times(&entry.path(), seconds)?;
@@ -16,7 +16,7 @@ pub(super) fn set_times(folder: &Path, seconds: u64) -> io::Result<()> {
             set_time(&entry.path(), seconds)?;
         }
     }
-    set_time(folder, seconds)
+    set_time(dir, seconds)
 }
 
 fn set_time(path: &Path, seconds: u64) -> io::Result<()> {

@@ -26,22 +26,22 @@ impl RepositoryUrl {
         self.protocol
     }
 
-    /// The folder, for a repository of this machine.
+    /// The directory, for a repository of this machine.
     #[must_use]
-    pub fn folder(&self) -> Option<PathBuf> {
+    pub fn dir(&self) -> Option<PathBuf> {
         self.text.strip_prefix("file://").map(PathBuf::from)
     }
 
-    /// Refuses a folder of this machine that is not below one of `allowed`.
+    /// Refuses a directory of this machine that is not below one of `allowed`.
     ///
     /// # Errors
     /// If it is not.
-    pub fn check_folder(&self, allowed: &[PathBuf]) -> Result<(), Error> {
-        let Some(folder) = self.folder() else { return Ok(()) };
-        if allowed.iter().any(|base| folder.starts_with(base)) {
+    pub fn check_dir(&self, allowed: &[PathBuf]) -> Result<(), Error> {
+        let Some(dir) = self.dir() else { return Ok(()) };
+        if allowed.iter().any(|base| dir.starts_with(base)) {
             return Ok(());
         }
-        Err(refused(&self.text, "this builder was not started with --allow-repository for that folder"))
+        Err(refused(&self.text, "this builder was not started with --allow-repository for that directory"))
     }
 }
 
@@ -178,10 +178,10 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_must_be_allowed() {
+    fn a_dir_must_be_allowed() {
         let url: RepositoryUrl = "file:///srv/repos/a".parse().unwrap();
-        assert!(url.check_folder(&[PathBuf::from("/srv/repos")]).is_ok());
-        assert!(url.check_folder(&[PathBuf::from("/srv/repo")]).is_err());
-        assert!("git@h:a".parse::<RepositoryUrl>().unwrap().check_folder(&[]).is_ok());
+        assert!(url.check_dir(&[PathBuf::from("/srv/repos")]).is_ok());
+        assert!(url.check_dir(&[PathBuf::from("/srv/repo")]).is_err());
+        assert!("git@h:a".parse::<RepositoryUrl>().unwrap().check_dir(&[]).is_ok());
     }
 }

@@ -33,17 +33,17 @@ pub(super) struct Build {
     /// tag
     #[arg(required = true, value_name = "REPOSITORY@REFERENCE")]
     builds: Vec<Asked>,
-    /// The folder of the git repositories
-    #[arg(long, value_name = "FOLDER")]
+    /// The directory of the git repositories
+    #[arg(long, value_name = "DIR")]
     repositories: PathBuf,
-    /// The folder of image layouts, made if it is not there
-    #[arg(long, value_name = "FOLDER", env = "TRACKYARD_IMAGES")]
+    /// The directory of image layouts, made if it is not there
+    #[arg(long, value_name = "DIR", env = "TRACKYARD_IMAGES")]
     images: PathBuf,
     /// What builds: img, buildkit or buildah
     #[arg(long, env = "TRACKYARD_DRIVER", default_value = "img")]
     driver: String,
-    /// The folder of the driver's programs, if they are not in PATH
-    #[arg(long, env = "TRACKYARD_TOOLS", value_name = "FOLDER")]
+    /// The directory of the driver's programs, if they are not in PATH
+    #[arg(long, env = "TRACKYARD_TOOLS", value_name = "DIR")]
     tools: Option<PathBuf>,
 }
 
@@ -67,15 +67,15 @@ impl FromStr for Asked {
 
 /// Runs `local build`.
 pub(super) async fn run(args: Build, console: Console) -> Result<Code, CommandError> {
-    std::fs::create_dir_all(&args.images).map_err(Error::file("make the folder", &args.images))?;
+    std::fs::create_dir_all(&args.images).map_err(Error::file("make the directory", &args.images))?;
     let home = Home::new(None)?;
     let options = Options {
-        folder: home.path(),
+        dir: home.path(),
         images: canonical(&args.images)?,
         versions: Versions::new(),
         workers: vec![WorkerPlan { channel: Channel::Builders, track: None, flags: flags(&args) }],
         slots: 1,
-        folders: Vec::new(),
+        dirs: Vec::new(),
         memory: Bytes(1 << 30),
         repositories: Some(canonical(&args.repositories)?),
         usual_ports: false,

@@ -162,8 +162,8 @@ mod tests {
 
     #[test]
     fn a_tail_is_the_last_lines() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("x.log");
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("x.log");
         let lines: Vec<String> = (0..10_000).map(|n| format!("line {n}")).collect();
         std::fs::write(&log, lines.join("\n")).unwrap();
         let end = tail(&log);

@@ -27,8 +27,8 @@ use expected::Expected;
 /// Arguments of `local demo`.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// The folder with expected.json and the submissions
-    #[arg(long, value_name = "FOLDER")]
+    /// The directory with expected.json and the submissions
+    #[arg(long, value_name = "DIR")]
     examples: PathBuf,
     #[command(flatten)]
     parts: PartsArgs,
@@ -51,14 +51,14 @@ pub(super) async fn run(args: Demo, console: Console) -> Result<Code, CommandErr
     let workers = plan::all_workers(&scoped);
     let lookout = Lookout::new(&workers)?;
     let home = Home::new(None)?;
-    let folder = home.path();
+    let dir = home.path();
     let options = Options {
-        folder: folder.clone(),
+        dir: dir.clone(),
         images,
         versions,
         workers,
         slots: args.parts.slots,
-        folders: Vec::new(),
+        dirs: Vec::new(),
         memory: args.memory,
         repositories: None,
         usual_ports: false,
@@ -72,7 +72,7 @@ pub(super) async fn run(args: Demo, console: Console) -> Result<Code, CommandErr
     let (mut wrong, killed) = result?;
     wrong.extend(killed.into_iter().map(|name| format!("{name} had to be killed")));
     wrong.extend(lookout.left().into_iter().map(|trace| format!("left behind: {trace}")));
-    wrong.extend(folder.exists().then(|| format!("left behind: folder {}", folder.display())));
+    wrong.extend(dir.exists().then(|| format!("left behind: directory {}", dir.display())));
     let next = Next::new(args.parts.images, args.examples, &cases);
     Ok(verdict(&wrong, cases.len(), &next, console))
 }
@@ -135,7 +135,7 @@ impl Next {
         let Self { program, images, examples, case } = self;
         let up = format!("sudo {program} local up --images {}", images.display());
         let submit = case.as_ref().map_or_else(String::new, |case| {
-            let submission = examples.join(&case.expected.folder);
+            let submission = examples.join(&case.expected.dir);
             let (track, exercise) = (&case.job.track, &case.job.exercise);
             let submission = submission.display();
             format!("{program} submit {submission} --track {track} --exercise {exercise}")

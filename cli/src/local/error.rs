@@ -19,7 +19,7 @@ pub enum Error {
     #[error("{} is missing; `trackyard local` starts the binaries that lie beside it", .0.display())]
     NoBinary(PathBuf),
     /// There are no images to run.
-    #[error("{} has no image layouts of tooling (folders such as ruby-test-runner with an index.json)", .0.display())]
+    #[error("{} has no image layouts of tooling (directories such as ruby-test-runner with an index.json)", .0.display())]
     NoImages(PathBuf),
     /// An image layout cannot be read.
     #[error("{} is not an image layout's index: {why}", path.display())]
@@ -29,7 +29,7 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// A file or folder.
+    /// A file or directory.
     #[error("cannot {what} {}: {source}", path.display())]
     File {
         /// What was tried.
@@ -119,7 +119,7 @@ impl Error {
             Self::NoBinary(_) => {
                 Some("cargo build -p trackyard -p trackyard-router -p trackyard-worker".to_owned())
             }
-            Self::NoImages(folder) => Some(format!("examples/build.sh {}", folder.display())),
+            Self::NoImages(dir) => Some(format!("examples/build.sh {}", dir.display())),
             Self::PartDied { name, .. } | Self::NotReady { name, .. } if name != "router" => {
                 Some("trackyard-worker doctor".to_owned())
             }

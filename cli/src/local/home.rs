@@ -1,11 +1,11 @@
-//! The folder that a platform of `local` keeps everything in.
+//! The directory that a platform of `local` keeps everything in.
 
 use std::path::{Path, PathBuf};
 
 use super::Error;
 use crate::console::Console;
 
-/// The folder of everything: the user's, which stays, or one that goes.
+/// The directory of everything: the user's, which stays, or one that goes.
 #[derive(Debug)]
 pub(super) enum Home {
     /// The user's.
@@ -15,21 +15,21 @@ pub(super) enum Home {
 }
 
 impl Home {
-    /// The folder, made if it is missing.
+    /// The directory, made if it is missing.
     pub(super) fn new(kept: Option<PathBuf>) -> Result<Self, Error> {
         let Some(path) = kept else {
             let made = tempfile::Builder::new().prefix("trackyard-local-").tempdir();
-            return made.map(Self::Temporary).map_err(Error::system("make a temporary folder"));
+            return made.map(Self::Temporary).map_err(Error::system("make a temporary directory"));
         };
-        std::fs::create_dir_all(&path).map_err(Error::file("make the folder", &path))?;
+        std::fs::create_dir_all(&path).map_err(Error::file("make the directory", &path))?;
         canonical(&path).map(Self::Kept)
     }
 
-    /// The folder's path.
+    /// The directory's path.
     pub(super) fn path(&self) -> PathBuf {
         match self {
             Self::Kept(path) => path.clone(),
-            Self::Temporary(folder) => folder.path().to_owned(),
+            Self::Temporary(dir) => dir.path().to_owned(),
         }
     }
 
@@ -37,21 +37,21 @@ impl Home {
     pub(super) fn leave(self, console: Console) -> Result<(), Error> {
         match self {
             Self::Kept(path) => console.say(&format!("local: {} is kept", path.display())),
-            Self::Temporary(folder) => {
-                remove_files(folder.path());
-                folder.close().map_err(Error::system("remove the temporary folder"))?;
+            Self::Temporary(dir) => {
+                remove_files(dir.path());
+                dir.close().map_err(Error::system("remove the temporary directory"))?;
             }
         }
         Ok(())
     }
 }
 
-/// Removes the files below a folder, several at a time: a disk that discards what is freed takes milliseconds for each,
-/// and images have thousands. What cannot be removed is left to the caller, who removes the folders.
-fn remove_files(folder: &Path) {
+/// Removes the files below a directory, several at a time: a disk that discards what is freed takes milliseconds for each,
+/// and images have thousands. What cannot be removed is left to the caller, who removes the directories.
+fn remove_files(dir: &Path) {
     const AT_A_TIME: usize = 8;
     let mut files = Vec::new();
-    collect_files(folder, &mut files);
+    collect_files(dir, &mut files);
     let share = files.len().div_ceil(AT_A_TIME).max(1);
     std::thread::scope(|scope| {
         for files in files.chunks(share) {
@@ -60,8 +60,8 @@ fn remove_files(folder: &Path) {
     });
 }
 
-fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+fn collect_files(dir: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => collect_files(&entry.path(), files),
             _ => files.push(entry.path()),
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_a_temporary_folder_are_removed_and_linked_ones_are_not() {
+    fn files_of_a_temporary_dir_are_removed_and_linked_ones_are_not() {
         let (home, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::fs::write(elsewhere.path().join("kept"), "").unwrap();
         std::fs::create_dir_all(home.path().join("a/b")).unwrap();

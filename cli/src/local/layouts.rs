@@ -1,4 +1,4 @@
-//! Which container versions a folder of image layouts has.
+//! Which container versions a directory of image layouts has.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -18,11 +18,11 @@ const MAX_INDEX_BYTES: u64 = 4 << 20;
 /// Container versions by channel and track, in the layouts' order.
 pub(super) type Versions = BTreeMap<Channel, BTreeMap<TrackSlug, Vec<ContainerVersion>>>;
 
-/// Finds the versions of all repositories in `images`. Folders of other names and tags of other forms do not count.
+/// Finds the versions of all repositories in `images`. Directories of other names and tags of other forms do not count.
 pub(super) fn versions(images: &Path) -> Result<Versions, Error> {
     let mut found = Versions::new();
-    for entry in fs::read_dir(images).map_err(Error::file("read the image folder", images))? {
-        let entry = entry.map_err(Error::file("read the image folder", images))?;
+    for entry in fs::read_dir(images).map_err(Error::file("read the image directory", images))? {
+        let entry = entry.map_err(Error::file("read the image directory", images))?;
         let Some((channel, track)) = entry.file_name().to_str().and_then(place_of) else { continue };
         let index = entry.path().join("index.json");
         if index.is_file() {
@@ -85,12 +85,12 @@ mod tests {
     const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 
     fn layout(images: &Path, repository: &str, tags: &[&str]) {
-        let folder = images.join(repository);
-        fs::create_dir(&folder).unwrap();
+        let dir = images.join(repository);
+        fs::create_dir(&dir).unwrap();
         let named = |tag| json!({"annotations": {"org.opencontainers.image.ref.name": tag}});
         let mut manifests: Vec<_> = tags.iter().map(named).collect();
         manifests.push(json!({"digest": "sha256:00"}));
-        fs::write(folder.join("index.json"), json!({"manifests": manifests}).to_string()).unwrap();
+        fs::write(dir.join("index.json"), json!({"manifests": manifests}).to_string()).unwrap();
     }
 
     #[test]
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_tooling_and_a_broken_index_are_refused() {
+    fn a_dir_without_tooling_and_a_broken_index_are_refused() {
         let images = tempfile::tempdir().unwrap();
         assert!(matches!(versions(images.path()), Err(Error::NoImages(_))));
         layout(images.path(), "ruby-analyzer", &[]);

@@ -9,8 +9,8 @@ use rustix::process::{WaitOptions, getpid, set_child_subreaper, wait};
 use super::Error;
 use super::plan::WorkerPlan;
 
-/// Where workers keep locks and mount points: one folder for all workers of a machine.
-const RUN_FOLDER: &str = "/run/trackyard";
+/// Where workers keep locks and mount points: one directory for all workers of a machine.
+const RUN_DIR: &str = "/run/trackyard";
 
 /// Looks for what a run leaves.
 #[derive(Debug)]
@@ -29,12 +29,12 @@ impl Lookout {
         Ok(Self { before: first.traces(), ..first })
     }
 
-    /// What is there now and was not before. The workers' folder is removed first, if it was not there either and
+    /// What is there now and was not before. The workers' directory is removed first, if it was not there either and
     /// has nothing in it: then no worker is left that would need it.
     pub(super) fn left(&self) -> Vec<String> {
         reap();
-        if !self.before.contains(&run_folder()) {
-            remove_run_folder(Path::new(RUN_FOLDER));
+        if !self.before.contains(&run_dir()) {
+            remove_run_dir(Path::new(RUN_DIR));
         }
         self.traces().difference(&self.before).cloned().collect()
     }
@@ -44,8 +44,8 @@ impl Lookout {
         found.extend(children().into_iter().map(|process| format!("process {process}")));
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         found.extend(mounts_of(&mounts).map(|mount| format!("mount {mount}")));
-        let run = Path::new(RUN_FOLDER);
-        found.extend(run.exists().then(run_folder));
+        let run = Path::new(RUN_DIR);
+        found.extend(run.exists().then(run_dir));
         for (kind, top, depth) in [("file", run, 3), ("cgroup", Path::new("/sys/fs/cgroup"), 8)] {
             below(top, depth, &mut |path| {
                 found.extend(self.is_ours(path).then(|| format!("{kind} {}", path.display())));
@@ -60,28 +60,28 @@ impl Lookout {
     }
 }
 
-fn run_folder() -> String {
-    format!("file {RUN_FOLDER}")
+fn run_dir() -> String {
+    format!("file {RUN_DIR}")
 }
 
-/// Removes the workers' folder unless one lives: its lock is in `workers`, and removing its mount point would take
+/// Removes the workers' directory unless one lives: its lock is in `workers`, and removing its mount point would take
 /// its mounts away, whichever mount namespace they are in.
-fn remove_run_folder(folder: &Path) {
-    let workers = folder.join("workers");
+fn remove_run_dir(dir: &Path) {
+    let workers = dir.join("workers");
     if !workers.exists() || fs::remove_dir(&workers).is_ok() {
-        remove_empty(folder, 3);
+        remove_empty(dir, 3);
     }
 }
 
-/// Removes folders that hold nothing but such folders.
-fn remove_empty(folder: &Path, depth: usize) {
+/// Removes directories that hold nothing but such directories.
+fn remove_empty(dir: &Path, depth: usize) {
     if depth > 0 {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             remove_empty(&entry.path(), depth - 1);
         }
     }
-    // Refused for a file, and for a folder that is not empty: then it is reported as left behind.
-    let _ = fs::remove_dir(folder);
+    // Refused for a file, and for a directory that is not empty: then it is reported as left behind.
+    let _ = fs::remove_dir(dir);
 }
 
 /// The mount points of ours: all have the project's name in their path.
@@ -109,12 +109,12 @@ fn child_of(stat: &str, parent: &str) -> Option<String> {
     (rest.split_whitespace().nth(1) == Some(parent)).then(|| format!("{number} {name}"))
 }
 
-/// Sees everything below a folder; what goes away meanwhile is not there.
-fn below(folder: &Path, depth: usize, see: &mut impl FnMut(&Path)) {
+/// Sees everything below a directory; what goes away meanwhile is not there.
+fn below(dir: &Path, depth: usize, see: &mut impl FnMut(&Path)) {
     if depth == 0 {
         return;
     }
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         see(&entry.path());
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             below(&entry.path(), depth - 1, see);
@@ -148,10 +148,10 @@ mod tests {
     }
 
     #[test]
-    fn only_folders_without_files_are_removed() {
+    fn only_dirs_without_files_are_removed() {
         let top = tempfile::tempdir().unwrap();
-        for folder in ["empty/deep", "full"] {
-            fs::create_dir_all(top.path().join(folder)).unwrap();
+        for dir in ["empty/deep", "full"] {
+            fs::create_dir_all(top.path().join(dir)).unwrap();
         }
         fs::write(top.path().join("full/lock"), "").unwrap();
         remove_empty(top.path(), 3);

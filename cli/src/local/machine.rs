@@ -58,9 +58,9 @@ mod tests {
 
     #[test]
     fn a_missing_binary_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("trackyard-router"), "").unwrap();
-        let error = Binaries::beside(&folder.path().join("trackyard")).unwrap_err();
-        assert!(matches!(error, Error::NoBinary(path) if path == folder.path().join("trackyard-worker")));
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("trackyard-router"), "").unwrap();
+        let error = Binaries::beside(&dir.path().join("trackyard")).unwrap_err();
+        assert!(matches!(error, Error::NoBinary(path) if path == dir.path().join("trackyard-worker")));
     }
 }

@@ -22,8 +22,8 @@ use crate::submit::{InputError, Job, Submission, report};
 /// Arguments of `local run`.
 #[derive(Debug, Args)]
 pub(super) struct Run {
-    /// The submission's folder
-    folder: String,
+    /// The submission's directory
+    dir: String,
     #[command(flatten)]
     place: PlaceArgs,
     /// The exercise's slug, such as two-fer
@@ -59,9 +59,9 @@ pub(super) async fn run(args: Run, console: Console) -> Result<Code, CommandErro
 
 /// One worker, for this job's track alone.
 fn prepare(args: &Run, home: &Home) -> Result<(Options, Job), CommandError> {
-    let Submission::Folder(folder) = Submission::find(&args.folder)? else {
-        let why = "`local run` reads folders of this machine only".to_owned();
-        return Err(InputError::NotAFolder { path: args.folder.clone(), why }.into());
+    let Submission::Dir(dir) = Submission::find(&args.dir)? else {
+        let why = "`local run` reads directories of this machine only".to_owned();
+        return Err(InputError::NotADirectory { path: args.dir.clone(), why }.into());
     };
     let images = canonical(&args.parts.images)?;
     let mut versions = layouts::versions(&images)?;
@@ -73,7 +73,7 @@ fn prepare(args: &Run, home: &Home) -> Result<(Options, Job), CommandError> {
     let last = versions.get(&channel).and_then(|tracks| tracks.get(&track)).and_then(|tags| tags.last());
     let nothing = || Error::Examples(format!("{} has no image of {track} for {channel}", images.display()));
     let version = args.version.as_ref().or(last).ok_or_else(nothing)?.clone();
-    let uri = format!("file://{}", folder.display());
+    let uri = format!("file://{}", dir.display());
     let job = Job {
         id: JobId::new(format!("run-{:016x}", rand::random::<u64>()))?,
         channel,
@@ -86,13 +86,13 @@ fn prepare(args: &Run, home: &Home) -> Result<(Options, Job), CommandError> {
         fresh: false,
     };
     let options = Options {
-        folder: home.path(),
+        dir: home.path(),
         images,
         versions,
         workers: vec![WorkerPlan { channel, track: Some(track), flags: Vec::new() }],
         slots: 1,
-        // Submissions lie below an allowed folder, so it is the one above.
-        folders: vec![folder.parent().unwrap_or(&folder).to_owned()],
+        // Submissions lie below an allowed directory, so it is the one above.
+        dirs: vec![dir.parent().unwrap_or(&dir).to_owned()],
         memory: args.memory,
         repositories: None,
         usual_ports: false,

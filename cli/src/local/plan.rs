@@ -80,7 +80,7 @@ pub(super) fn router(binary: &Path, config: &Path, at: RouterAddresses) -> Part 
 pub(super) fn worker(
     binary: &Path,
     plan: &WorkerPlan,
-    folder: &Path,
+    dir: &Path,
     slots: u32,
     (clients, admin): (SocketAddr, SocketAddr),
 ) -> Part {
@@ -89,7 +89,7 @@ pub(super) fn worker(
         "listen".to_owned(),
         plan.name(),
         format!("tcp://{clients}/{}{topic}", plan.channel),
-        folder.display().to_string(),
+        dir.display().to_string(),
         "--slots".to_owned(),
         slots.to_string(),
         "--admin".to_owned(),

@@ -32,8 +32,8 @@ const USUAL_PORTS: [u16; 3] = [5555, 5556, 9180];
 /// What to bring up.
 #[derive(Debug)]
 pub(super) struct Options {
-    /// The folder for everything; its parents must let others pass.
-    pub(super) folder: PathBuf,
+    /// The directory for everything; its parents must let others pass.
+    pub(super) dir: PathBuf,
     /// The image layouts.
     pub(super) images: PathBuf,
     /// The versions that jobs may name at first.
@@ -42,11 +42,11 @@ pub(super) struct Options {
     pub(super) workers: Vec<WorkerPlan>,
     /// Slots of each.
     pub(super) slots: u32,
-    /// The folders that `file://` may name.
-    pub(super) folders: Vec<PathBuf>,
+    /// The directories that `file://` may name.
+    pub(super) dirs: Vec<PathBuf>,
     /// What one job may use.
     pub(super) memory: Bytes,
-    /// The folder of the repositories that builders fetch.
+    /// The directory of the repositories that builders fetch.
     pub(super) repositories: Option<PathBuf>,
     /// Take the usual ports where they are free.
     pub(super) usual_ports: bool,
@@ -68,11 +68,11 @@ pub(super) struct Platform {
 }
 
 impl Platform {
-    /// Makes folders, finds ports and starts the S3 API; no process yet.
+    /// Makes directories, finds ports and starts the S3 API; no process yet.
     pub(super) async fn prepare(options: Options, console: Console) -> Result<Self, Error> {
         let binaries = Binaries::find()?;
-        make_folders(&options)?;
-        let storage = Storage::start(&options.folder.join("s3")).await?;
+        make_dirs(&options)?;
+        let storage = Storage::start(&options.dir.join("s3")).await?;
         let mut ports = Ports::default();
         let claim = options.usual_ports.then(UsualPorts::claim).flatten();
         let usual = USUAL_PORTS.map(|port| claim.as_ref().map(|_| port));
@@ -105,9 +105,9 @@ impl Platform {
         self.wait_for("router", "/livez").await?;
         let environment = self.storage.environment();
         for (plan, port) in self.options.workers.clone().iter().zip(self.worker_ports.clone()) {
-            let folder = self.file(&format!("workers/{}", plan.name()));
+            let dir = self.file(&format!("workers/{}", plan.name()));
             let ends = (self.router.clients, port);
-            let part = plan::worker(&self.binaries.worker, plan, &folder, self.options.slots, ends);
+            let part = plan::worker(&self.binaries.worker, plan, &dir, self.options.slots, ends);
             self.start(part, &environment)?;
         }
         let names: Vec<String> = self.children.iter().map(|child| child.part.name.clone()).collect();
@@ -200,14 +200,14 @@ impl Platform {
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.options.folder.join(name)
+        self.options.dir.join(name)
     }
 
     /// The router's configuration, and the keys for people who want to store submissions by hand.
     fn write_files(&self) -> Result<(), Error> {
         let options = &self.options;
         let endpoint = self.storage.endpoint();
-        let seed = Seed::new(&options.images, &endpoint, &options.folders, &options.versions, options.memory);
+        let seed = Seed::new(&options.images, &endpoint, &options.dirs, &options.versions, options.memory);
         let seed = seed.fetching(options.repositories.as_deref());
         let text = seed.text().map_err(std::io::Error::other);
         let config = self.file("router.yml");
@@ -229,16 +229,15 @@ async fn end(children: &[&Child]) {
     let _ = tokio::time::timeout(END_WITHIN, all).await;
 }
 
-/// Folders on the way to a worker's are passable for all: jobs run as other users.
-fn make_folders(options: &Options) -> Result<(), Error> {
-    let folder = &options.folder;
+/// Directories on the way to a worker's are passable for all: jobs run as other users.
+fn make_dirs(options: &Options) -> Result<(), Error> {
+    let dir = &options.dir;
     let workers = options.workers.iter().map(|plan| format!("workers/{}", plan.name()));
     for name in ["log", "s3", "workers"].into_iter().map(str::to_owned).chain(workers) {
-        let path = folder.join(name);
-        fs::create_dir_all(&path).map_err(Error::file("make the folder", &path))?;
+        let path = dir.join(name);
+        fs::create_dir_all(&path).map_err(Error::file("make the directory", &path))?;
     }
-    for (path, mode) in [(folder.clone(), 0o711), (folder.join("workers"), 0o711), (folder.join("s3"), 0o700)]
-    {
+    for (path, mode) in [(dir.clone(), 0o711), (dir.join("workers"), 0o711), (dir.join("s3"), 0o700)] {
         fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(Error::file("open", &path))?;
     }
     Ok(())

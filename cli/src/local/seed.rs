@@ -25,11 +25,11 @@ pub(super) struct Seed {
 }
 
 impl Seed {
-    /// A configuration for images in a folder and an S3 API on loopback.
+    /// A configuration for images in a directory and an S3 API on loopback.
     pub(super) fn new(
         images: &Path,
         endpoint: &str,
-        folders: &[PathBuf],
+        dirs: &[PathBuf],
         versions: &Versions,
         memory: Bytes,
     ) -> Self {
@@ -44,7 +44,7 @@ impl Seed {
                 buckets: vec![BUCKET.to_owned()],
                 endpoint: Some(endpoint.to_owned()),
                 path_style: true,
-                allowed_folders: folders.to_vec(),
+                allowed_folders: dirs.to_vec(),
             },
             container_versions: versions.clone(),
             limits: BTreeMap::from([(
@@ -54,10 +54,10 @@ impl Seed {
         }
     }
 
-    /// With repositories to build from, in a folder.
+    /// With repositories to build from, in a directory.
     pub(super) fn fetching(self, repositories: Option<&Path>) -> Self {
-        let url = |folder: &Path| format!("file://{}/{{repository}}", folder.display());
-        Self { source: repositories.map(|folder| GitSource { url: url(folder) }), ..self }
+        let url = |dir: &Path| format!("file://{}/{{repository}}", dir.display());
+        Self { source: repositories.map(|dir| GitSource { url: url(dir) }), ..self }
     }
 
     /// The file's text.
@@ -80,9 +80,9 @@ mod tests {
             Channel::TestRunners,
             BTreeMap::from([(TrackSlug::new("ruby").unwrap(), vec![version])]),
         )]);
-        let folders = [PathBuf::from("/home/me/solutions")];
+        let dirs = [PathBuf::from("/home/me/solutions")];
         let seed =
-            Seed::new(Path::new("/srv/images"), "http://127.0.0.1:9000", &folders, &versions, Bytes(1 << 30));
+            Seed::new(Path::new("/srv/images"), "http://127.0.0.1:9000", &dirs, &versions, Bytes(1 << 30));
         insta::assert_snapshot!(seed.text().unwrap());
     }
 }

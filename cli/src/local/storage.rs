@@ -35,11 +35,11 @@ impl Drop for Storage {
 }
 
 impl Storage {
-    /// Serves `folder`, in which the bucket is a folder.
-    pub(super) async fn start(folder: &Path) -> Result<Self, Error> {
-        let bucket = folder.join(BUCKET);
-        std::fs::create_dir_all(&bucket).map_err(Error::file("make the folder", &bucket))?;
-        let files = FileSystem::new(folder).map_err(|error| Error::Storage(format!("{error:?}")))?;
+    /// Serves `dir`, in which the bucket is a directory.
+    pub(super) async fn start(dir: &Path) -> Result<Self, Error> {
+        let bucket = dir.join(BUCKET);
+        std::fs::create_dir_all(&bucket).map_err(Error::file("make the directory", &bucket))?;
+        let files = FileSystem::new(dir).map_err(|error| Error::Storage(format!("{error:?}")))?;
         let (access_key, secret_key) = (random_hex(10), random_hex(20));
         let mut service = S3ServiceBuilder::new(files);
         service.set_auth(SimpleAuth::from_single(access_key.clone(), secret_key.clone()));
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_stored_folder_is_in_the_bucket() {
+    async fn a_stored_dir_is_in_the_bucket() {
         let (root, submission) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::fs::write(submission.path().join("leap.rb"), "class Leap; end").unwrap();
         let storage = Storage::start(root.path()).await.unwrap();

@@ -18,12 +18,12 @@ use crate::exit_code::Code;
 pub(super) struct Up {
     #[command(flatten)]
     parts: PartsArgs,
-    /// Where to keep everything, for a faster next start [default: a temporary folder, removed at the end]
-    #[arg(long, value_name = "FOLDER")]
+    /// Where to keep everything, for a faster next start [default: a temporary directory, removed at the end]
+    #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// A folder below which submissions may lie; may repeat [default: the working folder]
-    #[arg(long, value_name = "FOLDER")]
-    allow_folder: Vec<PathBuf>,
+    /// A directory below which submissions may lie; may repeat [default: the working directory]
+    #[arg(long, value_name = "DIR")]
+    allow_dir: Vec<PathBuf>,
     /// What one job may use
     #[arg(long, value_name = "SIZE", default_value = "1Gi")]
     memory: Bytes,
@@ -34,15 +34,15 @@ pub(super) async fn run(args: Up, console: Console) -> Result<Code, CommandError
     let images = canonical(&args.parts.images)?;
     let versions = layouts::versions(&images)?;
     let scoped = layouts::scoped(&args.parts.scoped, &versions);
-    let allowed = if args.allow_folder.is_empty() { vec![PathBuf::from(".")] } else { args.allow_folder };
+    let allowed = if args.allow_dir.is_empty() { vec![PathBuf::from(".")] } else { args.allow_dir };
     let home = Home::new(args.dir)?;
     let options = Options {
-        folder: home.path(),
+        dir: home.path(),
         images,
         versions,
         workers: plan::all_workers(&scoped),
         slots: args.parts.slots,
-        folders: allowed.iter().map(canonical).collect::<Result<_, _>>()?,
+        dirs: allowed.iter().map(canonical).collect::<Result<_, _>>()?,
         memory: args.memory,
         repositories: None,
         usual_ports: true,
@@ -62,13 +62,13 @@ pub(super) async fn run(args: Up, console: Console) -> Result<Code, CommandError
 }
 
 /// What a person needs to know now.
-fn announcement(platform: &Platform, folder: &str) -> String {
+fn announcement(platform: &Platform, dir: &str) -> String {
     let router = platform.router();
     let flag = if router.ends_with(":5555") { String::new() } else { format!(" --router {router}") };
     let mut lines = vec![
         format!("router    {router}"),
-        format!("s3        {} (bucket submissions; keys in {folder}/s3.env)", platform.storage.endpoint()),
-        format!("logs      {folder}/log"),
+        format!("s3        {} (bucket submissions; keys in {dir}/s3.env)", platform.storage.endpoint()),
+        format!("logs      {dir}/log"),
     ];
     lines.extend(
         platform.admin_addresses().map(|(name, at)| format!("admin     http://{at}/status.json  {name}")),
@@ -76,6 +76,6 @@ fn announcement(platform: &Platform, folder: &str) -> String {
     lines.push(String::new());
     lines.push("All is up, until Ctrl-C. In another terminal:".to_owned());
     lines.push(format!("  trackyard status{flag}"));
-    lines.push(format!("  trackyard submit FOLDER --track ruby --exercise leap{flag}"));
+    lines.push(format!("  trackyard submit DIR --track ruby --exercise leap{flag}"));
     lines.join("\n")
 }

@@ -9,11 +9,11 @@ use trackyard_protocol::uri::InputUri;
 /// Why a submission cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    /// There is no such folder.
+    /// There is no such directory.
     #[error(
-        "{path} is not a folder that can be read: {why}; give a folder, s3://bucket/prefix or file:///folder"
+        "{path} is not a directory that can be read: {why}; give a directory, s3://bucket/prefix or file:///directory"
     )]
-    NotAFolder {
+    NotADirectory {
         /// What was given.
         path: String,
         /// What the system says.
@@ -23,16 +23,18 @@ pub enum InputError {
     #[error(
         "the router {router} is not on this machine, so its workers cannot read {}; \
          give --bucket (and --s3-endpoint) to store the files where they can",
-        folder.display()
+        dir.display()
     )]
     RouterElsewhere {
         /// The router's address.
         router: String,
-        /// The folder.
-        folder: PathBuf,
+        /// The directory.
+        dir: PathBuf,
     },
-    /// The folder's path does not fit a URI.
-    #[error("the folder's path cannot be sent as it is; move it, or give --bucket to store the files: {0}")]
+    /// The directory's path does not fit a URI.
+    #[error(
+        "the directory's path cannot be sent as it is; move it, or give --bucket to store the files: {0}"
+    )]
     Path(name::Error),
     /// Nobody said which version, and there is none to choose.
     #[error(
@@ -53,36 +55,36 @@ pub enum InputError {
 /// What the command line named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Submission {
-    /// A folder of this machine; its canonical path.
-    Folder(PathBuf),
+    /// A directory of this machine; its canonical path.
+    Dir(PathBuf),
     /// A place that workers read.
     Elsewhere(InputUri),
 }
 
 impl Submission {
-    /// Reads what was given; a folder must be there.
+    /// Reads what was given; a directory must be there.
     ///
     /// # Errors
-    /// For a bad URI, or what is no folder.
+    /// For a bad URI, or what is no directory.
     pub fn find(given: &str) -> Result<Self, InputError> {
         if given.contains("://") {
             return given.parse().map(Self::Elsewhere).map_err(InputError::Uri);
         }
-        let refused = |why: String| InputError::NotAFolder { path: given.to_owned(), why };
+        let refused = |why: String| InputError::NotADirectory { path: given.to_owned(), why };
         let path = std::fs::canonicalize(given).map_err(|error| refused(error.to_string()))?;
-        if path.is_dir() { Ok(Self::Folder(path)) } else { Err(refused("not a folder".to_owned())) }
+        if path.is_dir() { Ok(Self::Dir(path)) } else { Err(refused("not a directory".to_owned())) }
     }
 }
 
-/// The URI of a folder that the router's workers can read, being on this machine.
+/// The URI of a directory that the router's workers can read, being on this machine.
 ///
 /// # Errors
 /// If they are not, or the path is no URI.
-pub(super) fn file_uri(folder: &Path, router: &str) -> Result<InputUri, InputError> {
+pub(super) fn file_uri(dir: &Path, router: &str) -> Result<InputUri, InputError> {
     if !is_here(router) {
-        return Err(InputError::RouterElsewhere { router: router.to_owned(), folder: folder.to_owned() });
+        return Err(InputError::RouterElsewhere { router: router.to_owned(), dir: dir.to_owned() });
     }
-    format!("file://{}", folder.display()).parse().map_err(InputError::Path)
+    format!("file://{}", dir.display()).parse().map_err(InputError::Path)
 }
 
 /// True if an address is this machine's own.
@@ -106,23 +108,23 @@ mod tests {
     #[case("tcp://10.0.0.1:5555", false)]
     #[case("tcp://localhost.example.org:5555", false)]
     #[case("127.0.0.1", false)]
-    fn a_folder_is_read_by_workers_of_this_machine_only(#[case] router: &str, #[case] here: bool) {
+    fn a_dir_is_read_by_workers_of_this_machine_only(#[case] router: &str, #[case] here: bool) {
         assert_eq!(file_uri(Path::new("/srv/in"), router).is_ok(), here);
     }
 
     #[test]
-    fn a_folder_becomes_its_canonical_path() {
-        let folder = tempfile::tempdir().unwrap();
-        let roundabout = format!("{}/./", folder.path().display());
-        let canonical = folder.path().canonicalize().unwrap();
-        assert_eq!(Submission::find(&roundabout).unwrap(), Submission::Folder(canonical));
+    fn a_dir_becomes_its_canonical_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let roundabout = format!("{}/./", dir.path().display());
+        let canonical = dir.path().canonicalize().unwrap();
+        assert_eq!(Submission::find(&roundabout).unwrap(), Submission::Dir(canonical));
     }
 
     #[test]
-    fn what_is_no_folder_is_refused() {
+    fn what_is_no_dir_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        for given in [file.path().to_str().unwrap(), "/no/such/folder"] {
-            assert!(matches!(Submission::find(given), Err(InputError::NotAFolder { .. })));
+        for given in [file.path().to_str().unwrap(), "/no/such/directory"] {
+            assert!(matches!(Submission::find(given), Err(InputError::NotADirectory { .. })));
         }
         assert!(matches!(Submission::find("s3://x"), Err(InputError::Uri(_))));
     }

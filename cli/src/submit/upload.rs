@@ -1,4 +1,4 @@
-//! Storing a folder's files in a bucket.
+//! Storing a directory's files in a bucket.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use trackyard_protocol::uri::{InputUri, is_plain_path};
 /// Why a submission could not be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
-    /// A folder or file cannot be read.
+    /// A directory or file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
         /// Which.
@@ -24,7 +24,7 @@ pub enum UploadError {
     #[error("{} has no files; nothing was sent", .0.display())]
     Empty(PathBuf),
     /// A symlink, a socket, or a name that cannot be a key.
-    #[error("{} is not a regular file with a plain name; remove it, or submit another folder", .0.display())]
+    #[error("{} is not a regular file with a plain name; remove it, or submit another directory", .0.display())]
     NotPlain(PathBuf),
     /// The store refused.
     #[error("cannot store {key} in the bucket {bucket}: {why}")]
@@ -76,24 +76,24 @@ impl Bucket {
         Self { client: Client::from_conf(config), name: name.to_owned() }
     }
 
-    /// Stores all files below `folder` under `prefix`.
+    /// Stores all files below `dir` under `prefix`.
     ///
     /// # Errors
     /// For the first file that cannot be read or stored.
-    pub async fn store(&self, folder: &Path, prefix: &str) -> Result<InputUri, UploadError> {
-        let files = files_below(folder)?;
+    pub async fn store(&self, dir: &Path, prefix: &str) -> Result<InputUri, UploadError> {
+        let files = files_below(dir)?;
         if files.is_empty() {
-            return Err(UploadError::Empty(folder.to_owned()));
+            return Err(UploadError::Empty(dir.to_owned()));
         }
         let uri = format!("s3://{}/{prefix}", self.name).parse()?;
         for file in files {
-            self.put(folder, &file, &format!("{prefix}/{file}")).await?;
+            self.put(dir, &file, &format!("{prefix}/{file}")).await?;
         }
         Ok(uri)
     }
 
-    async fn put(&self, folder: &Path, file: &str, key: &str) -> Result<(), UploadError> {
-        let path = folder.join(file);
+    async fn put(&self, dir: &Path, file: &str, key: &str) -> Result<(), UploadError> {
+        let path = dir.join(file);
         let body = ByteStream::from_path(&path)
             .await
             .map_err(|error| UploadError::Read { path, source: std::io::Error::other(error) })?;
@@ -106,19 +106,19 @@ impl Bucket {
     }
 }
 
-/// The regular files below a folder, by their paths in it, sorted.
-fn files_below(folder: &Path) -> Result<Vec<String>, UploadError> {
+/// The regular files below a directory, by their paths in it, sorted.
+fn files_below(dir: &Path) -> Result<Vec<String>, UploadError> {
     let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
+    let mut dirs = vec![dir.to_owned()];
+    while let Some(next) = dirs.pop() {
         let unreadable = |source| UploadError::Read { path: next.clone(), source };
         for entry in std::fs::read_dir(&next).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             let kind = entry.file_type().map_err(unreadable)?;
             if kind.is_dir() {
-                folders.push(entry.path());
+                dirs.push(entry.path());
             } else {
-                found.push(key_of(folder, &entry.path(), kind.is_file())?);
+                found.push(key_of(dir, &entry.path(), kind.is_file())?);
             }
         }
     }
@@ -126,8 +126,8 @@ fn files_below(folder: &Path) -> Result<Vec<String>, UploadError> {
     Ok(found)
 }
 
-fn key_of(folder: &Path, file: &Path, regular: bool) -> Result<String, UploadError> {
-    let key = file.strip_prefix(folder).ok().and_then(Path::to_str).filter(|key| is_plain_path(key));
+fn key_of(dir: &Path, file: &Path, regular: bool) -> Result<String, UploadError> {
+    let key = file.strip_prefix(dir).ok().and_then(Path::to_str).filter(|key| is_plain_path(key));
     key.filter(|_| regular).map(str::to_owned).ok_or_else(|| UploadError::NotPlain(file.to_owned()))
 }
 
@@ -136,20 +136,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_found_in_all_folders() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(folder.path().join("lib/deep")).unwrap();
-        std::fs::create_dir(folder.path().join("empty")).unwrap();
-        std::fs::write(folder.path().join("lib/deep/b.rb"), "").unwrap();
-        std::fs::write(folder.path().join("a.rb"), "").unwrap();
-        assert_eq!(files_below(folder.path()).unwrap(), ["a.rb", "lib/deep/b.rb"]);
+    fn files_are_found_in_all_dirs() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("lib/deep")).unwrap();
+        std::fs::create_dir(dir.path().join("empty")).unwrap();
+        std::fs::write(dir.path().join("lib/deep/b.rb"), "").unwrap();
+        std::fs::write(dir.path().join("a.rb"), "").unwrap();
+        assert_eq!(files_below(dir.path()).unwrap(), ["a.rb", "lib/deep/b.rb"]);
     }
 
     #[test]
     fn a_symlink_is_refused_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("/etc/passwd", folder.path().join("link")).unwrap();
-        let error = files_below(folder.path()).unwrap_err();
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", dir.path().join("link")).unwrap();
+        let error = files_below(dir.path()).unwrap_err();
         assert!(error.to_string().contains("link is not a regular file"));
     }
 }

@@ -25,9 +25,9 @@ server.serve_forever()
 /// Says why, and ends.
 const BROKEN: &str = "#!/bin/sh\necho no control groups here >&2\nexit 3\n";
 
-/// A folder of binaries and one of images.
+/// A directory of binaries and one of images.
 pub(crate) struct Parts {
-    folder: TempDir,
+    dir: TempDir,
 }
 
 impl Parts {
@@ -46,39 +46,39 @@ impl Parts {
             rustix::process::geteuid().is_root(),
             "`trackyard local` needs root: run the tests with sudo"
         );
-        let folder = tempfile::tempdir().unwrap();
-        fs::copy(env!("CARGO_BIN_EXE_trackyard"), folder.path().join("trackyard")).unwrap();
-        program(&folder.path().join("trackyard-router"), READY);
-        program(&folder.path().join("trackyard-worker"), worker);
-        let layout = folder.path().join("images/ruby-test-runner");
+        let dir = tempfile::tempdir().unwrap();
+        fs::copy(env!("CARGO_BIN_EXE_trackyard"), dir.path().join("trackyard")).unwrap();
+        program(&dir.path().join("trackyard-router"), READY);
+        program(&dir.path().join("trackyard-worker"), worker);
+        let layout = dir.path().join("images/ruby-test-runner");
         fs::create_dir_all(&layout).unwrap();
         let tag = format!("git-{}", "a".repeat(40));
         let named = serde_json::json!({"org.opencontainers.image.ref.name": tag});
         let index = serde_json::json!({"manifests": [{"annotations": named}]});
         fs::write(layout.join("index.json"), index.to_string()).unwrap();
-        Self { folder }
+        Self { dir }
     }
 
-    /// `trackyard local up`, whose temporary folders are below [`Self::temporary`].
+    /// `trackyard local up`, whose temporary directories are below [`Self::temporary`].
     pub(crate) fn up(&self) -> Command {
-        let temporary = self.folder.path().join("tmp");
+        let temporary = self.dir.path().join("tmp");
         fs::create_dir_all(temporary).unwrap();
-        let mut command = Command::new(self.folder.path().join("trackyard"));
-        command.args(["local", "up", "--images"]).arg(self.folder.path().join("images"));
-        command.env("TMPDIR", self.folder.path().join("tmp")).env("NO_COLOR", "1");
+        let mut command = Command::new(self.dir.path().join("trackyard"));
+        command.args(["local", "up", "--images"]).arg(self.dir.path().join("images"));
+        command.env("TMPDIR", self.dir.path().join("tmp")).env("NO_COLOR", "1");
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
-    /// What is left of the temporary folders.
+    /// What is left of the temporary directories.
     pub(crate) fn temporary(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.folder.path().join("tmp")).unwrap();
+        let entries = fs::read_dir(self.dir.path().join("tmp")).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
     /// The processes whose command line has a path of these parts: those that run.
     pub(crate) fn running(&self) -> usize {
-        let own = self.folder.path().as_os_str().as_encoded_bytes();
+        let own = self.dir.path().as_os_str().as_encoded_bytes();
         let lines = fs::read_dir("/proc")
             .unwrap()
             .filter_map(|entry| fs::read(entry.unwrap().path().join("cmdline")).ok());

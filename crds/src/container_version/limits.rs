@@ -36,10 +36,10 @@ pub struct Limits {
     /// One file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_size: Option<Size>,
-    /// The folder that holds the submission.
+    /// The directory that holds the submission.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job_folder: Option<Size>,
-    /// Files and folders in the job folder.
+    /// Files and directories in the job directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub job_inodes: Option<u32>,

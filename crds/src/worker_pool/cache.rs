@@ -12,15 +12,15 @@ use crate::scalar::Size;
 #[x_kube(validation = Rule::new("has(self.emptyDir) != has(self.nodeLocal)")
     .message("cache is either emptyDir or nodeLocal"))]
 pub struct Cache {
-    /// A folder that goes with the pod.
+    /// A directory that goes with the pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub empty_dir: Option<EmptyDir>,
-    /// A folder of the node, which all pods of the pool share and which stays: only verified layers are in it.
+    /// A directory of the node, which all pods of the pool share and which stays: only verified layers are in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_local: Option<NodeLocal>,
 }
 
-/// A folder that goes with the pod.
+/// A directory that goes with the pod.
 #[derive(Debug, Clone, PartialEq, KubeSchema, Serialize, Deserialize)]
 pub struct EmptyDir {
     /// How large it may become.
@@ -28,7 +28,7 @@ pub struct EmptyDir {
     pub size: Size,
 }
 
-/// A folder of the node.
+/// A directory of the node.
 #[derive(Debug, Clone, PartialEq, KubeSchema, Serialize, Deserialize)]
 pub struct NodeLocal {
     /// How large it may become.

@@ -1,4 +1,4 @@
-//! A manifest or an index, from a registry or a layout folder. The first line is the media type that came with it.
+//! A manifest or an index, from a registry or a layout directory. The first line is the media type that came with it.
 
 use trackyard_images::fuzzing::{Kind, document};
 

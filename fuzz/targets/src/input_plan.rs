@@ -6,7 +6,7 @@ use trackyard_protocol::uri::is_plain_path;
 use trackyard_worker::fuzzing::plan;
 use trackyard_worker::input::Caps;
 
-/// Every planned file is a plain path of its own, none is another's folder, and all are within the caps.
+/// Every planned file is a plain path of its own, none is another's directory, and all are within the caps.
 pub fn run(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let listing: Vec<(&str, u64)> = text
@@ -17,11 +17,11 @@ pub fn run(bytes: &[u8]) {
     let caps = Caps { files: 8, bytes: 1000, entries: 16 };
     let Ok(files) = plan(caps, &listing) else { return };
     let set: BTreeSet<&str> = files.iter().map(String::as_str).collect();
-    let folders: BTreeSet<&str> =
+    let dirs: BTreeSet<&str> =
         files.iter().flat_map(|file| file.match_indices('/').filter_map(|(at, _)| file.get(..at))).collect();
     assert!((1..=8).contains(&files.len()) && set.len() == files.len());
     assert!(files.iter().all(|file| is_plain_path(file)));
-    assert!(set.is_disjoint(&folders) && set.len() + folders.len() <= 16);
+    assert!(set.is_disjoint(&dirs) && set.len() + dirs.len() <= 16);
     let size: u64 = listing.iter().filter(|(path, _)| set.contains(path)).map(|(_, size)| size).sum();
     assert!(size <= 1000);
 }

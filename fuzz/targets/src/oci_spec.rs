@@ -18,7 +18,7 @@ pub fn run(bytes: &[u8]) {
     let limits: Limits = serde_json::from_str(lines.next().unwrap_or_default()).unwrap_or_default();
     let env: Vec<String> = lines.map(ToOwned::to_owned).collect();
     let argv = entry.argv(&exercise);
-    let spec = spec(argv.clone(), entry.working_folder(), &env, &limits).expect("it can be made");
+    let spec = spec(argv.clone(), entry.working_dir(), &env, &limits).expect("it can be made");
     let at = |path: &str| spec.pointer(path).unwrap_or(&Value::Null);
     assert_eq!(*at("/process/args"), Value::from(argv), "no word is added or split");
     assert_eq!((at("/process/noNewPrivileges"), at("/root/readonly")), (&true.into(), &true.into()));

@@ -19,11 +19,11 @@ pub fn run(bytes: &[u8]) {
     let [channel, kind, content @ ..] = bytes else { return };
     let channel = Channel::TOOLING.get(usize::from(*channel) % 3).copied().unwrap_or(Channel::TestRunners);
     let entry = Entry::candidates(channel).next().expect("tooling has an entry");
-    let folder = tempfile::Builder::new().prefix("trackyard-fuzz-").tempdir().expect("a folder is made");
+    let dir = tempfile::Builder::new().prefix("trackyard-fuzz-").tempdir().expect("a directory is made");
     let limits = Limits { result: Bytes(2048), result_depth: DEPTH, ..Limits::default() };
     let names = [entry.result()].into_iter().chain(entry.outputs().iter().copied());
-    names.for_each(|name| put(folder.path(), name, *kind, content));
-    let files = collect(File::open(folder.path()).expect("it is there").as_fd(), entry, &limits);
+    names.for_each(|name| put(dir.path(), name, *kind, content));
+    let files = collect(File::open(dir.path()).expect("it is there").as_fd(), entry, &limits);
     let is_plain = matches!(kind, b'f');
     assert!(is_plain || files.is_empty(), "something else than a file was read");
     for (name, bytes) in &files {
@@ -37,8 +37,8 @@ pub fn run(bytes: &[u8]) {
     assert!(!(is_plain && is_good && content.len() <= SIZE) || files.contains_key(entry.result()));
 }
 
-fn put(folder: &Path, name: &str, kind: u8, content: &[u8]) {
-    let (file, other) = (folder.join(name), folder.join(format!("{name}.other")));
+fn put(dir: &Path, name: &str, kind: u8, content: &[u8]) {
+    let (file, other) = (dir.join(name), dir.join(format!("{name}.other")));
     let made = match kind {
         b'l' => fs::write(&other, content).and_then(|()| symlink(&other, file)),
         b'h' => fs::write(&other, content).and_then(|()| fs::hard_link(&other, file)),

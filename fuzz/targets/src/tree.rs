@@ -1,32 +1,32 @@
-//! Folders for targets that write files: one to write into, and what must stay as it is around it.
+//! Directories for targets that write files: one to write into, and what must stay as it is around it.
 
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
-/// A folder to write into, with a file and another folder beside it.
+/// A directory to write into, with a file and another directory beside it.
 pub(crate) struct Tree {
-    folder: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Tree {
     /// `root` is empty; `lower` is a layer below it, with links that lead out.
     pub(crate) fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("trackyard-fuzz-").tempdir().expect("a folder is made");
-        let at = |name: &str| folder.path().join(name);
+        let dir = tempfile::Builder::new().prefix("trackyard-fuzz-").tempdir().expect("a directory is made");
+        let at = |name: &str| dir.path().join(name);
         fs::write(at("outside"), "untouched").expect("a file is written");
         for name in ["root", "lower", "lower/usr", "lower/usr/bin", "lower/etc"] {
-            fs::create_dir(at(name)).expect("a folder is made");
+            fs::create_dir(at(name)).expect("a directory is made");
         }
         fs::write(at("lower/etc/passwd"), "root").expect("a file is written");
         for (target, name) in [("usr/bin", "lower/bin"), ("../../..", "lower/out"), ("/", "lower/top")] {
             symlink(target, at(name)).expect("a link is made");
         }
-        Self { folder }
+        Self { dir }
     }
 
-    /// The folder to write into.
+    /// The directory to write into.
     pub(crate) fn root(&self) -> OwnedFd {
         self.open("root")
     }
@@ -36,9 +36,9 @@ impl Tree {
         self.open("lower")
     }
 
-    /// Nothing but the folder to write into has changed; how many nodes and bytes of files are in it.
+    /// Nothing but the directory to write into has changed; how many nodes and bytes of files are in it.
     pub(crate) fn check(&self) -> (u64, u64) {
-        let path = self.folder.path();
+        let path = self.dir.path();
         let mut names: Vec<_> =
             names(path).into_iter().filter_map(|path| Some(path.file_name()?.to_owned())).collect();
         names.sort();
@@ -50,13 +50,13 @@ impl Tree {
     }
 
     fn open(&self, name: &str) -> OwnedFd {
-        File::open(self.folder.path().join(name)).expect("the folder is there").into()
+        File::open(self.dir.path().join(name)).expect("the directory is there").into()
     }
 }
 
-/// Nodes below a folder and the bytes of its files, no link followed; a file of many names counts once for each.
-fn measure(folder: &Path) -> (u64, u64) {
-    names(folder).into_iter().fold((0, 0), |(nodes, bytes), path| {
+/// Nodes below a directory and the bytes of its files, no link followed; a file of many names counts once for each.
+fn measure(dir: &Path) -> (u64, u64) {
+    names(dir).into_iter().fold((0, 0), |(nodes, bytes), path| {
         let meta = fs::symlink_metadata(&path).expect("it is there");
         let below = if meta.is_dir() { measure(&path) } else { (0, 0) };
         let own = if meta.is_file() { meta.size() / meta.nlink().max(1) } else { 0 };
@@ -64,7 +64,7 @@ fn measure(folder: &Path) -> (u64, u64) {
     })
 }
 
-fn names(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).expect("a folder can be read");
+fn names(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).expect("a directory can be read");
     entries.map(|entry| entry.expect("an entry can be read").path()).collect()
 }

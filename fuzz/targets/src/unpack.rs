@@ -12,7 +12,7 @@ const BLOCK: usize = 512;
 #[must_use]
 pub fn limits() -> Limits {
     let defaults = Limits::default();
-    Limits { entries: 64, bytes: 64 << 10, path: 1024, depth: 16, header: 8192, folder_names: 4096, ..defaults }
+    Limits { entries: 64, bytes: 64 << 10, path: 1024, depth: 16, header: 8192, directory_names: 4096, ..defaults }
 }
 
 /// Nothing lands outside, what is taken is within bounds, and a bad layer is never taken for a broken machine.

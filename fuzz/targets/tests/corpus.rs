@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use fuzz_targets::TARGETS;
 
-fn folder() -> PathBuf {
+fn dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn entries(folder: &Path) -> Vec<PathBuf> {
-    let read = fs::read_dir(folder).expect("each target has a folder of inputs in fuzz/corpus");
-    read.map(|entry| entry.expect("a folder can be read").path()).collect()
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let read = fs::read_dir(dir).expect("each target has a directory of inputs in fuzz/corpus");
+    read.map(|entry| entry.expect("a directory can be read").path()).collect()
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn every_input_passes() {
     assert!(is_root, "layers are unpacked with their owners: run `make test`, which uses sudo for it");
     let mut failed = Vec::new();
     for (name, run) in TARGETS {
-        let inputs = entries(&folder().join("corpus").join(name));
+        let inputs = entries(&dir().join("corpus").join(name));
         assert!(!inputs.is_empty(), "{name} has no input: the corpus is where a fuzzer starts");
         let fails = |input: &PathBuf| {
             let bytes = fs::read(input).unwrap();
@@ -36,11 +36,11 @@ fn every_input_passes() {
 fn every_target_is_libfuzzers_too_and_no_input_is_of_none() {
     let targets: BTreeSet<String> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
     let stem = |path: PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
-    let found = |below: &str| entries(&folder().join(below)).into_iter().map(stem).collect::<BTreeSet<_>>();
+    let found = |below: &str| entries(&dir().join(below)).into_iter().map(stem).collect::<BTreeSet<_>>();
     assert_eq!(found("fuzz_targets"), targets);
     assert_eq!(found("corpus"), targets);
     assert!(found("dictionaries").is_subset(&targets));
-    let manifest = fs::read_to_string(folder().join("Cargo.toml")).unwrap();
+    let manifest = fs::read_to_string(dir().join("Cargo.toml")).unwrap();
     for target in &targets {
         assert!(manifest.contains(&format!("path = \"fuzz_targets/{target}.rs\"")), "{target}");
     }

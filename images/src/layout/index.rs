@@ -28,7 +28,7 @@ pub(crate) enum Change {
     Write(Vec<u8>),
 }
 
-/// The index of a folder without images.
+/// The index of a directory without images.
 pub(crate) fn empty() -> Vec<u8> {
     json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}).to_string().into_bytes()
 }

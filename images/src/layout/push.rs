@@ -1,4 +1,4 @@
-//! Releasing to the layout folder of one machine.
+//! Releasing to the layout directory of one machine.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use futures_util::TryStreamExt;
 use tokio::io::AsyncWriteExt;
 use trackyard_protocol::version::Digest;
 
-use super::folder::Folder;
+use super::layout_dir::LayoutDir;
 use super::{Layout, named};
 use crate::blob::{self, Expected};
 use crate::error::Error;
@@ -26,10 +26,10 @@ impl Target for Layout {
     }
 
     async fn prepare(&self, repository: &str) -> Result<(), ReleaseError> {
-        self.in_folder(repository, Folder::prepare).await
+        self.in_dir(repository, LayoutDir::prepare).await
     }
 
-    /// Copies, though a hard link would be quicker: whoever still holds the build's folder could change what was
+    /// Copies, though a hard link would be quicker: whoever still holds the build's directory could change what was
     /// released.
     async fn put_blob(
         &self,
@@ -43,7 +43,7 @@ impl Target for Layout {
             watch.tell(Progress::Present { digest });
             return Ok(());
         }
-        let incoming = self.in_folder(repository, Folder::incoming).await?;
+        let incoming = self.in_dir(repository, LayoutDir::incoming).await?;
         let mut file = tokio::fs::File::from_std(incoming.file()?);
         let mut bytes = built.read(blob);
         while let Some(bytes) = bytes.try_next().await.map_err(ReleaseError::of_layout)? {
@@ -63,7 +63,7 @@ impl Target for Layout {
             size: built.manifest.bytes.len(),
         };
         let (tag, manifest) = (tag.clone(), built.manifest.bytes.clone());
-        self.in_folder(repository, move |folder| folder.put_tag(&tag, &entry, &manifest)).await
+        self.in_dir(repository, move |dir| dir.put_tag(&tag, &entry, &manifest)).await
     }
 }
 
@@ -76,14 +76,14 @@ impl Layout {
         blob::stream(layout, repository, expected, &options).try_for_each(|_| async { Ok(()) }).await.is_ok()
     }
 
-    async fn in_folder<T: Send + 'static>(
+    async fn in_dir<T: Send + 'static>(
         &self,
         repository: &str,
-        work: impl FnOnce(&Folder) -> Result<T, ReleaseError> + Send + 'static,
+        work: impl FnOnce(&LayoutDir) -> Result<T, ReleaseError> + Send + 'static,
     ) -> Result<T, ReleaseError> {
         let (location, repository) = (Arc::clone(&self.location), repository.to_owned());
         let patience = self.patience;
-        blocking(move || work(&Folder::open(&location, &repository, patience)?)).await
+        blocking(move || work(&LayoutDir::open(&location, &repository, patience)?)).await
     }
 }
 
@@ -91,5 +91,5 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ReleaseError> + Send + 'static,
 ) -> Result<T, ReleaseError> {
     let task = tokio::task::spawn_blocking(work).await;
-    task.map_err(|e| ReleaseError::Io { what: "the image folder".to_owned(), detail: e.to_string() })?
+    task.map_err(|e| ReleaseError::Io { what: "the image directory".to_owned(), detail: e.to_string() })?
 }

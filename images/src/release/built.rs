@@ -1,4 +1,4 @@
-//! What a build driver left: a layout folder with one image, read without following any symlink.
+//! What a build driver left: a layout directory with one image, read without following any symlink.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::layout::Layout;
 use crate::options::Options;
 use crate::source::Source;
 
-/// The layout is the folder itself.
+/// The layout is the directory itself.
 const HERE: &str = ".";
 const MAX_MARK: u64 = 4096;
 
@@ -48,8 +48,8 @@ struct Mark {
 impl Built {
     /// Reads index, manifest and configuration, and checks that workers could run what they say. Layers are checked
     /// while they are sent.
-    pub(crate) async fn open(folder: &Path, options: &Options) -> Result<Self, ReleaseError> {
-        read(folder, options).await.map_err(ReleaseError::of_layout)
+    pub(crate) async fn open(dir: &Path, options: &Options) -> Result<Self, ReleaseError> {
+        read(dir, options).await.map_err(ReleaseError::of_layout)
     }
 
     /// The blob's bytes, verified while they stream.
@@ -59,12 +59,12 @@ impl Built {
     }
 }
 
-async fn read(folder: &Path, options: &Options) -> Result<Built, Error> {
+async fn read(dir: &Path, options: &Options) -> Result<Built, Error> {
     // A local file that is cut short stays so.
     let options = Options { attempts: 1, ..options.clone() };
-    let name = folder
+    let name = dir
         .to_str()
-        .ok_or_else(|| Error::configuration(format!("folder {}", folder.display()), "a path in UTF-8"))?;
+        .ok_or_else(|| Error::configuration(format!("directory {}", dir.display()), "a path in UTF-8"))?;
     let layout = Arc::new(Layout::without_symlinks(name, &options)?);
     check_mark(&layout).await?;
     let entry = choose(layout.index(HERE).await?, "index.json")?;

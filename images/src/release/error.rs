@@ -9,7 +9,7 @@ use crate::error::Error;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum ReleaseError {
-    /// The folder that the build left is not one whole image.
+    /// The directory that the build left is not one whole image.
     #[error("the built image cannot be released: {what}: {detail}; build it again, or with another driver")]
     BadLayout {
         /// Which file or document.

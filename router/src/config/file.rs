@@ -83,17 +83,17 @@ impl ConfigFile {
 }
 
 fn write_aside(target: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     // One name, so that what a crash leaves is overwritten by the next save.
-    let aside = folder.join(format!(".{name}.new"));
+    let aside = dir.join(format!(".{name}.new"));
     let mode = fs::metadata(target).map_or(0o644, |meta| meta.permissions().mode() & 0o777);
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&aside)?;
     file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&aside, target)?;
-    File::open(folder)?.sync_all()
+    File::open(dir)?.sync_all()
 }
 
 fn text(path: &Path) -> Result<String, Error> {

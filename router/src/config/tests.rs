@@ -140,19 +140,19 @@ workers:
     assert!(!written.contains("workers:") && read(&written).unwrap().notes.is_empty(), "{written}");
 }
 
-fn folder() -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("router.yml");
-    (folder, path)
+fn dir() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("router.yml");
+    (dir, path)
 }
 
 #[test]
 fn a_missing_file_is_made_from_the_seed_or_named() {
-    let (folder, path) = folder();
+    let (dir, path) = dir();
     let error = ConfigFile::open(&path, None).unwrap_err();
     assert!(error.to_string().contains("router.yml") && error.to_string().contains("--seed"), "{error}");
 
-    let seed = folder.path().join("seed.yml");
+    let seed = dir.path().join("seed.yml");
     fs::write(&seed, "queue: {max_jobs: oops}").unwrap();
     assert!(ConfigFile::open(&path, Some(&seed)).unwrap_err().to_string().contains("seed.yml"));
     assert!(!path.exists());
@@ -170,11 +170,11 @@ fn a_missing_file_is_made_from_the_seed_or_named() {
 #[test]
 fn a_save_replaces_the_target_of_a_link_whole_and_leaves_nothing_beside() {
     use std::os::unix::fs::PermissionsExt;
-    let (folder, path) = folder();
-    let target = folder.path().join("real.yml");
+    let (dir, path) = dir();
+    let target = dir.path().join("real.yml");
     fs::write(&target, "{}").unwrap();
     fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
-    fs::write(folder.path().join(".real.yml.new"), "what a crash left").unwrap();
+    fs::write(dir.path().join(".real.yml.new"), "what a crash left").unwrap();
     std::os::unix::fs::symlink(&target, &path).unwrap();
 
     let file = ConfigFile::open(&path, None).unwrap();
@@ -184,14 +184,14 @@ fn a_save_replaces_the_target_of_a_link_whole_and_leaves_nothing_beside() {
     let text = fs::read_to_string(&target).unwrap();
     assert!(text.starts_with("# ") && text.contains("comments are not kept"), "{text}");
     assert_eq!(file.load().unwrap().config, read(DESIGN).unwrap().config);
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
 }
 
 fn live(text: &str) -> (tempfile::TempDir, PathBuf, LiveConfig) {
-    let (folder, path) = folder();
+    let (dir, path) = dir();
     fs::write(&path, text).unwrap();
     let live = LiveConfig::start(ConfigFile::open(&path, None).unwrap()).unwrap();
-    (folder, path, live)
+    (dir, path, live)
 }
 
 /// Looks until a change has settled.
@@ -204,7 +204,7 @@ fn settle(live: &LiveConfig) -> Look {
 
 #[test]
 fn a_good_edit_comes_into_force_and_a_broken_one_does_not() {
-    let (_folder, path, live) = live("queue: {max_jobs: 1}");
+    let (_dir, path, live) = live("queue: {max_jobs: 1}");
     assert_eq!(settle(&live), Look::Same);
 
     fs::write(&path, "queue: {max_jobs: 22}").unwrap();
@@ -227,7 +227,7 @@ fn a_good_edit_comes_into_force_and_a_broken_one_does_not() {
 
 #[test]
 fn a_change_keeps_an_edit_by_hand_and_refuses_a_broken_file() {
-    let (_folder, path, live) = live("queue: {max_jobs: 1}");
+    let (_dir, path, live) = live("queue: {max_jobs: 1}");
     let raise = |config: &mut Config| {
         config.queue.max_wait = Span(Duration::from_secs(1));
         Ok::<_, Error>(())

@@ -1,4 +1,4 @@
-//! Looks at the file twice a second. Looking, not inotify: a mounted folder of a cluster changes by a symbolic link
+//! Looks at the file twice a second. Looking, not inotify: a mounted directory of a cluster changes by a symbolic link
 //! that is swapped, which a watch on the file would not see.
 
 use std::sync::Arc;

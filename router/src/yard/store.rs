@@ -169,7 +169,7 @@ mod tests {
     const TAG: &str = "git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
     /// In front of an API server that takes every request and answers none.
-    fn store(folder: &tempfile::TempDir) -> KubernetesStore {
+    fn store(dir: &tempfile::TempDir) -> KubernetesStore {
         let silent =
             service_fn(|_: http::Request<Body>| pending::<Result<http::Response<Body>, Infallible>>());
         let object = json!({
@@ -179,7 +179,7 @@ mod tests {
         });
         let known = Version::read(&serde_json::from_value(object).unwrap()).unwrap();
         let yard = Yard { versions: Some(known.into_iter().collect()), ..Yard::default() };
-        let path = folder.path().join("router.yml");
+        let path = dir.path().join("router.yml");
         std::fs::write(&path, "{}").unwrap();
         let live = LiveConfig::start(ConfigFile::open(&path, None).unwrap()).unwrap();
         let (_, yard) = tokio::sync::watch::channel(yard);
@@ -188,12 +188,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_write_without_an_answer_ends() {
-        let folder = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
         let place = Place { channel: "test_runners".parse().unwrap(), track: "ruby".parse().unwrap() };
         let version: ContainerVersion = TAG.parse().unwrap();
-        let told =
-            store(&folder).unresolved(place.clone(), version.clone(), "it is not there".to_owned()).await;
-        let gone = store(&folder).unload(place, version).await.map(drop);
+        let told = store(&dir).unresolved(place.clone(), version.clone(), "it is not there".to_owned()).await;
+        let gone = store(&dir).unload(place, version).await.map(drop);
         for done in [told, gone] {
             let error = format!("{:?}", done.unwrap_err());
             assert!(error.contains("the cluster took too long"), "{error}");

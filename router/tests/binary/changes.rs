@@ -1,4 +1,4 @@
-//! Changes of the deployed versions, with a real image folder.
+//! Changes of the deployed versions, with a real image directory.
 
 use std::fs;
 use std::path::Path;
@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 use crate::harness::{OTHER, Router, VERSION, until};
 use crate::peers::{ask, at_once, dealer, receive, verdict};
 
-/// Writes a layout folder with one small image that has these tags; the router reads no further than its manifest.
-fn layout(folder: &Path, repository: &str, tags: &[&str]) -> String {
-    let blobs = folder.join(repository).join("blobs/sha256");
+/// Writes a layout directory with one small image that has these tags; the router reads no further than its manifest.
+fn layout(dir: &Path, repository: &str, tags: &[&str]) -> String {
+    let blobs = dir.join(repository).join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
     let config = json!({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": format!("sha256:{}", "0".repeat(64)), "size": 2});
     let manifest = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": []}).to_string();
@@ -23,8 +23,8 @@ fn layout(folder: &Path, repository: &str, tags: &[&str]) -> String {
             "size": manifest.len(), "annotations": {"org.opencontainers.image.ref.name": tag}})
     };
     let index = json!({"schemaVersion": 2, "manifests": tags.iter().map(entry).collect::<Vec<_>>()});
-    fs::write(folder.join(repository).join("oci-layout"), "{\"imageLayoutVersion\": \"1.0.0\"}").unwrap();
-    fs::write(folder.join(repository).join("index.json"), index.to_string()).unwrap();
+    fs::write(dir.join(repository).join("oci-layout"), "{\"imageLayoutVersion\": \"1.0.0\"}").unwrap();
+    fs::write(dir.join(repository).join("index.json"), index.to_string()).unwrap();
     format!("sha256:{hex}")
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn pinned() -> String {
 pub(crate) struct Router {
     child: Child,
     log: Receiver<Value>,
-    pub(crate) folder: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
     pub(crate) clients: String,
     pub(crate) workers: String,
     pub(crate) keyed_clients: String,
@@ -38,10 +38,10 @@ impl Router {
         Self::start_in(tempfile::tempdir().unwrap(), config, &[])
     }
 
-    pub(crate) fn start_in(folder: tempfile::TempDir, config: &str, flags: &[&str]) -> Self {
-        std::fs::write(folder.path().join("router.yml"), config).unwrap();
+    pub(crate) fn start_in(dir: tempfile::TempDir, config: &str, flags: &[&str]) -> Self {
+        std::fs::write(dir.path().join("router.yml"), config).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_trackyard-router"))
-            .arg(folder.path().join("router.yml"))
+            .arg(dir.path().join("router.yml"))
             .args(["--clients", "tcp://127.0.0.1:*", "--workers", "tcp://127.0.0.1:*"])
             .args(["--admin", "127.0.0.1:0", "--log", "debug"])
             .args(flags)
@@ -50,7 +50,7 @@ impl Router {
             .unwrap();
         let log = follow(child.stderr.take().unwrap());
         let [clients, workers, keyed_clients, admin] = [const { String::new() }; 4];
-        let mut router = Self { child, log, folder, clients, workers, keyed_clients, admin };
+        let mut router = Self { child, log, dir, clients, workers, keyed_clients, admin };
         router.admin = text(&router.logged("the admin port is open"), "address");
         router.learn_ports();
         router.wait_ready();
@@ -112,7 +112,7 @@ impl Router {
     }
 
     pub(crate) fn config(&self) -> PathBuf {
-        self.folder.path().join("router.yml")
+        self.dir.path().join("router.yml")
     }
 
     /// From now on it may open descriptors with numbers below `limit` alone. Gives the limit before.

@@ -18,9 +18,9 @@ struct Yard {
 
 impl Yard {
     fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
         let [key, submitter, administrator, worker] = [(); 4].map(|()| KeyPair::generate().unwrap());
-        let (own, list) = (folder.path().join("router.key"), folder.path().join("allowed"));
+        let (own, list) = (dir.path().join("router.key"), dir.path().join("allowed"));
         key.write(&own).unwrap();
         let (submits, administers, works) = (submitter.public(), administrator.public(), worker.public());
         let text = format!("submit {submits} website\nadminister {administers}\nwork {works}\n");
@@ -28,7 +28,7 @@ impl Yard {
         let flags = ["--key", own.to_str().unwrap(), "--allowed", list.to_str().unwrap()];
         let config = format!("container_versions: {{test_runners: {{ruby: ['{}']}}}}", pinned());
         let keyed = [flags.as_slice(), &["--keyed-clients", "tcp://127.0.0.1:*"]].concat();
-        let router = Router::start_in(folder, &config, &keyed);
+        let router = Router::start_in(dir, &config, &keyed);
         Self { router, key, submitter, administrator, worker }
     }
 
@@ -41,7 +41,7 @@ impl Yard {
     }
 
     fn allow(&self, text: &str) {
-        std::fs::write(self.router.folder.path().join("allowed"), text).unwrap();
+        std::fs::write(self.router.dir.path().join("allowed"), text).unwrap();
     }
 
     fn refused(&self, port: &str) -> f64 {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# build.sh FOLDER: the images that a cluster itself needs, and those of its tests, as tar files; nothing if they are
+# build.sh DIR: the images that a cluster itself needs, and those of its tests, as tar files; nothing if they are
 # there.
 #   pause    holds a pod's namespaces
 #   busybox  a shell

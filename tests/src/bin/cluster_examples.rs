@@ -13,11 +13,11 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 fn main() -> Outcome {
     let mut words = std::env::args().skip(1);
-    let (Some(name), Some(folder)) = (words.next(), words.next()) else {
-        return Err("usage: trackyard-cluster-examples CLUSTER FOLDER".into());
+    let (Some(name), Some(dir)) = (words.next(), words.next()) else {
+        return Err("usage: trackyard-cluster-examples CLUSTER DIR".into());
     };
-    let folder = Path::new(&folder);
-    fs::create_dir_all(folder)?;
+    let dir = Path::new(&dir);
+    fs::create_dir_all(dir)?;
     let cluster = Cluster::running(&name);
     import(&cluster)?;
     let platform = Platform::serve(cluster);
@@ -27,9 +27,9 @@ fn main() -> Outcome {
         }
     }
     submissions(&platform)?;
-    fs::write(folder.join("values.yaml"), values(&platform).to_string())?;
-    fs::write(folder.join("versions.yaml"), versions(&platform))?;
-    println!("cluster {name}: serving the examples until Ctrl-C; see {}", folder.display());
+    fs::write(dir.join("values.yaml"), values(&platform).to_string())?;
+    fs::write(dir.join("versions.yaml"), versions(&platform))?;
+    println!("cluster {name}: serving the examples until Ctrl-C; see {}", dir.display());
     Ok(tokio::runtime::Runtime::new()?.block_on(tokio::signal::ctrl_c())?)
 }
 
@@ -51,8 +51,8 @@ fn import(cluster: &Cluster) -> Outcome {
 fn submissions(platform: &Platform) -> Outcome {
     let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/expected.json");
     let list: Vec<Value> = serde_json::from_slice(&fs::read(list)?)?;
-    for folder in list.iter().filter_map(|case| case.get("folder")?.as_str()) {
-        let _ = platform.example_submission(folder);
+    for dir in list.iter().filter_map(|case| case.get("dir")?.as_str()) {
+        let _ = platform.example_submission(dir);
     }
     Ok(())
 }

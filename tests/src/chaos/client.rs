@@ -143,10 +143,10 @@ fn text(value: &Value, field: &str) -> Option<String> {
     value.get(field).and_then(Value::as_str).map(ToOwned::to_owned)
 }
 
-/// Where a job's submission is, below its bucket or folder.
+/// Where a job's submission is, below its bucket or directory.
 pub(super) fn place(job: &Job) -> String {
     match job.source {
         Source::S3 => format!("jobs/{}", job.id),
-        Source::Folder => job.id.clone(),
+        Source::Dir => job.id.clone(),
     }
 }

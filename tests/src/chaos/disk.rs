@@ -25,8 +25,8 @@ impl Disk {
         Self { place: place.to_owned() }
     }
 
-    /// The worker's folder on it.
-    pub(super) fn folder(&self) -> PathBuf {
+    /// The worker's directory on it.
+    pub(super) fn dir(&self) -> PathBuf {
         self.place.join("work")
     }
 

@@ -31,8 +31,8 @@ pub enum Fate {
 pub enum Source {
     /// A bucket.
     S3,
-    /// A folder.
-    Folder,
+    /// A directory.
+    Dir,
 }
 
 /// A job as it will be sent.
@@ -87,7 +87,7 @@ impl Plan {
             _ => Fate::Passes(Duration::ZERO),
         };
         let deadline = if random.below(100) < 4 { random.millis(100, 2500) } else { PATIENCE };
-        let source = if random.below(2) == 0 { Source::S3 } else { Source::Folder };
+        let source = if random.below(2) == 0 { Source::S3 } else { Source::Dir };
         let version = match random.below(10) {
             0 | 1 => changing(&mut random),
             _ => STEADY,

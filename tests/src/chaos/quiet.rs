@@ -51,7 +51,7 @@ fn play(
     let job = |number| Job {
         id: format!("{name}-{number}"),
         fate: Fate::Passes(LENGTH),
-        source: Source::Folder,
+        source: Source::Dir,
         version: STEADY,
         deadline: seconds(60),
     };

@@ -19,7 +19,7 @@ use crate::wait::seconds;
 
 /// Where workers keep what the machine must know of them.
 const SHARED: &str = "/run/trackyard";
-/// What a worker's folder may hold when it has ended: images, the known good job, and whose folder it is.
+/// What a worker's directory may hold when it has ended: images, the known good job, and whose directory it is.
 const KEPT: [&str; 4] = ["layers", "images", "canary", "lock"];
 
 /// The machine and the processes before a run.
@@ -66,7 +66,7 @@ impl Before {
             if !status.success() {
                 ledger.complaints.push(format!("{} ended with {status}", seat.name));
             }
-            let left = files_of_jobs(&seat.disk.folder());
+            let left = files_of_jobs(&seat.disk.dir());
             ledger.complaints.extend(left.iter().map(|path| format!("left on disk: {}", path.display())));
             ledger.add_starts(seat.starts(clock));
         }
@@ -105,17 +105,17 @@ fn busy(status: &Value) -> Option<String> {
     (!held.is_empty()).then(|| format!("at rest the router holds {held:?}: {totals}"))
 }
 
-/// What a worker's folder holds beside its images.
-fn files_of_jobs(folder: &Path) -> Vec<PathBuf> {
+/// What a worker's directory holds beside its images.
+fn files_of_jobs(dir: &Path) -> Vec<PathBuf> {
     let kept = |path: &PathBuf| {
-        path.strip_prefix(folder).is_ok_and(|path| KEPT.iter().any(|kept| path.starts_with(kept)))
+        path.strip_prefix(dir).is_ok_and(|path| KEPT.iter().any(|kept| path.starts_with(kept)))
     };
-    files(folder).into_iter().filter(|path| !kept(path)).collect()
+    files(dir).into_iter().filter(|path| !kept(path)).collect()
 }
 
-fn files(folder: &Path) -> BTreeSet<PathBuf> {
+fn files(dir: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             found.extend(files(&entry.path()));
         } else {

@@ -50,7 +50,7 @@ pub(super) struct Yard {
     pub(super) registry_wire: Wire,
     pub(super) slots: u32,
     _registry: Registry,
-    _folder: TempDir,
+    _dir: TempDir,
 }
 
 impl Shelves {
@@ -62,13 +62,13 @@ impl Shelves {
                 self.s3.put(BUCKET, &format!("{}/do.sh", place(job)), script.as_bytes());
                 format!("s3://{BUCKET}/{}", place(job))
             }
-            Source::Folder => self.stage.submission(&place(job), &[("do.sh", &script)]),
+            Source::Dir => self.stage.submission(&place(job), &[("do.sh", &script)]),
         }
     }
 
-    /// A folder whose job is answered is not needed any more.
+    /// A directory whose job is answered is not needed any more.
     pub(super) fn remove(&self, job: &Job) {
-        if job.source == Source::Folder {
+        if job.source == Source::Dir {
             // A second answer would find it gone.
             let _ = fs::remove_dir_all(self.stage.submissions().join(place(job)));
         }
@@ -88,21 +88,20 @@ impl Yard {
         for digit in versions {
             // Each version is another image, so that it has to be pulled.
             let tag = stage.test_runner(TRACK, digit, &format!(": {digit}; {OBEDIENT}"));
-            registry.push(&stage.images().folder().join(&repository), &tag, &repository);
+            registry.push(&stage.images().dir().join(&repository), &tag, &repository);
         }
         let s3_wire = Wire::to(address(&s3.endpoint()));
         let registry_wire = Wire::to(address(&registry.location()));
         let deployed = versions.map(version);
         let config = Config::registry(&registry_wire.address().to_string())
-            .folder(&stage.submissions())
+            .dir(&stage.submissions())
             .bucket(BUCKET, &format!("http://{}", s3_wire.address()))
             .deployed("test_runners", TRACK, &deployed.each_ref().map(String::as_str));
         let router = Router::start(&config);
-        let folder = TempDir::new().expect("a folder for the disks");
-        let seats = (0..seats).map(|number| Seat::new(number, &router, &folder)).collect();
+        let dir = TempDir::new().expect("a directory for the disks");
+        let seats = (0..seats).map(|number| Seat::new(number, &router, &dir)).collect();
         let line = Line { address: router.clients(), life: AtomicU64::new(0) };
-        let mut yard =
-            Self { seats, router, s3_wire, registry_wire, slots, _registry: registry, _folder: folder };
+        let mut yard = Self { seats, router, s3_wire, registry_wire, slots, _registry: registry, _dir: dir };
         (0..yard.seats.len()).for_each(|seat| yard.man(seat));
         yard.wait_ready();
         (yard, Shelves { stage, s3 }, line)
@@ -112,7 +111,7 @@ impl Yard {
     pub(super) fn man(&mut self, seat: usize) {
         let (slots, router) = (self.slots, &self.router);
         if let Some(seat) = self.seats.get_mut(seat) {
-            let options = Options::new(&seat.name).slots(slots).folder(&seat.disk.folder());
+            let options = Options::new(&seat.name).slots(slots).dir(&seat.disk.dir());
             let wire = format!("tcp://{}", seat.wire.address());
             let options = options.flags(&["--router-workers", &wire, "--drain-timeout", DRAIN]);
             let options = options.environment(&CREDENTIALS).environment(&[("TRACKYARD_LOG", trace::LOG)]);
@@ -127,9 +126,9 @@ impl Yard {
 }
 
 impl Seat {
-    fn new(number: usize, router: &Router, folder: &TempDir) -> Self {
+    fn new(number: usize, router: &Router, dir: &TempDir) -> Self {
         let name = format!("chaos-{number}");
-        let disk = Disk::mount(&folder.path().join(&name));
+        let disk = Disk::mount(&dir.path().join(&name));
         let wire = Wire::to(address(&router.workers()));
         Self { name, number, worker: None, disk, wire, starts: Vec::new() }
     }

@@ -61,7 +61,7 @@ impl Drop for Network {
 /// Where a page is tried.
 #[derive(Debug)]
 pub struct Scratch {
-    folder: TempDir,
+    dir: TempDir,
     /// Paths outside that were not there before.
     left: Vec<&'static Path>,
 }
@@ -87,11 +87,11 @@ impl Scratch {
     /// When there is no room for it.
     #[must_use]
     pub fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("trackyard-docs-").tempdir().expect("a directory");
+        let dir = tempfile::Builder::new().prefix("trackyard-docs-").tempdir().expect("a directory");
         // Images are read by jobs' users.
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("open the directory");
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("open the directory");
         let left = LEFT.map(Path::new).into_iter().filter(|path| !path.exists()).collect();
-        let scratch = Self { folder, left };
+        let scratch = Self { dir, left };
         for name in ["bin", "files", "work", "home/.cache/trackyard"] {
             fs::create_dir_all(scratch.path(name)).expect("a directory");
         }
@@ -107,7 +107,7 @@ impl Scratch {
     /// A path in it.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.dir.path().join(name)
     }
 
     /// Puts a script first on `PATH`.
@@ -141,8 +141,8 @@ impl Scratch {
         if !self.path("work/trackyard").exists() || target.exists() {
             return;
         }
-        for folder in ["quick", "images"] {
-            fs::create_dir_all(target.join(folder)).expect("a directory");
+        for dir in ["quick", "images"] {
+            fs::create_dir_all(target.join(dir)).expect("a directory");
         }
         for name in PROGRAMS {
             let to = target.join("quick").join(name);
@@ -152,9 +152,7 @@ impl Scratch {
                 .expect("link a program");
         }
         // They are of the same programs, so that `make images` has nothing to build again.
-        for file in
-            product_images().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten()
-        {
+        for file in product_images().and_then(|dir| fs::read_dir(dir).ok()).into_iter().flatten().flatten() {
             let _ = symlink(file.path(), target.join("images").join(file.file_name()));
         }
     }

@@ -73,8 +73,8 @@ impl Shared {
         };
         let host =
             request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let folder = path.rsplit_once('/').map_or(path, |(folder, _)| folder);
-        let location = format!("http://{host}{folder}/{number}");
+        let dir = path.rsplit_once('/').map_or(path, |(dir, _)| dir);
+        let location = format!("http://{host}{dir}/{number}");
         let range = format!("0-{}", length.saturating_sub(1));
         (status, [(header::LOCATION, location), (header::RANGE, range)]).into_response()
     }

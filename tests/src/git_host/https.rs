@@ -28,21 +28,21 @@ pub const PORT_IN_CLUSTER: u16 = 8444;
 /// A running host with a copy of one repository.
 pub struct HttpsHost {
     _process: Process,
-    folder: TempDir,
+    dir: TempDir,
     address: String,
 }
 
 impl HttpsHost {
-    /// Serves a copy of `repository` under its folder's name.
+    /// Serves a copy of `repository` under its directory's name.
     ///
     /// # Panics
     /// When it does not take connections within 10 seconds.
     #[must_use]
     pub fn start(repository: &Path) -> Self {
-        let (port, folder) = (free_port(), TempDir::new().expect("a folder for the git host"));
-        tls::make(folder.path());
+        let (port, dir) = (free_port(), TempDir::new().expect("a directory for the git host"));
+        tls::make(dir.path());
         let apache = Command::new(system("apache2", "apache2-bin"));
-        let host = Self::serve(apache, repository, format!("127.0.0.1:{port}"), folder);
+        let host = Self::serve(apache, repository, format!("127.0.0.1:{port}"), dir);
         let connects = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
         wait_until(seconds(10), "Apache takes connections", connects);
         host
@@ -54,24 +54,24 @@ impl HttpsHost {
     /// When there is no such certificate.
     #[must_use]
     pub fn start_in(cluster: &Cluster, repository: &Path, certificates: &Path) -> Self {
-        let folder = TempDir::new().expect("a folder for the git host");
+        let dir = TempDir::new().expect("a directory for the git host");
         for file in [tls::CERTIFICATE, tls::KEY, tls::AUTHORITY] {
-            let _ = fs::copy(certificates.join(file), folder.path().join(file)).expect("copy a certificate");
+            let _ = fs::copy(certificates.join(file), dir.path().join(file)).expect("copy a certificate");
         }
         let apache = cluster.command(&system("apache2", "apache2-bin"));
-        Self::serve(apache, repository, at(&cluster.address()), folder)
+        Self::serve(apache, repository, at(&cluster.address()), dir)
     }
 
-    fn serve(mut apache: Command, repository: &Path, address: String, folder: TempDir) -> Self {
-        copy(repository, folder.path());
-        write(&folder.path().join("htpasswd"), &htpasswd::line(USER, PASSWORD));
-        write(&folder.path().join("credentials"), &login(&address));
-        let config = folder.path().join("apache.conf");
-        write(&config, &configuration(folder.path(), &address));
+    fn serve(mut apache: Command, repository: &Path, address: String, dir: TempDir) -> Self {
+        copy(repository, dir.path());
+        write(&dir.path().join("htpasswd"), &htpasswd::line(USER, PASSWORD));
+        write(&dir.path().join("credentials"), &login(&address));
+        let config = dir.path().join("apache.conf");
+        write(&config, &configuration(dir.path(), &address));
         // When it ends it ends its whole process group, which must not be this test's.
         apache.arg("-DFOREGROUND").arg("-f").arg(&config).process_group(0);
-        let process = Process::spawn("apache2", &mut apache, &folder.path().join("log"));
-        Self { _process: process, folder, address }
+        let process = Process::spawn("apache2", &mut apache, &dir.path().join("log"));
+        Self { _process: process, dir, address }
     }
 
     /// The URL below which a host is that serves a cluster from `address`.
@@ -95,13 +95,13 @@ impl HttpsHost {
     /// The authority that signed its certificate.
     #[must_use]
     pub fn authority(&self) -> PathBuf {
-        self.folder.path().join(tls::AUTHORITY)
+        self.dir.path().join(tls::AUTHORITY)
     }
 
     /// User and password, as git stores them.
     #[must_use]
     pub fn credentials(&self) -> PathBuf {
-        self.folder.path().join("credentials")
+        self.dir.path().join("credentials")
     }
 }
 
@@ -122,8 +122,8 @@ fn login(address: &str) -> String {
     format!("https://{USER}:{PASSWORD}@{address}\n")
 }
 
-fn configuration(folder: &Path, address: &str) -> String {
-    let here = folder.display();
+fn configuration(dir: &Path, address: &str) -> String {
+    let here = dir.display();
     let modules =
         ["mpm_prefork", "authn_core", "authn_file", "authz_core", "authz_user", "auth_basic", "alias"];
     let more = ["cgi", "env", "ssl"];

@@ -15,7 +15,7 @@ use crate::wait::{seconds, wait_until};
 /// A running host: what root can read can be fetched from it, with the key.
 pub struct SshHost {
     _process: Process,
-    folder: TempDir,
+    dir: TempDir,
     port: u16,
 }
 
@@ -27,23 +27,23 @@ impl SshHost {
     #[must_use]
     pub fn start() -> Self {
         require_root();
-        let folder = TempDir::new().expect("a folder for the ssh server");
+        let dir = TempDir::new().expect("a directory for the ssh server");
         let port = free_port();
-        make_key(&folder.path().join("host"));
-        make_key(&folder.path().join("client"));
-        let host = fs::read_to_string(folder.path().join("host.pub")).expect("the host's key");
+        make_key(&dir.path().join("host"));
+        make_key(&dir.path().join("client"));
+        let host = fs::read_to_string(dir.path().join("host.pub")).expect("the host's key");
         let known = format!("[127.0.0.1]:{port} {host}");
-        fs::write(folder.path().join("known_hosts"), known).expect("write the known hosts");
+        fs::write(dir.path().join("known_hosts"), known).expect("write the known hosts");
         // Where it keeps its unprivileged half; the service's own start would make it.
-        fs::create_dir_all("/run/sshd").expect("the folder /run/sshd");
-        let config = folder.path().join("sshd_config");
-        fs::write(&config, configuration(folder.path(), port)).expect("write sshd's configuration");
+        fs::create_dir_all("/run/sshd").expect("the directory /run/sshd");
+        let config = dir.path().join("sshd_config");
+        fs::write(&config, configuration(dir.path(), port)).expect("write sshd's configuration");
         let mut command = Command::new(system("sshd", "openssh-server"));
         command.args(["-D", "-e", "-f"]).arg(&config);
-        let process = Process::spawn("sshd", &mut command, &folder.path().join("log"));
+        let process = Process::spawn("sshd", &mut command, &dir.path().join("log"));
         let connects = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
         wait_until(seconds(10), "sshd takes connections", connects);
-        Self { _process: process, folder, port }
+        Self { _process: process, dir, port }
     }
 
     /// The URL below which all files are.
@@ -55,13 +55,13 @@ impl SshHost {
     /// The private key that it lets in.
     #[must_use]
     pub fn key(&self) -> PathBuf {
-        self.folder.path().join("client")
+        self.dir.path().join("client")
     }
 
     /// What a client must know of it.
     #[must_use]
     pub fn known_hosts(&self) -> PathBuf {
-        self.folder.path().join("known_hosts")
+        self.dir.path().join("known_hosts")
     }
 }
 
@@ -72,8 +72,8 @@ fn make_key(file: &Path) {
     assert!(output.status.success(), "ssh-keygen: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn configuration(folder: &Path, port: u16) -> String {
-    let here = folder.display();
+fn configuration(dir: &Path, port: u16) -> String {
+    let here = dir.display();
     format!(
         "ListenAddress 127.0.0.1:{port}\nHostKey {here}/host\nAuthorizedKeysFile {here}/client.pub\nPidFile none\n\
          StrictModes no\nPermitRootLogin prohibit-password\nPasswordAuthentication no\nUsePAM no\n"

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// A release.
 pub struct Release {
     charts: PathBuf,
-    /// The variable that names the folder of its images.
+    /// The variable that names the directory of its images.
     images: &'static str,
     /// The images' tag, where it is not the chart's version.
     pub(super) tag: Option<&'static str>,
@@ -25,7 +25,7 @@ impl Release {
         Self { charts, images: "TRACKYARD_FROZEN_IMAGES", tag: Some("frozen") }
     }
 
-    /// The folder of a chart.
+    /// The directory of a chart.
     ///
     /// # Panics
     /// When there is none.
@@ -40,14 +40,14 @@ impl Release {
     /// When nobody has built them.
     #[must_use]
     pub fn images(&self) -> Vec<PathBuf> {
-        let folder = std::env::var_os(self.images).map(PathBuf::from);
-        let folder = folder
-            .unwrap_or_else(|| unreachable!("{} names a folder of images; run `make test`", self.images));
-        let image = |name: &str| folder.join(format!("trackyard-{name}.tar"));
+        let dir = std::env::var_os(self.images).map(PathBuf::from);
+        let dir = dir
+            .unwrap_or_else(|| unreachable!("{} names a directory of images; run `make test`", self.images));
+        let image = |name: &str| dir.join(format!("trackyard-{name}.tar"));
         ["operator", "router", "worker", "cli"].map(image).to_vec()
     }
 }
 
-fn root(folder: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)
+fn root(dir: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(dir)
 }

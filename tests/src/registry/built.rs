@@ -1,4 +1,4 @@
-//! Images as a build driver leaves them: a layout folder with one image.
+//! Images as a build driver leaves them: a layout directory with one image.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,9 +11,9 @@ use crate::layout::Layout;
 
 const NAME: &str = "built";
 
-/// A built image in a folder of its own.
+/// A built image in a directory of its own.
 pub struct Built {
-    folder: TempDir,
+    dir: TempDir,
     digest: String,
 }
 
@@ -21,12 +21,12 @@ impl Built {
     /// Any image.
     ///
     /// # Panics
-    /// When the folder can't be written.
+    /// When the directory can't be written.
     #[must_use]
     pub fn of(image: &Image) -> Self {
-        let folder = TempDir::new().expect("a folder for a built image");
-        let digest = Layout::at(folder.path()).add(NAME, "built", image);
-        Self { folder, digest }
+        let dir = TempDir::new().expect("a directory for a built image");
+        let digest = Layout::at(dir.path()).add(NAME, "built", image);
+        Self { dir, digest }
     }
 
     /// A small one; another `word`, another digest.
@@ -47,10 +47,10 @@ impl Built {
         Self::of(&Image::tooling("test_runners", "true").layer(Layer::of(&[("large", 0o644, &content)])))
     }
 
-    /// The layout folder.
+    /// The layout directory.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        self.folder.path().join(NAME)
+        self.dir.path().join(NAME)
     }
 
     /// The manifest's digest.
@@ -62,16 +62,16 @@ impl Built {
     /// The file of a blob.
     #[must_use]
     pub fn blob(&self, digest: &str) -> PathBuf {
-        Layout::at(self.folder.path()).blob(NAME, digest)
+        Layout::at(self.dir.path()).blob(NAME, digest)
     }
 
     /// The blobs' files, the largest first.
     ///
     /// # Panics
-    /// When the folder can't be read.
+    /// When the directory can't be read.
     #[must_use]
     pub fn blobs(&self) -> Vec<PathBuf> {
-        let entries = self.path().join("blobs/sha256").read_dir().expect("the blobs' folder");
+        let entries = self.path().join("blobs/sha256").read_dir().expect("the blobs' directory");
         let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         files.sort_by_key(|file| std::cmp::Reverse(size(file)));
         files

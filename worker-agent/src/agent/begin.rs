@@ -42,7 +42,7 @@ pub enum Error {
     /// It could, and cannot any more.
     #[error(transparent)]
     Canary(#[from] canary::Error),
-    /// The work folder cannot be used.
+    /// The work directory cannot be used.
     #[error(transparent)]
     Store(#[from] store::Error),
     /// The admin port cannot be bound.
@@ -69,8 +69,8 @@ pub enum Error {
     /// The cache of repositories cannot be used.
     #[error(transparent)]
     Repositories(#[from] fetch::Error),
-    /// The folders of builds cannot be made.
-    #[error("cannot make the folders of builds: {0}")]
+    /// The directories of builds cannot be made.
+    #[error("cannot make the directories of builds: {0}")]
     Bench(std::io::Error),
 }
 
@@ -117,7 +117,7 @@ impl Asker {
 /// Runs jobs until it is asked to stop, and has drained.
 ///
 /// # Errors
-/// When this machine cannot run jobs, the folder or a port cannot be used, or the sandbox breaks.
+/// When this machine cannot run jobs, the directory or a port cannot be used, or the sandbox breaks.
 pub async fn listen(args: Listen, slots: u32, entered: Entered) -> Result<(), Error> {
     let shutdown = Shutdown::on_signals()?;
     let (readiness, pulse) = (Readiness::default(), Pulse::new(PATIENCE));

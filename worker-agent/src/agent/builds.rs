@@ -29,7 +29,7 @@ pub(super) struct Builds {
 }
 
 impl Builds {
-    /// Makes the folders of all slots, and finds out if the driver can be used.
+    /// Makes the directories of all slots, and finds out if the driver can be used.
     pub(super) async fn open(
         workdir: &Path,
         slots: u32,
@@ -39,16 +39,16 @@ impl Builds {
     ) -> Result<Self, Error> {
         let tools = args.tools();
         let fetching = fetch::Options {
-            folders: folders(allowed, trust),
+            dirs: dirs(allowed, trust),
             authorities: allowed.ca_file.clone(),
             ..args.fetching()
         };
         let repositories = Repositories::open(workdir.join("repositories"), fetching)?;
         let mut benches = Vec::new();
         for slot in 0..slots {
-            let folder = workdir.join("builds").join(slot.to_string());
-            let driver = driver::open(args.driver, &tools, &Bench::state(&folder));
-            benches.push(Bench::open(folder, driver).map_err(Error::Bench)?);
+            let dir = workdir.join("builds").join(slot.to_string());
+            let driver = driver::open(args.driver, &tools, &Bench::state(&dir));
+            benches.push(Bench::open(dir, driver).map_err(Error::Bench)?);
         }
         if let Some(bench) = benches.first() {
             let version = bench.driver.probe().await?;
@@ -58,8 +58,8 @@ impl Builds {
     }
 }
 
-/// The folders below which repositories may be.
-fn folders(allowed: &Allowed, trust: &Trust) -> Vec<PathBuf> {
+/// The directories below which repositories may be.
+fn dirs(allowed: &Allowed, trust: &Trust) -> Vec<PathBuf> {
     if trust.router_is_trusted() {
         return vec![PathBuf::from("/")];
     }

@@ -13,8 +13,8 @@ pub struct BuilderArgs {
     /// What builds: img, buildkit or buildah
     #[arg(long, env = "TRACKYARD_DRIVER", default_value_t = DriverKind::Img)]
     pub driver: DriverKind,
-    /// A folder that is looked into for the driver's programs before PATH
-    #[arg(long, env = "TRACKYARD_TOOLS", value_name = "FOLDER")]
+    /// A directory that is looked into for the driver's programs before PATH
+    #[arg(long, env = "TRACKYARD_TOOLS", value_name = "DIR")]
     pub tools: Option<PathBuf>,
     /// A registry for base images that speaks plain HTTP (not with img)
     #[arg(
@@ -24,9 +24,9 @@ pub struct BuilderArgs {
         value_delimiter = ','
     )]
     pub plain_registries: Vec<String>,
-    /// A folder with a config.json as Docker has it: credentials for base images. Builds could read them, so they must
+    /// A directory with a config.json as Docker has it: credentials for base images. Builds could read them, so they must
     /// not be those that images are released with
-    #[arg(long, env = "TRACKYARD_BASE_DOCKER_CONFIG", value_name = "FOLDER")]
+    #[arg(long, env = "TRACKYARD_BASE_DOCKER_CONFIG", value_name = "DIR")]
     pub base_docker_config: Option<PathBuf>,
     /// User names and passwords for https:// repositories, in the form of git's `store` helper
     #[arg(long, env = "TRACKYARD_GIT_CREDENTIALS", value_name = "FILE")]
@@ -44,7 +44,7 @@ impl BuilderArgs {
     #[must_use]
     pub fn tools(&self) -> Tools {
         Tools {
-            folder: self.tools.clone(),
+            dir: self.tools.clone(),
             docker_config: self.base_docker_config.clone(),
             plain_registries: self.plain_registries.clone(),
         }

@@ -30,10 +30,10 @@ pub struct Ceilings {
     /// One file
     #[arg(long, env = "TRACKYARD_MAX_FILE_SIZE", value_name = "SIZE")]
     pub max_file_size: Option<Bytes>,
-    /// The folder that holds the submission
+    /// The directory that holds the submission
     #[arg(long, env = "TRACKYARD_MAX_JOB_FOLDER", value_name = "SIZE")]
     pub max_job_folder: Option<Bytes>,
-    /// Files and folders in that folder
+    /// Files and directories in that directory
     #[arg(long, env = "TRACKYARD_MAX_JOB_INODES", value_name = "COUNT")]
     pub max_job_inodes: Option<u32>,
     /// /tmp

@@ -40,7 +40,7 @@ pub struct Task {
     pub cancel: CancellationToken,
 }
 
-/// The name of a built image in its bench's folder.
+/// The name of a built image in its bench's directory.
 const IMAGE: &str = "image";
 /// How long a fixture may run.
 const SMOKE_WALL: u64 = 60;
@@ -138,13 +138,13 @@ impl Task {
             created: checkout.commit_time,
             labels: self.labels(checkout)?,
             idle: self.limits.idle.0,
-            folder: bench.folder().to_owned(),
+            dir: bench.dir().to_owned(),
             disk: self.limits.disk.0,
         };
         self.log.line(&format!("build: with {}", bench.driver.kind()));
         let cage = unless_stopped(stop, slot.cage(&self.limits)).await?;
         // Where things are on this machine is nobody else's business.
-        let here = bench.folder().display().to_string();
+        let here = bench.dir().display().to_string();
         let log = |line: &str| self.log.line(&line.replace(&here, "."));
         let attempt = Attempt { order: &order, cage: &cage, line: &log, stop };
         bench.driver.build(&attempt).await.map_err(|error| {
@@ -202,7 +202,7 @@ impl Task {
     async fn built_image(&self, bench: &Bench) -> Result<(Images, Digest), Failed> {
         let source = ImageSource {
             kind: ImageSourceKind::Layout,
-            location: bench.folder().to_string_lossy().into_owned(),
+            location: bench.dir().to_string_lossy().into_owned(),
             repositories: self.workshop.images.repositories.clone(),
         };
         let images = Images::connect(&source, &self.workshop.options).await?;

@@ -105,10 +105,10 @@ impl Smoke<'_> {
     async fn run_fixture(&self, slot: &mut Slot, fixture: &Fixture) -> Result<(), Error> {
         let case = fixture.name.to_string();
         let prepared = self.prepare(slot).await?;
-        let folder = prepared.job_folder().try_clone_to_owned().map_err(Error::Checkout)?;
+        let dir = prepared.job_dir().try_clone_to_owned().map_err(Error::Checkout)?;
         let policy = InputPolicy { allowed_folders: vec![self.tree.to_owned()], ..InputPolicy::default() };
-        let uri = InputUri::of_folder(&fixture.folder.to_string_lossy());
-        let fetched = Inputs::new(policy).fetch(&uri, &self.limits, folder).await;
+        let uri = InputUri::of_dir(&fixture.dir.to_string_lossy());
+        let fetched = Inputs::new(policy).fetch(&uri, &self.limits, dir).await;
         fetched.map_err(|source| Error::Input { case: case.clone(), source })?;
         let outcome = prepared.run(&self.run(fixture.name.clone()), self.cancel.clone()).await;
         match judge(&outcome, self.entry.result(), &fixture.expected) {

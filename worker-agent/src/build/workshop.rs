@@ -38,24 +38,24 @@ pub struct Workshop {
     pub images: ImageSource,
 }
 
-/// A slot's own folder: one build at a time works in it.
+/// A slot's own directory: one build at a time works in it.
 #[derive(Debug)]
 pub struct Bench {
-    folder: PathBuf,
+    dir: PathBuf,
     /// The image that was built last: its layers are likely to be the next one's too.
     pub last: Option<Digest>,
     builds: u32,
-    /// What builds, with its state in this folder.
+    /// What builds, with its state in this directory.
     pub driver: Box<dyn Driver>,
 }
 
 impl Bench {
-    /// Makes the folder, without what a build that was killed has left there.
+    /// Makes the directory, without what a build that was killed has left there.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn open(folder: PathBuf, driver: Box<dyn Driver>) -> io::Result<Self> {
-        let bench = Self { folder, driver, last: None, builds: 0 };
+    pub fn open(dir: PathBuf, driver: Box<dyn Driver>) -> io::Result<Self> {
+        let bench = Self { dir, driver, last: None, builds: 0 };
         bench.clear()?;
         Ok(bench)
     }
@@ -63,25 +63,25 @@ impl Bench {
     /// Where the commit's files go.
     #[must_use]
     pub fn tree(&self) -> PathBuf {
-        self.folder.join("tree")
+        self.dir.join("tree")
     }
 
     /// Where the driver leaves the image.
     #[must_use]
     pub fn image(&self) -> PathBuf {
-        self.folder.join("image")
+        self.dir.join("image")
     }
 
-    /// The folder that holds both, as a place for images.
+    /// The directory that holds both, as a place for images.
     #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
-    /// The folder of the driver's own state: its cache.
+    /// The directory of the driver's own state: its cache.
     #[must_use]
-    pub fn state(folder: &Path) -> PathBuf {
-        folder.join("state")
+    pub fn state(dir: &Path) -> PathBuf {
+        dir.join("state")
     }
 
     /// Empties the driver's cache if it has grown too large; looked at now and then, because looking takes time.
@@ -90,9 +90,9 @@ impl Bench {
     /// When something cannot be removed.
     pub fn trim(&mut self) -> io::Result<()> {
         self.builds += 1;
-        let state = Self::state(&self.folder);
+        let state = Self::state(&self.dir);
         if self.builds.is_multiple_of(TRIM_EVERY) && trackyard_builder::size::of(&state) > MAX_STATE {
-            tracing::info!(folder = %state.display(), "the driver's cache is emptied");
+            tracing::info!(dir = %state.display(), "the driver's cache is emptied");
             fs::remove_dir_all(state)?;
         }
         Ok(())
@@ -103,9 +103,9 @@ impl Bench {
     /// # Errors
     /// When something cannot be removed.
     pub fn clear(&self) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        for folder in [self.tree(), self.image()] {
-            match fs::remove_dir_all(&folder) {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
+        for dir in [self.tree(), self.image()] {
+            match fs::remove_dir_all(&dir) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }

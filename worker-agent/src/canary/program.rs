@@ -1,5 +1,5 @@
 //! The canary's program: a static executable of some 200 bytes, so that no compiler, libc or image is needed. It
-//! writes `{}` to `results.json` in the job folder, and exits with 0 only if that was written.
+//! writes `{}` to `results.json` in the job directory, and exits with 0 only if that was written.
 
 /// What it writes.
 pub(super) const RESULT: &[u8] = b"{}";
@@ -83,11 +83,11 @@ mod tests {
     #[test]
     fn it_runs_and_says_so_when_it_cannot_write() {
         use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("canary");
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("canary");
         std::fs::write(&file, program().unwrap()).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
-        // There is no job folder here, so writing fails; a broken program would end by a signal.
+        // There is no job directory here, so writing fails; a broken program would end by a signal.
         let code = std::process::Command::new(&file).status().unwrap().code();
         assert!(code.is_some_and(|code| code != 0), "{code:?}");
     }

@@ -9,7 +9,7 @@ use trackyard_builder::driver::{self, DriverKind, Tools};
 use super::{Check, Finding};
 
 pub(super) fn checks(tools: Option<&Path>) -> Vec<Check> {
-    let tools = Tools { folder: tools.map(Path::to_owned), ..Tools::default() };
+    let tools = Tools { dir: tools.map(Path::to_owned), ..Tools::default() };
     let Ok(runtime) = Runtime::new() else { return Vec::new() };
     DriverKind::iter().map(|kind| (name(kind), runtime.block_on(probe(kind, &tools)))).collect()
 }

@@ -56,21 +56,21 @@ fn libzmq(version: (i32, i32, i32), curve: bool) -> Finding {
     Finding::Good(format!("{a}.{b}.{c} with CURVE"))
 }
 
-/// Free bytes of the file system that has or will have the work folder.
+/// Free bytes of the file system that has or will have the work directory.
 fn free(workdir: &Path) -> Option<u64> {
     let absolute = std::path::absolute(workdir).ok()?;
-    let there = absolute.ancestors().find(|folder| folder.is_dir())?;
+    let there = absolute.ancestors().find(|dir| dir.is_dir())?;
     let found = statvfs(there).ok()?;
     found.f_bavail.checked_mul(found.f_frsize)
 }
 
 fn disk(free: Option<u64>) -> Finding {
     match free {
-        None => {
-            Finding::Bad("the work folder's file system cannot be read; choose another folder".to_owned())
-        }
+        None => Finding::Bad(
+            "the work directory's file system cannot be read; choose another directory".to_owned(),
+        ),
         Some(free) if free < MIN_DISK => Finding::Poor(format!(
-            "{} Mi are free for images; 10 Gi and more are better: choose another folder, or make room",
+            "{} Mi are free for images; 10 Gi and more are better: choose another directory, or make room",
             free >> 20
         )),
         Some(free) => Finding::Good(format!("{} Gi are free for images", free >> 30)),

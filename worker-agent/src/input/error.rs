@@ -11,13 +11,13 @@ pub enum Error {
     /// The bucket is not on the list.
     #[error("the bucket {0:?} is not one that submissions may come from")]
     Bucket(String),
-    /// The folder is not below one of the list.
-    #[error("file://{0} is not below a folder that submissions may come from")]
-    Folder(String),
+    /// The directory is not below one of the list.
+    #[error("file://{0} is not below a directory that submissions may come from")]
+    Dir(String),
     /// There is nothing.
     #[error("there are no files at {0}")]
     Empty(String),
-    /// A name that could lead out of the job folder, or cannot be a file's name.
+    /// A name that could lead out of the job directory, or cannot be a file's name.
     #[error("the file name {key:?} is not safe: {why}")]
     UnsafeKey {
         /// The name, cut to 200 characters.
@@ -28,7 +28,7 @@ pub enum Error {
     /// Too many files.
     #[error("the submission has more than {limit} {what}")]
     Count {
-        /// Files, or files and folders.
+        /// Files, or files and directories.
         what: &'static str,
         /// How many may be.
         limit: u32,
@@ -57,12 +57,12 @@ impl Error {
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Bucket(_) | Self::Folder(_) | Self::Empty(_) => Reason::BadUri,
+            Self::Bucket(_) | Self::Dir(_) | Self::Empty(_) => Reason::BadUri,
             Self::UnsafeKey { .. } => Reason::UnsafeKey,
             Self::Count { .. } => Reason::InputCount,
             Self::Size { .. } => Reason::InputSize,
             Self::Download { .. } => Reason::Download,
-            // The job folder has a limit of its own, which may be lower than that of the input.
+            // The job directory has a limit of its own, which may be lower than that of the input.
             Self::Write(error) if error.raw_os_error() == Some(Errno::NOSPC.raw_os_error()) => {
                 Reason::InputSize
             }

@@ -1,4 +1,4 @@
-//! Submissions from a folder of this machine: beneath an allowed folder, no links, regular files only.
+//! Submissions from a directory of this machine: beneath an allowed directory, no links, regular files only.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -10,27 +10,27 @@ use rustix::fs::{CWD, Dir, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 
 use super::error::Error;
-use super::folder::Folder;
+use super::input_dir::InputDir;
 use super::plan::{Budget, Caps, MAX_DEPTH, Plan};
 
-/// Copies all files of the folder `path`, and gives their number.
+/// Copies all files of the directory `path`, and gives their number.
 pub(super) async fn fetch(
     allowed: &[PathBuf],
     path: &str,
     caps: Caps,
-    folder: Folder,
+    dir: InputDir,
     budget: Budget,
 ) -> Result<usize, Error> {
-    let Some((base, below)) = beneath(allowed, path) else { return Err(Error::Folder(path.to_owned())) };
+    let Some((base, below)) = beneath(allowed, path) else { return Err(Error::Dir(path.to_owned())) };
     let path = path.to_owned();
     let copy = tokio::task::spawn_blocking(move || {
         let source = open_source(&base, &below, &path)?;
-        copy(&source, &path, caps, &folder, &budget)
+        copy(&source, &path, caps, &dir, &budget)
     });
     copy.await.map_err(|error| Error::Write(error.into()))?
 }
 
-/// The allowed folder that holds `path`, and the way from there.
+/// The allowed directory that holds `path`, and the way from there.
 fn beneath(allowed: &[PathBuf], path: &str) -> Option<(PathBuf, PathBuf)> {
     let path = Path::new(path);
     allowed.iter().find_map(|base| {
@@ -41,7 +41,7 @@ fn beneath(allowed: &[PathBuf], path: &str) -> Option<(PathBuf, PathBuf)> {
 
 fn open_source(base: &Path, below: &Path, path: &str) -> Result<OwnedFd, Error> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    // The allowed folder itself is the machine's own business, and may be a link.
+    // The allowed directory itself is the machine's own business, and may be a link.
     let base = openat(CWD, base, flags, Mode::empty()).map_err(|error| refused(error, path))?;
     openat2(&base, below, flags, Mode::empty(), beneath_only()).map_err(|error| refused(error, path))
 }
@@ -58,12 +58,12 @@ fn refused(error: Errno, path: &str) -> Error {
     }
 }
 
-fn copy(source: &OwnedFd, path: &str, caps: Caps, folder: &Folder, budget: &Budget) -> Result<usize, Error> {
+fn copy(source: &OwnedFd, path: &str, caps: Caps, dir: &InputDir, budget: &Budget) -> Result<usize, Error> {
     let mut plan = Plan::new(caps);
     list(source, "", MAX_DEPTH, &mut plan)?;
     let files = plan.finish(|| format!("file://{path}"))?;
     for file in &files {
-        copy_one(source, file, folder, budget)?;
+        copy_one(source, file, dir, budget)?;
     }
     Ok(files.len())
 }
@@ -93,10 +93,10 @@ fn list_one(at: &OwnedFd, name: &str, path: &str, depth: usize, plan: &mut Plan)
         return plan.add(path, metadata.len());
     }
     if !metadata.is_dir() {
-        return Err(Error::unsafe_key(path, "it is neither a regular file nor a folder"));
+        return Err(Error::unsafe_key(path, "it is neither a regular file nor a directory"));
     }
     let Some(depth) = depth.checked_sub(1) else {
-        return Err(Error::unsafe_key(path, "the folders are nested too deeply"));
+        return Err(Error::unsafe_key(path, "the directories are nested too deeply"));
     };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let inner = openat(at, name, flags, Mode::empty()).map_err(|error| refused(error, path))?;
@@ -104,7 +104,7 @@ fn list_one(at: &OwnedFd, name: &str, path: &str, depth: usize, plan: &mut Plan)
     list(&inner, &format!("{path}/"), depth, plan)
 }
 
-fn copy_one(source: &OwnedFd, path: &str, folder: &Folder, budget: &Budget) -> Result<(), Error> {
+fn copy_one(source: &OwnedFd, path: &str, dir: &InputDir, budget: &Budget) -> Result<(), Error> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = openat2(source.as_fd(), path, flags, Mode::empty(), beneath_only())
         .map_err(|error| refused(error, path))?;
@@ -113,7 +113,7 @@ fn copy_one(source: &OwnedFd, path: &str, folder: &Folder, budget: &Budget) -> R
     if !metadata.is_file() {
         return Err(Error::unsafe_key(path, "it is not a regular file any more"));
     }
-    let mut out = folder.create(path, metadata.mode() & 0o111 != 0)?;
+    let mut out = dir.create(path, metadata.mode() & 0o111 != 0)?;
     let mut chunk = vec![0; 64 << 10];
     loop {
         let count = file
@@ -158,22 +158,22 @@ mod tests {
         }
 
         async fn fetch(&self, path: &str) -> Result<usize, Reason> {
-            let folder = Folder::new(File::open(self.job.path()).unwrap().into());
+            let dir = InputDir::new(File::open(self.job.path()).unwrap().into());
             let uri = self.at(path).to_str().unwrap().to_owned();
             let budget = Budget::new(CAPS.bytes);
-            fetch(&[self.at("allowed")], &uri, CAPS, folder, budget).await.map_err(|error| error.reason())
+            fetch(&[self.at("allowed")], &uri, CAPS, dir, budget).await.map_err(|error| error.reason())
         }
     }
 
     #[tokio::test]
-    async fn files_are_copied_with_their_folders() {
+    async fn files_are_copied_with_their_dirs() {
         let place = Place::new();
         assert_eq!(place.fetch("allowed/7").await, Ok(2));
         assert_eq!(fs::read(place.job.path().join("lib/b.rb")).unwrap(), b"bb");
     }
 
     #[tokio::test]
-    async fn only_what_is_beneath_an_allowed_folder_is_read() {
+    async fn only_what_is_beneath_an_allowed_dir_is_read() {
         let place = Place::new();
         symlink(place.root.path(), place.at("allowed/up")).unwrap();
         fs::create_dir(place.at("allowedly")).unwrap();

@@ -9,7 +9,7 @@ use trackyard_protocol::uri::is_plain_path;
 
 use super::error::Error;
 
-/// Folders within folders, at most: each takes descriptors while its owner is set.
+/// Directories within directories, at most: each takes descriptors while its owner is set.
 pub(super) const MAX_DEPTH: usize = 64;
 /// Bytes of a path, at most: as many as a key of S3 has.
 const MAX_PATH: usize = 1024;
@@ -21,7 +21,7 @@ pub struct Caps {
     pub files: u32,
     /// Bytes, all files together.
     pub bytes: u64,
-    /// Files and folders: half of what the job folder holds, for the tool writes there too.
+    /// Files and directories: half of what the job directory holds, for the tool writes there too.
     pub entries: u32,
 }
 
@@ -33,22 +33,22 @@ impl Caps {
     }
 }
 
-/// The files of a submission by their paths in the job folder.
+/// The files of a submission by their paths in the job directory.
 #[derive(Debug)]
 pub(crate) struct Plan {
     caps: Caps,
     files: BTreeMap<String, u64>,
-    folders: BTreeSet<String>,
+    dirs: BTreeSet<String>,
     bytes: u64,
     seen: u64,
 }
 
 impl Plan {
     pub(crate) const fn new(caps: Caps) -> Self {
-        Self { caps, files: BTreeMap::new(), folders: BTreeSet::new(), bytes: 0, seen: 0 }
+        Self { caps, files: BTreeMap::new(), dirs: BTreeSet::new(), bytes: 0, seen: 0 }
     }
 
-    /// Adds a file by its path. A path that ends with a slash marks a folder, as some S3 tools leave it; it is no file.
+    /// Adds a file by its path. A path that ends with a slash marks a directory, as some S3 tools leave it; it is no file.
     pub(crate) fn add(&mut self, path: &str, size: u64) -> Result<(), Error> {
         // Whoever lists only markers, or one name again and again, comes to an end too.
         self.seen += 1;
@@ -65,11 +65,11 @@ impl Plan {
             ));
         }
         if path.len() > MAX_PATH || path.matches('/').count() > MAX_DEPTH {
-            let why = "it is longer than 1024 bytes, or in more than 64 folders";
+            let why = "it is longer than 1024 bytes, or in more than 64 directories";
             return Err(Error::unsafe_key(path, why));
         }
-        self.add_folders(path)?;
-        if self.folders.contains(path) {
+        self.add_dirs(path)?;
+        if self.dirs.contains(path) {
             return Err(both(path));
         }
         if self.files.insert(path.to_owned(), size).is_some() {
@@ -87,13 +87,13 @@ impl Plan {
         Ok(self.files.into_keys().collect())
     }
 
-    fn add_folders(&mut self, path: &str) -> Result<(), Error> {
+    fn add_dirs(&mut self, path: &str) -> Result<(), Error> {
         for (at, _) in path.match_indices('/') {
-            let folder = path.get(..at).unwrap_or_default();
-            if self.files.contains_key(folder) {
-                return Err(both(folder));
+            let dir = path.get(..at).unwrap_or_default();
+            if self.files.contains_key(dir) {
+                return Err(both(dir));
             }
-            self.folders.insert(folder.to_owned());
+            self.dirs.insert(dir.to_owned());
             if self.entries() > usize_of(self.caps.entries) {
                 return Err(self.too_many_entries());
             }
@@ -114,16 +114,16 @@ impl Plan {
     }
 
     fn entries(&self) -> usize {
-        self.files.len() + self.folders.len()
+        self.files.len() + self.dirs.len()
     }
 
     const fn too_many_entries(&self) -> Error {
-        Error::Count { what: "files and folders", limit: self.caps.entries }
+        Error::Count { what: "files and directories", limit: self.caps.entries }
     }
 }
 
 fn both(path: &str) -> Error {
-    Error::unsafe_key(path, "it is a file and a folder at once")
+    Error::unsafe_key(path, "it is a file and a directory at once")
 }
 
 fn usize_of(count: u32) -> usize {

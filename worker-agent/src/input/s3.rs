@@ -18,7 +18,7 @@ use futures_util::{TryStreamExt, stream};
 use trackyard_protocol::source::InputPolicy;
 
 use super::error::Error;
-use super::folder::Folder;
+use super::input_dir::InputDir;
 use super::plan::{Budget, Caps, Plan};
 
 /// Objects in transfer at a time; measured: more is no faster.
@@ -70,7 +70,7 @@ impl S3 {
         bucket: &str,
         prefix: &str,
         caps: &Caps,
-        folder: &Folder,
+        dir: &InputDir,
         budget: &Budget,
     ) -> Result<usize, Error> {
         // Without the slash, 12 would also find 123.
@@ -80,7 +80,7 @@ impl S3 {
         stream::iter(paths.into_iter().map(Ok))
             .try_for_each_concurrent(PARALLEL, |path| {
                 let key = format!("{prefix}{path}");
-                async move { self.fetch_one(bucket, &key, &path, folder, budget).await }
+                async move { self.fetch_one(bucket, &key, &path, dir, budget).await }
             })
             .await?;
         Ok(count)
@@ -109,16 +109,16 @@ impl S3 {
         bucket: &str,
         key: &str,
         path: &str,
-        folder: &Folder,
+        dir: &InputDir,
         budget: &Budget,
     ) -> Result<(), Error> {
         let what = || format!("s3://{bucket}/{key}");
         let object = self.client.get_object().bucket(bucket).key(key).send().await;
         let mut body = object.map_err(|error| Error::download(what(), why(&error)))?.body;
-        let mut file = folder.create(path, false)?;
+        let mut file = dir.create(path, false)?;
         while let Some(chunk) = next(&mut body, &what).await? {
             budget.take(chunk.len())?;
-            // The job folder is in memory: writing does not wait.
+            // The job directory is in memory: writing does not wait.
             file.write_all(&chunk)?;
         }
         Ok(())

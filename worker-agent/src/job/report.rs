@@ -167,9 +167,9 @@ mod tests {
             report(Channel::TestRunners, outcome(&[("results.json", b"{\"version\": 2}")]));
         assert_eq!(result.response, b"{\"version\": 2}");
         assert_eq!(context["exercise_slug"], "two-fer");
-        let folder = "/mnt/exercism-iteration/";
+        let dir = "/mnt/exercism-iteration/";
         let invocation = json!({
-            "cmd": format!("bin/run.sh two-fer {folder} {folder}"), "success": true,
+            "cmd": format!("bin/run.sh two-fer {dir} {dir}"), "success": true,
             "stdout": "out", "stderr": "\u{fffd}bad", "truncated": false,
         });
         assert_eq!(context["invocation"], invocation);

@@ -97,11 +97,11 @@ impl Task {
             .bounded(deadline, (Reason::Mount, "the container's file system was not made"), prepared)
             .await?;
         let prepared = prepared.map_err(NotRun::Sandbox)?;
-        let folder = prepared
-            .job_folder()
+        let dir = prepared
+            .job_dir()
             .try_clone_to_owned()
             .map_err(|error| NotRun::Input(input::Error::Write(error)))?;
-        let fetch = self.inputs.fetch(&self.job.input, &self.limits, folder);
+        let fetch = self.inputs.fetch(&self.job.input, &self.limits, dir);
         let fetched =
             self.bounded(deadline, (Reason::Download, "the submission was not fetched"), fetch).await?;
         fetched.map_err(NotRun::Input)?;

@@ -42,15 +42,15 @@ pub(crate) struct Collected {
     pub(crate) refused: Vec<(String, Fault)>,
 }
 
-/// Reads the result of `entry` and its other outputs from the job folder.
-pub(crate) fn collect(folder: BorrowedFd<'_>, entry: Entry, limits: &Limits) -> Collected {
+/// Reads the result of `entry` and its other outputs from the job directory.
+pub(crate) fn collect(dir: BorrowedFd<'_>, entry: Entry, limits: &Limits) -> Collected {
     let mut collected = Collected::default();
-    match read_checked(folder, entry.result(), limits) {
+    match read_checked(dir, entry.result(), limits) {
         Ok(bytes) => drop(collected.files.insert(entry.result().to_owned(), bytes)),
         Err(fault) => collected.fault = Some(fault),
     }
     for name in entry.outputs() {
-        match read_checked(folder, name, limits) {
+        match read_checked(dir, name, limits) {
             Ok(bytes) => drop(collected.files.insert((*name).to_owned(), bytes)),
             Err(Fault::Missing) => {}
             Err(fault) => collected.refused.push(((*name).to_owned(), fault)),
@@ -59,21 +59,21 @@ pub(crate) fn collect(folder: BorrowedFd<'_>, entry: Entry, limits: &Limits) -> 
     collected
 }
 
-fn read_checked(folder: BorrowedFd<'_>, name: &str, limits: &Limits) -> Result<Vec<u8>, Fault> {
-    let bytes = read(folder, name, limits.result.0)?;
+fn read_checked(dir: BorrowedFd<'_>, name: &str, limits: &Limits) -> Result<Vec<u8>, Fault> {
+    let bytes = read(dir, name, limits.result.0)?;
     let is_json = name.strip_suffix(".json").is_some();
     if is_json { json::check(&bytes, limits.result_depth) } else { json::check_text(&bytes) }?;
     Ok(bytes)
 }
 
-fn read(folder: BorrowedFd<'_>, name: &str, limit: u64) -> Result<Vec<u8>, Fault> {
+fn read(dir: BorrowedFd<'_>, name: &str, limit: u64) -> Result<Vec<u8>, Fault> {
     // Not blocking: a pipe without a writer must not hold this thread.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH
         | ResolveFlags::NO_SYMLINKS
         | ResolveFlags::NO_MAGICLINKS
         | ResolveFlags::NO_XDEV;
-    let file = match openat2(folder, name, flags, Mode::empty(), resolve) {
+    let file = match openat2(dir, name, flags, Mode::empty(), resolve) {
         Ok(file) => File::from(file),
         Err(Errno::NOENT) => return Err(Fault::Missing),
         Err(_) => return Err(Fault::NotRegular),
@@ -104,15 +104,15 @@ mod tests {
     use trackyard_protocol::quantity::Bytes;
 
     fn collected(channel: Channel, fill: impl FnOnce(&Path)) -> Collected {
-        let folder = tempfile::tempdir().unwrap();
-        fill(folder.path());
+        let dir = tempfile::tempdir().unwrap();
+        fill(dir.path());
         let limits = Limits { result: Bytes(10), ..Limits::default() };
         let entry = Entry::candidates(channel).next().unwrap();
-        collect(File::open(folder.path()).unwrap().as_fd(), entry, &limits)
+        collect(File::open(dir.path()).unwrap().as_fd(), entry, &limits)
     }
 
     fn fault(fill: impl FnOnce(&Path)) -> Option<Fault> {
-        collected(Channel::TestRunners, |folder| fill(&folder.join("results.json"))).fault
+        collected(Channel::TestRunners, |dir| fill(&dir.join("results.json"))).fault
     }
 
     #[test]
@@ -147,10 +147,10 @@ mod tests {
 
     #[test]
     fn other_outputs_are_taken_when_good_and_named_when_not() {
-        let collected = collected(Channel::Representers, |folder| {
-            fs::write(folder.join("representation.txt"), "x = 1").unwrap();
-            fs::write(folder.join("mapping.json"), "{}").unwrap();
-            fs::write(folder.join("representation.json"), "{").unwrap();
+        let collected = collected(Channel::Representers, |dir| {
+            fs::write(dir.join("representation.txt"), "x = 1").unwrap();
+            fs::write(dir.join("mapping.json"), "{}").unwrap();
+            fs::write(dir.join("representation.json"), "{").unwrap();
         });
         assert_eq!(collected.files.keys().collect::<Vec<_>>(), ["mapping.json", "representation.txt"]);
         assert_eq!(collected.fault, None);

@@ -26,7 +26,7 @@ const EARLIER_DEADLINE: Duration = Duration::from_secs(10);
 /// What the sandbox needs to know of its worker.
 #[derive(Debug, Clone)]
 pub struct SandboxConfig {
-    /// The worker's folder; the image layers are in it.
+    /// The worker's directory; the image layers are in it.
     pub workdir: PathBuf,
     /// The worker's name.
     pub worker: WorkerName,
@@ -36,7 +36,7 @@ pub struct SandboxConfig {
     pub runc: PathBuf,
     /// Run although the owners of an image's files cannot be mapped: inside they are then all `nobody`'s.
     pub allow_unmapped_layers: bool,
-    /// The folder that all workers of this machine share, for locks and mount points: `/run/trackyard`.
+    /// The directory that all workers of this machine share, for locks and mount points: `/run/trackyard`.
     pub run_dir: PathBuf,
 }
 
@@ -51,7 +51,7 @@ pub struct Entered {
     _bench: Mounts,
 }
 
-/// Makes this process one that can run containers, and removes what an earlier worker of the same name and folder
+/// Makes this process one that can run containers, and removes what an earlier worker of the same name and directory
 /// left. `main` calls it before it starts a thread.
 ///
 /// # Errors
@@ -76,11 +76,11 @@ pub fn enter(config: SandboxConfig) -> Result<Entered, Error> {
     Ok(Entered { config, tree: Arc::new(tree), bench, _guard: guard, _bench: mounts })
 }
 
-/// One per worker name and folder on the machine.
+/// One per worker name and directory on the machine.
 fn group_name(config: &SandboxConfig) -> Result<String, Error> {
-    let folder = fs::canonicalize(&config.workdir)
-        .map_err(Error::mount(format!("find the work folder {}", config.workdir.display())))?;
-    let digest = Sha256::digest(folder.as_os_str().as_encoded_bytes());
+    let dir = fs::canonicalize(&config.workdir)
+        .map_err(Error::mount(format!("find the work directory {}", config.workdir.display())))?;
+    let digest = Sha256::digest(dir.as_os_str().as_encoded_bytes());
     let hash: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     Ok(format!("trackyard-{}-{hash}", config.worker))
 }
@@ -88,7 +88,7 @@ fn group_name(config: &SandboxConfig) -> Result<String, Error> {
 /// Held by the guard too, so that a new worker does not start over an earlier one's jobs.
 fn lock(run_dir: &Path, name: &str) -> Result<Lock, Error> {
     let fault = || Error::launch(format!("lock {name} in {}", run_dir.display()));
-    make_folder(run_dir).and_then(|()| make_folder(&run_dir.join("workers"))).map_err(fault())?;
+    make_dir(run_dir).and_then(|()| make_dir(&run_dir.join("workers"))).map_err(fault())?;
     let deadline = Instant::now() + EARLIER_DEADLINE;
     loop {
         match Lock::take(&run_dir.join("workers").join(name)).map_err(fault())? {
@@ -96,8 +96,8 @@ fn lock(run_dir: &Path, name: &str) -> Result<Lock, Error> {
             None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
             None => {
                 return Err(Error::host(
-                    "another worker has this name and this folder",
-                    "give each worker a folder of its own",
+                    "another worker has this name and this directory",
+                    "give each worker a directory of its own",
                 ));
             }
         }
@@ -106,14 +106,14 @@ fn lock(run_dir: &Path, name: &str) -> Result<Lock, Error> {
 
 fn make_bench(run_dir: &Path) -> Result<(PathBuf, Mounts), Error> {
     let bench = run_dir.join("mnt");
-    make_folder(&bench).map_err(Error::mount(format!("make {}", bench.display())))?;
+    make_dir(&bench).map_err(Error::mount(format!("make {}", bench.display())))?;
     let mut mounts = Mounts::default();
     mounts.tmpfs(&bench, &Size::workbench())?;
     Ok((bench, mounts))
 }
 
-/// A folder that may be passed through by all, listed by root only: a container's root is nobody outside.
-pub(super) fn make_folder(folder: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(folder)?;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o711))
+/// A directory that may be passed through by all, listed by root only: a container's root is nobody outside.
+pub(super) fn make_dir(dir: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(dir)?;
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o711))
 }

@@ -4,7 +4,7 @@ use trackyard_protocol::channel::Channel;
 use trackyard_protocol::name::ExerciseSlug;
 
 /// Where the submission is inside, and where the results are written.
-pub const JOB_FOLDER: &str = "/mnt/exercism-iteration";
+pub const JOB_DIR: &str = "/mnt/exercism-iteration";
 
 /// The entry script of an image, decided once when the image becomes ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,7 +26,7 @@ enum Tool {
 enum Form {
     /// `bin/run.sh EXERCISE INPUT OUTPUT`.
     Run,
-    /// The older `bin/analyze.sh EXERCISE FOLDER` and `bin/generate.sh EXERCISE FOLDER`.
+    /// The older `bin/analyze.sh EXERCISE DIR` and `bin/generate.sh EXERCISE DIR`.
     Older,
 }
 
@@ -46,14 +46,14 @@ impl Entry {
     #[must_use]
     pub fn missing(channel: Channel) -> String {
         let scripts: Vec<String> = Self::candidates(channel)
-            .map(|entry| format!("{}/{}", entry.working_folder(), entry.script()))
+            .map(|entry| format!("{}/{}", entry.working_dir(), entry.script()))
             .collect();
         format!("the image has no executable {}", scripts.join(" or "))
     }
 
-    /// The working folder inside.
+    /// The working directory inside.
     #[must_use]
-    pub const fn working_folder(self) -> &'static str {
+    pub const fn working_dir(self) -> &'static str {
         match self.tool {
             Tool::TestRunner => "/opt/test-runner",
             Tool::Analyzer => "/opt/analyzer",
@@ -61,7 +61,7 @@ impl Entry {
         }
     }
 
-    /// The script, relative to the working folder.
+    /// The script, relative to the working directory.
     #[must_use]
     pub const fn script(self) -> &'static str {
         match (self.form, self.tool) {
@@ -74,15 +74,15 @@ impl Entry {
     /// The command, word by word.
     #[must_use]
     pub fn argv(self, exercise: &ExerciseSlug) -> Vec<String> {
-        let folder = format!("{JOB_FOLDER}/");
-        let mut argv = vec![self.script().to_owned(), exercise.to_string(), folder.clone()];
+        let dir = format!("{JOB_DIR}/");
+        let mut argv = vec![self.script().to_owned(), exercise.to_string(), dir.clone()];
         if self.form == Form::Run {
-            argv.push(folder);
+            argv.push(dir);
         }
         argv
     }
 
-    /// The file that holds the result, in the job folder.
+    /// The file that holds the result, in the job directory.
     #[must_use]
     pub const fn result(self) -> &'static str {
         match self.tool {
@@ -113,19 +113,19 @@ mod tests {
     #[case(Channel::StaticAnalyzers, &["bin/run.sh", "bin/analyze.sh"], "/opt/analyzer")]
     #[case(Channel::Representers, &["bin/run.sh", "bin/generate.sh"], "/opt/representer")]
     #[case(Channel::Builders, &[], "")]
-    fn scripts_by_channel(#[case] channel: Channel, #[case] scripts: &[&str], #[case] folder: &str) {
+    fn scripts_by_channel(#[case] channel: Channel, #[case] scripts: &[&str], #[case] dir: &str) {
         let entries: Vec<Entry> = Entry::candidates(channel).collect();
         assert_eq!(entries.iter().map(|e| e.script()).collect::<Vec<_>>(), scripts);
-        assert!(entries.iter().all(|e| e.working_folder() == folder));
+        assert!(entries.iter().all(|e| e.working_dir() == dir));
     }
 
     #[test]
-    fn the_older_form_has_one_folder() {
+    fn the_older_form_has_one_dir() {
         let exercise = ExerciseSlug::new("two-fer").unwrap();
-        let folder = "/mnt/exercism-iteration/";
+        let dir = "/mnt/exercism-iteration/";
         let argv: Vec<Vec<String>> =
             Entry::candidates(Channel::Representers).map(|e| e.argv(&exercise)).collect();
-        assert_eq!(argv[0], ["bin/run.sh", "two-fer", folder, folder]);
-        assert_eq!(argv[1], ["bin/generate.sh", "two-fer", folder]);
+        assert_eq!(argv[0], ["bin/run.sh", "two-fer", dir, dir]);
+        assert_eq!(argv[1], ["bin/generate.sh", "two-fer", dir]);
     }
 }

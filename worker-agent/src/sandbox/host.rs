@@ -13,18 +13,18 @@ use trackyard_protocol::limits::Limits;
 
 use super::cgroup::group::{JobGroup, missing};
 use super::cgroup::writes::NEEDED;
-use super::enter::{Entered, make_folder};
+use super::enter::{Entered, make_dir};
 use super::entry::Entry;
 use super::error::Error;
 use super::ids::{COUNT, IdRange};
-use super::mounts::{Mounts, open_folder};
+use super::mounts::{Mounts, open_dir};
 use super::runc;
 use super::slot::Slot;
 use crate::sys;
 
 /// A slot number that no job has, to try control groups with.
 const PROBE: u32 = u32::MAX;
-/// What is on top of every image: folders to mount on, whatever the image has there.
+/// What is on top of every image: directories to mount on, whatever the image has there.
 const SKELETON: [&str; 6] = ["proc", "sys", "dev", "tmp", "mnt", "mnt/exercism-iteration"];
 
 /// A machine that can run jobs. Cheap to clone.
@@ -90,7 +90,7 @@ impl Host {
     /// As many slots as the configuration says, each with a range of user ids that no other slot of the machine has.
     ///
     /// # Errors
-    /// When no range is free or a folder cannot be made.
+    /// When no range is free or a directory cannot be made.
     pub fn slots(&self) -> Result<Vec<Slot>, Error> {
         IdRange::sweep(&self.0.entered.config.run_dir.join("ids"));
         (0..self.0.entered.config.slots).map(|number| self.slot(number)).collect()
@@ -101,11 +101,11 @@ impl Host {
         let ids = IdRange::claim(&config.run_dir.join("ids"))?;
         let user_namespace =
             sys::user_namespace(ids.base, COUNT).map_err(Error::launch("make a user namespace"))?;
-        let folder = self.0.entered.bench.join(format!("slot-{number}"));
-        make_folder(&folder)
-            .and_then(|()| make_skeleton(&folder.join("skeleton"), ids.base))
-            .map_err(Error::mount(format!("make {}", folder.display())))?;
-        Ok(Slot::new(Arc::clone(&self.0), number, folder, ids, user_namespace))
+        let dir = self.0.entered.bench.join(format!("slot-{number}"));
+        make_dir(&dir)
+            .and_then(|()| make_skeleton(&dir.join("skeleton"), ids.base))
+            .map_err(Error::mount(format!("make {}", dir.display())))?;
+        Ok(Slot::new(Arc::clone(&self.0), number, dir, ids, user_namespace))
     }
 
     /// The entry script of an image with these layers, the lowest first; none if it has none for the channel.
@@ -117,9 +117,9 @@ impl Host {
         let probe = Probe::make(&self.0.entered.bench.join(format!("probe-{number}")))?;
         let mut mounts = Mounts::default();
         mounts.overlay(&probe.rootfs(), layers, &probe.skeleton(), None)?;
-        let root = open_folder(&probe.rootfs())?;
+        let root = open_dir(&probe.rootfs())?;
         let runnable =
-            |entry: &Entry| is_program(&root, &format!("{}/{}", entry.working_folder(), entry.script()));
+            |entry: &Entry| is_program(&root, &format!("{}/{}", entry.working_dir(), entry.script()));
         Ok(Entry::candidates(channel).find(runnable))
     }
 }
@@ -128,11 +128,11 @@ impl Host {
 struct Probe(PathBuf);
 
 impl Probe {
-    fn make(folder: &Path) -> Result<Self, Error> {
-        let probe = Self(folder.to_owned());
-        make_folder(folder)
+    fn make(dir: &Path) -> Result<Self, Error> {
+        let probe = Self(dir.to_owned());
+        make_dir(dir)
             .and_then(|()| make_skeleton(&probe.skeleton(), 0))
-            .map_err(Error::mount(format!("make {}", folder.display())))?;
+            .map_err(Error::mount(format!("make {}", dir.display())))?;
         Ok(probe)
     }
 
@@ -151,9 +151,9 @@ impl Drop for Probe {
     }
 }
 
-fn make_skeleton(folder: &Path, owner: u32) -> std::io::Result<()> {
-    fs::create_dir_all(folder)?;
-    for path in std::iter::once(folder.to_owned()).chain(SKELETON.iter().map(|name| folder.join(name))) {
+fn make_skeleton(dir: &Path, owner: u32) -> std::io::Result<()> {
+    fs::create_dir_all(dir)?;
+    for path in std::iter::once(dir.to_owned()).chain(SKELETON.iter().map(|name| dir.join(name))) {
         fs::create_dir_all(&path)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
         chown(&path, Some(owner), Some(owner))?;
@@ -195,14 +195,14 @@ fn swap(entered: &Entered) -> Result<String, Error> {
 }
 
 fn passable(bench: &Path) -> Result<String, Error> {
-    let closed = bench.ancestors().find(|folder| {
-        fs::metadata(folder).map_or(true, |metadata| metadata.permissions().mode() & 0o001 == 0)
-    });
+    let closed = bench
+        .ancestors()
+        .find(|dir| fs::metadata(dir).map_or(true, |metadata| metadata.permissions().mode() & 0o001 == 0));
     match closed {
         None => Ok("open".to_owned()),
-        Some(folder) => Err(Error::host(
-            format!("a container's root may not pass through {}", folder.display()),
-            "choose another run folder, or chmod o+x this one",
+        Some(dir) => Err(Error::host(
+            format!("a container's root may not pass through {}", dir.display()),
+            "choose another run directory, or chmod o+x this one",
         )),
     }
 }
@@ -224,12 +224,12 @@ fn mapped_layers(entered: &Entered) -> Result<String, Error> {
         }
         Err(error) => Err(Error::host(
             format!("the owners of an image's files cannot be mapped ({error})"),
-            "put the work folder on ext4, xfs or btrfs with Linux 5.19 or newer, or allow unmapped layers",
+            "put the work directory on ext4, xfs or btrfs with Linux 5.19 or newer, or allow unmapped layers",
         )),
     }
 }
 
-/// Mounts the work folder as if it were a layer.
+/// Mounts the work directory as if it were a layer.
 fn can_map(entered: &Entered) -> Result<(), Error> {
     let user_namespace =
         sys::user_namespace(1 << 20, COUNT).map_err(Error::launch("make a user namespace"))?;

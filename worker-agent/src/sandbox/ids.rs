@@ -23,19 +23,19 @@ pub(crate) struct IdRange {
 
 impl IdRange {
     /// Removes the locks that killed workers left; each would stay until its range was the first free one again.
-    pub(crate) fn sweep(folder: &Path) {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+    pub(crate) fn sweep(dir: &Path) {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             // Taken and dropped it is gone; what another process holds stays.
             let _ = Lock::take(&entry.path());
         }
     }
 
-    /// Takes the first free range; the locks are files in `folder`.
-    pub(crate) fn claim(folder: &Path) -> Result<Self, Error> {
-        let fault = |error| Error::launch(format!("lock a range of user ids in {}", folder.display()))(error);
-        fs::create_dir_all(folder).map_err(fault)?;
+    /// Takes the first free range; the locks are files in `dir`.
+    pub(crate) fn claim(dir: &Path) -> Result<Self, Error> {
+        let fault = |error| Error::launch(format!("lock a range of user ids in {}", dir.display()))(error);
+        fs::create_dir_all(dir).map_err(fault)?;
         for number in 0..RANGES {
-            if let Some(lock) = Lock::take(&folder.join(number.to_string())).map_err(fault)? {
+            if let Some(lock) = Lock::take(&dir.join(number.to_string())).map_err(fault)? {
                 return Ok(Self { base: FIRST + number * COUNT, _lock: lock });
             }
         }
@@ -52,25 +52,25 @@ mod tests {
 
     #[test]
     fn no_two_slots_share_a_range_and_a_free_one_is_taken_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = IdRange::claim(folder.path()).unwrap();
-        let second = IdRange::claim(folder.path()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let first = IdRange::claim(dir.path()).unwrap();
+        let second = IdRange::claim(dir.path()).unwrap();
         assert_eq!(second.base - first.base, COUNT);
         let base = first.base;
         drop(first);
-        assert_eq!(IdRange::claim(folder.path()).unwrap().base, base);
+        assert_eq!(IdRange::claim(dir.path()).unwrap().base, base);
         drop(second);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no lock is left");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "no lock is left");
     }
 
     #[test]
     fn a_killed_workers_lock_is_swept_and_a_living_ones_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let _held = IdRange::claim(folder.path()).unwrap();
-        fs::write(folder.path().join("19"), "").unwrap();
-        IdRange::sweep(folder.path());
+        let dir = tempfile::tempdir().unwrap();
+        let _held = IdRange::claim(dir.path()).unwrap();
+        fs::write(dir.path().join("19"), "").unwrap();
+        IdRange::sweep(dir.path());
         let left: Vec<_> =
-            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["0"]);
     }
 }

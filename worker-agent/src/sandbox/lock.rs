@@ -59,8 +59,8 @@ mod tests {
 
     #[test]
     fn one_holder_at_a_time_and_no_file_after() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lock");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
         let held = Lock::take(&path).unwrap().unwrap();
         assert!(Lock::take(&path).unwrap().is_none());
         drop(held);
@@ -70,8 +70,8 @@ mod tests {
 
     #[test]
     fn a_lock_on_a_removed_file_is_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lock");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
         let file = File::create(&path).unwrap();
         assert!(is_still_there(&file, &path));
         fs::remove_file(&path).unwrap();

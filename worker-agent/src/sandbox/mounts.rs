@@ -1,4 +1,4 @@
-//! The file systems of one job: the image's layers as one read-only tree, the job folder and `/tmp`.
+//! The file systems of one job: the image's layers as one read-only tree, the job directory and `/tmp`.
 
 use std::ffi::{CStr, CString};
 use std::fs::{self, File};
@@ -61,12 +61,12 @@ impl Mounts {
         stacked.map_err(Error::mount(format!("mount the overlay of {} layers", layers.len())))
     }
 
-    /// The folders by the numbers of descriptors, which are short whatever the paths are.
+    /// The directories by the numbers of descriptors, which are short whatever the paths are.
     fn stack_by_number(&mut self, target: &Path, lower: &[PathBuf]) -> io::Result<()> {
-        let open = |folder: &PathBuf| rustix::fs::open(folder, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
-        let folders: Vec<OwnedFd> = lower.iter().map(open).collect::<Result<_, _>>()?;
-        let number = |folder: &OwnedFd| PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
-        let numbers: Vec<PathBuf> = folders.iter().map(number).collect();
+        let open = |dir: &PathBuf| rustix::fs::open(dir, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+        let dirs: Vec<OwnedFd> = lower.iter().map(open).collect::<Result<_, _>>()?;
+        let number = |dir: &OwnedFd| PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd()));
+        let numbers: Vec<PathBuf> = dirs.iter().map(number).collect();
         let options = overlay_options(&numbers).ok_or_else(|| io::Error::other("too many layers"))?;
         self.stack(target, &options)
     }
@@ -91,7 +91,7 @@ impl Drop for Mounts {
     }
 }
 
-/// A detached copy of a layer's folder, read-only and id-mapped.
+/// A detached copy of a layer's directory, read-only and id-mapped.
 fn seal(layer: &Path, user_namespace: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let tree = open_tree(CWD, layer, flags)?;
@@ -99,10 +99,10 @@ fn seal(layer: &Path, user_namespace: Option<BorrowedFd<'_>>) -> io::Result<Owne
     Ok(tree)
 }
 
-/// The folders as one list; none if it is longer than the kernel takes.
+/// The directories as one list; none if it is longer than the kernel takes.
 fn overlay_options(lower: &[PathBuf]) -> Option<CString> {
     let paths: Vec<String> = lower.iter().map(|path| path.display().to_string()).collect();
-    // A hostile layer must not redirect a folder to another layer's.
+    // A hostile layer must not redirect a directory to another layer's.
     let options = format!("redirect_dir=nofollow,metacopy=off,lowerdir={}", paths.join(":"));
     CString::new(options).ok().filter(|options| options.count_bytes() <= OPTIONS_MAX)
 }
@@ -116,9 +116,9 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    /// The job folder's.
-    pub(crate) fn job_folder(limits: &Limits, owner: u32) -> Self {
-        // One more for the folder itself: the limit counts what is in it.
+    /// The job directory's.
+    pub(crate) fn job_dir(limits: &Limits, owner: u32) -> Self {
+        // One more for the directory itself: the limit counts what is in it.
         Self { bytes: limits.job_folder.0, inodes: u64::from(limits.job_inodes) + 1, mode: 0o755, owner }
     }
 
@@ -150,8 +150,8 @@ impl Size {
     }
 }
 
-/// A descriptor of a folder, for all further work beneath it.
-pub(crate) fn open_folder(path: &Path) -> Result<OwnedFd, Error> {
+/// A descriptor of a directory, for all further work beneath it.
+pub(crate) fn open_dir(path: &Path) -> Result<OwnedFd, Error> {
     File::open(path).map(OwnedFd::from).map_err(Error::mount(format!("open {}", path.display())))
 }
 
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_of_folders_is_used_while_it_fits_the_kernels_page() {
+    fn a_list_of_dirs_is_used_while_it_fits_the_kernels_page() {
         let lower: Vec<PathBuf> =
             (0..128).map(|n| PathBuf::from(format!("/run/trackyard/mnt/slot-63/l/{n}"))).collect();
         assert!(overlay_options(&lower[..100]).is_some());

@@ -5,9 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid, chownat, openat};
 
-/// Changes the owner of all that is in `folder`, by descriptor and without following a link.
-pub(crate) fn give_all(folder: BorrowedFd<'_>, owner: u32) -> io::Result<()> {
-    let mut entries = Dir::read_from(folder)?;
+/// Changes the owner of all that is in `dir`, by descriptor and without following a link.
+pub(crate) fn give_all(dir: BorrowedFd<'_>, owner: u32) -> io::Result<()> {
+    let mut entries = Dir::read_from(dir)?;
     while let Some(entry) = entries.read() {
         let entry = entry?;
         let name = entry.file_name();
@@ -15,10 +15,10 @@ pub(crate) fn give_all(folder: BorrowedFd<'_>, owner: u32) -> io::Result<()> {
             continue;
         }
         let (uid, gid) = (Uid::from_raw(owner), Gid::from_raw(owner));
-        chownat(folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+        chownat(dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
         if entry.file_type() == FileType::Directory {
             let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            give_all(openat(folder, name, flags, Mode::empty())?.as_fd(), owner)?;
+            give_all(openat(dir, name, flags, Mode::empty())?.as_fd(), owner)?;
         }
     }
     Ok(())

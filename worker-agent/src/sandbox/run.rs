@@ -101,15 +101,15 @@ async fn start(
     stdout: OwnedFd,
     stderr: OwnedFd,
 ) -> Result<Container, NotStarted> {
-    owner::give_all(prepared.job_folder(), place.ids.base)
+    owner::give_all(prepared.job_dir(), place.ids.base)
         .map_err(Error::mount("give the submission to the container"))?;
-    let (rootfs, job_folder, tmp) = (place.rootfs(), place.job_folder(), place.tmp());
+    let (rootfs, job_dir, tmp) = (place.rootfs(), place.job_dir(), place.tmp());
     let container = spec::Container {
         rootfs: &rootfs,
-        job_folder: &job_folder,
+        job_dir: &job_dir,
         tmp: &tmp,
         argv: run.entry.argv(&run.exercise),
-        working_folder: run.entry.working_folder(),
+        working_dir: run.entry.working_dir(),
         env: &prepared.env,
         ids: (place.ids.base, COUNT),
         cgroup: place.host.entered.tree.oci_path(place.number),
@@ -157,7 +157,7 @@ async fn remains(workspace: Workspace, run: &Run, limits: &Limits) -> Remains {
         }
         let counters = workspace.group.counters();
         let was_inside = !workspace.group.watched().0.is_zero();
-        let collected = collect::collect(workspace.job_folder.as_fd(), entry, &limits);
+        let collected = collect::collect(workspace.job_dir.as_fd(), entry, &limits);
         drop(workspace);
         Remains { counters, was_inside, collected, fault: None }
     };

@@ -24,7 +24,7 @@ const LAUNCH_DEADLINE: Duration = Duration::from_secs(10);
 const END_DEADLINE: Duration = Duration::from_secs(2);
 const LOG_MAX: u64 = 64 << 10;
 
-/// A slot's folders for `runc`.
+/// A slot's directories for `runc`.
 ///
 /// Dropped, once the container's processes and control group are gone, it removes what `runc` keeps of it.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use super::entry::Entry;
 use super::error::Error;
 use super::host::Inner;
 use super::ids::IdRange;
-use super::mounts::{Mounts, Size, open_folder};
+use super::mounts::{Mounts, Size, open_dir};
 use super::outcome::Outcome;
 use super::run;
 use super::runc::Runtime;
@@ -23,7 +23,7 @@ use super::runc::Runtime;
 /// A job's image, ready on this machine.
 #[derive(Debug, Clone)]
 pub struct Rootfs {
-    /// The folders of its layers, the lowest first.
+    /// The directories of its layers, the lowest first.
     pub layers: Vec<PathBuf>,
     /// Its environment, as `NAME=value`; what is not of that form is left out.
     pub env: Vec<String>,
@@ -49,7 +49,7 @@ pub struct Slot(pub(super) Arc<Place>);
 pub(super) struct Place {
     pub(super) host: Arc<Inner>,
     pub(super) number: u32,
-    pub(super) folder: PathBuf,
+    pub(super) dir: PathBuf,
     pub(super) ids: IdRange,
     user_namespace: OwnedFd,
     /// Held by a job until its teardown is done, even where its caller has gone away.
@@ -60,11 +60,11 @@ impl Slot {
     pub(crate) fn new(
         host: Arc<Inner>,
         number: u32,
-        folder: PathBuf,
+        dir: PathBuf,
         ids: IdRange,
         user_namespace: OwnedFd,
     ) -> Self {
-        Self(Arc::new(Place { host, number, folder, ids, user_namespace, busy: Arc::default() }))
+        Self(Arc::new(Place { host, number, dir, ids, user_namespace, busy: Arc::default() }))
     }
 
     /// The machine's user ids that belong to this slot alone: what runs as one of them is its job.
@@ -91,10 +91,10 @@ impl Slot {
     }
 }
 
-/// What a job has of its own. Its end, in this order: processes, open folder, mounts, control group, `runc`'s state.
+/// What a job has of its own. Its end, in this order: processes, open directory, mounts, control group, `runc`'s state.
 #[derive(Debug)]
 pub(super) struct Workspace {
-    pub(super) job_folder: OwnedFd,
+    pub(super) job_dir: OwnedFd,
     _mounts: Mounts,
     pub(super) group: JobGroup,
     pub(super) runtime: Runtime,
@@ -118,35 +118,35 @@ impl Workspace {
     ) -> Result<Self, Error> {
         let group = JobGroup::create(Arc::clone(&place.host.entered.tree), place.number, limits)?;
         let mut mounts = Mounts::default();
-        mounts.tmpfs(&place.job_folder(), &Size::job_folder(limits, place.ids.base))?;
+        mounts.tmpfs(&place.job_dir(), &Size::job_dir(limits, place.ids.base))?;
         mounts.tmpfs(&place.tmp(), &Size::tmp(limits, place.ids.base))?;
         let user_namespace = place.host.maps_layers.then(|| place.user_namespace.as_fd());
-        mounts.overlay(&place.rootfs(), layers, &place.folder.join("skeleton"), user_namespace)?;
-        let job_folder = open_folder(&place.job_folder())?;
-        Ok(Self { job_folder, _mounts: mounts, group, runtime: place.runtime(), _busy: busy })
+        mounts.overlay(&place.rootfs(), layers, &place.dir.join("skeleton"), user_namespace)?;
+        let job_dir = open_dir(&place.job_dir())?;
+        Ok(Self { job_dir, _mounts: mounts, group, runtime: place.runtime(), _busy: busy })
     }
 }
 
 impl Place {
-    pub(super) fn job_folder(&self) -> PathBuf {
-        self.folder.join("job")
+    pub(super) fn job_dir(&self) -> PathBuf {
+        self.dir.join("job")
     }
 
     pub(super) fn tmp(&self) -> PathBuf {
-        self.folder.join("tmp")
+        self.dir.join("tmp")
     }
 
     fn runtime(&self) -> Runtime {
         Runtime {
             runc: self.host.entered.config.runc.clone(),
             state: self.host.entered.bench.join("runc"),
-            bundle: self.folder.join("bundle"),
+            bundle: self.dir.join("bundle"),
             id: format!("slot-{}", self.number),
         }
     }
 
     pub(super) fn rootfs(&self) -> PathBuf {
-        self.folder.join("rootfs")
+        self.dir.join("rootfs")
     }
 }
 
@@ -161,16 +161,16 @@ pub struct Prepared<'slot> {
 }
 
 impl Prepared<'_> {
-    /// The folder for the submission. What the caller writes here, as itself, is given to the container's root.
+    /// The directory for the submission. What the caller writes here, as itself, is given to the container's root.
     #[must_use]
-    pub fn job_folder(&self) -> BorrowedFd<'_> {
-        self.workspace.job_folder.as_fd()
+    pub fn job_dir(&self) -> BorrowedFd<'_> {
+        self.workspace.job_dir.as_fd()
     }
 
-    /// The same folder by path, as this process sees it.
+    /// The same directory by path, as this process sees it.
     #[must_use]
-    pub fn job_folder_path(&self) -> PathBuf {
-        self.slot.0.job_folder()
+    pub fn job_dir_path(&self) -> PathBuf {
+        self.slot.0.job_dir()
     }
 
     /// Runs the job to its end, or until `cancel`, and removes all that it had. A job whose caller goes away

@@ -12,7 +12,7 @@ use oci_spec::runtime::{
 };
 use trackyard_protocol::limits::Limits;
 
-use super::entry::JOB_FOLDER;
+use super::entry::JOB_DIR;
 use super::seccomp;
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -36,10 +36,10 @@ const READ_ONLY: [&str; 6] =
 /// What differs from job to job.
 pub(crate) struct Container<'a> {
     pub(crate) rootfs: &'a Path,
-    pub(crate) job_folder: &'a Path,
+    pub(crate) job_dir: &'a Path,
     pub(crate) tmp: &'a Path,
     pub(crate) argv: Vec<String>,
-    pub(crate) working_folder: &'a str,
+    pub(crate) working_dir: &'a str,
     /// The image's environment.
     pub(crate) env: &'a [String],
     /// The id outside of the container's root, and how many follow it.
@@ -79,7 +79,7 @@ fn process(container: &Container<'_>) -> Result<Process, OciSpecError> {
         .user(UserBuilder::default().uid(0_u32).gid(0_u32).build()?)
         .args(container.argv.clone())
         .env(environment(container.env))
-        .cwd(container.working_folder)
+        .cwd(container.working_dir)
         .capabilities(capabilities)
         .rlimits(rlimits(container.limits)?)
         .no_new_privileges(true)
@@ -135,7 +135,7 @@ fn mounts(container: &Container<'_>) -> Result<Vec<Mount>, OciSpecError> {
         mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"])?,
         mount("/dev/mqueue", "mqueue", "mqueue", &quiet)?,
         mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", "ro"])?,
-        bind(JOB_FOLDER, container.job_folder)?,
+        bind(JOB_DIR, container.job_dir)?,
         bind("/tmp", container.tmp)?,
     ])
 }
@@ -192,10 +192,10 @@ mod tests {
         let limits = Limits::default();
         let container = Container {
             rootfs: Path::new("/run/trackyard/mnt/slot-0/rootfs"),
-            job_folder: Path::new("/run/trackyard/mnt/slot-0/job"),
+            job_dir: Path::new("/run/trackyard/mnt/slot-0/job"),
             tmp: Path::new("/run/trackyard/mnt/slot-0/tmp"),
             argv: vec!["bin/run.sh".to_owned(), "two-fer".to_owned()],
-            working_folder: "/opt/test-runner",
+            working_dir: "/opt/test-runner",
             env: &["LANG=C.UTF-8".to_owned()],
             ids: (0x7000_0000, 65_536),
             cgroup: "trackyard-worker/slot-0/job".to_owned(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use trackyard_protocol::version::Digest;
 
 use super::error::Error;
-use super::{Inner, Store, folders, record};
+use super::{Inner, Store, dirs, record};
 
 impl Store {
     /// Removes all images but those of `keep` and those in use, then all layers that no remaining image has. Gives
@@ -21,7 +21,7 @@ impl Store {
         let work = tokio::task::spawn_blocking(move || {
             let (gone, trash) = sweep(&inner, &keep)?;
             for path in trash {
-                folders::remove(&path).map_err(Error::io(format!("removing {}", path.display())))?;
+                dirs::remove(&path).map_err(Error::io(format!("removing {}", path.display())))?;
             }
             Ok(gone)
         });
@@ -34,25 +34,25 @@ fn sweep(inner: &Inner, keep: &BTreeSet<Digest>) -> Result<(Vec<Digest>, Vec<Pat
     let leases = inner.leases.freeze();
     let mut gone = Vec::new();
     let mut needed = BTreeSet::new();
-    for digest in record::digests(&inner.folders)? {
-        let name = folders::image(&digest);
+    for digest in record::digests(&inner.dirs)? {
+        let name = dirs::image(&digest);
         let is_needed = keep.contains(&digest) || leases.holds(&name);
-        match record::read(&inner.folders, &digest).filter(|_| is_needed) {
+        match record::read(&inner.dirs, &digest).filter(|_| is_needed) {
             Some(record) => needed.extend(record.layers),
             None => {
-                let path = inner.folders.at(&name);
-                folders::remove(&path).map_err(Error::io(format!("removing {}", path.display())))?;
+                let path = inner.dirs.at(&name);
+                dirs::remove(&path).map_err(Error::io(format!("removing {}", path.display())))?;
                 gone.push(digest);
             }
         }
     }
     let mut trash = Vec::new();
-    for folder in ["layers", "chained"] {
-        for name in inner.folders.names(folder)? {
-            let name = format!("{folder}/{name}");
+    for dir in ["layers", "chained"] {
+        for name in inner.dirs.names(dir)? {
+            let name = format!("{dir}/{name}");
             if !needed.contains(&name) && !leases.holds(&name) {
-                let away = inner.folders.stage();
-                fs::rename(inner.folders.at(&name), &away).map_err(Error::io(format!("removing {name}")))?;
+                let away = inner.dirs.stage();
+                fs::rename(inner.dirs.at(&name), &away).map_err(Error::io(format!("removing {name}")))?;
                 trash.push(away);
             }
         }

@@ -10,11 +10,11 @@ use super::unpack::{self, Rejected};
 /// Why the store cannot be used, or an image is not ready.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Two workers may not share a folder.
-    #[error("the work folder {} is in use by {holder}: stop it, or give this worker another folder", folder.display())]
+    /// Two workers may not share a directory.
+    #[error("the work directory {} is in use by {holder}: stop it, or give this worker another directory", dir.display())]
     Locked {
-        /// The work folder.
-        folder: PathBuf,
+        /// The work directory.
+        dir: PathBuf,
         /// Who holds it.
         holder: String,
     },

@@ -1,4 +1,4 @@
-//! One worker per work folder: a lock that the kernel gives back however the worker ends.
+//! One worker per work directory: a lock that the kernel gives back however the worker ends.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -25,8 +25,8 @@ impl Lock {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
-                let folder = path.parent().unwrap_or(path).to_owned();
-                return Err(Error::Locked { folder, holder: holder(&mut file) });
+                let dir = path.parent().unwrap_or(path).to_owned();
+                return Err(Error::Locked { dir, holder: holder(&mut file) });
             }
             Err(errno) => return Err(fault()(errno.into())),
         }

@@ -15,7 +15,7 @@ use super::flight::{Flight, Other};
 use super::record::{self, Record};
 use super::stack::{Stacked, stack};
 use super::transfer::{Transferred, transfer};
-use super::{Inner, PARALLEL_LAYERS, PreparedImage, Store, folders};
+use super::{Inner, PARALLEL_LAYERS, PreparedImage, Store, dirs};
 
 /// One layer that is fetched here and now.
 struct Claim<'a> {
@@ -48,12 +48,12 @@ impl Store {
         let stack = stack(&image.layers);
         let names = stack.iter().flat_map(|s| [s.own.clone(), s.chained.clone()]);
         // From here on nothing that is found present goes away.
-        let lease = self.inner.leases.take(names.chain([folders::image(digest)]));
+        let lease = self.inner.leases.take(names.chain([dirs::image(digest)]));
         let layers = self.complete_layers(images, repository, &stack).await?;
         let record = Record { layers, env: image.env };
         let inner = Arc::clone(&self.inner);
         let (key, written) = (digest.clone(), record.clone());
-        blocking(move || record::write(&inner.folders, &key, &written)).await?;
+        blocking(move || record::write(&inner.dirs, &key, &written)).await?;
         Ok(self.prepared(digest, record, lease))
     }
 
@@ -66,7 +66,7 @@ impl Store {
     ) -> Result<Vec<String>, Error> {
         let mut need_lower = BTreeSet::new();
         loop {
-            let present: Option<Vec<_>> = stack.iter().map(|s| s.present(&self.inner.folders)).collect();
+            let present: Option<Vec<_>> = stack.iter().map(|s| s.present(&self.inner.dirs)).collect();
             if let Some(names) = present {
                 return Ok(names.into_iter().map(str::to_owned).collect());
             }
@@ -86,7 +86,7 @@ impl Store {
         stack: &'a [Stacked],
         need_lower: &BTreeSet<String>,
     ) -> Result<Vec<Claim<'a>>, Option<Other>> {
-        let here = &self.inner.folders;
+        let here = &self.inner.dirs;
         let missing = || stack.iter().enumerate().filter(|(_, s)| s.present(here).is_none());
         let mut claims = Vec::new();
         let mut other = None;
@@ -158,7 +158,7 @@ impl Store {
         let turn = Arc::clone(&self.inner.slots).acquire_owned().await.map_err(closed)?;
         let layer = claim.stacked.layer.clone();
         let blob = images.blob(repository, &layer)?;
-        let (path, limits) = (self.inner.folders.stage(), self.inner.limits.clone());
+        let (path, limits) = (self.inner.dirs.stage(), self.inner.limits.clone());
         let transferred = transfer(blob, layer, path, claim.lowers.clone(), limits, turn).await?;
         Ok((claim.stacked.own.clone(), transferred))
     }
@@ -170,15 +170,15 @@ fn publish(inner: &Inner, targets: Vec<(String, super::transfer::Staged)>) -> Re
     let file_system = File::open(&first.path).map_err(Error::io("opening a layer"))?;
     rustix::fs::syncfs(&file_system).map_err(|e| Error::io("syncing the layers")(e.into()))?;
     for (name, staged) in targets {
-        match fs::rename(&staged.path, inner.folders.at(&name)) {
+        match fs::rename(&staged.path, inner.dirs.at(&name)) {
             Ok(()) => {}
             // The same layer came by another image's way; ours is removed.
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && inner.folders.has(&name) => {}
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && inner.dirs.has(&name) => {}
             Err(error) => return Err(Error::io(format!("moving {name} into place"))(error)),
         }
     }
-    inner.folders.sync("layers")?;
-    inner.folders.sync("chained")
+    inner.dirs.sync("layers")?;
+    inner.dirs.sync("chained")
 }
 
 async fn blocking<T: Send + 'static>(

@@ -7,8 +7,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use trackyard_protocol::version::Digest;
 
+use super::dirs::{self, Dirs};
 use super::error::Error;
-use super::folders::{self, Folders};
 
 /// What is needed to run an image without asking where it came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,31 +20,31 @@ pub(crate) struct Record {
 }
 
 /// The record of an image, if it and all its layers are there.
-pub(crate) fn read(folders: &Folders, digest: &Digest) -> Option<Record> {
-    let text = fs::read(folders.at(&folders::image(digest))).ok()?;
+pub(crate) fn read(dirs: &Dirs, digest: &Digest) -> Option<Record> {
+    let text = fs::read(dirs.at(&dirs::image(digest))).ok()?;
     let record: Record = serde_json::from_slice(&text).ok()?;
-    let present = |name: &String| is_layer(name) && folders.has(name);
+    let present = |name: &String| is_layer(name) && dirs.has(name);
     (!record.layers.is_empty() && record.layers.iter().all(present)).then_some(record)
 }
 
 /// All images that have a record.
-pub(crate) fn digests(folders: &Folders) -> Result<Vec<Digest>, Error> {
-    let names = folders.names("images")?;
+pub(crate) fn digests(dirs: &Dirs) -> Result<Vec<Digest>, Error> {
+    let names = dirs.names("images")?;
     let digest = |name: &String| Digest::from_str(&format!("sha256:{}", name.strip_suffix(".json")?)).ok();
     Ok(names.iter().filter_map(digest).collect())
 }
 
 /// Writes a record so that a crash leaves all of it or nothing.
-pub(crate) fn write(folders: &Folders, digest: &Digest, record: &Record) -> Result<(), Error> {
-    let staged = folders.stage();
+pub(crate) fn write(dirs: &Dirs, digest: &Digest, record: &Record) -> Result<(), Error> {
+    let staged = dirs.stage();
     let write = || {
         let mut file = File::create(&staged)?;
         file.write_all(&serde_json::to_vec(record)?)?;
         file.sync_all()?;
-        fs::rename(&staged, folders.at(&folders::image(digest)))
+        fs::rename(&staged, dirs.at(&dirs::image(digest)))
     };
     write().map_err(Error::io(format!("writing the record of {digest}")))?;
-    folders.sync("images")
+    dirs.sync("images")
 }
 
 fn is_layer(name: &str) -> bool {

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use trackyard_images::Layer;
 use trackyard_protocol::version::Digest;
 
-use super::folders::{self, Folders};
+use super::dirs::{self, Dirs};
 use super::unpack::hides_below;
 
 /// One layer of an image.
@@ -28,22 +28,22 @@ pub(crate) fn stack(layers: &[Layer]) -> Vec<Stacked> {
             None => layer.diff_id.clone(),
             Some(below) => Digest::from_sha256(&Sha256::digest(format!("{below} {}", layer.diff_id)).into()),
         };
-        let chained = folders::chained(&id);
+        let chained = dirs::chained(&id);
         chain = Some(id);
-        Stacked { layer: layer.clone(), own: folders::layer(&layer.diff_id), chained }
+        Stacked { layer: layer.clone(), own: dirs::layer(&layer.diff_id), chained }
     };
     layers.iter().map(one).collect()
 }
 
 impl Stacked {
     /// The name under which it is here, if it is.
-    pub(crate) fn present<'a>(&'a self, folders: &Folders) -> Option<&'a str> {
-        [&self.own, &self.chained].into_iter().find(|name| folders.has(name)).map(String::as_str)
+    pub(crate) fn present<'a>(&'a self, dirs: &Dirs) -> Option<&'a str> {
+        [&self.own, &self.chained].into_iter().find(|name| dirs.has(name)).map(String::as_str)
     }
 }
 
-/// The folders to mount for those of an image. A layer that comes twice is mounted once, at the top: it shows all of
-/// itself there, and overlayfs refuses the same folder twice. What lies below a layer that hides all of it is left
+/// The directories to mount for those of an image. A layer that comes twice is mounted once, at the top: it shows all of
+/// itself there, and overlayfs refuses the same directory twice. What lies below a layer that hides all of it is left
 /// out, because overlayfs does not look at that mark on a root.
 pub(crate) fn to_mount(layers: Vec<PathBuf>) -> Vec<PathBuf> {
     let mut from_the_top: Vec<PathBuf> = Vec::with_capacity(layers.len());

@@ -1,4 +1,4 @@
-//! One layer from where it lives to a folder aside.
+//! One layer from where it lives to a directory aside.
 
 use std::fs::{DirBuilder, File};
 use std::os::fd::OwnedFd;
@@ -11,14 +11,14 @@ use tokio::sync::mpsc::{self, Sender};
 use trackyard_images::{Blob, Layer};
 
 use super::decode::{self, Message, Unpacked};
+use super::dirs;
 use super::error::Error;
-use super::folders;
 use super::unpack::Limits;
 
 /// Chunks in flight between network and unpacker.
 const CHUNKS: usize = 16;
 
-/// A folder aside, removed when dropped unless it was moved away.
+/// A directory aside, removed when dropped unless it was moved away.
 #[derive(Debug)]
 pub(crate) struct Staged {
     pub(crate) path: PathBuf,
@@ -26,19 +26,19 @@ pub(crate) struct Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        if let Err(error) = folders::remove(&self.path) {
-            tracing::warn!(path = %self.path.display(), %error, "a folder aside could not be removed");
+        if let Err(error) = dirs::remove(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "a directory aside could not be removed");
         }
     }
 }
 
-/// A layer's folder aside, and how its unpacking ended.
+/// A layer's directory aside, and how its unpacking ended.
 pub(crate) struct Transferred {
     pub(crate) staged: Staged,
     pub(crate) unpacked: Unpacked,
 }
 
-/// Streams `blob` into the new folder `path`. Dropping the future ends the work, which removes the folder and then
+/// Streams `blob` into the new directory `path`. Dropping the future ends the work, which removes the directory and then
 /// gives back its `turn`.
 pub(crate) async fn transfer(
     blob: Blob,

@@ -1,25 +1,25 @@
-//! Turns a layer's tar stream into a folder as overlayfs wants it. The stream is hostile: every name is cleaned,
-//! every parent is resolved inside the folder, nothing that exists is written through, and all of it is bounded.
+//! Turns a layer's tar stream into a directory as overlayfs wants it. The stream is hostile: every name is cleaned,
+//! every parent is resolved inside the directory, nothing that exists is written through, and all of it is bounded.
 //!
 //! **Why names are resolved against lower layers.** Image builders mean a layer to be applied on top of those below
 //! it: with `/bin -> usr/bin` below, an entry `bin/foo` belongs to `usr/bin/foo`. A layer unpacked alone would make a
-//! folder `bin` instead, which hides the symlink. So where a folder on the way to an entry is not in the layer
-//! itself, the layers below are asked: a symlink there is followed inside the merged tree, a folder there gives its
+//! directory `bin` instead, which hides the symlink. So where a directory on the way to an entry is not in the layer
+//! itself, the layers below are asked: a symlink there is followed inside the merged tree, a directory there gives its
 //! owner and mode. A hard link to a file of a lower layer copies that file up. A layer that had to ask is only right
-//! on top of those very layers, and is stored under its chain's digest instead of its own (see `folders`). Layers as
-//! most builders write them hold all their folders, never ask, and are shared by every image.
+//! on top of those very layers, and is stored under its chain's digest instead of its own (see `dirs`). Layers as
+//! most builders write them hold all their directories, never ask, and are shared by every image.
 //!
 //! - `archive`: the tar format to entries, `pax`: its extended headers
 //! - `limits`, `rejected`: bounds and refusals
-//! - `tree`: the folder being made, `merged`: it and the layers below as one
+//! - `tree`: the directory being made, `merged`: it and the layers below as one
 //! - `name`: what an entry may be called
 //! - `apply`, `hardlink`, `whiteout`: one entry at a time, `attributes`: owners, modes, extended attributes,
-//!   `folders`: the times of folders
+//!   `dirs`: the times of directories
 
 mod apply;
 mod archive;
 mod attributes;
-mod folders;
+mod dirs;
 mod hardlink;
 mod limits;
 mod merged;
@@ -64,7 +64,7 @@ pub(crate) enum Error {
 /// What unpacking found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outcome {
-    /// The layers below were asked, so the folder is right only on top of them.
+    /// The layers below were asked, so the directory is right only on top of them.
     pub(crate) asked_lower: bool,
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn hides_below(root: impl AsFd) -> bool {
     tree::is_opaque(root).unwrap_or(false)
 }
 
-/// Unpacks `tar` into the empty folder `root`. `lowers` are the layers below, from the top; `None` if they are not
+/// Unpacks `tar` into the empty directory `root`. `lowers` are the layers below, from the top; `None` if they are not
 /// at hand. Reads as far as the archive's end mark.
 pub(crate) fn unpack(
     tar: impl BufRead,

@@ -131,7 +131,7 @@ const fn is_local(error: &trackyard_images::Error) -> bool {
 fn reference(source: &ImageSource, repository: &str, version: &TrackVersion) -> String {
     let tag = &version.version.version;
     match source.kind {
-        // A folder of the router's machine is nobody's business.
+        // A directory of the router's machine is nobody's business.
         ImageSourceKind::Layout => format!("{repository}:{tag}"),
         ImageSourceKind::Registry | ImageSourceKind::Ecr => format!("{}/{repository}:{tag}", source.location),
     }

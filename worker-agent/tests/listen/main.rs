@@ -45,7 +45,7 @@ fn a_job_runs_and_a_drained_worker_leaves_nothing() {
     let context: Value = serde_json::from_slice(&result.context).unwrap();
     assert_eq!(context["invocation"]["stdout"], "two-fer\n");
     assert_eq!(context["exit_status"], 0);
-    assert!(!context.to_string().contains(scenario.folder()), "{context}");
+    assert!(!context.to_string().contains(scenario.dir()), "{context}");
 
     worker.signal(Signal::TERM);
     router.until(|word| matches!(word, FromWorker::Draining).then_some(()));

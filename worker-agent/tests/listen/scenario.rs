@@ -1,4 +1,4 @@
-//! An image, submissions and a work folder.
+//! An image, submissions and a work directory.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -73,8 +73,8 @@ impl Scenario {
         self.stage.submission("1", &[("seconds", seconds), ("answer", answer)])
     }
 
-    pub(crate) fn folder(&self) -> &str {
-        self.stage.folder().to_str().unwrap()
+    pub(crate) fn dir(&self) -> &str {
+        self.stage.dir().to_str().unwrap()
     }
 
     pub(crate) fn version(&self) -> TrackVersion {
@@ -85,7 +85,7 @@ impl Scenario {
     pub(crate) fn images(&self) -> ImageSource {
         ImageSource {
             kind: ImageSourceKind::Layout,
-            location: self.stage.images().folder().to_str().unwrap().to_owned(),
+            location: self.stage.images().dir().to_str().unwrap().to_owned(),
             repositories: default_repositories(),
         }
     }
@@ -113,13 +113,13 @@ impl Scenario {
 
     /// The first processes of this worker's containers: those that run the entry script, in its control group.
     fn containers(&self) -> Vec<Pid> {
-        let is_ours = |folder: &PathBuf| {
-            let read = |name: &str| std::fs::read(folder.join(name)).unwrap_or_default();
+        let is_ours = |dir: &PathBuf| {
+            let read = |name: &str| std::fs::read(dir.join(name)).unwrap_or_default();
             let text = |name: &str| String::from_utf8_lossy(&read(name)).into_owned();
             text("cmdline").contains("run.sh\0two-fer") && text("cgroup").contains(&self.name)
         };
         let processes = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
-        let number = |folder: PathBuf| folder.file_name()?.to_str()?.parse().ok().and_then(Pid::from_raw);
+        let number = |dir: PathBuf| dir.file_name()?.to_str()?.parse().ok().and_then(Pid::from_raw);
         processes.filter(is_ours).filter_map(number).collect()
     }
 

@@ -18,9 +18,9 @@ pub(crate) const ALL: &[Scenario] = &[
     ("only_loopback", only_loopback),
     ("root_is_read_only_and_without_rights", root_is_read_only_and_without_rights),
     ("system_calls", system_calls),
-    ("job_folder_is_bounded", job_folder_is_bounded),
+    ("job_dir_is_bounded", job_dir_is_bounded),
     ("no_file_is_left_for_the_next_job", no_file_is_left_for_the_next_job),
-    ("images_own_folders_and_links_are_hidden", images_own_folders_and_links_are_hidden),
+    ("images_own_dirs_and_links_are_hidden", images_own_dirs_and_links_are_hidden),
     ("image_owners_hold_inside", image_owners_hold_inside),
     ("environment", environment),
     ("entry_is_found_once", entry_is_found_once),
@@ -111,7 +111,7 @@ fn root_is_read_only_and_without_rights(machine: &Machine) {
             && capabilities.clone().all(|line| line.ends_with("\t0000000000000000"))
     );
     assert!(text.contains("Seccomp:\t2\n") && text.contains("NoNewPrivs:\t1\n"), "{text}");
-    // No group of the machine's is named inside; and `ls` has 0, 1, 2 and the folder it lists.
+    // No group of the machine's is named inside; and `ls` has 0, 1, 2 and the directory it lists.
     assert_eq!(text.lines().rev().take(2).collect::<Vec<_>>(), ["4", "0"], "{text}");
 }
 
@@ -130,7 +130,7 @@ fn system_calls(machine: &Machine) {
     );
 }
 
-fn job_folder_is_bounded(machine: &Machine) {
+fn job_dir_is_bounded(machine: &Machine) {
     let job = Job::new(
         "head -c 3000000 /dev/zero > $2/x; echo $?; for i in 1 2 3 4 5 6; do touch $2/f$i; done; ls $2",
     );
@@ -147,7 +147,7 @@ fn no_file_is_left_for_the_next_job(machine: &Machine) {
     assert_eq!(stdout(machine, &Job::new("ls -A $2 /tmp /dev/shm | grep -E '^(a|b|c)$'; true")), "");
 }
 
-fn images_own_folders_and_links_are_hidden(machine: &Machine) {
+fn images_own_dirs_and_links_are_hidden(machine: &Machine) {
     let layer = machine.layer("links");
     symlink("/proc", layer.join("tmp")).unwrap();
     symlink("/etc", layer.join("mnt")).unwrap();

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::Scenario;
 use crate::machine::{Job, Machine, RUNC, scaled, write_program};
 
-/// Makes this program a worker that runs an endless job in the folder that follows.
+/// Makes this program a worker that runs an endless job in the directory that follows.
 pub(crate) const WORKER: &str = "worker-in=";
 
 pub(crate) const ALL: &[Scenario] = &[
@@ -18,7 +18,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ("a_job_ends_with_its_worker", a_job_ends_with_its_worker),
     ("a_job_that_was_about_to_start_never_does", a_job_that_was_about_to_start_never_does),
     ("an_earlier_workers_job_is_swept", an_earlier_workers_job_is_swept),
-    ("two_workers_may_not_share_a_folder", two_workers_may_not_share_a_folder),
+    ("two_workers_may_not_share_a_dir", two_workers_may_not_share_a_dir),
 ];
 
 fn a_job_ends_with_its_caller(machine: &Machine) {
@@ -68,13 +68,13 @@ fn an_earlier_workers_job_is_swept(_: &Machine) {
     await_no_group();
 }
 
-fn two_workers_may_not_share_a_folder(_: &Machine) {
+fn two_workers_may_not_share_a_dir(_: &Machine) {
     let work = tempfile::tempdir().unwrap();
     let first = start_worker(work.path());
     let second = worker_command(work.path()).stderr(Stdio::piped()).output().unwrap();
     assert!(!second.status.success());
     let text = String::from_utf8_lossy(&second.stderr);
-    assert!(text.contains("another worker has this name and this folder"), "{text}");
+    assert!(text.contains("another worker has this name and this directory"), "{text}");
     kill(first);
     await_no_group();
 }

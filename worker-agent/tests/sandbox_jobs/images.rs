@@ -1,4 +1,4 @@
-//! Images that prepare what the set-up will touch: links where it mounts, and a working folder that leads out.
+//! Images that prepare what the set-up will touch: links where it mounts, and a working directory that leads out.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,13 +7,13 @@ use crate::Scenario;
 use crate::machine::{Job, Machine, write_program};
 
 pub(crate) const ALL: &[Scenario] = &[
-    ("a_working_folder_that_is_a_descriptor", a_working_folder_that_is_a_descriptor),
+    ("a_working_dir_that_is_a_descriptor", a_working_dir_that_is_a_descriptor),
     ("every_mount_point_prepared", every_mount_point_prepared),
     ("masks_are_not_moved_by_an_image", masks_are_not_moved_by_an_image),
 ];
 
 /// The worker's or runc's own descriptors, as a way to the machine's files.
-fn a_working_folder_that_is_a_descriptor(machine: &Machine) {
+fn a_working_dir_that_is_a_descriptor(machine: &Machine) {
     for number in 3..12 {
         let layer = machine.layer(&format!("cwd-{number}"));
         fs::create_dir_all(layer.join("opt")).unwrap();
@@ -45,11 +45,11 @@ fn every_mount_point_prepared(machine: &Machine) {
     }
 }
 
-/// Folders and links of an image below the places that are mounted on, and a program of its own as the first.
+/// Directories and links of an image below the places that are mounted on, and a program of its own as the first.
 fn masks_are_not_moved_by_an_image(machine: &Machine) {
     let layer = machine.layer("below");
-    for folder in ["dev/shm", "dev/pts", "proc/sys/kernel", "sys/fs/cgroup", "mnt/exercism-iteration/x"] {
-        fs::create_dir_all(layer.join(folder)).unwrap();
+    for dir in ["dev/shm", "dev/pts", "proc/sys/kernel", "sys/fs/cgroup", "mnt/exercism-iteration/x"] {
+        fs::create_dir_all(layer.join(dir)).unwrap();
     }
     symlink("/etc/passwd", layer.join("proc/kcore")).unwrap();
     symlink("/tmp/kept", layer.join("proc/sysrq-trigger")).unwrap();

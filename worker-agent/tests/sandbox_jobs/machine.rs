@@ -75,7 +75,7 @@ impl Job {
 }
 
 impl Machine {
-    /// The sandbox of a worker with this folder. A `runc` in it is used instead of the machine's.
+    /// The sandbox of a worker with this directory. A `runc` in it is used instead of the machine's.
     pub(crate) fn enter(work: &Path) -> Self {
         assert!(Path::new("/bin/busybox").exists(), "no /bin/busybox: apt-get install busybox-static");
         let config = SandboxConfig {
@@ -130,7 +130,7 @@ impl Machine {
             cpu_time: job.cpu_time.unwrap_or_else(|| job.limits.cpu_time()),
         };
         let prepared = slot.prepare(&self.rootfs(job), &job.limits).await.unwrap();
-        fs::write(prepared.job_folder_path().join("job.sh"), &job.script).unwrap();
+        fs::write(prepared.job_dir_path().join("job.sh"), &job.script).unwrap();
         let running = prepared.run(&run, job.cancel.clone());
         tokio::time::timeout(job.caller_leaves_after, running).await.ok()
     }
@@ -146,14 +146,14 @@ impl Machine {
         self.runtime.block_on(slots[0].prepare(&self.rootfs(job), &job.limits)).unwrap_err()
     }
 
-    /// A fresh folder for a layer.
+    /// A fresh directory for a layer.
     pub(crate) fn layer(&self, name: &str) -> PathBuf {
         let layer = self.work.join(name);
         fs::create_dir_all(&layer).unwrap();
         layer
     }
 
-    /// The folders of the slot's control groups that exist now.
+    /// The directories of the slot's control groups that exist now.
     pub(crate) fn groups() -> Vec<PathBuf> {
         let mut found = Vec::new();
         find_groups(Path::new("/sys/fs/cgroup"), &mut found);
@@ -211,8 +211,8 @@ fn processes_in(group: &Path) -> Vec<Pid> {
 }
 
 fn make_base(base: &Path) {
-    for folder in ["bin", "opt/test-runner/bin", "opt/analyzer/bin", "opt/representer/bin"] {
-        fs::create_dir_all(base.join(folder)).unwrap();
+    for dir in ["bin", "opt/test-runner/bin", "opt/analyzer/bin", "opt/representer/bin"] {
+        fs::create_dir_all(base.join(dir)).unwrap();
     }
     fs::copy("/bin/busybox", base.join("bin/busybox")).unwrap();
     let applets = std::process::Command::new("/bin/busybox").arg("--list").output().unwrap();
@@ -230,8 +230,8 @@ pub(crate) fn write_program(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-fn find_groups(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+fn find_groups(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             let path = entry.path();
             if path.ends_with("job") && path.to_string_lossy().contains("trackyard-sandbox-test") {

@@ -12,9 +12,9 @@ pub(crate) const ALL: &[Scenario] = &[
     ("not_regular_proc_link", |m| expect(m, "ln -s /proc/self/environ $2/results.json", 514, "not_regular")),
     ("not_regular_hard_link", |m| expect(m, "echo {} > $2/a; ln $2/a $2/results.json", 514, "not_regular")),
     ("not_regular_pipe", |m| expect(m, "mkfifo $2/results.json", 514, "not_regular")),
-    ("not_regular_folder", |m| expect(m, "mkdir $2/results.json", 514, "not_regular")),
+    ("not_regular_dir", |m| expect(m, "mkdir $2/results.json", 514, "not_regular")),
     ("missing_by_a_link_to_nothing", |m| expect(m, "ln -s nothing $2/results.json", 514, "not_regular")),
-    ("folder_is_a_link", |m| {
+    ("dir_is_a_link", |m| {
         expect(m, "rm -r $2/* && rmdir $2; mv $2 /tmp/x; ln -s /etc $2; true", 514, "missing");
     }),
     ("bad_encoding_mark", |m| expect(m, "printf '\\357\\273\\277{}' > $2/results.json", 514, "bad_encoding")),

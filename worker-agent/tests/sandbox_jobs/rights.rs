@@ -65,13 +65,13 @@ fn set_id_bits_and_file_capabilities_give_nothing(machine: &Machine) {
     assert_eq!(printed(machine, &Job { layers: vec![layer], ..Job::new(script) }), nobody.repeat(2));
 }
 
-/// Whatever the worker has open: `ls` has the folder that it lists as its fourth.
+/// Whatever the worker has open: `ls` has the directory that it lists as its fourth.
 fn nothing_is_open_but_the_three_streams(machine: &Machine) {
     let script = "ls /proc/1/fd; readlink /proc/1/cwd; readlink /proc/1/root; echo '{}' > $2/results.json";
     let text = printed(machine, &Job::new(script));
-    let (numbers, folders): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| !line.starts_with('/'));
+    let (numbers, dirs): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| !line.starts_with('/'));
     // The shell keeps its script open, as 10 or above.
     let streams = numbers.iter().filter(|number| number.parse::<u32>().unwrap() < 10);
     assert_eq!(streams.copied().collect::<Vec<_>>(), ["0", "1", "2"], "{text}");
-    assert_eq!(folders, ["/opt/test-runner", "/"]);
+    assert_eq!(dirs, ["/opt/test-runner", "/"]);
 }

@@ -44,8 +44,8 @@ fn ok(machine: &Machine) {
     let outcome = machine
         .run(&Job::new("echo \"$@\"; pwd; echo $HOME; id -u > /dev/stderr; echo '[1]' > $2/results.json"));
     expect(&outcome, 200, "ok");
-    let folder = "/mnt/exercism-iteration/";
-    let stdout = format!("two-fer {folder} {folder}\n/opt/test-runner\n/tmp\n");
+    let dir = "/mnt/exercism-iteration/";
+    let stdout = format!("two-fer {dir} {dir}\n/opt/test-runner\n/tmp\n");
     assert_eq!(String::from_utf8_lossy(&outcome.stdout.bytes), stdout);
     assert_eq!(outcome.stderr.bytes, b"0\n");
     assert_eq!(outcome.files["results.json"], b"[1]\n");

@@ -40,7 +40,7 @@ impl Case {
             channel,
             track: track.clone(),
             exercise: expected.exercise.clone(),
-            input: format!("s3://{BUCKET}/{}", expected.folder).parse()?,
+            input: format!("s3://{BUCKET}/{}", expected.dir).parse()?,
             version: version.ok_or_else(missing)?.clone(),
             timeout: expected.execution_timeout,
             deadline: None,
@@ -53,7 +53,7 @@ impl Case {
 
     /// Such as `ruby leap/failing`.
     pub(super) fn name(&self) -> String {
-        let sample = self.expected.folder.rsplit('/').next().unwrap_or_default();
+        let sample = self.expected.dir.rsplit('/').next().unwrap_or_default();
         format!("{} {}/{sample}", self.expected.track, self.expected.exercise)
     }
 

@@ -13,18 +13,18 @@ use crate::verdict::{self, Analysis, TestResults};
 /// What differs, case by case; all of it empty if every verdict is the expected one.
 pub(super) fn all(cases: &[Case], answers: &[Answer]) -> Vec<Vec<String>> {
     let pairs: Vec<(&Case, &Answer)> = cases.iter().zip(answers).collect();
-    let twin = |case: &Case, folder: &str| {
+    let twin = |case: &Case, dir: &str| {
         let same = |(other, _): &&(&Case, &Answer)| {
-            other.expected.folder == folder && other.expected.channel == case.expected.channel
+            other.expected.dir == dir && other.expected.channel == case.expected.channel
         };
         pairs.iter().find(same).map(|(_, answer)| *answer)
     };
     let findings = |(case, answer): &(&Case, &Answer)| {
         let mut found = one(case, answer);
-        if let Some(folder) = &case.expected.same_as
-            && twin(case, folder).map(|answer| &answer.response) != Some(&answer.response)
+        if let Some(dir) = &case.expected.same_as
+            && twin(case, dir).map(|answer| &answer.response) != Some(&answer.response)
         {
-            found.push(format!("the representation is not that of {folder}"));
+            found.push(format!("the representation is not that of {dir}"));
         }
         found
     };
@@ -112,7 +112,7 @@ mod tests {
     use trackyard_protocol::name::TrackSlug;
 
     fn case(number: usize, channel: &str, track: &str, more: &Value) -> Case {
-        let mut entry = json!({"channel": channel, "track": track, "exercise": "leap", "folder": format!("{track}/x/{number}"),
+        let mut entry = json!({"channel": channel, "track": track, "exercise": "leap", "dir": format!("{track}/x/{number}"),
             "status_code": 200, "reason": ["ok"]});
         entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let expected: super::super::Expected = serde_json::from_value(entry).unwrap();

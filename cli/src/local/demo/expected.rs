@@ -24,8 +24,8 @@ pub(super) struct Expected {
     pub(super) track: TrackSlug,
     /// The exercise.
     pub(super) exercise: ExerciseSlug,
-    /// The submission's folder, in the examples.
-    pub(super) folder: String,
+    /// The submission's directory, in the examples.
+    pub(super) dir: String,
     /// How long its container may run.
     #[serde(default)]
     pub(super) execution_timeout: Option<u32>,
@@ -45,13 +45,13 @@ pub(super) struct Expected {
     /// The analyzer's comments, in order.
     #[serde(default)]
     pub(super) comments: Option<Vec<String>>,
-    /// The folder whose representation is the same.
+    /// The directory whose representation is the same.
     #[serde(default)]
     pub(super) same_as: Option<String>,
 }
 
 impl Expected {
-    /// Reads `expected.json` in the examples' folder; every folder it names must be there.
+    /// Reads `expected.json` in the examples' directory; every directory it names must be there.
     pub(super) fn load(examples: &Path) -> Result<Vec<Self>, Error> {
         let path = examples.join("expected.json");
         let mut text = String::new();
@@ -59,10 +59,10 @@ impl Expected {
         file.take(MAX_BYTES).read_to_string(&mut text).map_err(Error::file("read", &path))?;
         let all: Vec<Self> = serde_json::from_str(&text)
             .map_err(|error| Error::Examples(format!("{}: {error}", path.display())))?;
-        let missing = |one: &&Self| !is_plain_path(&one.folder) || !examples.join(&one.folder).is_dir();
+        let missing = |one: &&Self| !is_plain_path(&one.dir) || !examples.join(&one.dir).is_dir();
         match all.iter().find(missing) {
             Some(one) => {
-                Err(Error::Examples(format!("there is no folder {} in {}", one.folder, examples.display())))
+                Err(Error::Examples(format!("there is no directory {} in {}", one.dir, examples.display())))
             }
             None => Ok(all),
         }
@@ -80,9 +80,9 @@ mod tests {
         Expected::load(examples.path())
     }
 
-    fn entry(folder: &str, more: &str) -> String {
+    fn entry(dir: &str, more: &str) -> String {
         format!(
-            r#"[{{"channel": "test_runners", "track": "ruby", "exercise": "leap", "folder": "{folder}",
+            r#"[{{"channel": "test_runners", "track": "ruby", "exercise": "leap", "dir": "{dir}",
                 "status_code": 200, "reason": ["ok"], "result": "pass",
                 "tests": {{"pass": 2, "fail": 0, "error": 0}}{more}}}]"#
         )
@@ -95,10 +95,10 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_folder_and_a_misspelt_field_are_named() {
+    fn a_missing_dir_and_a_misspelt_field_are_named() {
         for (text, named) in [
-            (entry("b", ""), "no folder b"),
-            (entry("../a", ""), "no folder ../a"),
+            (entry("b", ""), "no directory b"),
+            (entry("../a", ""), "no directory ../a"),
             (entry("a", r#", "sumary": "x""#), "sumary"),
         ] {
             assert!(load(&text).unwrap_err().to_string().contains(named));

@@ -18,11 +18,11 @@ use crate::verdict;
 /// Longer than any job can take.
 const PATIENCE: Duration = Duration::from_secs(200);
 
-/// Stores each folder once.
+/// Stores each directory once.
 pub(super) async fn store(bucket: &Bucket, examples: &Path, cases: &[Case]) -> Result<(), UploadError> {
-    let folders: BTreeSet<&str> = cases.iter().map(|case| case.expected.folder.as_str()).collect();
-    for folder in folders {
-        bucket.store(&examples.join(folder), folder).await?;
+    let dirs: BTreeSet<&str> = cases.iter().map(|case| case.expected.dir.as_str()).collect();
+    for dir in dirs {
+        bucket.store(&examples.join(dir), dir).await?;
     }
     Ok(())
 }

@@ -25,19 +25,19 @@ MAX_MESSAGE = 2000  # characters; a report must stay readable, and bounded
 
 
 def main(test_file, descriptor):
-    folder = str(test_file.parent)
+    dir = str(test_file.parent)
     journal = Journal(descriptor)
-    # The folder of this script gives way to the submission's.
-    sys.path[0] = folder
+    # The directory of this script gives way to the submission's.
+    sys.path[0] = dir
     try:
         tests = load(test_file)
     except BaseException as problem:  # a submission may raise anything at all
-        journal.note("broken", message=explain(problem, folder))
+        journal.note("broken", message=explain(problem, dir))
         return
     journal.note("plan", tests=[describe(test) for test in tests])
     for number, test in enumerate(tests):
         journal.note("start", test=number)
-        journal.note("end", test=number, outcome=run(test, folder))
+        journal.note("end", test=number, outcome=run(test, dir))
 
 
 class Journal:
@@ -90,7 +90,7 @@ def body_of(method):
     return textwrap.dedent("".join(lines[min(body, default=first) - first :])).strip("\n")
 
 
-def run(test, folder):
+def run(test, dir):
     output = Excerpt(MAX_OUTPUT)
     result = Outcome()
     # Only what goes through sys.stdout is the student's output; what is
@@ -103,7 +103,7 @@ def run(test, folder):
     problem = result.problem
     return {
         "status": result.status,
-        "message": problem and (problem if isinstance(problem, str) else explain(problem, folder)),
+        "message": problem and (problem if isinstance(problem, str) else explain(problem, dir)),
         "output": output.text(),
     }
 
@@ -161,18 +161,18 @@ class Excerpt(io.TextIOBase):
         return self._kept or None
 
 
-def explain(problem, folder):
+def explain(problem, dir):
     """An exception as a student wants to read it: own lines, no machinery."""
     try:
         text = "".join(traceback.format_exception_only(type(problem), problem)).strip()
         if not isinstance(problem, AssertionError):
             frames = traceback.extract_tb(problem.__traceback__)
-            own = [frame for frame in frames if frame.filename.startswith(folder + os.sep)]
+            own = [frame for frame in frames if frame.filename.startswith(dir + os.sep)]
             where = "".join(traceback.format_list(own[-5:]))
             text = f"{text}\n\n{where}".strip()
     except BaseException:  # its __str__ is the submission's code, too
         text = type(problem).__name__
-    text = text.replace(folder + os.sep, "").removeprefix("AssertionError: ")
+    text = text.replace(dir + os.sep, "").removeprefix("AssertionError: ")
     return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + " ..."
 
 

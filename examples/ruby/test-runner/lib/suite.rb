@@ -119,10 +119,10 @@ Item = Struct.new(:type, :name) do
     inside.map { |text| text.strip.empty? ? "\n" : text[indent..] }.join.chomp
   end
 
-  def run(folder)
+  def run(dir)
     output = Excerpt.new(MAX_OUTPUT)
     problem = capture(output) { type.new(name).run.failures.first }
-    { status: verdict(problem), message: problem && explain(problem, folder), output: output.text }
+    { status: verdict(problem), message: problem && explain(problem, dir), output: output.text }
   end
 
   private
@@ -160,29 +160,29 @@ def load_tests(test_file)
 end
 
 # An exception as a student wants to read it: own lines, no machinery.
-def explain(problem, folder)
+def explain(problem, dir)
   problem = problem.error if problem.is_a?(Minitest::UnexpectedError)
   text = plain(problem.message)
   unless problem.is_a?(Minitest::Assertion)
-    own = (problem.backtrace || []).select { |line| line.start_with?("#{folder}/") }
+    own = (problem.backtrace || []).select { |line| line.start_with?("#{dir}/") }
     text = ["#{problem.class}: #{text}", *own.first(5).map { |line| "  #{line}" }].join("\n")
   end
-  text = text.gsub("#{folder}/", "")
+  text = text.gsub("#{dir}/", "")
   text.length <= MAX_MESSAGE ? text : "#{text[0, MAX_MESSAGE]} ..."
 end
 
 def main(test_file, descriptor)
-  folder = File.dirname(test_file)
+  dir = File.dirname(test_file)
   journal = Journal.new(descriptor)
   begin
     items = load_tests(test_file)
   rescue Exception => e # a submission may raise anything at all
-    return journal.note("broken", message: explain(e, folder))
+    return journal.note("broken", message: explain(e, dir))
   end
   journal.note("plan", tests: items.map(&:describe))
   items.each_with_index do |item, number|
     journal.note("start", test: number)
-    journal.note("end", test: number, outcome: item.run(folder))
+    journal.note("end", test: number, outcome: item.run(dir))
   end
 end
 

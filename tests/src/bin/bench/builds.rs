@@ -61,7 +61,7 @@ fn rounds(driver: &str) -> io::Result<Vec<(f64, f64)>> {
         tooling.write("Dockerfile", &format!("{SHELL}RUN echo {round} && sleep 0.5\n"));
         let sha = tooling.commit_all();
         let start = Instant::now();
-        bare.build(tooling.folder())?;
+        bare.build(tooling.dir())?;
         let alone = start.elapsed();
         let start = Instant::now();
         let answer = router.client().request(&build(TRACK, &sha), PATIENCE).map_err(io::Error::other)?;

@@ -60,13 +60,13 @@ fn make_bundle(bundle: &Path) -> io::Result<()> {
     checked(Command::new("runc").arg("spec").arg("--bundle").arg(bundle))?;
     let path = bundle.join("config.json");
     let mut spec: serde_json::Value = serde_json::from_slice(&fs::read(&path)?)?;
-    let folder = "/mnt/exercism-iteration/";
+    let dir = "/mnt/exercism-iteration/";
     spec["process"]["terminal"] = json!(false);
     spec["process"]["cwd"] = json!("/opt/test-runner");
-    spec["process"]["args"] = json!(["bin/run.sh", "two-fer", folder, folder]);
+    spec["process"]["args"] = json!(["bin/run.sh", "two-fer", dir, dir]);
     if let Some(mounts) = spec["mounts"].as_array_mut() {
         let options = ["nosuid", "nodev", "size=64m"];
-        mounts.push(json!({"destination": folder, "type": "tmpfs", "source": "tmpfs", "options": options}));
+        mounts.push(json!({"destination": dir, "type": "tmpfs", "source": "tmpfs", "options": options}));
     }
     fs::write(path, spec.to_string())
 }

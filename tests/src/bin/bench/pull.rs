@@ -45,15 +45,15 @@ pub(crate) fn measure() -> io::Result<Pulled> {
         let image = layers.iter().cloned().chain([top]).fold(Image::bare(), Image::layer);
         stage.images().add("ruby-test-runner", &version(digit), &image);
     }
-    let tars = plain(&layers, stage.folder())?;
+    let tars = plain(&layers, stage.dir())?;
     let first = Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('1')]));
     let both =
         Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('1'), &version('2')]));
     let (mut ratios, mut memory, mut slowest) = (Vec::new(), 0, Duration::ZERO);
     for round in 0..ROUNDS {
-        let folder = tempfile::Builder::new().prefix("trackyard-bench").tempdir_in("/dev/shm")?;
-        let plain = untar(&tars, &folder.path().join("tar"))?;
-        let work = folder.path().join("work");
+        let dir = tempfile::Builder::new().prefix("trackyard-bench").tempdir_in("/dev/shm")?;
+        let plain = untar(&tars, &dir.path().join("tar"))?;
+        let work = dir.path().join("work");
         let (whole, peak) = configure(&first, &work, round)?;
         let (upgrade, _) = configure(&both, &work, round)?;
         ratios.push(whole.as_secs_f64() / plain.as_secs_f64());
@@ -65,9 +65,9 @@ pub(crate) fn measure() -> io::Result<Pulled> {
     Ok(Pulled { unpack: Ratio::of(ratios.into_iter()), memory, gzipped, tars, next: slowest })
 }
 
-fn plain(layers: &[Arc<Layer>], folder: &Path) -> io::Result<Vec<PathBuf>> {
+fn plain(layers: &[Arc<Layer>], dir: &Path) -> io::Result<Vec<PathBuf>> {
     let unpack = |(index, layer): (usize, &Arc<Layer>)| {
-        let path = folder.join(format!("{index}.tar"));
+        let path = dir.join(format!("{index}.tar"));
         io::copy(&mut GzDecoder::new(layer.blob.as_slice()), &mut fs::File::create(&path)?)?;
         Ok(path)
     };

@@ -81,10 +81,10 @@ pub(crate) fn builds() -> io::Result<()> {
         "A Dockerfile of four steps with warm caches, its last step new (half a second of sleep), from the request to"
     );
     println!(
-        "the answer: fetch, build, unpack, smoke check and release to a layout folder. The bare driver, with the same"
+        "the answer: fetch, build, unpack, smoke check and release to a layout directory. The bare driver, with the same"
     );
     println!(
-        "files, labels and time stamps, builds to a folder; BuildKit's daemon is started for it too. 7 rounds, in turn.\n"
+        "files, labels and time stamps, builds to a directory; BuildKit's daemon is started for it too. 7 rounds, in turn.\n"
     );
     println!("| driver | by the bare driver's time | milliseconds more | bare driver by bare BuildKit |");
     println!("| --- | --- | --- | --- |");

@@ -111,9 +111,9 @@ fn start_proxy() -> io::Result<Subject> {
 }
 
 fn start_router() -> io::Result<Subject> {
-    let folder = tempfile::tempdir()?;
+    let dir = tempfile::tempdir()?;
     let pinned = format!("{VERSION}@{DIGEST}");
-    let config = Config::layout(folder.path())
+    let config = Config::layout(dir.path())
         .deployed("test_runners", "ruby", &[&pinned])
         .bucket("submissions", "http://127.0.0.1:9");
     let mut router = Router::start(&config);

@@ -13,8 +13,8 @@ pub(crate) const SMALL: usize = 4_735;
 /// In each layer: large files.
 pub(crate) const LARGE: usize = 4;
 const LARGE_BYTES: usize = 10_080_000;
-/// Files of one folder.
-const FOLDER: usize = 24;
+/// Files of one directory.
+const DIR: usize = 24;
 
 /// Its layers.
 pub(crate) fn layers() -> Vec<Arc<Layer>> {
@@ -38,7 +38,7 @@ impl Maker {
     fn layer(&mut self, number: usize, small: usize, large: usize) -> Arc<Layer> {
         let mut files = Vec::with_capacity(small + large);
         for index in 0..small {
-            let name = format!("usr/lib/layer{number}/library{}/part{index}.rb", index / FOLDER);
+            let name = format!("usr/lib/layer{number}/library{}/part{index}.rb", index / DIR);
             files.push((name, 0o644, self.small()));
         }
         for index in 0..large {

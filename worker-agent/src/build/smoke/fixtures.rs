@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use trackyard_protocol::name::ExerciseSlug;
 
 /// Where they are.
-const FOLDER: &str = "tests";
+const DIR: &str = "tests";
 /// Fixtures that are run; a smoke check is not the repository's own test suite.
 const MOST: usize = 50;
 /// The largest expected result.
@@ -20,7 +20,7 @@ const MAX_EXPECTED: u64 = 1 << 20;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fixture {
     pub(super) name: ExerciseSlug,
-    pub(super) folder: PathBuf,
+    pub(super) dir: PathBuf,
     pub(super) expected: Vec<u8>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Fixture {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) fixtures: Vec<Fixture>,
-    /// Folders of the tests that are not run, and why.
+    /// Directories of the tests that are not run, and why.
     pub(super) left_out: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Found {
 /// When the checkout cannot be read.
 pub(super) fn find(tree: &Path, result: &str) -> io::Result<Found> {
     let root = openat(CWD, tree, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    let tests = match open_beneath(&root, Path::new(FOLDER), OFlags::DIRECTORY) {
+    let tests = match open_beneath(&root, Path::new(DIR), OFlags::DIRECTORY) {
         Ok(tests) => tests,
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(Found::default()),
         Err(error) => return Err(error.into()),
@@ -48,22 +48,22 @@ pub(super) fn find(tree: &Path, result: &str) -> io::Result<Found> {
     for name in names(&tests)? {
         let Some(expected) = expected(&tests, &name, result)? else { continue };
         match ExerciseSlug::new(&name) {
-            Err(_) => found.left_out.push(format!("{FOLDER}/{name}: its name is no exercise's")),
+            Err(_) => found.left_out.push(format!("{DIR}/{name}: its name is no exercise's")),
             Ok(_) if found.fixtures.len() >= MOST => {
-                found.left_out.push(format!("{FOLDER}/{name}: only the first {MOST} are run"));
+                found.left_out.push(format!("{DIR}/{name}: only the first {MOST} are run"));
             }
             Ok(slug) => {
-                let folder = tree.join(FOLDER).join(&name);
-                found.fixtures.push(Fixture { name: slug, folder, expected });
+                let dir = tree.join(DIR).join(&name);
+                found.fixtures.push(Fixture { name: slug, dir, expected });
             }
         }
     }
     Ok(found)
 }
 
-fn names(folder: &OwnedFd) -> io::Result<Vec<String>> {
+fn names(dir: &OwnedFd) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
-    for entry in Dir::read_from(folder)? {
+    for entry in Dir::read_from(dir)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if entry.file_type() == FileType::Directory && !name.starts_with('.') {
@@ -74,7 +74,7 @@ fn names(folder: &OwnedFd) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// The expected result; none where the folder has no such file, and so is no fixture.
+/// The expected result; none where the directory has no such file, and so is no fixture.
 fn expected(tests: &OwnedFd, name: &str, result: &str) -> io::Result<Option<Vec<u8>>> {
     let path = Path::new(name).join(format!("expected_{result}"));
     let file = match open_beneath(tests, &path, OFlags::NONBLOCK) {
@@ -90,9 +90,9 @@ fn expected(tests: &OwnedFd, name: &str, result: &str) -> io::Result<Option<Vec<
     Ok(Some(bytes))
 }
 
-fn open_beneath(folder: &impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+fn open_beneath(dir: &impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     let rules = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    openat2(folder, path, OFlags::RDONLY | OFlags::CLOEXEC | flags, Mode::empty(), rules)
+    openat2(dir, path, OFlags::RDONLY | OFlags::CLOEXEC | flags, Mode::empty(), rules)
 }
 
 #[cfg(test)]
@@ -102,7 +102,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn folders_with_an_expected_result_are_fixtures_and_no_link_is_followed() {
+    fn dirs_with_an_expected_result_are_fixtures_and_no_link_is_followed() {
         let tree = tempfile::tempdir().unwrap();
         let tests = tree.path().join("tests");
         for (case, file) in [

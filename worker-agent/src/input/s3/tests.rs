@@ -22,14 +22,14 @@ fn client(endpoint: String) -> S3 {
     S3::with(&shared, &policy)
 }
 
-/// Fetches `s3://bucket/<prefix>` into a new folder.
+/// Fetches `s3://bucket/<prefix>` into a new directory.
 fn fetch(endpoint: String, prefix: &str, caps: Caps) -> (Result<usize, Reason>, tempfile::TempDir) {
     let at = tempfile::tempdir().unwrap();
-    let folder = Folder::new(File::open(at.path()).unwrap().into());
+    let dir = InputDir::new(File::open(at.path()).unwrap().into());
     let budget = Budget::new(caps.bytes);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let client = client(endpoint);
-    let fetched = runtime.block_on(client.fetch("bucket", prefix, &caps, &folder, &budget));
+    let fetched = runtime.block_on(client.fetch("bucket", prefix, &caps, &dir, &budget));
     (fetched.map_err(|error| error.reason()), at)
 }
 

@@ -58,7 +58,7 @@ impl JobGroup {
 
     /// The files into which a process writes its id to come in.
     pub(crate) fn entrances(&self) -> Vec<PathBuf> {
-        self.folders().into_iter().map(|folder| folder.join("cgroup.procs")).collect()
+        self.dirs().into_iter().map(|dir| dir.join("cgroup.procs")).collect()
     }
 
     /// The hierarchies, as they are mounted.
@@ -125,22 +125,22 @@ impl JobGroup {
         self.file("memory", file).is_some_and(|file| file.exists())
     }
 
-    fn folders(&self) -> Vec<PathBuf> {
+    fn dirs(&self) -> Vec<PathBuf> {
         let job = |hierarchy| self.tree.job(hierarchy, self.slot);
-        self.tree.layout.hierarchies.iter().map(job).filter(|folder| folder.exists()).collect()
+        self.tree.layout.hierarchies.iter().map(job).filter(|dir| dir.exists()).collect()
     }
 
-    /// The group's folders with all groups below them, the deepest first.
-    fn folders_and_below(&self) -> Vec<PathBuf> {
-        self.folders().iter().flat_map(|folder| tree::with_groups_below(folder)).collect()
+    /// The group's directories with all groups below them, the deepest first.
+    fn dirs_and_below(&self) -> Vec<PathBuf> {
+        self.dirs().iter().flat_map(|dir| tree::with_groups_below(dir)).collect()
     }
 
     /// Kills all of the job and waits until it is gone.
     pub(crate) fn kill(&self) -> Result<(), Error> {
-        let folders = self.folders_and_below();
-        let killed: Vec<Pid> = folders.iter().flat_map(|folder| tree::kill(folder)).collect();
-        let empty = |folder: &PathBuf| tree::await_empty(folder);
-        folders.iter().try_for_each(empty).map_err(Error::cgroup("end a job's processes"))?;
+        let dirs = self.dirs_and_below();
+        let killed: Vec<Pid> = dirs.iter().flat_map(|dir| tree::kill(dir)).collect();
+        let empty = |dir: &PathBuf| tree::await_empty(dir);
+        dirs.iter().try_for_each(empty).map_err(Error::cgroup("end a job's processes"))?;
         // What runc left when it was killed itself came to this process as a child.
         for pid in killed {
             let _ = waitpid(Some(pid), WaitOptions::NOHANG);
@@ -151,7 +151,7 @@ impl JobGroup {
     fn remove(&self) -> Result<(), Error> {
         self.kill()?;
         let removed: Vec<io::Result<()>> =
-            self.folders_and_below().iter().map(|folder| tree::remove(folder)).collect();
+            self.dirs_and_below().iter().map(|dir| tree::remove(dir)).collect();
         removed.into_iter().collect::<io::Result<()>>().map_err(Error::cgroup("remove a job's group"))
     }
 }
@@ -180,7 +180,7 @@ mod tests {
         Arc::new(Tree { layout: Layout::parse(own, mounts).unwrap(), name: "trackyard-w".to_owned() })
     }
 
-    /// A plain folder instead of the kernel's: what is written stays to be read.
+    /// A plain directory instead of the kernel's: what is written stays to be read.
     #[test]
     fn version_2_delegates_down_to_the_job_and_limits_it() {
         let root = tempfile::tempdir().unwrap();

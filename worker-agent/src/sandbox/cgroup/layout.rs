@@ -1,4 +1,4 @@
-//! Which control groups this machine has, and where the worker's own are. Parsing is pure: text in, folders out.
+//! Which control groups this machine has, and where the worker's own are. Parsing is pure: text in, directories out.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub(crate) struct Hierarchy {
     pub(crate) controllers: Vec<String>,
     /// Where it is mounted.
     pub(crate) mount_point: PathBuf,
-    /// The folder of the worker's own group in it: the one that is limited as a whole, not the leaf that it is in.
+    /// The directory of the worker's own group in it: the one that is limited as a whole, not the leaf that it is in.
     pub(crate) own: PathBuf,
     /// True if this process is in the leaf below.
     pub(crate) in_leaf: bool,

@@ -58,7 +58,7 @@ impl Tree {
         delegate(&own.join(JOBS))
     }
 
-    /// The worker's folder in a hierarchy.
+    /// The worker's directory in a hierarchy.
     fn top(&self, hierarchy: &Hierarchy) -> PathBuf {
         match self.layout.version {
             Version::V1 => hierarchy.own.join(&self.name),
@@ -66,7 +66,7 @@ impl Tree {
         }
     }
 
-    /// The folder of a slot's job in a hierarchy.
+    /// The directory of a slot's job in a hierarchy.
     pub(crate) fn job(&self, hierarchy: &Hierarchy, slot: u32) -> PathBuf {
         self.top(hierarchy).join(format!("slot-{slot}")).join("job")
     }
@@ -89,10 +89,10 @@ impl Tree {
     pub(crate) fn make_job(&self, hierarchy: &Hierarchy, slot: u32) -> Result<PathBuf, Error> {
         let job = self.job(hierarchy, slot);
         let slot = job.parent().unwrap_or(&job);
-        for folder in [slot.parent().unwrap_or(slot), slot] {
-            make(folder)?;
+        for dir in [slot.parent().unwrap_or(slot), slot] {
+            make(dir)?;
             if self.layout.version == Version::V2 {
-                delegate(folder)?;
+                delegate(dir)?;
             }
         }
         make(&job)?;
@@ -114,12 +114,12 @@ impl Tree {
 }
 
 /// On version 1 a new group may use no processor and no memory node until it is told which.
-fn inherit_cpuset(folder: &Path) -> Result<(), Error> {
-    let Some(parent) = folder.parent() else { return Ok(()) };
+fn inherit_cpuset(dir: &Path) -> Result<(), Error> {
+    let Some(parent) = dir.parent() else { return Ok(()) };
     for file in ["cpuset.cpus", "cpuset.mems"] {
         let above = parent.join(file);
         let value = fs::read_to_string(&above).map_err(Error::cgroup(format!("read {}", above.display())))?;
-        write(&folder.join(file), value.trim())?;
+        write(&dir.join(file), value.trim())?;
     }
     Ok(())
 }
@@ -133,8 +133,8 @@ fn require_controllers(own: &Path) -> Result<(), Error> {
 }
 
 /// Lets groups below have limits, version 2.
-fn delegate(folder: &Path) -> Result<(), Error> {
-    write(&folder.join("cgroup.subtree_control"), &V2_CONTROLLERS.map(|name| format!("+{name}")).join(" "))
+fn delegate(dir: &Path) -> Result<(), Error> {
+    write(&dir.join("cgroup.subtree_control"), &V2_CONTROLLERS.map(|name| format!("+{name}")).join(" "))
 }
 
 /// As [`delegate`], of a group that this process was in. What else is in it, such as the shell that the worker was
@@ -165,10 +165,10 @@ fn delegate_from(own: &Path, leaf: &Path) -> Result<(), Error> {
     }
 }
 
-fn make(folder: &Path) -> Result<(), Error> {
-    match fs::create_dir(folder) {
+fn make(dir: &Path) -> Result<(), Error> {
+    match fs::create_dir(dir) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(Error::cgroup(format!("make {}", folder.display()))(error))
+            Err(Error::cgroup(format!("make {}", dir.display()))(error))
         }
         _ => Ok(()),
     }
@@ -179,30 +179,30 @@ pub(super) fn write(file: &Path, value: &str) -> Result<(), Error> {
 }
 
 /// Removes a group with all below it; one that cannot be removed keeps no other. What is gone already is no error.
-fn remove_tree(folder: &Path) -> io::Result<()> {
+fn remove_tree(dir: &Path) -> io::Result<()> {
     let remove = |group: &PathBuf| {
         kill(group);
         await_empty(group)?;
         remove(group)
     };
-    let removed: Vec<io::Result<()>> = with_groups_below(folder).iter().map(remove).collect();
+    let removed: Vec<io::Result<()>> = with_groups_below(dir).iter().map(remove).collect();
     removed.into_iter().collect()
 }
 
 /// A group and all groups below it, the deepest first.
-pub(super) fn with_groups_below(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+pub(super) fn with_groups_below(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let groups = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     let mut all: Vec<PathBuf> = groups.flat_map(|entry| with_groups_below(&entry.path())).collect();
-    all.push(folder.to_owned());
+    all.push(dir.to_owned());
     all
 }
 
 /// Sends KILL to all in one group, and says to whom.
-pub(super) fn kill(folder: &Path) -> Vec<Pid> {
-    let found = processes(folder);
+pub(super) fn kill(dir: &Path) -> Vec<Pid> {
+    let found = processes(dir);
     // Absent on version 1, where killing each is enough: the first process of a container takes all others along.
-    let file = fs::OpenOptions::new().write(true).open(folder.join("cgroup.kill"));
+    let file = fs::OpenOptions::new().write(true).open(dir.join("cgroup.kill"));
     let _ = file.and_then(|mut file| file.write_all(b"1"));
     for pid in &found {
         let _ = kill_process(*pid, Signal::KILL);
@@ -211,23 +211,23 @@ pub(super) fn kill(folder: &Path) -> Vec<Pid> {
 }
 
 /// Waits until killed processes are gone, killing those that came meanwhile.
-pub(super) fn await_empty(folder: &Path) -> io::Result<()> {
+pub(super) fn await_empty(dir: &Path) -> io::Result<()> {
     let deadline = Instant::now() + KILL_DEADLINE;
-    while !processes(folder).is_empty() {
+    while !processes(dir).is_empty() {
         if Instant::now() > deadline {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "killed processes do not end"));
         }
         std::thread::sleep(Duration::from_millis(1));
-        kill(folder);
+        kill(dir);
     }
     Ok(())
 }
 
 /// Removes an empty group; the kernel may hold on to it for a moment after its last process.
-pub(super) fn remove(folder: &Path) -> io::Result<()> {
+pub(super) fn remove(dir: &Path) -> io::Result<()> {
     let deadline = Instant::now() + KILL_DEADLINE;
     loop {
-        match fs::remove_dir(folder) {
+        match fs::remove_dir(dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(1));
@@ -237,8 +237,8 @@ pub(super) fn remove(folder: &Path) -> io::Result<()> {
     }
 }
 
-fn processes(folder: &Path) -> Vec<Pid> {
-    let text = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+fn processes(dir: &Path) -> Vec<Pid> {
+    let text = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
     text.lines().filter_map(|line| line.parse().ok()).filter_map(Pid::from_raw).collect()
 }
 
@@ -267,7 +267,7 @@ mod tests {
         assert_eq!(tree.processors(), Some(Cpus(400)));
     }
 
-    /// A plain folder instead of the kernel's: what is written stays to be read.
+    /// A plain directory instead of the kernel's: what is written stays to be read.
     #[test]
     fn on_version_2_the_worker_is_in_a_leaf_and_all_it_needs_is_delegated() {
         let root = tempfile::tempdir().unwrap();
@@ -292,7 +292,7 @@ mod tests {
         let slots = root.path().join("trackyard-w");
         fs::create_dir_all(slots.join("slot-0/job")).unwrap();
         fs::create_dir_all(slots.join("slot-1/job")).unwrap();
-        // Not a group of the kernel's: a file keeps the folder.
+        // Not a group of the kernel's: a file keeps the directory.
         fs::write(slots.join("slot-0/job/file"), "").unwrap();
         assert!(remove_tree(&slots).is_err());
         assert!(slots.join("slot-0/job").exists() && !slots.join("slot-1").exists());

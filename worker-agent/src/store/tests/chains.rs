@@ -6,18 +6,18 @@ use crate::store::unpack::tests::maker::{Tar, show};
 
 #[tokio::test]
 async fn a_layer_that_asks_for_those_below_is_stored_with_its_chain() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let registry = Registry::start().await;
-    let linked = packed(Tar::default().folder("usr").folder("usr/bin").symlink("bin", "usr/bin"));
-    let plain = packed(Tar::default().folder("bin"));
+    let linked = packed(Tar::default().dir("usr").dir("usr/bin").symlink("bin", "usr/bin"));
+    let plain = packed(Tar::default().dir("bin"));
     let tool = packed(Tar::default().file("bin/tool", "x"));
-    let app = packed(Tar::default().folder("app"));
+    let app = packed(Tar::default().dir("app"));
     let images = [
         registry.image(&[linked.clone(), app.clone(), tool.clone()]),
         registry.image(&[plain, app.clone(), tool.clone()]),
         registry.image(&[linked, app.clone(), tool.clone(), packed(Tar::default().file("version", "2"))]),
     ];
-    let store = Store::open(folder.path()).unwrap();
+    let store = Store::open(dir.path()).unwrap();
     let mut shown = Vec::new();
     let mut layers = Vec::new();
     for image in &images {

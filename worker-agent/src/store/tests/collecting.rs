@@ -8,37 +8,37 @@ use super::registry::{REPOSITORY, Registry, packed};
 use crate::store::Store;
 use crate::store::unpack::tests::maker::Tar;
 
-fn count(folder: &Path, name: &str) -> usize {
-    fs::read_dir(folder.join(name)).unwrap().count()
+fn count(dir: &Path, name: &str) -> usize {
+    fs::read_dir(dir.join(name)).unwrap().count()
 }
 
 #[tokio::test]
 async fn images_in_use_or_deployed_stay_with_their_layers() {
-    let (folder, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
     let layer = |name: &str| packed(Tar::default().file(name, "1"));
     let deployed = registry.image(&[layer("base"), layer("deployed")]);
     let in_use = registry.image(&[layer("base"), layer("used")]);
     let old = registry.image(&[layer("base"), layer("old"), packed(Tar::default().file("no/parent", "1"))]);
-    let store = Store::open(folder.path()).unwrap();
+    let store = Store::open(dir.path()).unwrap();
     let mut prepared = Vec::new();
     for image in [&deployed, &in_use, &old] {
         prepared.push(store.prepare(&registry.images, REPOSITORY, image).await.unwrap());
     }
-    assert_eq!((count(folder.path(), "layers"), count(folder.path(), "chained")), (4, 1));
+    assert_eq!((count(dir.path(), "layers"), count(dir.path(), "chained")), (4, 1));
     assert!(store.collect(from_ref(&deployed)).await.unwrap().is_empty(), "all are in use");
 
     let clone = prepared[1].clone();
     prepared.clear();
     assert_eq!(store.collect(from_ref(&deployed)).await.unwrap(), from_ref(&old));
-    assert_eq!((count(folder.path(), "layers"), count(folder.path(), "chained")), (3, 0));
+    assert_eq!((count(dir.path(), "layers"), count(dir.path(), "chained")), (3, 0));
     assert!(clone.layers.iter().all(|layer| layer.is_dir()));
     assert!(store.get(&old).is_none() && store.get(&in_use).is_some());
 
     drop(clone);
     assert_eq!(store.collect(from_ref(&deployed)).await.unwrap(), [in_use]);
-    assert_eq!(count(folder.path(), "layers"), 2);
+    assert_eq!(count(dir.path(), "layers"), 2);
     assert_eq!(store.collect(&[]).await.unwrap(), [deployed]);
     for name in ["layers", "images", "staging"] {
-        assert_eq!(count(folder.path(), name), 0, "{name}");
+        assert_eq!(count(dir.path(), name), 0, "{name}");
     }
 }

@@ -15,13 +15,13 @@ fn good() -> Packed {
     packed(Tar::default().file("good", &"content ".repeat(9999)))
 }
 
-/// Work that was given up removes its folder on its own thread.
-async fn nothing_is_left(folder: &Path, kept: usize) {
-    while fs::read_dir(folder.join("staging")).unwrap().count() > 0 {
+/// Work that was given up removes its directory on its own thread.
+async fn nothing_is_left(dir: &Path, kept: usize) {
+    while fs::read_dir(dir.join("staging")).unwrap().count() > 0 {
         tokio::task::yield_now().await;
     }
     for (name, count) in [("layers", kept), ("chained", 0), ("images", 0), ("staging", 0)] {
-        assert_eq!(fs::read_dir(folder.join(name)).unwrap().count(), count, "{name}");
+        assert_eq!(fs::read_dir(dir.join(name)).unwrap().count(), count, "{name}");
     }
 }
 
@@ -38,16 +38,16 @@ fn corrupt(mut bytes: Vec<u8>) -> Vec<u8> {
 #[case::longer(|mut bytes: Vec<u8>| { bytes.push(0); bytes }, Reason::UnpackRejected)]
 #[tokio::test]
 async fn damage_on_the_way_is_never_ready(#[case] damage: fn(Vec<u8>) -> Vec<u8>, #[case] reason: Reason) {
-    let (folder, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
     let bad = packed(Tar::default().file("bad", "content"));
     let image = registry.image(&[good(), bad.clone()]);
     registry.replace(&digest(&bad.bytes), damage(bad.bytes.clone()));
-    let store = Store::open(folder.path()).unwrap();
+    let store = Store::open(dir.path()).unwrap();
     let error = store.prepare(&registry.images, REPOSITORY, &image).await.unwrap_err();
     assert_eq!(error.reason(), reason, "{error}");
     assert!(store.get(&image).is_none());
-    let kept = fs::read_dir(folder.path().join("layers")).unwrap().count();
-    nothing_is_left(folder.path(), kept).await;
+    let kept = fs::read_dir(dir.path().join("layers")).unwrap().count();
+    nothing_is_left(dir.path(), kept).await;
 
     registry.replace(&digest(&bad.bytes), bad.bytes);
     store.prepare(&registry.images, REPOSITORY, &image).await.unwrap();
@@ -97,21 +97,21 @@ fn long_distance() -> Packed {
 #[case::device(packed(Tar::default().entry(b'3', "null", "", b"")), "device")]
 #[tokio::test]
 async fn a_bad_layer_is_never_ready(#[case] layer: Packed, #[case] words: &str) {
-    let (folder, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
     let image = registry.image(&[layer]);
     let limits = Limits { ratio: 200, ratio_from: 1 << 20, ..Limits::default() };
-    let store = Store::open_with(folder.path(), limits).unwrap();
+    let store = Store::open_with(dir.path(), limits).unwrap();
     let error = store.prepare(&registry.images, REPOSITORY, &image).await.unwrap_err();
     assert_eq!(error.reason(), Reason::UnpackRejected, "{error}");
     assert!(error.to_string().contains(words), "{error}");
-    nothing_is_left(folder.path(), 0).await;
+    nothing_is_left(dir.path(), 0).await;
 }
 
 #[tokio::test]
 async fn an_image_over_the_limit_is_refused_before_it_is_pulled() {
-    let (folder, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
     let image = registry.image(&[good()]);
-    let store = Store::open_with(folder.path(), Limits { bytes: 10, ..Limits::default() }).unwrap();
+    let store = Store::open_with(dir.path(), Limits { bytes: 10, ..Limits::default() }).unwrap();
     let error = store.prepare(&registry.images, REPOSITORY, &image).await.unwrap_err();
     assert!(error.to_string().contains("more than 10"), "{error}");
     assert_eq!(registry.asked(&digest(&good().bytes)), 0);
@@ -119,18 +119,18 @@ async fn an_image_over_the_limit_is_refused_before_it_is_pulled() {
 
 #[tokio::test]
 async fn what_a_crash_leaves_is_wiped_and_half_an_image_is_not_ready() {
-    let (folder, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
     let image = registry.image(&[good(), packed(Tar::default().file("a", "1"))]);
-    let store = Store::open(folder.path()).unwrap();
+    let store = Store::open(dir.path()).unwrap();
     let prepared = store.prepare(&registry.images, REPOSITORY, &image).await.unwrap();
     drop(store);
     // Before the rename: all is in staging. After it: the record is there, and a layer is not.
-    fs::create_dir_all(folder.path().join("staging/0/half")).unwrap();
-    fs::write(folder.path().join("staging/1"), "{").unwrap();
+    fs::create_dir_all(dir.path().join("staging/0/half")).unwrap();
+    fs::write(dir.path().join("staging/1"), "{").unwrap();
     fs::remove_dir_all(&prepared.layers[0]).unwrap();
 
-    let store = Store::open(folder.path()).unwrap();
-    assert_eq!(fs::read_dir(folder.path().join("staging")).unwrap().count(), 0);
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(fs::read_dir(dir.path().join("staging")).unwrap().count(), 0);
     assert!(store.get(&image).is_none() && store.complete().unwrap().is_empty());
     store.prepare(&registry.images, REPOSITORY, &image).await.unwrap();
     assert_eq!(store.complete().unwrap(), [image]);
@@ -138,20 +138,20 @@ async fn what_a_crash_leaves_is_wiped_and_half_an_image_is_not_ready() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_preparation_given_up_leaves_nothing_and_blocks_nobody() {
-    let (folder, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
     let large = packed(Tar::default().file("large", &"x".repeat(8 << 20)));
     let image = registry.image(&[large]);
-    let store = Store::open(folder.path()).unwrap();
+    let store = Store::open(dir.path()).unwrap();
     let preparing = tokio::spawn({
         let (store, images, image) = (store.clone(), registry.images.clone(), image.clone());
         async move { store.prepare(&images, REPOSITORY, &image).await.map(drop) }
     });
-    while fs::read_dir(folder.path().join("staging")).unwrap().count() == 0 && !preparing.is_finished() {
+    while fs::read_dir(dir.path().join("staging")).unwrap().count() == 0 && !preparing.is_finished() {
         tokio::task::yield_now().await;
     }
     preparing.abort();
     drop(preparing.await);
     store.prepare(&registry.images, REPOSITORY, &image).await.unwrap();
     store.collect(&[]).await.unwrap();
-    nothing_is_left(folder.path(), 0).await;
+    nothing_is_left(dir.path(), 0).await;
 }

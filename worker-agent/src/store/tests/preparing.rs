@@ -17,11 +17,11 @@ fn tar(name: &str, content: &str) -> Tar {
 
 #[tokio::test]
 async fn only_what_is_missing_is_fetched_and_a_complete_image_asks_nobody() {
-    let (folder, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
     let (base, one, two) = (packed(tar("base", "b")), packed(tar("app", "1")), packed(tar("app", "2")));
     let first = registry.image(&[base.clone(), one]);
     let second = registry.image(&[base.clone(), two]);
-    let store = Store::open(folder.path()).unwrap();
+    let store = Store::open(dir.path()).unwrap();
     assert!(store.get(&first).is_none());
 
     let prepared = store.prepare(&registry.images, REPOSITORY, &first).await.unwrap();
@@ -35,7 +35,7 @@ async fn only_what_is_missing_is_fetched_and_a_complete_image_asks_nobody() {
 
     let before = registry.asked_in_all();
     drop(store);
-    let store = Store::open(folder.path()).unwrap();
+    let store = Store::open(dir.path()).unwrap();
     let again = store.prepare(&registry.images, REPOSITORY, &first).await.unwrap();
     assert_eq!((again.layers, again.env), (prepared.layers, prepared.env));
     assert_eq!(registry.asked_in_all(), before);
@@ -48,16 +48,16 @@ async fn only_what_is_missing_is_fetched_and_a_complete_image_asks_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_layer_wanted_by_many_is_fetched_once() {
-    let (folder, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
     let base = packed(tar("base", &"b".repeat(1 << 20)));
     let image = |n: usize| registry.image(&[base.clone(), packed(tar("app", &n.to_string()))]);
     let digests: Vec<_> = (0..8).map(|n| image(n / 2)).collect();
-    let store = Store::open(folder.path()).unwrap();
+    let store = Store::open(dir.path()).unwrap();
     let all = digests.iter().map(|digest| store.prepare(&registry.images, REPOSITORY, digest));
     let prepared: Result<Vec<_>, Error> = join_all(all).await.into_iter().collect();
     assert_eq!(prepared.unwrap().len(), 8);
     assert_eq!(registry.asked(&digest(&base.bytes)), 1);
-    assert_eq!(fs::read_dir(folder.path().join("staging")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(dir.path().join("staging")).unwrap().count(), 0);
 }
 
 #[rstest]
@@ -70,22 +70,22 @@ async fn a_layer_wanted_by_many_is_fetched_once() {
 })]
 #[tokio::test]
 async fn every_compression_is_read(#[case] media_type: &'static str, #[case] pack: fn(&[u8]) -> Vec<u8>) {
-    let (folder, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
     let tar = tar("a", "content").finish();
     let image = registry.image(&[Packed { media_type, bytes: pack(&tar), diff_id: digest(&tar) }]);
-    let store = Store::open(folder.path()).unwrap();
+    let store = Store::open(dir.path()).unwrap();
     let prepared = store.prepare(&registry.images, REPOSITORY, &image).await.unwrap();
     assert_eq!(show(&prepared.layers[0]), ["a: content"]);
 }
 
 #[tokio::test]
 async fn a_layer_that_comes_twice_or_hides_all_below_is_mounted_right() {
-    let (folder, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
     let (a, b) = (packed(tar("a", "1")), packed(tar("b", "1")));
     let hiding = packed(tar("c", "1").file(".wh..wh..opq", ""));
     let twice = registry.image(&[a.clone(), b.clone(), a.clone()]);
     let hidden = registry.image(&[a, hiding, b]);
-    let store = Store::open(folder.path()).unwrap();
+    let store = Store::open(dir.path()).unwrap();
     let shown = async |digest| {
         let prepared = store.prepare(&registry.images, REPOSITORY, digest).await.unwrap();
         prepared.layers.iter().flat_map(|layer| show(layer)).collect::<Vec<_>>()
@@ -95,19 +95,19 @@ async fn a_layer_that_comes_twice_or_hides_all_below_is_mounted_right() {
 }
 
 #[test]
-fn two_workers_may_not_share_a_folder() {
-    let folder = tempfile::tempdir().unwrap();
-    let first = Store::open(folder.path()).unwrap();
-    let refused = Store::open(folder.path()).unwrap_err();
+fn two_workers_may_not_share_a_dir() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Store::open(dir.path()).unwrap();
+    let refused = Store::open(dir.path()).unwrap_err();
     assert!(refused.to_string().contains(&format!("process id {}", std::process::id())), "{refused}");
     drop(first);
-    Store::open(folder.path()).unwrap();
+    Store::open(dir.path()).unwrap();
 }
 
 #[test]
 fn nobody_but_root_comes_to_a_layer() {
-    let folder = tempfile::tempdir().unwrap();
-    let workdir = folder.path().join("a/b");
+    let dir = tempfile::tempdir().unwrap();
+    let workdir = dir.path().join("a/b");
     drop(Store::open(&workdir).unwrap());
     // As an earlier version left it.
     fs::set_permissions(workdir.join("layers"), fs::Permissions::from_mode(0o711)).unwrap();

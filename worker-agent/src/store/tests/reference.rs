@@ -67,11 +67,11 @@ list() {
 }
 "#;
 
-/// Runs a script in `folder`; everything that it mounts is gone with it.
-fn run(folder: &Path, script: &str, layers: &str) -> String {
+/// Runs a script in `dir`; everything that it mounts is gone with it.
+fn run(dir: &Path, script: &str, layers: &str) -> String {
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c", script])
-        .current_dir(folder)
+        .current_dir(dir)
         .env("VERSION", VERSION)
         .env("LAYERS", layers)
         .output()
@@ -89,27 +89,27 @@ fn sorted(text: &str) -> Vec<&str> {
 
 #[tokio::test]
 async fn the_tree_is_the_one_that_umoci_unpacks() {
-    let folder = tempfile::tempdir().unwrap();
-    run(folder.path(), MAKE_IMAGE, "");
-    let reference = run(folder.path(), &format!("{LIST} list bundle/rootfs"), "");
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), MAKE_IMAGE, "");
+    let reference = run(dir.path(), &format!("{LIST} list bundle/rootfs"), "");
 
-    fs::create_dir(folder.path().join("images")).unwrap();
-    fs::rename(folder.path().join("image"), folder.path().join("images/odd")).unwrap();
+    fs::create_dir(dir.path().join("images")).unwrap();
+    fs::rename(dir.path().join("image"), dir.path().join("images/odd")).unwrap();
     let source = ImageSource {
         kind: ImageSourceKind::Layout,
-        location: folder.path().join("images").display().to_string(),
+        location: dir.path().join("images").display().to_string(),
         repositories: default_repositories(),
     };
     let images = Images::connect(&source, &Options::default()).await.unwrap();
     let version: ContainerVersion = VERSION.parse().unwrap();
     let digest = images.resolve("odd", &version).await.unwrap();
-    let store = Store::open(&folder.path().join("work")).unwrap();
+    let store = Store::open(&dir.path().join("work")).unwrap();
     let prepared = store.prepare(&images, "odd", &digest).await.unwrap();
     assert_eq!(prepared.layers.len(), 2);
 
     let layers: Vec<_> = prepared.layers.iter().rev().map(|layer| layer.display().to_string()).collect();
     let mount = "mkdir merged; mount -t overlay overlay -o \"ro,lowerdir=$LAYERS\" merged;";
-    let ours = run(folder.path(), &format!("{LIST} {mount} list merged"), &layers.join(":"));
+    let ours = run(dir.path(), &format!("{LIST} {mount} list merged"), &layers.join(":"));
     assert!(reference.lines().count() > 100, "the image is too small to prove anything");
     assert_eq!(sorted(&ours), sorted(&reference));
 }

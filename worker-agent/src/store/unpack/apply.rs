@@ -1,4 +1,4 @@
-//! Applies entries, one at a time, to the folder being made.
+//! Applies entries, one at a time, to the directory being made.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::archive::{Entry, Kind};
 use super::attributes::{Attributes, set_time};
-use super::folders::Folders;
+use super::dirs::Dirs;
 use super::limits::Limits;
 use super::merged::{Lowers, Merged};
 use super::name::{clean, split};
@@ -28,8 +28,8 @@ pub(crate) struct Applier<'a> {
     /// What may still be written.
     bytes: u64,
     buffer: Vec<u8>,
-    /// Folders' times are set last: every entry made in a folder changes its time.
-    folders: Folders,
+    /// Directories' times are set last: every entry made in a directory changes its time.
+    dirs: Dirs,
 }
 
 impl<'a> Applier<'a> {
@@ -40,7 +40,7 @@ impl<'a> Applier<'a> {
             limits,
             bytes: limits.bytes,
             buffer: vec![0; BUFFER],
-            folders: Folders::new(limits),
+            dirs: Dirs::new(limits),
         })
     }
 
@@ -57,54 +57,54 @@ impl<'a> Applier<'a> {
         let attributes = Attributes::from_entry(entry)?;
         match &entry.kind {
             Kind::File => {
-                let folder = self.merged.folder(parent)?;
-                self.file(&folder, name, &attributes, data)
+                let dir = self.merged.dir(parent)?;
+                self.file(&dir, name, &attributes, data)
             }
-            Kind::Folder => self.folder(&path, &attributes),
+            Kind::Dir => self.dir(&path, &attributes),
             Kind::Symlink(target) => {
                 if target.is_empty() || target.len() > self.limits.path || target.contains(&0) {
                     return Err(Rejected::Path(shown(target), "the target of a symlink").into());
                 }
-                let folder = self.merged.folder(parent)?;
-                self.symlink(&folder, name, OsStr::from_bytes(target), &attributes)
+                let dir = self.merged.dir(parent)?;
+                self.symlink(&dir, name, OsStr::from_bytes(target), &attributes)
             }
             Kind::Hardlink(target) => self.hardlink(&path, target),
         }
     }
 
-    /// Sets the folders' times.
+    /// Sets the directories' times.
     pub(crate) fn finish(self) -> Result<Outcome, Error> {
         // Those made on the way come first: an entry of their own says more.
-        for (path, time) in self.merged.made.iter().chain(self.folders.iter()) {
+        for (path, time) in self.merged.made.iter().chain(self.dirs.iter()) {
             match open_inside(self.merged.root(), path) {
-                Ok(folder) => set_time(folder, *time, path.as_os_str().as_bytes())?,
+                Ok(dir) => set_time(dir, *time, path.as_os_str().as_bytes())?,
                 // Replaced by a later entry.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
-                Err(errno) => return Err(failed("opening a folder", path.as_os_str().as_bytes(), errno)),
+                Err(errno) => return Err(failed("opening a directory", path.as_os_str().as_bytes(), errno)),
             }
         }
         Ok(Outcome { asked_lower: self.merged.asked_lower() })
     }
 
     fn root(&mut self, entry: &Entry) -> Result<(), Error> {
-        if entry.kind != Kind::Folder {
-            return Err(Rejected::Path(shown(&entry.name), "the root can only be a folder").into());
+        if entry.kind != Kind::Dir {
+            return Err(Rejected::Path(shown(&entry.name), "the root can only be a directory").into());
         }
         let attributes = Attributes::from_entry(entry)?;
         attributes.apply(self.merged.root(), b"/")?;
-        Ok(self.folders.add(PathBuf::new(), attributes.mtime)?)
+        Ok(self.dirs.add(PathBuf::new(), attributes.mtime)?)
     }
 
     pub(crate) fn file(
         &mut self,
-        folder: &OwnedFd,
+        dir: &OwnedFd,
         name: &OsStr,
         attributes: &Attributes,
         data: &mut impl Read,
     ) -> Result<(), Error> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let make = || openat(folder, name, flags, Mode::from_raw_mode(0o600));
-        let (file, replaced) = put(folder.as_fd(), name, make)?;
+        let make = || openat(dir, name, flags, Mode::from_raw_mode(0o600));
+        let (file, replaced) = put(dir.as_fd(), name, make)?;
         if replaced {
             self.merged.forget();
         }
@@ -128,36 +128,36 @@ impl<'a> Applier<'a> {
         }
     }
 
-    fn folder(&mut self, path: &Path, attributes: &Attributes) -> Result<(), Error> {
+    fn dir(&mut self, path: &Path, attributes: &Attributes) -> Result<(), Error> {
         let Some((parent, name)) = split(path) else { return Ok(()) };
-        let folder = self.merged.folder(parent)?;
-        let fault = |errno| failed("making a folder", path.as_os_str().as_bytes(), errno);
-        let exists = look(&*folder, name).map_err(fault)?.is_some_and(|(node, _)| node == Node::Folder);
+        let dir = self.merged.dir(parent)?;
+        let fault = |errno| failed("making a directory", path.as_os_str().as_bytes(), errno);
+        let exists = look(&*dir, name).map_err(fault)?.is_some_and(|(node, _)| node == Node::Dir);
         let replaced = if exists {
             false
         } else {
-            put(folder.as_fd(), name, || mkdirat(&*folder, name, Mode::from_raw_mode(0o700)))?.1
+            put(dir.as_fd(), name, || mkdirat(&*dir, name, Mode::from_raw_mode(0o700)))?.1
         };
-        let made = open_plain(&*folder, Path::new(name)).map_err(fault)?;
+        let made = open_plain(&*dir, Path::new(name)).map_err(fault)?;
         if replaced {
             self.merged.forget();
             make_opaque(made.as_fd()).map_err(fault)?;
         }
         attributes.apply(&made, path.as_os_str().as_bytes())?;
-        Ok(self.folders.add(path.to_owned(), attributes.mtime)?)
+        Ok(self.dirs.add(path.to_owned(), attributes.mtime)?)
     }
 
     pub(crate) fn symlink(
         &mut self,
-        folder: &OwnedFd,
+        dir: &OwnedFd,
         name: &OsStr,
         target: &OsStr,
         attributes: &Attributes,
     ) -> Result<(), Error> {
-        let ((), replaced) = put(folder.as_fd(), name, || symlinkat(target, folder, name))?;
+        let ((), replaced) = put(dir.as_fd(), name, || symlinkat(target, dir, name))?;
         if replaced {
             self.merged.forget();
         }
-        attributes.apply_symlink(folder, name)
+        attributes.apply_symlink(dir, name)
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
     File,
-    Folder,
+    Dir,
     Symlink(Vec<u8>),
     Hardlink(Vec<u8>),
 }
@@ -164,13 +164,13 @@ impl<R: BufRead> Read for Archive<'_, R> {
 
 fn kind(byte: u8, name: &[u8], link: Vec<u8>) -> Result<Kind, Rejected> {
     match byte {
-        // The oldest tar files have no type for folders.
-        0 if name.ends_with(b"/") => Ok(Kind::Folder),
+        // The oldest tar files have no type for directories.
+        0 if name.ends_with(b"/") => Ok(Kind::Dir),
         0 | b'0' | b'7' => Ok(Kind::File),
         b'1' => Ok(Kind::Hardlink(link)),
         b'2' => Ok(Kind::Symlink(link)),
         b'3' | b'4' => Err(Rejected::Device(shown(name))),
-        b'5' => Ok(Kind::Folder),
+        b'5' => Ok(Kind::Dir),
         b'6' => Err(Rejected::Fifo(shown(name))),
         other => Err(Rejected::EntryType(shown(name), other)),
     }

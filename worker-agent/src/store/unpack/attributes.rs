@@ -31,7 +31,7 @@ pub(crate) struct Attributes {
 }
 
 impl Default for Attributes {
-    /// A folder that nobody describes.
+    /// A directory that nobody describes.
     fn default() -> Self {
         Self { mode: 0o755, owner: (0, 0), mtime: (0, 0), xattrs: Vec::new() }
     }
@@ -64,9 +64,9 @@ impl Attributes {
             mtime: (found.stat.st_mtime, nanos),
             xattrs: Vec::new(),
         };
-        if matches!(found.node, Node::Folder | Node::File) {
+        if matches!(found.node, Node::Dir | Node::File) {
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let file = openat(&found.folder, name, flags, Mode::empty()).map_err(fault)?;
+            let file = openat(&found.dir, name, flags, Mode::empty()).map_err(fault)?;
             all.xattrs = read_xattrs(&file).map_err(fault)?;
         }
         Ok(all)
@@ -92,16 +92,16 @@ impl Attributes {
     }
 
     /// Sets owner and time of a symlink; it has nothing else.
-    pub(crate) fn apply_symlink(&self, folder: impl AsFd, name: &OsStr) -> Result<(), Error> {
+    pub(crate) fn apply_symlink(&self, dir: impl AsFd, name: &OsStr) -> Result<(), Error> {
         let fault = |errno| failed("setting the owner of a symlink", name.as_bytes(), errno);
         let (uid, gid) = self.owner;
         let flags = AtFlags::SYMLINK_NOFOLLOW;
-        chownat(&folder, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), flags).map_err(fault)?;
-        utimensat(&folder, name, &times(self.mtime), flags).map_err(fault)
+        chownat(&dir, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), flags).map_err(fault)?;
+        utimensat(&dir, name, &times(self.mtime), flags).map_err(fault)
     }
 }
 
-/// Sets the time of a file or folder.
+/// Sets the time of a file or directory.
 pub(crate) fn set_time(file: impl AsFd, mtime: (i64, u32), name: &[u8]) -> Result<(), Error> {
     futimens(file, &times(mtime)).map_err(|e| failed("setting a time", name, e))
 }

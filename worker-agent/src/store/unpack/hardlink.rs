@@ -24,50 +24,50 @@ impl Applier<'_> {
         let missing = || Rejected::LinkTarget(shown(path.as_os_str().as_bytes()), shown(target));
         let (target_parent, target_name) = split(&target_path).ok_or_else(missing)?;
         let source = self.linkable(target_parent, target_name)?.ok_or_else(missing)?;
-        let folder = self.merged.folder(parent)?;
+        let dir = self.merged.dir(parent)?;
         let is_same = {
             let inode = |f: &OwnedFd, n: &OsStr| look(f, n).ok().flatten().map(|(_, s)| (s.st_dev, s.st_ino));
-            inode(&source, target_name) == inode(&folder, name)
+            inode(&source, target_name) == inode(&dir, name)
         };
         if is_same {
             return Ok(());
         }
-        let link = || linkat(&*source, target_name, &*folder, name, AtFlags::empty());
-        let ((), replaced) = put(folder.as_fd(), name, link)?;
+        let link = || linkat(&*source, target_name, &*dir, name, AtFlags::empty());
+        let ((), replaced) = put(dir.as_fd(), name, link)?;
         if replaced {
             self.merged.forget();
         }
         Ok(())
     }
 
-    /// The folder that holds the target of a hard link, copied up if only a lower layer has it; `None` if there is
+    /// The directory that holds the target of a hard link, copied up if only a lower layer has it; `None` if there is
     /// no such file.
     fn linkable(&mut self, parent: &Path, name: &OsStr) -> Result<Option<Rc<OwnedFd>>, Error> {
-        let folder = self.merged.folder(parent)?;
-        let fault = |errno| failed("reading a folder", name.as_bytes(), errno);
-        match look(&*folder, name).map_err(fault)? {
-            Some((Node::File | Node::Symlink, _)) => Ok(Some(folder)),
+        let dir = self.merged.dir(parent)?;
+        let fault = |errno| failed("reading a directory", name.as_bytes(), errno);
+        match look(&*dir, name).map_err(fault)? {
+            Some((Node::File | Node::Symlink, _)) => Ok(Some(dir)),
             Some(_) => Ok(None),
-            None => Ok(self.copy_up(&folder, parent, name)?.then_some(folder)),
+            None => Ok(self.copy_up(&dir, parent, name)?.then_some(dir)),
         }
     }
 
     /// Copies a file or symlink from the layers below; false if they have none.
-    fn copy_up(&mut self, folder: &OwnedFd, parent: &Path, name: &OsStr) -> Result<bool, Error> {
+    fn copy_up(&mut self, dir: &OwnedFd, parent: &Path, name: &OsStr) -> Result<bool, Error> {
         let real = self.merged.make(parent)?.join(name);
         let Some(found) = self.merged.lower(&real)? else { return Ok(false) };
         let attributes = Attributes::of(&found, name)?;
         match found.node {
             Node::File => {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let lower = openat(&found.folder, name, flags, Mode::empty())
+                let lower = openat(&found.dir, name, flags, Mode::empty())
                     .map_err(|e| failed("reading a lower layer", name.as_bytes(), e))?;
-                self.file(folder, name, &attributes, &mut File::from(lower))?;
+                self.file(dir, name, &attributes, &mut File::from(lower))?;
                 Ok(true)
             }
             Node::Symlink => {
-                let target = read_link(&found.folder, name)?;
-                self.symlink(folder, name, &target, &attributes)?;
+                let target = read_link(&found.dir, name)?;
+                self.symlink(dir, name, &target, &attributes)?;
                 Ok(true)
             }
             _ => Ok(false),

@@ -17,8 +17,8 @@ pub struct Limits {
     pub depth: usize,
     /// Bytes of all extended headers of one entry.
     pub header: u64,
-    /// Bytes that the folders' names and times take together; they are kept until the end.
-    pub folder_names: usize,
+    /// Bytes that the directories' names and times take together; they are kept until the end.
+    pub directory_names: usize,
 }
 
 impl Default for Limits {
@@ -31,7 +31,7 @@ impl Default for Limits {
             path: 4095,
             depth: 128,
             header: 1 << 20,
-            folder_names: 16 << 20,
+            directory_names: 16 << 20,
         }
     }
 }

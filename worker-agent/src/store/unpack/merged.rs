@@ -1,4 +1,4 @@
-//! The folder being made and the layers below it, as the one tree that a container would see.
+//! The directory being made and the layers below it, as the one tree that a container would see.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::Error;
 use super::attributes::Attributes;
-use super::folders::Folders;
+use super::dirs::Dirs;
 use super::limits::Limits;
 use super::rejected::{Rejected, shown};
 use super::tree::{Node, failed, is_opaque, look, make_opaque, open_inside, open_plain, put, remove};
@@ -24,7 +24,7 @@ pub(crate) struct Lowers(Vec<OwnedFd>);
 
 /// Something in a lower layer.
 pub(crate) struct Found {
-    pub(crate) folder: OwnedFd,
+    pub(crate) dir: OwnedFd,
     pub(crate) node: Node,
     pub(crate) stat: Stat,
 }
@@ -42,7 +42,7 @@ impl Lowers {
         Self(from_the_top)
     }
 
-    /// Finds `path`, whose folders are no symlinks.
+    /// Finds `path`, whose directories are no symlinks.
     fn find(&self, path: &Path) -> Result<Option<Found>, Errno> {
         for root in &self.0 {
             match find_in(root, path)? {
@@ -56,38 +56,38 @@ impl Lowers {
 }
 
 fn find_in(root: &OwnedFd, path: &Path) -> Result<Step, Errno> {
-    let mut folder = open_plain(root, Path::new(""))?;
-    let mut hidden = is_opaque(&folder)?;
+    let mut dir = open_plain(root, Path::new(""))?;
+    let mut hidden = is_opaque(&dir)?;
     let mut names = path.iter().peekable();
     while let Some(name) = names.next() {
         let is_last = names.peek().is_none();
-        match look(&folder, name)? {
+        match look(&dir, name)? {
             None if hidden => return Ok(Step::Hidden),
             None => return Ok(Step::Missing),
             Some((Node::Whiteout, _)) => return Ok(Step::Hidden),
-            Some((node, stat)) if is_last => return Ok(Step::Found(Found { folder, node, stat })),
-            Some((Node::Folder, _)) => folder = open_plain(&folder, Path::new(name))?,
+            Some((node, stat)) if is_last => return Ok(Step::Found(Found { dir, node, stat })),
+            Some((Node::Dir, _)) => dir = open_plain(&dir, Path::new(name))?,
             Some(_) => return Ok(Step::Hidden),
         }
-        hidden |= is_opaque(&folder)?;
+        hidden |= is_opaque(&dir)?;
     }
     Ok(Step::Missing)
 }
 
-/// The folder being made, on top of [`Lowers`].
+/// The directory being made, on top of [`Lowers`].
 pub(crate) struct Merged {
     root: OwnedFd,
     lowers: Option<Lowers>,
     asked_lower: bool,
-    /// The folder opened last: entries of one folder mostly follow each other.
+    /// The directory opened last: entries of one directory mostly follow each other.
     last: Option<(PathBuf, Rc<OwnedFd>)>,
-    /// Times of folders that were made on the way, to be set at the end.
-    pub(crate) made: Folders,
+    /// Times of directories that were made on the way, to be set at the end.
+    pub(crate) made: Dirs,
 }
 
 impl Merged {
     pub(crate) const fn new(root: OwnedFd, lowers: Option<Lowers>, limits: &Limits) -> Self {
-        Self { root, lowers, asked_lower: false, last: None, made: Folders::new(limits) }
+        Self { root, lowers, asked_lower: false, last: None, made: Dirs::new(limits) }
     }
 
     pub(crate) const fn root(&self) -> &OwnedFd {
@@ -98,32 +98,32 @@ impl Merged {
         self.asked_lower
     }
 
-    /// Something was removed: a folder known by its path may be another one now.
+    /// Something was removed: a directory known by its path may be another one now.
     pub(crate) fn forget(&mut self) {
         self.last = None;
     }
 
-    /// The folder at `path`, made if it is not there.
-    pub(crate) fn folder(&mut self, path: &Path) -> Result<Rc<OwnedFd>, Error> {
-        if let Some((known, folder)) = &self.last
+    /// The directory at `path`, made if it is not there.
+    pub(crate) fn dir(&mut self, path: &Path) -> Result<Rc<OwnedFd>, Error> {
+        if let Some((known, dir)) = &self.last
             && known == path
         {
-            return Ok(Rc::clone(folder));
+            return Ok(Rc::clone(dir));
         }
-        let folder = match open_inside(&self.root, path) {
-            Ok(folder) => folder,
+        let dir = match open_inside(&self.root, path) {
+            Ok(dir) => dir,
             Err(Errno::NOENT | Errno::NOTDIR) => {
                 let real = self.make(path)?;
                 self.open(&real)?
             }
-            Err(errno) => return Err(failed("opening a folder", path.as_os_str().as_bytes(), errno)),
+            Err(errno) => return Err(failed("opening a directory", path.as_os_str().as_bytes(), errno)),
         };
-        let folder = Rc::new(folder);
-        self.last = Some((path.to_owned(), Rc::clone(&folder)));
-        Ok(folder)
+        let dir = Rc::new(dir);
+        self.last = Some((path.to_owned(), Rc::clone(&dir)));
+        Ok(dir)
     }
 
-    /// Walks `path` through the merged tree, making its folders here; gives the path without symlinks.
+    /// Walks `path` through the merged tree, making its directories here; gives the path without symlinks.
     pub(crate) fn make(&mut self, path: &Path) -> Result<PathBuf, Error> {
         let mut real = PathBuf::new();
         let mut left: VecDeque<OsString> = path.iter().map(OsStr::to_owned).collect();
@@ -143,52 +143,52 @@ impl Merged {
         Ok(real)
     }
 
-    /// One component: goes into the folder `name`, or gives the target of the symlink that it is.
+    /// One component: goes into the directory `name`, or gives the target of the symlink that it is.
     fn step(&mut self, real: &mut PathBuf, name: &OsStr) -> Result<Option<OsString>, Error> {
-        let folder = self.open(real)?;
+        let dir = self.open(real)?;
         let path = real.join(name);
         let node =
-            look(&folder, name).map_err(|e| failed("reading a folder", path.as_os_str().as_bytes(), e))?;
+            look(&dir, name).map_err(|e| failed("reading a directory", path.as_os_str().as_bytes(), e))?;
         match node {
-            Some((Node::Folder, _)) => {}
-            Some((Node::Symlink, _)) => return read_link(&folder, name).map(Some),
-            Some((Node::Whiteout, _)) => self.replace_whiteout(&folder, name, &path)?,
-            Some(_) => return Err(not_a_folder(&path)),
+            Some((Node::Dir, _)) => {}
+            Some((Node::Symlink, _)) => return read_link(&dir, name).map(Some),
+            Some((Node::Whiteout, _)) => self.replace_whiteout(&dir, name, &path)?,
+            Some(_) => return Err(not_a_directory(&path)),
             None => match self.lower(&path)? {
-                Some(Found { node: Node::Symlink, folder, .. }) => return read_link(&folder, name).map(Some),
-                Some(found @ Found { node: Node::Folder, .. }) => {
+                Some(Found { node: Node::Symlink, dir, .. }) => return read_link(&dir, name).map(Some),
+                Some(found @ Found { node: Node::Dir, .. }) => {
                     let attributes = Attributes::of(&found, name)?;
-                    self.make_one(&folder, name, path, &attributes)?;
+                    self.make_one(&dir, name, path, &attributes)?;
                 }
-                Some(_) => return Err(not_a_folder(&path)),
-                None => self.make_one(&folder, name, path, &Attributes::default())?,
+                Some(_) => return Err(not_a_directory(&path)),
+                None => self.make_one(&dir, name, path, &Attributes::default())?,
             },
         }
         real.push(name);
         Ok(None)
     }
 
-    /// A folder where this layer has removed something: nothing from below shows in it.
-    fn replace_whiteout(&mut self, folder: &OwnedFd, name: &OsStr, path: &Path) -> Result<(), Error> {
-        remove(folder.as_fd(), name).map_err(|source| Error::Io { what: "removing a whiteout", source })?;
-        self.make_one(folder, name, path.to_owned(), &Attributes::default())?;
+    /// A directory where this layer has removed something: nothing from below shows in it.
+    fn replace_whiteout(&mut self, dir: &OwnedFd, name: &OsStr, path: &Path) -> Result<(), Error> {
+        remove(dir.as_fd(), name).map_err(|source| Error::Io { what: "removing a whiteout", source })?;
+        self.make_one(dir, name, path.to_owned(), &Attributes::default())?;
         let made = self.open(path)?;
-        make_opaque(made.as_fd()).map_err(|e| failed("making a folder", path.as_os_str().as_bytes(), e))
+        make_opaque(made.as_fd()).map_err(|e| failed("making a directory", path.as_os_str().as_bytes(), e))
     }
 
     fn make_one(
         &mut self,
-        folder: &OwnedFd,
+        dir: &OwnedFd,
         name: &OsStr,
         path: PathBuf,
         attributes: &Attributes,
     ) -> Result<(), Error> {
-        put(folder.as_fd(), name, || mkdirat(folder, name, Mode::from_raw_mode(0o700)))?;
+        put(dir.as_fd(), name, || mkdirat(dir, name, Mode::from_raw_mode(0o700)))?;
         attributes.apply(&self.open(&path)?, path.as_os_str().as_bytes())?;
         Ok(self.made.add(path, attributes.mtime)?)
     }
 
-    /// What the layers below have at `path`, whose folders are no symlinks and exist here.
+    /// What the layers below have at `path`, whose directories are no symlinks and exist here.
     pub(crate) fn lower(&mut self, path: &Path) -> Result<Option<Found>, Error> {
         let fault = |errno| failed("reading a lower layer", path.as_os_str().as_bytes(), errno);
         for above in path.ancestors().skip(1) {
@@ -201,7 +201,8 @@ impl Merged {
     }
 
     fn open(&self, real: &Path) -> Result<OwnedFd, Error> {
-        open_plain(&self.root, real).map_err(|e| failed("opening a folder", real.as_os_str().as_bytes(), e))
+        open_plain(&self.root, real)
+            .map_err(|e| failed("opening a directory", real.as_os_str().as_bytes(), e))
     }
 }
 
@@ -217,12 +218,12 @@ fn prepend(target: &OsStr, real: &mut PathBuf, left: &mut VecDeque<OsString>) {
     }
 }
 
-pub(crate) fn read_link(folder: &OwnedFd, name: &OsStr) -> Result<OsString, Error> {
+pub(crate) fn read_link(dir: &OwnedFd, name: &OsStr) -> Result<OsString, Error> {
     let target =
-        readlinkat(folder, name, Vec::new()).map_err(|e| failed("reading a symlink", name.as_bytes(), e))?;
+        readlinkat(dir, name, Vec::new()).map_err(|e| failed("reading a symlink", name.as_bytes(), e))?;
     Ok(OsString::from_vec(target.into_bytes()))
 }
 
-fn not_a_folder(path: &Path) -> Error {
-    Rejected::NotAFolder(shown(path.as_os_str().as_bytes())).into()
+fn not_a_directory(path: &Path) -> Error {
+    Rejected::NotADirectory(shown(path.as_os_str().as_bytes())).into()
 }

@@ -12,12 +12,12 @@ pub enum Rejected {
     /// `a/../b`.
     #[error("{0} has a component ..")]
     ParentComponent(String),
-    /// Empty, too long, with a NUL, or of a folder where none can be.
+    /// Empty, too long, with a NUL, or of a directory where none can be.
     #[error("{0} is not a usable path: {1}")]
     Path(String, &'static str),
     /// Something is put into a file.
-    #[error("{0} is not a folder, and another entry goes into it")]
-    NotAFolder(String),
+    #[error("{0} is not a directory, and another entry goes into it")]
+    NotADirectory(String),
     /// A block or character device.
     #[error("{0} is a device; build the image without it")]
     Device(String),
@@ -39,7 +39,7 @@ pub enum Rejected {
     /// A whiteout that names nothing.
     #[error("{0} is a whiteout without a usable name")]
     Whiteout(String),
-    /// A symlink too many, a folder that is a file, a name that the file system does not take.
+    /// A symlink too many, a directory that is a file, a name that the file system does not take.
     #[error("{0} cannot be placed: {1}")]
     Unplaceable(String, String),
     /// Too many entries.
@@ -51,9 +51,9 @@ pub enum Rejected {
     /// A bomb.
     #[error("the layer unpacks to more than {0} times its size")]
     Ratio(u64),
-    /// Folder names without end.
-    #[error("the layer's folder names take more than {0} bytes")]
-    FolderNames(usize),
+    /// Directory names without end.
+    #[error("the layer's directory names take more than {0} bytes")]
+    DirectoryNames(usize),
     /// Not a tar file.
     #[error("the layer is not a valid tar file: {0}")]
     Tar(&'static str),

@@ -23,13 +23,13 @@ impl Applier<'_> {
     pub(crate) fn whiteout(&mut self, parent: &Path, mark: &OsStr) -> Result<(), Error> {
         let path = parent.join(mark);
         let fault = |errno| failed("making a whiteout", path.as_os_str().as_bytes(), errno);
-        let folder = match self.merged.folder(parent) {
-            // Where a file has replaced a folder, some builders list what was in the folder as gone.
-            Err(Error::Rejected(Rejected::NotAFolder(_))) => return Ok(()),
-            folder => folder?,
+        let dir = match self.merged.dir(parent) {
+            // Where a file has replaced a directory, some builders list what was in the directory as gone.
+            Err(Error::Rejected(Rejected::NotADirectory(_))) => return Ok(()),
+            dir => dir?,
         };
         if mark.as_bytes() == OPAQUE_MARK {
-            return make_opaque(folder.as_fd()).map_err(fault);
+            return make_opaque(dir.as_fd()).map_err(fault);
         }
         let name = mark.as_bytes().get(WHITEOUT.len()..).unwrap_or_default();
         if name.starts_with(WHITEOUT) {
@@ -40,11 +40,11 @@ impl Applier<'_> {
             return Err(Rejected::Whiteout(shown(path.as_os_str().as_bytes())).into());
         }
         let name = OsStr::from_bytes(name);
-        match look(&*folder, name).map_err(fault)? {
-            None if is_opaque(&*folder).map_err(fault)? => Ok(()),
-            None => make_whiteout(&*folder, name).map_err(fault),
-            Some((Node::Folder, _)) => {
-                let hidden = open_plain(&*folder, Path::new(name)).map_err(fault)?;
+        match look(&*dir, name).map_err(fault)? {
+            None if is_opaque(&*dir).map_err(fault)? => Ok(()),
+            None => make_whiteout(&*dir, name).map_err(fault),
+            Some((Node::Dir, _)) => {
+                let hidden = open_plain(&*dir, Path::new(name)).map_err(fault)?;
                 make_opaque(hidden.as_fd()).map_err(fault)
             }
             Some(_) => Ok(()),

@@ -14,7 +14,7 @@ use super::super::{Error, Settings};
 use super::some;
 use crate::keys::{OWN_KEY, ROUTER_KEY};
 
-/// The agent's folder: layers are in it.
+/// The agent's directory: layers are in it.
 pub(super) const WORK: &str = "/var/lib/trackyard";
 /// Running jobs, on tmpfs.
 pub(super) const RUN: &str = "/run/trackyard";
@@ -24,7 +24,7 @@ const FILES: &str = "/etc/trackyard-agent";
 pub(super) const KEY: &str = "/etc/trackyard-key";
 /// Where nodes keep the layers of pools that share them.
 const NODE: &str = "/var/lib/trackyard-layers";
-/// The folder of layers in the agent's.
+/// The directory of layers in the agent's.
 const LAYERS: &str = "/var/lib/trackyard/layers";
 
 pub(super) fn volumes(pool: &WorkerPool, settings: &Settings) -> Result<Vec<Volume>, Error> {
@@ -59,7 +59,7 @@ pub(super) fn mounts(pool: &WorkerPool, settings: &Settings) -> Vec<VolumeMount>
     mounts
 }
 
-/// How large the agent's folder may become: the files of jobs, and layers unless the node keeps them.
+/// How large the agent's directory may become: the files of jobs, and layers unless the node keeps them.
 pub(super) fn work(pool: &WorkerPool) -> Result<Bytes, Error> {
     let slots = u64::try_from(pool.spec.slots).map_err(|_| Error::TooLarge)?;
     let Size(Bytes(slot)) = pool.spec.slot.storage;

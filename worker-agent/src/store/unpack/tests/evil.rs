@@ -21,13 +21,13 @@ fn word(error: Error) -> &'static str {
 
 /// Unpacks beside a file that must stay as it is and the only one.
 fn unpack_beside(tar: Tar, limits: &Limits) -> Result<Vec<String>, &'static str> {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("outside"), "untouched").unwrap();
-    let root = folder.path().join("root");
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("outside"), "untouched").unwrap();
+    let root = dir.path().join("root");
     let result = unpack_into(&root, tar, Some(&[]), limits);
     let tree = show(&root);
     fs::remove_dir_all(&root).unwrap();
-    assert_eq!(show(folder.path()), ["outside: untouched"]);
+    assert_eq!(show(dir.path()), ["outside: untouched"]);
     assert!(!Path::new("/trackyard-escaped").exists());
     result.map(|_| tree).map_err(word)
 }
@@ -45,7 +45,7 @@ fn unpack_beside(tar: Tar, limits: &Limits) -> Result<Vec<String>, &'static str>
 #[case::link_out(tar().hardlink("a", "../outside"), "parent_component")]
 #[case::link_absolute(tar().hardlink("a", "/etc/passwd"), "absolute")]
 #[case::link_to_nothing(tar().hardlink("a", "b"), "link_target")]
-#[case::link_to_folder(tar().folder("b").hardlink("a", "b"), "link_target")]
+#[case::link_to_dir(tar().dir("b").hardlink("a", "b"), "link_target")]
 #[case::link_through_symlink(tar().symlink("s", "..").hardlink("a", "s/outside"), "link_target")]
 #[case::block_device(tar().entry(b'4', "sda", "", b""), "device")]
 #[case::char_device(tar().entry(b'3', "a", "", b""), "device")]
@@ -55,11 +55,11 @@ fn unpack_beside(tar: Tar, limits: &Limits) -> Result<Vec<String>, &'static str>
 #[case::unknown_type(tar().entry(b'Z', "a", "", b""), "entry_type")]
 #[case::owner(tar().with(b'0', "a", |h| h.set_uid(65_536)), "owner")]
 #[case::huge_owner(tar().with(b'0', "a", |h| h.set_gid(u64::from(u32::MAX))), "owner")]
-#[case::bare_whiteout(tar().folder("a").file("a/.wh.", ""), "whiteout")]
+#[case::bare_whiteout(tar().dir("a").file("a/.wh.", ""), "whiteout")]
 #[case::whiteout_of_here(tar().file("a/.wh..", ""), "whiteout")]
 #[case::whiteout_of_parent(tar().file("a/.wh...", ""), "whiteout")]
 #[case::below_whiteout(tar().file("a/.wh.b/c", ""), "whiteout")]
-#[case::file_as_folder(tar().file("a", "x").file("a/b", "x"), "not_a_folder")]
+#[case::file_as_dir(tar().file("a", "x").file("a/b", "x"), "not_a_directory")]
 #[case::symlink_loop(tar().symlink("a", "b").symlink("b", "a").file("a/c", "x"), "unplaceable")]
 #[case::empty_symlink(tar().symlink("a", ""), "path")]
 #[case::wrong_sum(Tar(vec![b'x'; 1024]), "tar")]
@@ -77,7 +77,7 @@ fn refused(#[case] tar: Tar, #[case] expected: &str) {
     &["esc -> /", "trackyard-escaped: x"]
 )]
 #[case::through_parent_symlink(
-    tar().folder("d").symlink("d/esc", "../../..").file("d/esc/outside", "x"),
+    tar().dir("d").symlink("d/esc", "../../..").file("d/esc/outside", "x"),
     &["d/", "d/esc -> ../../..", "outside: x"]
 )]
 #[case::through_late_symlink(
@@ -112,15 +112,15 @@ fn contained(#[case] tar: Tar, #[case] expected: &[&str]) {
 
 #[test]
 fn no_mark_of_overlayfs_comes_from_the_archive() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("root");
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
     let marks: &[(&str, &[u8])] = &[
         ("SCHILY.xattr.trusted.overlay.opaque", b"y"),
         ("SCHILY.xattr.trusted.overlay.redirect", b"/etc"),
         ("SCHILY.xattr.user.overlay.opaque", b"y"),
         ("SCHILY.xattr.user.kept", b"1\n2"),
     ];
-    unpack_into(&root, tar().pax(marks).folder("d"), Some(&[]), &Limits::default()).unwrap();
+    unpack_into(&root, tar().pax(marks).dir("d"), Some(&[]), &Limits::default()).unwrap();
     assert_eq!(show(&root), ["d/"]);
     let kept = |name| super::maker::xattr(&root.join("d"), name);
     assert_eq!(kept("trusted.overlay.redirect"), None);
@@ -131,27 +131,27 @@ fn no_mark_of_overlayfs_comes_from_the_archive() {
 #[rstest]
 #[case::entries(Limits { entries: 2, ..Limits::default() }, "entries")]
 #[case::bytes(Limits { bytes: 8, ..Limits::default() }, "size")]
-#[case::names(Limits { folder_names: 60, ..Limits::default() }, "folder_names")]
+#[case::names(Limits { directory_names: 60, ..Limits::default() }, "directory_names")]
 #[case::headers(Limits { header: 16, ..Limits::default() }, "tar")]
 fn bounds_hold(#[case] limits: Limits, #[case] expected: &str) {
-    let tar = tar().pax(&[("comment", b"a long comment")]).folder("a").folder("b").file("c", "123456789");
+    let tar = tar().pax(&[("comment", b"a long comment")]).dir("a").dir("b").file("c", "123456789");
     assert_eq!(unpack_beside(tar, &limits).unwrap_err(), expected);
 }
 
 #[test]
-fn folders_on_the_way_count_too() {
-    let limits = Limits { folder_names: 1000, ..Limits::default() };
+fn dirs_on_the_way_count_too() {
+    let limits = Limits { directory_names: 1000, ..Limits::default() };
     let tar = tar().pax(&[("path", "x/".repeat(100).as_bytes())]).file("a", "");
-    assert_eq!(unpack_beside(tar, &limits).unwrap_err(), "folder_names");
+    assert_eq!(unpack_beside(tar, &limits).unwrap_err(), "directory_names");
 }
 
 #[test]
 fn every_cut_of_a_layer_is_an_error_or_ends_between_entries() {
-    let whole = tar().folder("a").pax(&[("path", b"a/b")]).file("b", "content").file("c", "d").finish();
+    let whole = tar().dir("a").pax(&[("path", b"a/b")]).file("b", "content").file("c", "d").finish();
     for length in 0..whole.len() {
-        let folder = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
         let cut = &whole[..length];
-        let result = unpack(cut, super::maker::open(folder.path()), Some(Vec::new()), &Limits::default());
+        let result = unpack(cut, super::maker::open(dir.path()), Some(Vec::new()), &Limits::default());
         let between = [0, 512, 2560, 3584].contains(&length) || length >= 4096;
         match result {
             Ok(_) => assert!(between, "{length}"),
@@ -167,7 +167,7 @@ proptest::proptest! {
     /// Whatever is changed in a layer, it ends, and nothing lands outside.
     #[test]
     fn a_damaged_layer_stays_inside(changes in proptest::collection::vec((0..6000_usize, proptest::prelude::any::<u8>()), 1..8)) {
-        let tar = tar().folder("a").symlink("a/s", "../..").pax(&[("path", b"a/s/long")]).file("b", "content");
+        let tar = tar().dir("a").symlink("a/s", "../..").pax(&[("path", b"a/s/long")]).file("b", "content");
         let mut bytes = tar.file("a/.wh.c", "").hardlink("d", "a/s/long").file("a/s/e", "x").finish();
         for (at, byte) in changes {
             if let Some(target) = bytes.get_mut(at) {
@@ -182,11 +182,11 @@ proptest::proptest! {
                 block.copy_from_slice(fixed.as_bytes());
             }
         }
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("root");
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("root");
         fs::create_dir(&root).unwrap();
         drop(unpack(bytes.as_slice(), super::maker::open(&root), Some(Vec::new()), &Limits::default()));
         fs::remove_dir_all(&root).unwrap();
-        proptest::prop_assert!(show(folder.path()).is_empty());
+        proptest::prop_assert!(show(dir.path()).is_empty());
     }
 }

@@ -15,17 +15,17 @@ fn tar() -> Tar {
 
 /// Unpacks `lower`, then `upper` on top of it.
 fn on_top(lower: Tar, upper: Tar) -> (tempfile::TempDir, PathBuf, Outcome) {
-    let folder = tempfile::tempdir().unwrap();
-    let (below, root) = (folder.path().join("below"), folder.path().join("root"));
+    let dir = tempfile::tempdir().unwrap();
+    let (below, root) = (dir.path().join("below"), dir.path().join("root"));
     unpack_into(&below, lower, Some(&[]), &Limits::default()).unwrap();
     let outcome = unpack_into(&root, upper, Some(&[&below]), &Limits::default()).unwrap();
-    (folder, root, outcome)
+    (dir, root, outcome)
 }
 
 #[test]
 fn owners_modes_and_times_are_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("root");
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
     let layer = tar()
         .with(b'5', "./", |h| h.set_mode(0o711))
         .with(b'5', "d", |h| {
@@ -52,10 +52,9 @@ fn owners_modes_and_times_are_kept() {
 
 #[test]
 fn hard_links_share_their_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("root");
-    let layer =
-        tar().folder("d").file("d/a", "1").hardlink("b", "./d/a").symlink("s", "d").hardlink("c", "s/a");
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    let layer = tar().dir("d").file("d/a", "1").hardlink("b", "./d/a").symlink("s", "d").hardlink("c", "s/a");
     unpack_into(&root, layer, None, &Limits::default()).unwrap();
     let inode = |name: &str| fs::metadata(root.join(name)).unwrap().ino();
     assert_eq!((inode("b"), inode("c")), (inode("d/a"), inode("d/a")));
@@ -63,13 +62,13 @@ fn hard_links_share_their_file() {
 
 #[rstest]
 #[case::whiteout(tar().file(".wh.gone", ""), &["gone whiteout 0"])]
-#[case::whiteout_then_folder(
-    tar().file(".wh.d", "").folder("d").file("d/new", "1"),
+#[case::whiteout_then_dir(
+    tar().file(".wh.d", "").dir("d").file("d/new", "1"),
     &["d/ opaque", "d/new: 1"]
 )]
 #[case::whiteout_then_file(tar().file(".wh.a", "").file("a", "1"), &["a: 1"])]
 #[case::whiteout_last(
-    tar().folder("d").file("d/new", "1").file(".wh.d", ""),
+    tar().dir("d").file("d/new", "1").file(".wh.d", ""),
     &["d/ opaque", "d/new: 1"]
 )]
 #[case::whiteout_then_child(
@@ -77,74 +76,74 @@ fn hard_links_share_their_file() {
     &["d/ opaque", "d/new: 1"]
 )]
 #[case::opaque_first(
-    tar().folder("d").file("d/.wh..wh..opq", "").file("d/new", "1"),
+    tar().dir("d").file("d/.wh..wh..opq", "").file("d/new", "1"),
     &["d/ opaque", "d/new: 1"]
 )]
 #[case::opaque_last(
-    tar().folder("d").file("d/new", "1").file("d/.wh.x", "").file("d/.wh..wh..opq", ""),
+    tar().dir("d").file("d/new", "1").file("d/.wh.x", "").file("d/.wh..wh..opq", ""),
     &["d/ opaque", "d/new: 1"]
 )]
 #[case::opaque_again(
-    tar().folder("d").file("d/.wh..wh..opq", "").file("d/a", "1").file("d/.wh..wh..opq", "").file("d/b", "2"),
+    tar().dir("d").file("d/.wh..wh..opq", "").file("d/a", "1").file("d/.wh..wh..opq", "").file("d/b", "2"),
     &["d/ opaque", "d/a: 1", "d/b: 2"]
 )]
 #[case::whiteout_in_opaque(
-    tar().folder("d").file("d/.wh..wh..opq", "").file("d/.wh.x", ""),
+    tar().dir("d").file("d/.wh..wh..opq", "").file("d/.wh.x", ""),
     &["d/ opaque"]
 )]
 #[case::whiteout_in_a_file(tar().file("a", "1").file("a/.wh.b", ""), &["a: 1"])]
-#[case::old_marks(tar().folder("d").file("d/.wh..wh.plnk", ""), &["d/"])]
-#[case::folder_replaces_file(tar().file("d", "1").folder("d"), &["d/ opaque"])]
-#[case::file_replaces_folder(tar().folder("d").file("d/a", "1").file("d", "2"), &["d: 2"])]
+#[case::old_marks(tar().dir("d").file("d/.wh..wh.plnk", ""), &["d/"])]
+#[case::dir_replaces_file(tar().file("d", "1").dir("d"), &["d/ opaque"])]
+#[case::file_replaces_dir(tar().dir("d").file("d/a", "1").file("d", "2"), &["d: 2"])]
 fn whiteouts_hide_what_is_below_and_nothing_else(#[case] layer: Tar, #[case] expected: &[&str]) {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("root");
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
     let outcome = unpack_into(&root, layer, None, &Limits::default());
     assert!(matches!(outcome, Ok(Outcome { asked_lower: false })), "{outcome:?}");
     assert_eq!(show(&root), expected);
 }
 
 #[test]
-fn a_layer_that_misses_its_folders_asks_for_those_below() {
-    let folder = tempfile::tempdir().unwrap();
+fn a_layer_that_misses_its_dirs_asks_for_those_below() {
+    let dir = tempfile::tempdir().unwrap();
     let layer = tar().file("bin/tool", "x");
-    let alone = unpack_into(&folder.path().join("root"), layer, None, &Limits::default());
+    let alone = unpack_into(&dir.path().join("root"), layer, None, &Limits::default());
     assert!(matches!(alone, Err(Error::NeedsLower)), "{alone:?}");
 }
 
 #[rstest]
 #[case::symlink(
-    tar().folder("usr").folder("usr/bin").symlink("bin", "usr/bin"),
+    tar().dir("usr").dir("usr/bin").symlink("bin", "usr/bin"),
     tar().file("bin/tool", "x"),
     &["usr/", "usr/bin/", "usr/bin/tool: x"]
 )]
 #[case::symlinks_in_turn(
-    tar().folder("a").symlink("b", "/a").symlink("c", "../../b").symlink("a/up", ".."),
+    tar().dir("a").symlink("b", "/a").symlink("c", "../../b").symlink("a/up", ".."),
     tar().file("c/up/c/tool", "x"),
     &["a/", "a/tool: x"]
 )]
-#[case::own_symlink_to_lower_folder(
-    tar().folder("data"),
+#[case::own_symlink_to_lower_dir(
+    tar().dir("data"),
     tar().symlink("d", "data").file("d/new", "x"),
     &["d -> data", "data/", "data/new: x"]
 )]
 #[case::removed_symlink(
-    tar().folder("usr").symlink("bin", "usr"),
+    tar().dir("usr").symlink("bin", "usr"),
     tar().file(".wh.bin", "").file("bin/tool", "x"),
     &["bin/ opaque", "bin/tool: x"]
 )]
 #[case::hidden_symlink(
-    tar().folder("d").folder("t").symlink("d/s", "/t"),
-    tar().folder("d").file("d/.wh..wh..opq", "").file("d/s/new", "x"),
+    tar().dir("d").dir("t").symlink("d/s", "/t"),
+    tar().dir("d").file("d/.wh..wh..opq", "").file("d/s/new", "x"),
     &["d/ opaque", "d/s/", "d/s/new: x"]
 )]
 #[case::link_to_lower_file(
-    tar().folder("d").file("d/a", "1"),
+    tar().dir("d").file("d/a", "1"),
     tar().hardlink("b", "d/a"),
     &["b: 1", "d/", "d/a: 1"]
 )]
 #[case::link_through_lower_symlink(
-    tar().folder("d").file("d/a", "1").symlink("s", "d"),
+    tar().dir("d").file("d/a", "1").symlink("s", "d"),
     tar().hardlink("b", "s/a"),
     &["b: 1", "d/", "d/a: 1"]
 )]
@@ -153,17 +152,17 @@ fn a_layer_ends_as_if_applied_to_those_below(
     #[case] upper: Tar,
     #[case] expected: &[&str],
 ) {
-    let (_folder, root, _) = on_top(lower, upper);
+    let (_dir, root, _) = on_top(lower, upper);
     assert_eq!(show(&root), expected);
 }
 
 #[test]
-fn folders_on_the_way_are_those_of_below() {
+fn dirs_on_the_way_are_those_of_below() {
     let lower = tar().pax(&[("SCHILY.xattr.user.x", b"1")]).with(b'5', "home", |h| {
         h.set_mode(0o2770);
         h.set_uid(1000);
     });
-    let (_folder, root, outcome) = on_top(lower, tar().file("home/a", "1"));
+    let (_dir, root, outcome) = on_top(lower, tar().file("home/a", "1"));
     assert!(outcome.asked_lower);
     let meta = fs::metadata(root.join("home")).unwrap();
     assert_eq!((meta.mode() & 0o7777, meta.uid(), meta.mtime()), (0o2770, 1000, 1_000_000_000));
@@ -174,8 +173,8 @@ fn folders_on_the_way_are_those_of_below() {
 #[case::removed_in_between(tar().file(".wh.a", ""))]
 #[case::hidden_in_between(tar().file(".wh..wh..opq", ""))]
 fn what_a_layer_in_between_hides_is_not_found(#[case] middle: Tar) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
     unpack_into(&path("low"), tar().file("a", "1"), Some(&[]), &Limits::default()).unwrap();
     unpack_into(&path("middle"), middle, None, &Limits::default()).unwrap();
     let lowers: [&Path; 2] = [&path("middle"), &path("low")];

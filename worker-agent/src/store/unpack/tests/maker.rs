@@ -1,4 +1,4 @@
-//! Makes tar streams, unpacks them, and shows folders as text.
+//! Makes tar streams, unpacks them, and shows directories as text.
 
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
@@ -28,7 +28,7 @@ impl Tar {
         self.entry(b'0', name, "", data.as_bytes())
     }
 
-    pub(crate) fn folder(self, name: &str) -> Self {
+    pub(crate) fn dir(self, name: &str) -> Self {
         self.entry(b'5', name, "", b"")
     }
 
@@ -97,7 +97,7 @@ pub(crate) fn require_root() {
     );
 }
 
-/// Unpacks into the new folder `root`; `lowers` from the top.
+/// Unpacks into the new directory `root`; `lowers` from the top.
 pub(crate) fn unpack_into(
     root: &Path,
     tar: Tar,
@@ -117,8 +117,8 @@ pub(crate) fn show(root: &Path) -> Vec<String> {
     lines
 }
 
-fn walk(root: &Path, folder: &Path, lines: &mut Vec<String>) {
-    for entry in fs::read_dir(folder).unwrap() {
+fn walk(root: &Path, dir: &Path, lines: &mut Vec<String>) {
+    for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         let name = path.strip_prefix(root).unwrap().display().to_string();
         let meta = fs::symlink_metadata(&path).unwrap();

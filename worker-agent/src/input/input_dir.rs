@@ -1,4 +1,4 @@
-//! The job folder, written by descriptor: no path is ever resolved through a link, and nothing is overwritten.
+//! The job directory, written by descriptor: no path is ever resolved through a link, and nothing is overwritten.
 
 use std::fs::File;
 use std::io;
@@ -8,18 +8,18 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags, fchmod, mkdirat, openat};
 use rustix::io::Errno;
 
-const FOLDER_MODE: Mode = Mode::from_raw_mode(0o755);
+const DIR_MODE: Mode = Mode::from_raw_mode(0o755);
 
-/// The job folder. Clones are the same folder.
+/// The job directory. Clones are the same directory.
 #[derive(Debug, Clone)]
-pub(super) struct Folder(Arc<OwnedFd>);
+pub(super) struct InputDir(Arc<OwnedFd>);
 
-impl Folder {
-    pub(super) fn new(folder: OwnedFd) -> Self {
-        Self(Arc::new(folder))
+impl InputDir {
+    pub(super) fn new(dir: OwnedFd) -> Self {
+        Self(Arc::new(dir))
     }
 
-    /// Makes a file at a plain path, with the folders on the way.
+    /// Makes a file at a plain path, with the directories on the way.
     pub(super) fn create(&self, path: &str, executable: bool) -> io::Result<File> {
         let mode = Mode::from_raw_mode(if executable { 0o755 } else { 0o644 });
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -34,9 +34,9 @@ impl Folder {
     }
 
     fn parent<'a>(&self, path: &'a str) -> io::Result<(Option<OwnedFd>, &'a str)> {
-        let Some((folders, name)) = path.rsplit_once('/') else { return Ok((None, path)) };
+        let Some((dirs, name)) = path.rsplit_once('/') else { return Ok((None, path)) };
         let mut at: Option<OwnedFd> = None;
-        for component in folders.split('/') {
+        for component in dirs.split('/') {
             let here = at.as_ref().map_or(self.0.as_fd(), AsFd::as_fd);
             at = Some(enter(here, component)?);
         }
@@ -44,16 +44,16 @@ impl Folder {
     }
 }
 
-fn enter(folder: impl AsFd, name: &str) -> io::Result<OwnedFd> {
-    let is_new = match mkdirat(&folder, name, FOLDER_MODE) {
+fn enter(dir: impl AsFd, name: &str) -> io::Result<OwnedFd> {
+    let is_new = match mkdirat(&dir, name, DIR_MODE) {
         Ok(()) => true,
         Err(Errno::EXIST) => false,
         Err(error) => return Err(error.into()),
     };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let entered = openat(&folder, name, flags, Mode::empty())?;
+    let entered = openat(&dir, name, flags, Mode::empty())?;
     if is_new {
-        fchmod(&entered, FOLDER_MODE)?;
+        fchmod(&entered, DIR_MODE)?;
     }
     Ok(entered)
 }
@@ -64,17 +64,17 @@ mod tests {
     use std::io::Write;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
-    fn folder() -> (tempfile::TempDir, Folder) {
+    fn dir() -> (tempfile::TempDir, InputDir) {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = Folder::new(File::open(temporary.path()).unwrap().into());
-        (temporary, folder)
+        let dir = InputDir::new(File::open(temporary.path()).unwrap().into());
+        (temporary, dir)
     }
 
     #[test]
-    fn files_and_the_folders_on_the_way_are_made() {
-        let (at, folder) = folder();
-        folder.create("lib/deep/a.rb", false).unwrap().write_all(b"1").unwrap();
-        folder.create("lib/b.sh", true).unwrap();
+    fn files_and_the_dirs_on_the_way_are_made() {
+        let (at, dir) = dir();
+        dir.create("lib/deep/a.rb", false).unwrap().write_all(b"1").unwrap();
+        dir.create("lib/b.sh", true).unwrap();
         assert_eq!(std::fs::read(at.path().join("lib/deep/a.rb")).unwrap(), b"1");
         let mode = |path: &str| std::fs::metadata(at.path().join(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode("lib"), mode("lib/b.sh"), mode("lib/deep/a.rb")), (0o755, 0o755, 0o644));
@@ -82,14 +82,14 @@ mod tests {
 
     #[test]
     fn no_link_is_followed_and_nothing_is_overwritten() {
-        let (at, folder) = folder();
+        let (at, dir) = dir();
         let outside = tempfile::tempdir().unwrap();
         symlink(outside.path(), at.path().join("out")).unwrap();
         symlink(outside.path().join("file"), at.path().join("file")).unwrap();
-        assert!(folder.create("out/a", false).is_err());
-        assert!(folder.create("file", false).is_err());
-        folder.create("once", false).unwrap();
-        assert!(folder.create("once", false).is_err());
+        assert!(dir.create("out/a", false).is_err());
+        assert!(dir.create("file", false).is_err());
+        dir.create("once", false).unwrap();
+        assert!(dir.create("once", false).is_err());
         assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
     }
 }

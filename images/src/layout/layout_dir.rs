@@ -1,4 +1,4 @@
-//! The folder of one repository, written so that no reader ever sees half a file and no builder loses another's tag.
+//! The directory of one repository, written so that no reader ever sees half a file and no builder loses another's tag.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -10,45 +10,45 @@ use rustix::io::Errno;
 
 use super::incoming::{self, Incoming};
 use super::index::{self, Change, Entry};
-use super::open_folder;
+use super::open_dir;
 use crate::document::MAX_DOCUMENT;
 use crate::release::{Put, ReleaseError, Tag};
 
 const BLOBS: &str = "blobs/sha256";
 const MARK: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
-/// An open folder.
-pub(super) struct Folder {
+/// An open directory.
+pub(super) struct LayoutDir {
     pub(super) fd: OwnedFd,
     pub(super) what: String,
     /// How long to wait for another builder, who holds the lock for a few small writes.
     patience: Duration,
 }
 
-impl Folder {
+impl LayoutDir {
     /// Makes what is missing of `location/repository`, beneath the location.
     pub(super) fn open(location: &str, repository: &str, patience: Duration) -> Result<Self, ReleaseError> {
-        let root = Self { fd: open_folder(location)?, what: location.to_owned(), patience };
+        let root = Self { fd: open_dir(location)?, what: location.to_owned(), patience };
         root.below(repository)
     }
 
-    /// The folder at `path`, made where it is missing; each part from its parent, so that no symlink on the way leads
+    /// The directory at `path`, made where it is missing; each part from its parent, so that no symlink on the way leads
     /// out.
     fn below(&self, path: &str) -> Result<Self, ReleaseError> {
         let what = format!("{}/{path}", self.what);
         let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
         for part in ends.filter_map(|end| path.get(..end)) {
             let (parent, name) = part.rsplit_once('/').unwrap_or((".", part));
-            let parent = self.folder(parent).map_err(|errno| io(&what, errno))?;
+            let parent = self.dir(parent).map_err(|errno| io(&what, errno))?;
             match mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(errno) => return Err(io(&what, errno)),
             }
         }
-        let fd = self.folder(path).map_err(|errno| io(&what, errno))?;
+        let fd = self.dir(path).map_err(|errno| io(&what, errno))?;
         Ok(Self { fd, what, patience: self.patience })
     }
 
-    fn folder(&self, path: &str) -> rustix::io::Result<OwnedFd> {
+    fn dir(&self, path: &str) -> rustix::io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         openat2(&self.fd, path, flags, Mode::empty(), beneath())
     }
@@ -86,9 +86,9 @@ impl Folder {
         }
     }
 
-    /// On the folder itself, so that no lock file stays behind.
+    /// On the directory itself, so that no lock file stays behind.
     fn lock(&self) -> Result<OwnedFd, ReleaseError> {
-        let fd = self.folder(".").map_err(|errno| io(&self.what, errno))?;
+        let fd = self.dir(".").map_err(|errno| io(&self.what, errno))?;
         let until = Instant::now() + self.patience;
         loop {
             match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
@@ -97,7 +97,7 @@ impl Folder {
                     std::thread::sleep(Duration::from_millis(5));
                 }
                 Err(Errno::WOULDBLOCK) => {
-                    let what = format!("the lock of image folder {}", self.what);
+                    let what = format!("the lock of image directory {}", self.what);
                     return Err(ReleaseError::Stalled { what, after: self.patience });
                 }
                 Err(errno) => return Err(io(&self.what, errno)),
@@ -140,12 +140,12 @@ pub(super) fn beneath() -> ResolveFlags {
 
 pub(super) fn io(what: &str, errno: Errno) -> ReleaseError {
     if errno == Errno::XDEV {
-        let (what, detail) = (format!("image folder {what}"), "a symlink leads out of it".to_owned());
+        let (what, detail) = (format!("image directory {what}"), "a symlink leads out of it".to_owned());
         return ReleaseError::Io { what, detail };
     }
     failed(what, &errno.into())
 }
 
 pub(super) fn failed(what: &str, error: &std::io::Error) -> ReleaseError {
-    ReleaseError::Io { what: format!("image folder {what}"), detail: error.to_string() }
+    ReleaseError::Io { what: format!("image directory {what}"), detail: error.to_string() }
 }

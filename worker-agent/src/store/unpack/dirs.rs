@@ -1,25 +1,25 @@
-//! The times that folders get at the end, with a bound on the memory that remembering them takes.
+//! The times that directories get at the end, with a bound on the memory that remembering them takes.
 
 use std::path::PathBuf;
 
 use super::limits::Limits;
 use super::rejected::Rejected;
 
-pub(crate) struct Folders {
+pub(crate) struct Dirs {
     times: Vec<(PathBuf, (i64, u32))>,
     bytes: usize,
     limit: usize,
 }
 
-impl Folders {
+impl Dirs {
     pub(crate) const fn new(limits: &Limits) -> Self {
-        Self { times: Vec::new(), bytes: 0, limit: limits.folder_names }
+        Self { times: Vec::new(), bytes: 0, limit: limits.directory_names }
     }
 
     pub(crate) fn add(&mut self, path: PathBuf, mtime: (i64, u32)) -> Result<(), Rejected> {
         self.bytes += path.as_os_str().len() + size_of::<(PathBuf, (i64, u32))>();
         if self.bytes > self.limit {
-            return Err(Rejected::FolderNames(self.limit));
+            return Err(Rejected::DirectoryNames(self.limit));
         }
         self.times.push((path, mtime));
         Ok(())

@@ -1,4 +1,4 @@
-//! What is where in the work folder:
+//! What is where in the work directory:
 //!
 //! - `lock`: held by the worker
 //! - `layers/<diff id>`: a layer that stands on its own
@@ -6,7 +6,7 @@
 //! - `images/<digest>.json`: the record of a complete image
 //! - `staging/`: all that is not finished, wiped at start
 //!
-//! The folders are root's alone: layers keep their set-id bits and owners, which must mean nothing to the machine's
+//! The directories are root's alone: layers keep their set-id bits and owners, which must mean nothing to the machine's
 //! other users. A container needs no way through, for it sees layers only by mounts that root has made for it.
 
 use std::fs::{self, DirBuilder, Permissions};
@@ -19,14 +19,14 @@ use trackyard_protocol::version::Digest;
 
 use super::error::Error;
 
-/// The work folder's own, if it is made here: other things may be below it.
+/// The work directory's own, if it is made here: other things may be below it.
 const ROOT_MODE: u32 = 0o711;
 const MODE: u32 = 0o700;
 const STAGING: &str = "staging";
 
-/// The parts of the work folder. Layers and images go by their path below it.
+/// The parts of the work directory. Layers and images go by their path below it.
 #[derive(Debug)]
-pub(crate) struct Folders {
+pub(crate) struct Dirs {
     root: PathBuf,
     staged: AtomicU64,
 }
@@ -46,12 +46,12 @@ pub(crate) fn image(digest: &Digest) -> String {
     format!("images/{}.json", digest.hex())
 }
 
-impl Folders {
-    /// Makes the work folder itself.
+impl Dirs {
+    /// Makes the work directory itself.
     pub(crate) fn new(workdir: &Path) -> Result<Self, Error> {
-        let root = std::path::absolute(workdir).map_err(Error::io("finding the work folder"))?;
+        let root = std::path::absolute(workdir).map_err(Error::io("finding the work directory"))?;
         if !root.is_dir() {
-            let what = format!("making the work folder {}", root.display());
+            let what = format!("making the work directory {}", root.display());
             DirBuilder::new().recursive(true).mode(ROOT_MODE).create(&root).map_err(Error::io(what))?;
         }
         Ok(Self { root, staged: AtomicU64::new(0) })
@@ -75,7 +75,7 @@ impl Folders {
         self.root.join("lock")
     }
 
-    /// The path of a layer, image or folder by its name.
+    /// The path of a layer, image or directory by its name.
     pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
@@ -84,29 +84,29 @@ impl Folders {
         self.at(name).is_dir()
     }
 
-    /// A path in the staging folder that nobody else uses.
+    /// A path in the staging directory that nobody else uses.
     pub(crate) fn stage(&self) -> PathBuf {
         let number = self.staged.fetch_add(1, Ordering::Relaxed);
         self.root.join(STAGING).join(number.to_string())
     }
 
-    /// What a folder holds.
-    pub(crate) fn names(&self, folder: &str) -> Result<Vec<String>, Error> {
-        let path = self.at(folder);
+    /// What a directory holds.
+    pub(crate) fn names(&self, dir: &str) -> Result<Vec<String>, Error> {
+        let path = self.at(dir);
         let fault = || Error::io(format!("reading {}", path.display()));
         let names = fs::read_dir(&path).map_err(fault())?;
         names.map(|entry| Ok(entry.map_err(fault())?.file_name().to_string_lossy().into_owned())).collect()
     }
 
-    /// Makes renames in `folder` last.
-    pub(crate) fn sync(&self, folder: &str) -> Result<(), Error> {
-        let path = self.at(folder);
-        let synced = fs::File::open(&path).and_then(|folder| folder.sync_all());
+    /// Makes renames in `dir` last.
+    pub(crate) fn sync(&self, dir: &str) -> Result<(), Error> {
+        let path = self.at(dir);
+        let synced = fs::File::open(&path).and_then(|dir| dir.sync_all());
         synced.map_err(Error::io(format!("syncing {}", path.display())))
     }
 }
 
-/// Removes a file or a folder with all that is in it.
+/// Removes a file or a directory with all that is in it.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::IsADirectory => fs::remove_dir_all(path),
