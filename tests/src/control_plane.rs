@@ -89,7 +89,7 @@ impl ControlPlane {
     }
 
     /// Installs the kinds of Trackyard.
-    pub fn install_kinds(&self) {
+    pub fn install_crds(&self) {
         definitions().iter().for_each(|kind| self.install(&json!(kind)));
     }
 

@@ -26,8 +26,8 @@ pub use release::Release;
 
 /// The namespace of the release.
 pub const RELEASE: &str = "trackyard";
-/// The namespace of pools and versions.
-pub const YARD: &str = "trackyard-yard";
+/// The worker namespace, unless the release is an earlier one.
+pub const WORKER_NAMESPACE: &str = "trackyard-workers";
 /// The bucket of submissions.
 pub const BUCKET: &str = "submissions";
 /// The track whose test runner does what the submission's `do.sh` says.
@@ -41,6 +41,8 @@ pub struct Platform {
     pub registry: Registry,
     /// Where submissions are.
     pub s3: S3,
+    /// The namespace of pools and versions.
+    pub worker_namespace: &'static str,
     dir: TempDir,
 }
 
@@ -76,7 +78,8 @@ impl Platform {
     }
 
     fn on(cluster: Cluster, release: &Release) -> Self {
-        let platform = Self::serve(cluster);
+        let mut platform = Self::serve(cluster);
+        platform.worker_namespace = release.worker_namespace;
         platform.install(release);
         platform.client();
         platform
@@ -92,6 +95,7 @@ impl Platform {
             registry: Registry::start_in(&cluster),
             s3: S3::start_on(cluster.listener(9000), BUCKET),
             dir: TempDir::new().expect("a directory"),
+            worker_namespace: WORKER_NAMESPACE,
             cluster,
         };
         platform.fill();
@@ -117,12 +121,12 @@ impl Platform {
         self.registry.push(&layout.dir().join(&repository), tag, &repository);
     }
 
-    /// Installs the chart once more, in a namespace of its own with a yard of its own.
+    /// Installs the chart once more, in a namespace of its own with a worker namespace of its own.
     ///
     /// # Panics
     /// When it does not become ready.
     pub fn install_another(&self, release: &str) {
-        for namespace in [release.to_owned(), format!("{release}-yard")] {
+        for namespace in [release.to_owned(), format!("{release}-workers")] {
             self.cluster.namespace(&namespace);
             self.credentials(&namespace);
         }
@@ -149,20 +153,20 @@ impl Platform {
     }
 
     fn install(&self, release: &Release) {
-        install_kinds(&self.cluster, release);
-        for namespace in [RELEASE, YARD] {
+        install_crds(&self.cluster, release);
+        for namespace in [RELEASE, self.worker_namespace] {
             self.cluster.namespace(namespace);
             self.credentials(namespace);
         }
         self.helm("install", RELEASE, release);
     }
 
-    /// Upgrades both charts, the kinds first.
+    /// Upgrades both charts, the CRDs first.
     ///
     /// # Panics
     /// When it does not become ready.
     pub fn upgrade_to(&self, release: &Release) {
-        let _ = self.cluster.helm(&["upgrade", "kinds", &release.chart("trackyard-crds"), "--wait"]);
+        let _ = self.cluster.helm(&["upgrade", "trackyard-crds", &release.chart("trackyard-crds"), "--wait"]);
         self.helm("upgrade", RELEASE, release);
     }
 
@@ -202,7 +206,10 @@ impl Platform {
             "to": [{"ipBlock": {"cidr": format!("{address}/32")}}],
             "ports": [{"port": 5443}, {"port": 9000}, {"port": PORT_IN_CLUSTER}],
         });
-        json!({
+        let mut router = json!({"files": {"secret": "files", "ca": true, "docker": true}});
+        let access = if release.is_frozen() { "clientsMay" } else { "clientAccess" };
+        router[access] = json!("everything");
+        let mut values = json!({
             "image": image,
             "networkPolicy": {"agentEgress": [servers]},
             "config": {
@@ -213,7 +220,7 @@ impl Platform {
                 "inputs": {"buckets": [BUCKET], "endpoint": endpoint, "path_style": true},
             },
             "test": {"arguments": ["submit", "s3://submissions/sleep-0", "--track", SHELL, "--exercise", "two-fer"]},
-            "router": {"files": {"secret": "files", "ca": true, "docker": true}, "clientsMay": "everything"},
+            "router": router,
             "agents": {
                 "env": {
                     "TRACKYARD_ALLOW_REGISTRY": self.registry.location(),
@@ -228,13 +235,17 @@ impl Platform {
                 "envSecret": "keys",
                 "filesSecret": "files",
             },
-        })
+        });
+        if self.worker_namespace != release.worker_namespace {
+            values["workerNamespace"] = json!({"name": self.worker_namespace});
+        }
+        values
     }
 
-    /// What kubectl prints of the yard, if it succeeds.
+    /// Returns what kubectl prints of the worker namespace, if it succeeds.
     #[must_use]
-    pub fn yard(&self, arguments: &[&str]) -> Option<String> {
-        self.cluster.try_kubectl(&[arguments, &["--namespace", YARD]].concat())
+    pub fn kubectl(&self, arguments: &[&str]) -> Option<String> {
+        self.cluster.try_kubectl(&[arguments, &["--namespace", self.worker_namespace]].concat())
     }
 
     /// Makes or changes a pool of small workers.
@@ -249,8 +260,9 @@ impl Platform {
 
     /// The same, of workers with so many slots.
     pub fn pool_with(&self, name: &str, topics: &str, slots: u32, cpu: &str, more: &str) {
+        let namespace = self.worker_namespace;
         self.cluster.apply(&format!(
-            "apiVersion: trackyard.dev/v1alpha1\nkind: WorkerPool\nmetadata: {{name: {name}, namespace: {YARD}}}\n\
+            "apiVersion: trackyard.dev/v1alpha1\nkind: WorkerPool\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
              spec: {{channel: test_runners, topics: [{topics}], slots: {slots}, \
              slot: {{cpu: {cpu}, memory: 128Mi, storage: 64Mi}}, cache: {{emptyDir: {{size: 512Mi}}}}, {more}}}\n"
         ));
@@ -258,8 +270,9 @@ impl Platform {
 
     /// Makes a pool with one builder.
     pub fn builders(&self, name: &str) {
+        let namespace = self.worker_namespace;
         self.cluster.apply(&format!(
-            "apiVersion: trackyard.dev/v1alpha1\nkind: WorkerPool\nmetadata: {{name: {name}, namespace: {YARD}}}\n\
+            "apiVersion: trackyard.dev/v1alpha1\nkind: WorkerPool\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
              spec: {{channel: builders, topics: ['*'], slots: 1, slot: {{cpu: 500m, memory: 512Mi, storage: 512Mi}}, \
              cache: {{emptyDir: {{size: 512Mi}}}}, drainTimeout: 5m}}\n"
         ));
@@ -268,10 +281,11 @@ impl Platform {
     /// Asks for a version by a resource that names a git reference; the resource's name.
     #[must_use]
     pub fn build(&self, track: &str, reference: &str) -> String {
+        let namespace = self.worker_namespace;
         let name = format!("{track}-{reference}");
         self.cluster.apply(&format!(
             "apiVersion: trackyard.dev/v1alpha1\nkind: ContainerVersion\n\
-             metadata: {{name: {name}, namespace: {YARD}}}\n\
+             metadata: {{name: {name}, namespace: {namespace}}}\n\
              spec: {{channel: test_runners, track: {track}, gitReference: {reference}, limits: {{memory: 100Mi}}}}\n"
         ));
         format!("containerversion/{name}")
@@ -279,23 +293,25 @@ impl Platform {
 
     /// Deploys a version by a resource of its own.
     pub fn deploy(&self, track: &str, tag: &str) {
+        let namespace = self.worker_namespace;
         self.cluster.apply(&format!(
             "apiVersion: trackyard.dev/v1alpha1\nkind: ContainerVersion\n\
-             metadata: {{name: {track}-{tag}, namespace: {YARD}}}\n\
+             metadata: {{name: {track}-{tag}, namespace: {namespace}}}\n\
              spec: {{channel: test_runners, track: {track}, version: {tag}, limits: {{memory: 100Mi}}}}\n"
         ));
     }
 
-    /// Waits for a condition of a resource of the yard.
+    /// Waits for a condition of a resource of the worker namespace.
     ///
     /// # Panics
     /// When it does not come to be within two minutes; with what the resource and the pods say.
     pub fn wait_for(&self, condition: &str, resource: &str) {
         let kind = if condition.contains('=') { "" } else { "condition=" };
         let condition = format!("--for={kind}{condition}");
-        if self.yard(&["wait", &condition, resource, &timeout_option(120)]).is_none() {
-            let said = self.yard(&["get", resource, "-o=jsonpath={.status}"]).unwrap_or_default();
-            let (agents, others) = (self.cluster.said_by_pods(YARD), self.cluster.said_by_pods(RELEASE));
+        if self.kubectl(&["wait", &condition, resource, &timeout_option(120)]).is_none() {
+            let said = self.kubectl(&["get", resource, "-o=jsonpath={.status}"]).unwrap_or_default();
+            let (agents, others) =
+                (self.cluster.said_by_pods(self.worker_namespace), self.cluster.said_by_pods(RELEASE));
             unreachable!("{resource} is not {condition}: {said}\n{agents}\n{others}");
         }
     }
@@ -369,12 +385,12 @@ impl Platform {
     }
 }
 
-/// Installs the chart of the kinds.
+/// Installs the chart of the CRDs.
 ///
 /// # Panics
 /// When the cluster does not take them.
-pub fn install_kinds(cluster: &Cluster, release: &Release) {
-    let _ = cluster.helm(&["install", "kinds", &release.chart("trackyard-crds"), "--wait"]);
+pub fn install_crds(cluster: &Cluster, release: &Release) {
+    let _ = cluster.helm(&["install", "trackyard-crds", &release.chart("trackyard-crds"), "--wait"]);
     for kind in ["workerpools", "containerversions"] {
         let crd = format!("crd/{kind}.trackyard.dev");
         let _ = cluster.kubectl(&["wait", "--for=condition=Established", &crd, &timeout_option(20)]);

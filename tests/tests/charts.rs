@@ -38,7 +38,7 @@ fn scenarios() -> Vec<(String, String)> {
 fn every_scenario_is_rendered_the_same_each_time() {
     for (name, values) in scenarios() {
         let lint =
-            helm(&["lint", "--strict", &chart("trackyard"), "-f", &values, "--set", "checkKinds=false"]);
+            helm(&["lint", "--strict", &chart("trackyard"), "-f", &values, "--set", "checkCRDs=false"]);
         assert!(lint.status.success(), "{name}: {}", String::from_utf8_lossy(&lint.stdout));
         let once = platform(&["-f", &values]);
         assert!(once.status.success(), "{name}: {}", String::from_utf8_lossy(&once.stderr));
@@ -89,7 +89,7 @@ fn what_is_rendered_and_each_sample_is_what_kubernetes_takes() {
     assert!(plane.kubectl(&["apply", "-f", file.path().to_str().unwrap()]).status.success());
     let wait = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=20s"];
     assert!(plane.kubectl(&wait).status.success());
-    for namespace in ["ty", "ty-yard", "tracks"] {
+    for namespace in ["ty", "ty-workers", "tracks"] {
         assert!(plane.kubectl(&["create", "namespace", namespace]).status.success());
     }
     for (name, manifest) in &manifests {
@@ -122,10 +122,10 @@ fn without_the_kinds_the_chart_names_the_one_that_has_them() {
 #[test]
 fn values_that_are_none_are_refused_by_name() {
     for (value, named) in [
-        ("router.clientMay=submit", "clientMay"),
-        ("router.clientsMay=all", "clientsMay"),
+        ("router.clientAcces=submit", "clientAcces"),
+        ("router.clientAccess=all", "clientAccess"),
         ("operator.replicas=many", "replicas"),
-        ("yard.name=Not_A_Name", "yard"),
+        ("workerNamespace.name=Not_A_Name", "workerNamespace"),
         ("router.image.digest=latest", "digest"),
     ] {
         let output = platform(&["--set", value]);
@@ -136,7 +136,7 @@ fn values_that_are_none_are_refused_by_name() {
 
 fn rendered(words: &[&str]) -> String {
     let chart = chart("trackyard-crds");
-    let output = helm(&[&["template", "kinds", &chart][..], words].concat());
+    let output = helm(&[&["template", "trackyard-crds", &chart][..], words].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -169,7 +169,7 @@ fn a_value_that_is_none_is_refused_by_name() {
 fn the_kinds_install_upgrade_and_outlive_the_chart() {
     let cluster = Cluster::start();
     let chart = chart("trackyard-crds");
-    let installed = cluster.helm(&["install", "kinds", &chart, "--wait"]);
+    let installed = cluster.helm(&["install", "trackyard-crds", &chart, "--wait"]);
     assert!(installed.contains("kubectl explain workerpool.spec"), "{installed}");
     let names = ["get", "crd", "-o", "name"];
     let kinds = "customresourcedefinition.apiextensions.k8s.io/containerversions.trackyard.dev\n\
@@ -179,12 +179,12 @@ fn the_kinds_install_upgrade_and_outlive_the_chart() {
         let explained = cluster.try_kubectl(&["explain", "workerpool.spec.slots"]);
         explained.is_some_and(|text| text.contains("Jobs that one pod runs at a time."))
     });
-    let _ = cluster.helm(&["upgrade", "kinds", &chart, "--set", "labels.team=tracks"]);
+    let _ = cluster.helm(&["upgrade", "trackyard-crds", &chart, "--set", "labels.team=tracks"]);
     assert_eq!(cluster.kubectl(&["get", "crd", "-l", "team=tracks", "-o", "name"]), kinds);
-    let _ = cluster.helm(&["uninstall", "kinds"]);
+    let _ = cluster.helm(&["uninstall", "trackyard-crds"]);
     assert_eq!(cluster.kubectl(&names), kinds, "uninstalling took the kinds along");
     // Whoever installs again finds them, and takes them over.
-    let _ = cluster.helm(&["install", "kinds", &chart, "--set", "keep=false", "--take-ownership"]);
-    let _ = cluster.helm(&["uninstall", "kinds"]);
+    let _ = cluster.helm(&["install", "trackyard-crds", &chart, "--set", "keep=false", "--take-ownership"]);
+    let _ = cluster.helm(&["uninstall", "trackyard-crds"]);
     wait_until(seconds(30), "the kinds are gone", || cluster.kubectl(&names).is_empty());
 }

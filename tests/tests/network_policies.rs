@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 
 use e2e::cluster::{Cluster, NODE};
-use e2e::platform::{Platform, RELEASE, SHELL, YARD};
+use e2e::platform::{Platform, RELEASE, SHELL, WORKER_NAMESPACE};
 use e2e::reach::Peer;
 use e2e::wait::{seconds, wait_for};
 
@@ -23,7 +23,7 @@ const AS_INSTALLED: &[Row] = &[
     ("stranger", "router", "tcp/5555", false),
     ("stranger", "router", "tcp/5557", false),
     ("bystander", "router", "tcp/5555", false),
-    // Its workers: pods with the labels, in the yard.
+    // Its workers: pods with the labels, in the worker namespace.
     ("agent", "router", "tcp/5555", true),
     ("agent", "router", "tcp/5556", true),
     ("agent", "router", "tcp/5557", false),
@@ -117,11 +117,11 @@ impl World {
         }
         let worker = "app.kubernetes.io/part-of: trackyard, app.kubernetes.io/component: worker";
         let peers = BTreeMap::from([
-            ("agent", Peer::inside(cluster, YARD, "trackyard.dev/pool=shell")),
+            ("agent", Peer::inside(cluster, WORKER_NAMESPACE, "trackyard.dev/pool=shell")),
             ("router", Peer::inside(cluster, RELEASE, "app.kubernetes.io/component=router")),
             ("operator", Peer::inside(cluster, RELEASE, "app.kubernetes.io/component=operator")),
             ("neighbour", Peer::start(cluster, RELEASE, "neighbour", "")),
-            ("bystander", Peer::start(cluster, YARD, "bystander", "")),
+            ("bystander", Peer::start(cluster, WORKER_NAMESPACE, "bystander", "")),
             ("partner", Peer::start(cluster, "partners", "partner", "")),
             ("stranger", Peer::start(cluster, "strangers", "stranger", "")),
             ("imposter", Peer::start(cluster, "strangers", "imposter", worker)),

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use e2e::binaries::binary;
 use e2e::cluster::Cluster;
-use e2e::platform::{Release, install_kinds};
+use e2e::platform::{Release, install_crds};
 use e2e::process::Process;
 use e2e::wait::{seconds, wait_until};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-const YARD: &str = "yard";
+const WORKER_NAMESPACE: &str = "workers";
 
 /// A cluster with the kinds, a namespace for pools, and the operator.
 struct Yard {
@@ -23,15 +23,15 @@ struct Yard {
 impl Yard {
     fn new() -> Self {
         let cluster = Cluster::start();
-        install_kinds(&cluster, &Release::this());
-        cluster.namespace(YARD);
+        install_crds(&cluster, &Release::this());
+        cluster.namespace(WORKER_NAMESPACE);
         let dir = TempDir::new().unwrap();
         let operator = start(&cluster, &dir, "operator", &[]);
         Self { operator, cluster, dir }
     }
 
     fn get(&self, arguments: &[&str]) -> Option<String> {
-        self.cluster.try_kubectl(&[&["get", "--namespace", YARD][..], arguments].concat())
+        self.cluster.try_kubectl(&[&["get", "--namespace", WORKER_NAMESPACE][..], arguments].concat())
     }
 
     /// Waits until a pool's condition has a status and a reason; gives its message.
@@ -56,7 +56,7 @@ impl Yard {
     }
 
     fn pool(&self, name: &str, spec: &str) {
-        self.pool_in(YARD, name, spec);
+        self.pool_in(WORKER_NAMESPACE, name, spec);
     }
 
     fn pool_in(&self, namespace: &str, name: &str, spec: &str) {
@@ -69,7 +69,7 @@ impl Yard {
 }
 
 fn start(cluster: &Cluster, dir: &TempDir, name: &str, more: &[&str]) -> Process {
-    start_for(YARD, cluster, dir, name, more)
+    start_for(WORKER_NAMESPACE, cluster, dir, name, more)
 }
 
 fn start_for(namespace: &str, cluster: &Cluster, dir: &TempDir, name: &str, more: &[&str]) -> Process {
@@ -84,7 +84,12 @@ fn start_for(namespace: &str, cluster: &Cluster, dir: &TempDir, name: &str, more
 /// One of several, of which one holds the lease.
 fn contender(yard: &Yard, name: &str, port: u16) -> Process {
     let admin = format!("127.0.0.1:{port}");
-    start(&yard.cluster, &yard.dir, name, &["--admin", &admin, "--lease-namespace", YARD, "--identity", name])
+    start(
+        &yard.cluster,
+        &yard.dir,
+        name,
+        &["--admin", &admin, "--lease-namespace", WORKER_NAMESPACE, "--identity", name],
+    )
 }
 
 #[test]
@@ -129,13 +134,13 @@ fn a_pool_has_children_that_follow_it_and_go_with_it() {
     let names = "deployment.apps/ruby-workers\nserviceaccount/ruby-workers\npoddisruptionbudget.policy/ruby-workers\n";
     assert_eq!(yard.get(&children).unwrap(), names);
     // An image that is nowhere: the pool says so itself.
-    let _ = yard.cluster.kubectl(&["scale", "wp/ruby", "--replicas=1", "--namespace", YARD]);
+    let _ = yard.cluster.kubectl(&["scale", "wp/ruby", "--replicas=1", "--namespace", WORKER_NAMESPACE]);
     let said = yard.told("ruby", "Stalled", "True", "ImageUnavailable");
     assert!(said.contains("cluster.local/missing:1"), "{said}");
     yard.pool("ruby", "replicas: 1, suspend: true");
     assert_eq!(yard.told("ruby", "Ready", "True", "Suspended"), "");
     // What somebody else changes is put right.
-    let _ = yard.cluster.kubectl(&["delete", "pdb/ruby-workers", "--namespace", YARD]);
+    let _ = yard.cluster.kubectl(&["delete", "pdb/ruby-workers", "--namespace", WORKER_NAMESPACE]);
     wait_until(seconds(20), "the budget is there again", || yard.get(&["pdb/ruby-workers"]).is_some());
     let counts = ["wp", "ruby", "-o=jsonpath={.status.replicas} {.status.drainingReplicas}"];
     wait_until(seconds(60), "its pods are gone", || yard.get(&counts).as_deref() == Some("0 0"));
@@ -148,7 +153,7 @@ fn a_pool_has_children_that_follow_it_and_go_with_it() {
         yard.operator.log().matches("all lists").count() == 2
     });
     assert_eq!(yard.get(&version), before, "a restart has written a status");
-    let _ = yard.cluster.kubectl(&["delete", "wp/ruby", "--namespace", YARD]);
+    let _ = yard.cluster.kubectl(&["delete", "wp/ruby", "--namespace", WORKER_NAMESPACE]);
     // The garbage collector looks for new kinds twice a minute.
     wait_until(seconds(90), "the children are gone", || {
         yard.get(&children).is_some_and(|names| names.is_empty())
@@ -159,7 +164,7 @@ fn a_pool_has_children_that_follow_it_and_go_with_it() {
 fn what_stops_one_pool_is_told_and_stops_no_other() {
     let yard = Yard::new();
     // Somebody's account has the name that a child would have.
-    let _ = yard.cluster.kubectl(&["create", "sa", "taken-workers", "--namespace", YARD]);
+    let _ = yard.cluster.kubectl(&["create", "sa", "taken-workers", "--namespace", WORKER_NAMESPACE]);
     yard.pool("taken", "replicas: 0");
     let said = yard.told("taken", "Stalled", "True", "NotOurs");
     assert!(said.contains("the ServiceAccount taken-workers is there"), "{said}");
@@ -168,7 +173,7 @@ fn what_stops_one_pool_is_told_and_stops_no_other() {
     let said = yard.told("large", "Ready", "False", "Unschedulable");
     assert!(said.contains("node"), "{said}");
     yard.cluster.apply(&format!(
-        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: none, namespace: {YARD}}}\nspec: {{hard: {{pods: 1}}}}\n"
+        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: none, namespace: {WORKER_NAMESPACE}}}\nspec: {{hard: {{pods: 1}}}}\n"
     ));
     wait_until(seconds(20), "the quota counts", || {
         yard.get(&["quota/none", "-o=jsonpath={.status.used.pods}"]).is_some_and(|used| used == "1")
@@ -176,7 +181,7 @@ fn what_stops_one_pool_is_told_and_stops_no_other() {
     yard.pool("poor", "replicas: 1");
     let said = yard.told("poor", "Stalled", "True", "QuotaExceeded");
     assert!(said.contains("exceeded quota: none"), "{said}");
-    let _ = yard.cluster.kubectl(&["delete", "quota/none", "--namespace", YARD]);
+    let _ = yard.cluster.kubectl(&["delete", "quota/none", "--namespace", WORKER_NAMESPACE]);
     yard.pool("zero", "replicas: 0");
     assert_eq!(yard.told("zero", "Ready", "True", "ScaledToZero"), "");
     assert!(
@@ -207,26 +212,31 @@ fn a_privilege_refused_is_told_by_the_pool_that_asks_for_it_and_by_no_other() {
         ];
         yard.cluster.kubectl(&get)
     };
-    let before = pods(YARD, "earlier");
+    let before = pods(WORKER_NAMESPACE, "earlier");
     assert!(!before.is_empty());
     for level in ["baseline", "restricted"] {
         let label = format!("pod-security.kubernetes.io/enforce={level}");
-        let _ = yard.cluster.kubectl(&["label", "--overwrite", "namespace", YARD, &label]);
+        let _ = yard.cluster.kubectl(&["label", "--overwrite", "namespace", WORKER_NAMESPACE, &label]);
         yard.pool(level, "replicas: 1");
         let said = yard.told(level, "Stalled", "True", "PodSecurityForbidden");
         assert!(said.contains(&format!("violates PodSecurity \"{level}:latest\"")), "{said}");
         assert!(said.contains("privileged"), "{said}");
-        assert_eq!(pods(YARD, level), "");
+        assert_eq!(pods(WORKER_NAMESPACE, level), "");
         // What needs no pod, what has its pod already, and what is elsewhere.
         let zero = format!("zero-{level}");
         yard.pool(&zero, "replicas: 0");
         assert_eq!(yard.told(&zero, "Ready", "True", "ScaledToZero"), "");
         let _ = yard.told("earlier", "Stalled", "True", "ImageUnavailable");
-        assert_eq!(pods(YARD, "earlier"), before);
+        assert_eq!(pods(WORKER_NAMESPACE, "earlier"), before);
         yard.pool_in("meadow", level, "replicas: 1");
         wait_until(seconds(60), "the other yard's pool has its pod", || !pods("meadow", level).is_empty());
     }
     // Allowed again, it has its pod without anybody touching the pool.
-    let _ = yard.cluster.kubectl(&["label", "namespace", YARD, "pod-security.kubernetes.io/enforce-"]);
+    let _ = yard.cluster.kubectl(&[
+        "label",
+        "namespace",
+        WORKER_NAMESPACE,
+        "pod-security.kubernetes.io/enforce-",
+    ]);
     let _ = yard.told("restricted", "Stalled", "True", "ImageUnavailable");
 }

@@ -110,7 +110,7 @@ fn it_waits_for_its_kinds_and_names_those_that_are_missing() {
 #[test]
 fn a_quiet_cluster_is_alive_and_one_that_says_nothing_is_not() {
     let plane = plane();
-    plane.install_kinds();
+    plane.install_crds();
     let operator = Operator::start(&plane, &["--watch-seconds=8"]);
     operator.until_ready();
     let age = || operator.metric(r#"trackyard_operator_watch_age_seconds{kind="WorkerPool"}"#).unwrap();
@@ -144,7 +144,7 @@ fn a_quiet_cluster_is_alive_and_one_that_says_nothing_is_not() {
 #[test]
 fn a_slow_first_list_holds_up_no_pool_for_longer() {
     let plane = plane();
-    plane.install_kinds();
+    plane.install_crds();
     let names = ["python", "ruby", "rust"];
     names.iter().for_each(|name| pool(&plane, name));
     // Accounts of others, the list of which takes much longer than that of the pools.
@@ -184,7 +184,7 @@ fn exclusive_router(dir: &Path, key: &KeyPair, keyed: &str) -> Router {
 #[test]
 fn builds_are_asked_for_once_the_router_knows_the_operators_key() {
     let plane = plane();
-    plane.install_kinds();
+    plane.install_crds();
     let [router_key, operator_key] = [(); 2].map(|()| KeyPair::generate().unwrap());
     make_secrets(&plane, &router_key, &operator_key);
     let (dir, keyed) = (TempDir::new().unwrap(), format!("tcp://127.0.0.1:{}", free_port()));
@@ -226,7 +226,7 @@ const KINDS: [(&str, &str); 2] = [("workerpools", "WorkerPool"), ("containervers
 #[test]
 fn an_object_that_cannot_be_read_stops_no_other_of_its_kind() {
     let plane = plane();
-    plane.install_kinds();
+    plane.install_crds();
     let malformed = |name: &str| {
         for (plural, kind) in KINDS {
             wait_until(seconds(30), "the API server takes anything", || {
@@ -263,7 +263,7 @@ fn an_object_that_cannot_be_read_stops_no_other_of_its_kind() {
 #[test]
 fn one_that_fails_is_tried_less_and_less_often_and_no_other_waits_for_it() {
     let plane = plane();
-    plane.install_kinds();
+    plane.install_crds();
     let operator = Operator::start(&plane, &[]);
     operator.until_ready();
     // Somebody's account has the name that a child would have.

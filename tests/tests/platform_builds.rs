@@ -3,7 +3,7 @@
 #![cfg(test)]
 
 use e2e::git_host::HttpsHost;
-use e2e::platform::{Platform, YARD};
+use e2e::platform::{Platform, WORKER_NAMESPACE};
 use e2e::request::{expect, test_solution};
 use e2e::tooling::Tooling;
 use tempfile::TempDir;
@@ -12,7 +12,7 @@ const TRACK: &str = "nim";
 
 fn field(platform: &Platform, object: &str, path: &str) -> String {
     let path = format!("-o=jsonpath={{{path}}}");
-    platform.yard(&["get", object, &path]).unwrap_or_default()
+    platform.kubectl(&["get", object, &path]).unwrap_or_default()
 }
 
 fn message(platform: &Platform, object: &str) -> String {
@@ -51,10 +51,10 @@ fn a_git_reference_becomes_a_version_that_runs() {
     platform.wait_for(r#"jsonpath={.status.conditions[?(@.type=="Built")].reason}=BuildFailed"#, &main);
     let said = message(&platform, &main);
     assert!(said.contains("513 build_failed") && said.contains("no-such-file"), "{said}");
-    let events = platform.yard(&["get", "events", "-o=custom-columns=R:.reason"]).unwrap_or_default();
+    let events = platform.kubectl(&["get", "events", "-o=custom-columns=R:.reason"]).unwrap_or_default();
     assert!(events.contains("BuildFailed") && events.contains("Built"), "{events}");
     let generation = field(&platform, &main, ".metadata.resourceVersion");
-    let again = ["annotate", &main, "trackyard.dev/rebuild=1", "--namespace", YARD];
+    let again = ["annotate", &main, "trackyard.dev/rebuild=1", "--namespace", WORKER_NAMESPACE];
     let _ = platform.cluster.kubectl(&again);
     platform.wait_for("jsonpath={.status.rebuild}=1", &main);
     assert_ne!(field(&platform, &main, ".metadata.resourceVersion"), generation);

@@ -3,7 +3,7 @@
 #![cfg(test)]
 
 use e2e::cluster::Cluster;
-use e2e::platform::{Asking, Platform, RELEASE, SHELL, YARD};
+use e2e::platform::{Asking, Platform, RELEASE, SHELL, WORKER_NAMESPACE};
 use e2e::request::expect;
 use e2e::wait::{seconds, wait_until};
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ fn through(platform: &Platform, fault: &str, again: Option<u32>, harm: impl FnOn
 
 fn first(platform: &Platform, selector: &str) -> String {
     let name = ["get", "pods", selector, "-o=jsonpath={.items[0].metadata.name}"];
-    platform.yard(&name).filter(|name| !name.is_empty()).expect("a pod")
+    platform.kubectl(&name).filter(|name| !name.is_empty()).expect("a pod")
 }
 
 #[test]
@@ -46,20 +46,22 @@ fn no_job_is_lost_with_a_worker_a_pool_or_an_operator() {
     let platform = steady();
     through(&platform, "deleted-worker", None, |platform| {
         let pod = first(platform, "-l=trackyard.dev/pool=shell");
-        assert!(platform.yard(&["delete", "pod", &pod, "--wait=false"]).is_some());
+        assert!(platform.kubectl(&["delete", "pod", &pod, "--wait=false"]).is_some());
     });
     platform.wait_for("Ready", "workerpool/shell");
     through(&platform, "killed-worker", None, |platform| {
         let pod = first(platform, "-l=trackyard.dev/pool=shell");
         assert!(
-            platform.yard(&["delete", "pod", &pod, "--wait=false", "--grace-period=0", "--force"]).is_some()
+            platform
+                .kubectl(&["delete", "pod", &pod, "--wait=false", "--grace-period=0", "--force"])
+                .is_some()
         );
     });
     platform.wait_for("Ready", "workerpool/shell");
     through(&platform, "evicted", None, |platform| {
         let pod = first(platform, "-l=trackyard.dev/pool=shell");
-        let path = format!("/api/v1/namespaces/{YARD}/pods/{pod}/eviction");
-        let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": YARD}});
+        let path = format!("/api/v1/namespaces/{WORKER_NAMESPACE}/pods/{pod}/eviction");
+        let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": WORKER_NAMESPACE}});
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), eviction.to_string()).unwrap();
         let _ = platform.cluster.kubectl(&["create", "--raw", &path, "-f", file.path().to_str().unwrap()]);
@@ -84,9 +86,9 @@ fn no_job_is_lost_with_a_worker_a_pool_or_an_operator() {
     platform.pool_of("other", SHELL, "50m", "replicas: 2");
     platform.wait_for("Ready", "workerpool/other");
     through(&platform, "deleted-pool", None, |platform| {
-        assert!(platform.yard(&["delete", "workerpool/shell", "--wait=false"]).is_some());
+        assert!(platform.kubectl(&["delete", "workerpool/shell", "--wait=false"]).is_some());
     });
-    let left = || platform.yard(&["get", "pods", "-l=trackyard.dev/pool=shell", "-o=name"]);
+    let left = || platform.kubectl(&["get", "pods", "-l=trackyard.dev/pool=shell", "-o=name"]);
     wait_until(seconds(90), "its pods are gone", || left().is_some_and(|pods| pods.is_empty()));
 }
 
@@ -119,7 +121,7 @@ fn no_job_is_lost_while_a_node_is_drained() {
         status["dispatch"]["workers"].as_array().is_some_and(|workers| workers.len() == 2)
     });
     let of_pool = ["get", "pods", "--selector=trackyard.dev/pool=shell", "-o=name"];
-    let before = platform.yard(&of_pool).unwrap();
+    let before = platform.kubectl(&of_pool).unwrap();
     let jobs: Vec<Value> = (0..JOBS).map(|n| platform.sleeping(&format!("drained-{n}"), 6)).collect();
     let asking: Asking = platform.begin_on_node(&jobs, None);
     wait_until(seconds(60), "fifty jobs are in the workers' hands", || platform.busy() >= 50);
@@ -127,7 +129,7 @@ fn no_job_is_lost_while_a_node_is_drained() {
     for answer in asking.answers().values() {
         expect(answer, 200, "ok");
     }
-    let after = platform.yard(&of_pool).unwrap();
+    let after = platform.kubectl(&of_pool).unwrap();
     assert_eq!(before.lines().count(), 2);
     assert!(before.lines().all(|pod| !after.contains(pod)), "{before} {after}");
     platform.wait_for("Ready", "workerpool/shell");

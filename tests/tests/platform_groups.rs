@@ -16,7 +16,7 @@ const SLEEP: &str = "6.125";
 /// What kubectl prints of the only pod in the worker namespace.
 fn of_pod(platform: &Platform, path: &str) -> String {
     let output = format!("-o=jsonpath={{.items[0].{path}}}");
-    platform.yard(&["get", "pods", &output]).unwrap()
+    platform.kubectl(&["get", "pods", &output]).unwrap()
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use e2e::audit;
-use e2e::platform::{Platform, RELEASE, SHELL, YARD};
+use e2e::platform::{Platform, RELEASE, SHELL, WORKER_NAMESPACE};
 use e2e::request::{expect, with};
 use e2e::wait::{seconds, wait_until};
 use serde_json::{Value, json};
@@ -47,28 +47,34 @@ fn at_rest_nothing_is_written_and_the_kinds_may_go_first() {
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/trackyard/samples");
     let (pool, version) = (sample.join("workerpool-generic.yaml"), sample.join("containerversion.yaml"));
     let files: Vec<&str> = [&pool, &version].map(|file| file.to_str().unwrap()).to_vec();
-    let named = ["-f", files[0], "-f", files[1], "--namespace", YARD];
+    let named = ["-f", files[0], "-f", files[1], "--namespace", WORKER_NAMESPACE];
     let _ = platform.cluster.kubectl(&[&["apply"][..], &named].concat());
     platform.wait_for("Ready", "workerpool/any");
     platform.wait_for("condition=Deployed=False", "containerversion/ruby");
     let objects: [&[&str]; 4] = [
-        &["workerpool/shell", "--namespace", YARD],
-        &["deployment/any-workers", "--namespace", YARD],
-        &["workerpool/any", "--namespace", YARD],
-        &["containerversion/ruby", "--namespace", YARD],
+        &["workerpool/shell", "--namespace", WORKER_NAMESPACE],
+        &["deployment/any-workers", "--namespace", WORKER_NAMESPACE],
+        &["workerpool/any", "--namespace", WORKER_NAMESPACE],
+        &["containerversion/ruby", "--namespace", WORKER_NAMESPACE],
     ];
     let before: Vec<String> = objects.iter().map(|object| written(platform, object)).collect();
     let _ = platform.cluster.kubectl(&[&["apply"][..], &named].concat());
     // A diff is an exit code of 1, and this would panic.
     let _ = platform.cluster.kubectl(&[&["diff"][..], &named].concat());
-    let _ = platform.cluster.kubectl(&["annotate", "workerpool/shell", "looked=at", "--namespace", YARD]);
+    let _ = platform.cluster.kubectl(&[
+        "annotate",
+        "workerpool/shell",
+        "looked=at",
+        "--namespace",
+        WORKER_NAMESPACE,
+    ]);
     wait_until(seconds(20), "the operator has looked again", || {
         let pools = platform.cluster.kubectl(&[
             "get",
             "workerpool/shell",
             "-o=jsonpath={.metadata.annotations.looked}",
             "--namespace",
-            YARD,
+            WORKER_NAMESPACE,
         ]);
         pools == "at"
     });
@@ -112,7 +118,7 @@ fn another_installation_sees_nothing_of_the_first(platform: &Platform) {
     assert_eq!(status["dispatch"]["workers"], serde_json::json!([]));
     assert_eq!(status["config"]["container_versions"], serde_json::json!({}));
     let _ = platform.cluster.helm(&["uninstall", "other", "--namespace", "other", "--wait"]);
-    let _ = platform.cluster.kubectl(&["delete", "namespace", "other", "other-yard", "--timeout=60s"]);
+    let _ = platform.cluster.kubectl(&["delete", "namespace", "other", "other-workers", "--timeout=60s"]);
 }
 
 fn jobs_ask_nothing_of_the_api_server(platform: &Platform) {
@@ -138,7 +144,7 @@ fn what_is_granted_is_used_and_no_more_is_asked(platform: &Platform) {
     expect(&change("deploy_container_version", "new_version"), 200, "ok");
     expect(&change("unload_container_version", "version"), 200, "ok");
     for replicas in ["2", "1"] {
-        assert!(platform.yard(&["scale", "workerpool/shell", "--replicas", replicas]).is_some());
+        assert!(platform.kubectl(&["scale", "workerpool/shell", "--replicas", replicas]).is_some());
         platform.wait_for(&format!("jsonpath={{.status.readyReplicas}}={replicas}"), "workerpool/shell");
     }
     let asked = audit::asked(&platform.cluster, RELEASE);
@@ -159,7 +165,7 @@ fn what_is_granted_is_used_and_no_more_is_asked(platform: &Platform) {
 
 fn all_of_it_goes_without_its_operator(platform: &Platform) {
     let _ = platform.cluster.helm(&["uninstall", RELEASE, "--namespace", RELEASE, "--wait"]);
-    assert!(platform.yard(&["get", "workerpool/shell"]).is_some(), "the yard is kept");
+    assert!(platform.kubectl(&["get", "workerpool/shell"]).is_some(), "the worker namespace is kept");
     the_namespaces_go(platform);
     the_kinds_go(platform);
     nothing_is_left(platform);
@@ -167,7 +173,7 @@ fn all_of_it_goes_without_its_operator(platform: &Platform) {
 
 fn all_of_it_goes_after_its_kinds(platform: &Platform) {
     the_kinds_go(platform);
-    let pods = || platform.yard(&["get", "deployments,pods", "-o=name"]);
+    let pods = || platform.kubectl(&["get", "deployments,pods", "-o=name"]);
     wait_until(seconds(120), "what the pools had is gone", || pods().is_some_and(|pods| pods.is_empty()));
     let _ = platform.cluster.helm(&["uninstall", RELEASE, "--namespace", RELEASE, "--wait"]);
     the_namespaces_go(platform);
@@ -175,13 +181,13 @@ fn all_of_it_goes_after_its_kinds(platform: &Platform) {
 }
 
 fn the_kinds_go(platform: &Platform) {
-    let _ = platform.cluster.helm(&["uninstall", "kinds"]);
+    let _ = platform.cluster.helm(&["uninstall", "trackyard-crds"]);
     let kinds = ["workerpools.trackyard.dev", "containerversions.trackyard.dev"];
     let _ = platform.cluster.kubectl(&["delete", "crd", kinds[0], kinds[1], "--timeout=60s"]);
 }
 
 fn the_namespaces_go(platform: &Platform) {
-    let _ = platform.cluster.kubectl(&["delete", "namespace", YARD, RELEASE, "--timeout=120s"]);
+    let _ = platform.cluster.kubectl(&["delete", "namespace", WORKER_NAMESPACE, RELEASE, "--timeout=120s"]);
 }
 
 fn nothing_is_left(platform: &Platform) {

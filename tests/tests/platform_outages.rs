@@ -68,7 +68,7 @@ fn away_for_a_minute(platform: &Platform, address: &str) {
     wait_until(seconds(60), "the API server answers", || {
         platform.cluster.try_kubectl(&["get", "nodes"]).is_some()
     });
-    assert!(platform.yard(&["scale", "workerpool/shell", "--replicas=1"]).is_some());
+    assert!(platform.kubectl(&["scale", "workerpool/shell", "--replicas=1"]).is_some());
     platform.wait_for("jsonpath={.status.replicas}=1", "workerpool/shell");
 }
 

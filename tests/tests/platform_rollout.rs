@@ -1,7 +1,7 @@
 //! Chart upgrades with another image of the workers, in a real cluster.
 #![cfg(test)]
 
-use e2e::platform::{Platform, SHELL, YARD};
+use e2e::platform::{Platform, SHELL, WORKER_NAMESPACE};
 use e2e::request::expect;
 use serde_json::Value;
 
@@ -11,14 +11,16 @@ const IMAGE: &str = "localhost/trackyard-worker";
 /// Small enough for all of them, and those that replace them, on one node.
 fn pool(platform: &Platform, name: &str, more: &str) {
     platform.cluster.apply(&format!(
-        "apiVersion: trackyard.dev/v1alpha1\nkind: WorkerPool\nmetadata: {{name: {name}, namespace: {YARD}}}\n\
+        "apiVersion: trackyard.dev/v1alpha1\nkind: WorkerPool\nmetadata: {{name: {name}, namespace: {WORKER_NAMESPACE}}}\n\
          spec: {{channel: test_runners, topics: [{SHELL}], slots: 1, slot: {{cpu: 50m, memory: 128Mi, storage: 64Mi}}, \
          cache: {{emptyDir: {{size: 512Mi}}}}, {more}}}\n"
     ));
 }
 
 fn get(platform: &Platform, what: &[&str]) -> Value {
-    let found = platform.yard(&[&["get", "-o=json"][..], what].concat()).expect("an object of the yard");
+    let found = platform
+        .kubectl(&[&["get", "-o=json"][..], what].concat())
+        .expect("an object of the worker namespace");
     serde_json::from_str(&found).unwrap()
 }
 
@@ -101,7 +103,7 @@ fn a_new_default_image_reaches_two_pools_at_a_time_and_stops_at_one_that_stalls(
     }
     assert_eq!(uids(&platform, "c"), before, "its workers were touched");
     // It still grows, of what it has.
-    assert!(platform.yard(&["scale", "workerpool/c", "--replicas=2"]).is_some());
+    assert!(platform.kubectl(&["scale", "workerpool/c", "--replicas=2"]).is_some());
     platform.wait_for("jsonpath={.status.readyReplicas}=2", "workerpool/c");
     assert_eq!((image(&platform, "c").as_str(), pods(&platform, "c").len()), ("second", 2));
 

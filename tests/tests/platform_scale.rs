@@ -1,7 +1,7 @@
 //! Pools that scale, and versions that come and go, in a real cluster.
 #![cfg(test)]
 
-use e2e::platform::{Platform, SHELL, YARD};
+use e2e::platform::{Platform, SHELL, WORKER_NAMESPACE};
 use e2e::request::{expect, version};
 use e2e::wait::{seconds, wait_until};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 const NAME: &str = "test-runners-shell-git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 fn replicas(platform: &Platform) -> String {
-    platform.yard(&["get", "deployment/shell-workers", "-o=jsonpath={.spec.replicas}"]).unwrap_or_default()
+    platform.kubectl(&["get", "deployment/shell-workers", "-o=jsonpath={.spec.replicas}"]).unwrap_or_default()
 }
 
 #[test]
@@ -39,14 +39,14 @@ fn a_pool_scales_from_none_to_some_to_none_and_the_first_job_is_answered() {
         "--field-selector=involvedObject.name=shell",
         "-o=jsonpath={range .items[*]}{.reason} {.message}{'\\n'}{end}",
     ];
-    let events = platform.yard(&events).unwrap();
+    let events = platform.kubectl(&events).unwrap();
     assert!(events.contains("ScaledUp from 0 to ") && events.contains("ScaledDown from 2 to "), "{events}");
     assert!(events.contains("Ready it is ready"), "{events}");
 
     // By hand, where the pool does not scale by itself.
     platform.pool("hand", "other", "replicas: 0");
     platform.wait_for("Ready", "workerpool/hand");
-    assert!(platform.yard(&["scale", "workerpool/hand", "--replicas=1"]).is_some());
+    assert!(platform.kubectl(&["scale", "workerpool/hand", "--replicas=1"]).is_some());
     platform.wait_for("jsonpath={.status.readyReplicas}=1", "workerpool/hand");
 }
 
@@ -69,7 +69,7 @@ fn versions_come_and_go_by_resources_and_over_zeromq() {
     expect(&deploy(version('a')), 200, "ok");
     let resource = format!("containerversion/{NAME}");
     platform.wait_for("Ready", &resource);
-    let found = platform.yard(&["get", &resource, "-o=json"]).unwrap();
+    let found = platform.kubectl(&["get", &resource, "-o=json"]).unwrap();
     let found: Value = serde_json::from_str(&found).unwrap();
     assert_eq!(found["metadata"]["labels"]["trackyard.dev/made-by"], "router");
     assert_eq!(found["status"]["workers"], json!({"ready": 1, "total": 1}));
@@ -77,7 +77,7 @@ fn versions_come_and_go_by_resources_and_over_zeromq() {
     assert!(found["status"]["image"].as_str().unwrap().starts_with(&image));
     expect(&platform.ask(&platform.sleeping("deployed", 0)), 200, "ok");
     expect(&unload(version('a')), 200, "ok");
-    assert_eq!(platform.yard(&["get", &resource]), None);
+    assert_eq!(platform.kubectl(&["get", &resource]), None);
     expect(&platform.ask(&platform.sleeping("unloaded", 0)), 502, "unknown_track");
 
     // What somebody else manages is theirs to remove.
@@ -89,7 +89,7 @@ fn versions_come_and_go_by_resources_and_over_zeromq() {
         "shell-git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, which kubectl-client-side-apply manages";
     assert!(refused.status.message.contains(theirs), "{:?}", refused.status);
     let name = format!("shell-{}", version('a'));
-    assert!(platform.yard(&["delete", "containerversion", &name]).is_some());
+    assert!(platform.kubectl(&["delete", "containerversion", &name]).is_some());
     wait_until(seconds(20), "the version is unloaded", || {
         platform.ask(&platform.sleeping("gone", 0)).status.status_code == 502
     });
@@ -98,7 +98,10 @@ fn versions_come_and_go_by_resources_and_over_zeromq() {
     platform.deploy(SHELL, &version('c'));
     let resource = format!("containerversion/shell-{}", version('c'));
     platform.wait_for("condition=Deployed=False", &resource);
-    let said =
-        platform.yard(&["get", &resource, "-o=jsonpath={.status.conditions[?(@.type==\"Ready\")].message}"]);
-    assert!(said.unwrap().contains("the image cannot be looked up"), "in {YARD}");
+    let said = platform.kubectl(&[
+        "get",
+        &resource,
+        "-o=jsonpath={.status.conditions[?(@.type==\"Ready\")].message}",
+    ]);
+    assert!(said.unwrap().contains("the image cannot be looked up"), "in {WORKER_NAMESPACE}");
 }

@@ -16,7 +16,7 @@ fn images(platform: &Platform, namespace: &str) -> String {
 }
 
 fn spec(platform: &Platform, object: &str) -> String {
-    platform.yard(&["get", object, "-o=jsonpath={.spec}"]).unwrap_or_default()
+    platform.kubectl(&["get", object, "-o=jsonpath={.spec}"]).unwrap_or_default()
 }
 
 #[test]
@@ -35,6 +35,10 @@ fn an_earlier_release_is_upgraded_while_its_pools_work() {
     let jobs: Vec<Value> = (0..JOBS).map(|n| platform.sleeping(&format!("job-{n}"), 2)).collect();
     let asking = platform.begin_on_node(&jobs, Some(5));
     wait_until(seconds(30), "all slots are filled", || platform.busy() == 8);
+    // The new chart has another default name for the worker namespace, and never leaves the pools behind.
+    let chart = Release::this().chart("trackyard");
+    let refused = platform.cluster.try_helm(&["upgrade", RELEASE, &chart, "--namespace", RELEASE]).unwrap_err();
+    assert!(refused.contains("set workerNamespace.name to trackyard-yard"), "{refused}");
     platform.upgrade_to(&Release::this());
     for (id, answer) in asking.answers() {
         assert!(id.starts_with("job-"), "{id}");
@@ -43,7 +47,7 @@ fn an_earlier_release_is_upgraded_while_its_pools_work() {
 
     let is_new = |namespace| !images(&platform, namespace).contains(":frozen");
     wait_until(seconds(60), "all of it is of this release", || {
-        is_new(RELEASE) && is_new(e2e::platform::YARD)
+        is_new(RELEASE) && is_new(platform.worker_namespace)
     });
     for object in ["workerpool/shell", version] {
         platform.wait_for("Ready", object);

@@ -69,7 +69,7 @@ fn fault(cause: &Value) -> Fault {
 #[test]
 fn the_api_server_says_of_each_object_what_is_said_offline() {
     let plane = ControlPlane::start();
-    plane.install_kinds();
+    plane.install_crds();
     for (number, case) in all().iter().enumerate() {
         let namespace = format!("case-{number}");
         let body = json!({"metadata": {"name": namespace}});

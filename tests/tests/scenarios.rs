@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use e2e::cluster::Cluster;
-use e2e::platform::{Platform, Release, YARD, images, install_kinds};
+use e2e::platform::{Platform, Release, WORKER_NAMESPACE, images, install_crds};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -29,7 +29,7 @@ fn read(path: &Path) -> Value {
 struct Installation<'a> {
     cluster: &'a Cluster,
     name: String,
-    yard: String,
+    worker_namespace: String,
     values: Value,
     file: PathBuf,
 }
@@ -38,17 +38,18 @@ impl<'a> Installation<'a> {
     fn new(cluster: &'a Cluster, scenario: &str, file: &Path) -> Self {
         let name = scenario.trim_end_matches("-values").to_owned();
         let values = read(file);
-        let yard = values["yard"]["name"].as_str().map_or(format!("{name}-yard"), ToOwned::to_owned);
-        Self { cluster, name, yard, values, file: file.to_owned() }
+        let worker_namespace =
+            values["workerNamespace"]["name"].as_str().map_or(format!("{name}-workers"), ToOwned::to_owned);
+        Self { cluster, name, worker_namespace, values, file: file.to_owned() }
     }
 
     /// What is to be there before: namespaces, and the Secrets that the values name.
     fn prepare(&self, dir: &Path) {
         self.cluster.namespace(&self.name);
-        self.cluster.namespace(&self.yard);
-        if self.values["yard"]["create"] == json!(false) {
+        self.cluster.namespace(&self.worker_namespace);
+        if self.values["workerNamespace"]["create"] == json!(false) {
             let label = "pod-security.kubernetes.io/enforce=privileged";
-            let _ = self.cluster.kubectl(&["label", "namespace", &self.yard, label]);
+            let _ = self.cluster.kubectl(&["label", "namespace", &self.worker_namespace, label]);
         }
         for name in ["ca.crt", "config.json"] {
             fs::write(dir.join(name), "{}").unwrap();
@@ -58,8 +59,8 @@ impl<'a> Installation<'a> {
         let variables =
             ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| format!("--from-literal={name}=x"));
         self.secret(&self.name, &self.values["router"]["files"]["secret"], &files);
-        self.secret(&self.yard, &self.values["agents"]["filesSecret"], &files);
-        self.secret(&self.yard, &self.values["agents"]["envSecret"], &variables);
+        self.secret(&self.worker_namespace, &self.values["agents"]["filesSecret"], &files);
+        self.secret(&self.worker_namespace, &self.values["agents"]["envSecret"], &variables);
     }
 
     fn secret(&self, namespace: &str, name: &Value, holds: &[String; 2]) {
@@ -86,17 +87,22 @@ impl<'a> Installation<'a> {
         });
     }
 
-    /// Waits for something of the yard.
+    /// Waits for something of the worker namespace.
     fn waits(&self, condition: &str, object: &str) {
-        let wait = ["wait", condition, object, "--timeout=120s", "--namespace", &self.yard];
+        let wait = ["wait", condition, object, "--timeout=120s", "--namespace", &self.worker_namespace];
         if self.cluster.try_kubectl(&wait).is_none() {
-            let status =
-                self.cluster.kubectl(&["get", object, "--namespace", &self.yard, "-o=jsonpath={.status}"]);
+            let status = self.cluster.kubectl(&[
+                "get",
+                object,
+                "--namespace",
+                &self.worker_namespace,
+                "-o=jsonpath={.status}",
+            ]);
             panic!(
                 "{}: {object} is not {condition}: {status}\n{}\n{}",
                 self.name,
                 self.cluster.said_by_pods(&self.name),
-                self.cluster.said_by_pods(&self.yard)
+                self.cluster.said_by_pods(&self.worker_namespace)
             );
         }
     }
@@ -114,7 +120,7 @@ impl<'a> Installation<'a> {
             "apiVersion: trackyard.dev/v1alpha1\nkind: WorkerPool\nmetadata: {{name: any, namespace: {}}}\n\
              spec: {{channel: test_runners, topics: ['*'], slots: 1, slot: {{cpu: 50m, memory: 64Mi, storage: 64Mi}}, \
              cache: {{emptyDir: {{size: 64Mi}}}}}}\n",
-            self.yard
+            self.worker_namespace
         ));
         self.waits("--for=jsonpath={.status.readyReplicas}=1", "workerpool/any");
         let named =
@@ -140,14 +146,20 @@ impl<'a> Installation<'a> {
     /// Makes room for the next; the cluster takes its time for it.
     fn remove(&self) {
         let _ = self.cluster.helm(&["uninstall", &self.name, "--namespace", &self.name]);
-        let _ = self.cluster.kubectl(&["delete", "namespace", &self.name, &self.yard, "--wait=false"]);
+        let _ = self.cluster.kubectl(&[
+            "delete",
+            "namespace",
+            &self.name,
+            &self.worker_namespace,
+            "--wait=false",
+        ]);
     }
 }
 
 #[test]
 fn each_scenario_is_installed_and_serves() {
     let cluster = Cluster::with_images(&images());
-    install_kinds(&cluster, &Release::this());
+    install_crds(&cluster, &Release::this());
     for (name, file) in files("ci") {
         let dir = TempDir::new().unwrap();
         let installation = Installation::new(&cluster, &name, &file);
@@ -170,7 +182,7 @@ fn each_sample_is_served() {
             let (track, version) = (sample["spec"]["track"].as_str(), sample["spec"]["version"].as_str());
             platform.publish(track.unwrap(), version.unwrap());
         }
-        sample["metadata"]["namespace"] = json!(YARD);
+        sample["metadata"]["namespace"] = json!(WORKER_NAMESPACE);
         platform.cluster.apply(&sample.to_string());
         platform.wait_for("Ready", &format!("{kind}/{object}"));
         if let Some(replicas) = sample["spec"]["replicas"].as_u64() {
@@ -179,7 +191,7 @@ fn each_sample_is_served() {
                 &format!("{kind}/{object}"),
             );
         }
-        assert!(platform.yard(&["get", kind, &object]).is_some(), "{name}");
+        assert!(platform.kubectl(&["get", kind, &object]).is_some(), "{name}");
     }
     // The version is had by the pods of the pool.
     platform.wait_for("jsonpath={.status.workers.ready}=2", "containerversion/ruby");

@@ -2,8 +2,8 @@
 {{- if contains "trackyard" .Release.Name }}{{ .Release.Name | trunc 40 | trimSuffix "-" }}{{ else }}{{ printf "%s-trackyard" .Release.Name | trunc 40 | trimSuffix "-" }}{{ end }}
 {{- end }}
 
-{{- define "trackyard.yard" -}}
-{{ .Values.yard.name | default (printf "%s-yard" .Release.Namespace) }}
+{{- define "trackyard.workerNamespace" -}}
+{{ .Values.workerNamespace.name | default (printf "%s-workers" .Release.Namespace) }}
 {{- end }}
 
 {{- define "trackyard.keys" -}}

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use e2e::cluster::Cluster;
-use e2e::platform::{Platform, RELEASE, Release, YARD};
+use e2e::platform::{Platform, RELEASE, Release, WORKER_NAMESPACE};
 use serde_json::Value;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -21,7 +21,7 @@ fn main() -> Outcome {
     let cluster = Cluster::running(&name);
     import(&cluster)?;
     let platform = Platform::serve(cluster);
-    for namespace in [RELEASE, YARD] {
+    for namespace in [RELEASE, WORKER_NAMESPACE] {
         if platform.cluster.try_kubectl(&["create", "namespace", namespace]).is_some() {
             platform.credentials(namespace);
         }

@@ -105,7 +105,7 @@ impl Drop for Given {
                     self.run(program("helm"), &["uninstall", release, "--namespace", namespace, "--wait"]);
             }
         }
-        let _ = self.run(program("helm"), &["uninstall", "kinds"]);
+        let _ = self.run(program("helm"), &["uninstall", "trackyard-crds"]);
         let delete = ["delete", "--ignore-not-found", "--timeout=120s"];
         let _ = self.kubectl(&[&delete[..], &["crd"], &KINDS].concat());
         namespaces.insert(0, "namespace".to_owned());

@@ -9,20 +9,37 @@ pub struct Release {
     images: &'static str,
     /// The images' tag, where it is not the chart's version.
     pub(super) tag: Option<&'static str>,
+    /// The worker namespace that its chart makes by default.
+    pub(super) worker_namespace: &'static str,
 }
 
 impl Release {
     /// What is being tested.
     #[must_use]
     pub fn this() -> Self {
-        Self { charts: root("../charts"), images: "TRACKYARD_PRODUCT_IMAGES", tag: None }
+        Self {
+            charts: root("../charts"),
+            images: "TRACKYARD_PRODUCT_IMAGES",
+            tag: None,
+            worker_namespace: super::WORKER_NAMESPACE,
+        }
     }
 
     /// An earlier one, kept by `tools/freeze.sh`.
     #[must_use]
     pub fn frozen() -> Self {
         let charts = root("fixtures/releases/0");
-        Self { charts, images: "TRACKYARD_FROZEN_IMAGES", tag: Some("frozen") }
+        Self {
+            charts,
+            images: "TRACKYARD_FROZEN_IMAGES",
+            tag: Some("frozen"),
+            worker_namespace: "trackyard-yard",
+        }
+    }
+
+    /// Whether it is the earlier one, whose chart has other names for some values.
+    pub(super) const fn is_frozen(&self) -> bool {
+        self.tag.is_some()
     }
 
     /// The directory of a chart.
