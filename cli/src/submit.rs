@@ -12,7 +12,7 @@ use trackyard_protocol::answer::Answer;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::client::{self, Client};
 use trackyard_protocol::name::{ExerciseSlug, JobId};
-use trackyard_protocol::quantity::Span;
+use trackyard_protocol::quantity::HumanDuration;
 use trackyard_protocol::uri::InputUri;
 use trackyard_protocol::version::ContainerVersion;
 
@@ -46,7 +46,7 @@ pub struct Submit {
     timeout: Option<u32>,
     /// How long to wait for the answer in all, such as 30s
     #[arg(long, value_name = "DURATION")]
-    deadline: Option<Span>,
+    deadline: Option<HumanDuration>,
     /// Run again, even if the answer to this id is known
     #[arg(long)]
     fresh: bool,

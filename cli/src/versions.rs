@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use trackyard_protocol::answer::Answer;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::name::TrackSlug;
-use trackyard_protocol::quantity::Span;
+use trackyard_protocol::quantity::HumanDuration;
 use trackyard_protocol::version::ContainerVersion;
 
 use crate::args::{Output, PlaceArgs, RouterArgs, channel};
@@ -30,7 +30,7 @@ pub struct Deploy {
     place: PlaceArgs,
     /// Wait until every worker that serves the track has it ready, at most so long [default: 2m]
     #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "2m")]
-    wait: Option<Span>,
+    wait: Option<HumanDuration>,
     #[command(flatten)]
     router: RouterArgs,
 }
@@ -76,7 +76,7 @@ pub fn deploy(args: &Deploy, console: Console) -> Result<Code, Error> {
     Ok(code)
 }
 
-fn wait_until_ready(args: &Deploy, patience: Span, console: Console) -> Result<(), Error> {
+fn wait_until_ready(args: &Deploy, patience: HumanDuration, console: Console) -> Result<(), Error> {
     let client = args.router.connect()?;
     let PlaceArgs { channel, track } = &args.place;
     let request = json!({"action": "deployment_check", "channel": channel, "track_slug": track});
@@ -101,7 +101,7 @@ fn wait_until_ready(args: &Deploy, patience: Span, console: Console) -> Result<(
 #[error("{version} is deployed, but not ready on every worker that serves the track within {patience}")]
 pub struct NotReady {
     version: ContainerVersion,
-    patience: Span,
+    patience: HumanDuration,
 }
 
 /// Runs `unload`.

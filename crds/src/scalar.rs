@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use trackyard_protocol::quantity::{Bytes, Cpus, Span};
+use trackyard_protocol::quantity::{Bytes, Cpus, HumanDuration};
 
 /// Makes a field type of one of the protocol's.
 macro_rules! scalar {
@@ -33,7 +33,7 @@ macro_rules! scalar {
 
 scalar!(
     /// A length of time, such as `20s` or `1m30s`.
-    Duration(Span), {
+    Duration(HumanDuration), {
         "type": "string",
         "maxLength": 32,
         "x-kubernetes-validations": [{
@@ -69,6 +69,6 @@ impl Duration {
     /// So many seconds.
     #[must_use]
     pub const fn from_secs(seconds: u64) -> Self {
-        Self(Span::from_secs(seconds))
+        Self(HumanDuration::from_secs(seconds))
     }
 }

@@ -272,9 +272,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn attempts_are_bounded() {
         let stalled = read(10, vec![(1, End::Silent), (1, End::Silent), (1, End::Silent)]).await;
-        assert_eq!(stalled.unwrap_err().word(), "stalled");
+        assert_eq!(stalled.unwrap_err().as_str(), "stalled");
         let short = read(10, vec![(9, End::Clean), (0, End::Clean), (0, End::Clean)]).await;
-        assert_eq!(short.unwrap_err().word(), "truncated");
+        assert_eq!(short.unwrap_err().as_str(), "truncated");
     }
 
     #[tokio::test(start_paused = true)]
@@ -283,7 +283,7 @@ mod tests {
         let read = read_of(bytes.clone(), 100, vec![(10, End::Trickling), (100, End::Clean)]).await;
         assert_eq!(read.unwrap(), bytes);
         let slow = (1, End::Trickling);
-        assert_eq!(read_of(bytes, 100, vec![slow, slow, slow]).await.unwrap_err().word(), "stalled");
+        assert_eq!(read_of(bytes, 100, vec![slow, slow, slow]).await.unwrap_err().as_str(), "stalled");
     }
 
     #[tokio::test(start_paused = true)]
@@ -299,12 +299,12 @@ mod tests {
         let scripts = (0..6).map(|_| (part, End::Broken)).chain([(0, End::Clean)]).collect();
         assert_eq!(read_of(bytes.clone(), size, scripts).await.unwrap().len(), bytes.len());
         let scripts = (0..3).map(|_| (part - 3, End::Broken)).collect();
-        assert_eq!(read_of(bytes, size, scripts).await.unwrap_err().word(), "unreachable");
+        assert_eq!(read_of(bytes, size, scripts).await.unwrap_err().as_str(), "unreachable");
     }
 
     #[tokio::test(start_paused = true)]
     async fn wrong_bytes_are_final() {
-        assert_eq!(read(9, vec![(9, End::Clean)]).await.unwrap_err().word(), "digest_mismatch");
-        assert_eq!(read(8, vec![(10, End::Clean)]).await.unwrap_err().word(), "too_large");
+        assert_eq!(read(9, vec![(9, End::Clean)]).await.unwrap_err().as_str(), "digest_mismatch");
+        assert_eq!(read(8, vec![(10, End::Clean)]).await.unwrap_err().as_str(), "too_large");
     }
 }

@@ -228,7 +228,7 @@ mod tests {
         let mut value = manifest();
         value.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let parsed = document(media_type, &value).parse("it");
-        assert_eq!(parsed.as_ref().err().map(Error::word), error);
+        assert_eq!(parsed.as_ref().err().map(Error::as_str), error);
         assert_eq!(matches!(parsed, Ok(Parsed::Manifest(_))), error.is_none());
     }
 
@@ -237,7 +237,7 @@ mod tests {
         for bytes in ["", "[]", "null", "{", "{\"schemaVersion\": 2, \"manifests\": [1]}", &"[".repeat(9999)]
         {
             let document = Document { media_type: None, bytes: bytes.to_owned().into() };
-            assert_eq!(document.parse("it").unwrap_err().word(), "malformed");
+            assert_eq!(document.parse("it").unwrap_err().as_str(), "malformed");
         }
     }
 
@@ -262,6 +262,6 @@ mod tests {
         let chosen = |arch| index.choose("it", arch).map(|d| d.digest.clone());
         assert_eq!(chosen("amd64"), Ok(Digest::from_sha256(&[5; 32])));
         assert_eq!(chosen("arm64"), Ok(Digest::from_sha256(&[4; 32])));
-        assert_eq!(chosen("riscv64").unwrap_err().word(), "platform");
+        assert_eq!(chosen("riscv64").unwrap_err().as_str(), "platform");
     }
 }

@@ -126,7 +126,7 @@ pub enum Error {
 impl Error {
     /// The variant's name, as a stable word for logs and metrics.
     #[must_use]
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         self.into()
     }
 
@@ -156,12 +156,12 @@ mod tests {
     #[test]
     fn words_are_stable_and_only_the_passing_troubles_are_transient() {
         let throttled = Error::Throttled { place: "registry".to_owned() };
-        assert_eq!((throttled.word(), throttled.is_transient()), ("throttled", true));
+        assert_eq!((throttled.as_str(), throttled.is_transient()), ("throttled", true));
         let mismatch = Error::DigestMismatch {
             what: "layer".to_owned(),
             expected: "a".to_owned(),
             found: "b".to_owned(),
         };
-        assert_eq!((mismatch.word(), mismatch.is_transient()), ("digest_mismatch", false));
+        assert_eq!((mismatch.as_str(), mismatch.is_transient()), ("digest_mismatch", false));
     }
 }

@@ -204,7 +204,7 @@ mod tests {
         #[case] error: Option<&str>,
     ) {
         let checked = check_manifest("it", &manifest(layers, config, layer));
-        assert_eq!(checked.err().as_ref().map(Error::word), error);
+        assert_eq!(checked.err().as_ref().map(Error::as_str), error);
     }
 
     #[rstest]
@@ -222,7 +222,7 @@ mod tests {
     fn configurations(#[case] more: Value, #[case] error: Option<&str>) {
         let digest = Digest::from_sha256(&[9; 32]);
         let image = assemble("it", digest, &manifest(2, OCI_CONFIG, LAYER), &config(&more), "amd64");
-        assert_eq!(image.as_ref().err().map(Error::word), error);
+        assert_eq!(image.as_ref().err().map(Error::as_str), error);
         assert_eq!(image.map_or(20, |image| image.total_size), 20);
     }
 

@@ -90,7 +90,7 @@ fn write_status(reason: Reason, message: &str, out: &mut Vec<u8>) {
     let (ok, status_code) = (&reason.is_ok(), &reason.code());
     let message = if message.is_empty() { reason.text() } else { message };
     let error = &(!reason.is_ok()).then(|| reason.text());
-    let reason = reason.word();
+    let reason = reason.as_str();
     json::object!(out, ok, status_code, message, error, reason);
 }
 

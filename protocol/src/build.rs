@@ -3,18 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 use crate::name::TrackSlug;
-use crate::quantity::{Bytes, Span};
+use crate::quantity::{Bytes, HumanDuration};
 
 /// The limits of one build, all set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BuildLimits {
     /// From the start of the fetch to the end of the release.
-    pub wall: Span,
+    pub wall: HumanDuration,
     /// The longest `wall` that a request's `execution_timeout` may ask for.
-    pub wall_max: Span,
+    pub wall_max: HumanDuration,
     /// How long the build may print nothing.
-    pub idle: Span,
+    pub idle: HumanDuration,
     /// Memory of the build's processes, with everything that is charged to it; there is no swap.
     pub memory: Bytes,
     /// Processes and threads.
@@ -28,9 +28,9 @@ pub struct BuildLimits {
 impl Default for BuildLimits {
     fn default() -> Self {
         Self {
-            wall: Span::from_secs(15 * 60),
-            wall_max: Span::from_secs(60 * 60),
-            idle: Span::from_secs(5 * 60),
+            wall: HumanDuration::from_secs(15 * 60),
+            wall_max: HumanDuration::from_secs(60 * 60),
+            idle: HumanDuration::from_secs(5 * 60),
             memory: Bytes(4 << 30),
             pids: 4096,
             disk: Bytes(10 << 30),

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::json::ToJson;
-use crate::quantity::{Bytes, Cpus, Span};
+use crate::quantity::{Bytes, Cpus, HumanDuration};
 
 /// The limits of one job, all set. Each is inclusive: a job may use exactly as much. A worker ignores those that it does
 /// not know, of a newer router.
@@ -14,9 +14,9 @@ use crate::quantity::{Bytes, Cpus, Span};
 #[serde(default)]
 pub struct Limits {
     /// Wall-clock time of the container.
-    pub wall: Span,
+    pub wall: HumanDuration,
     /// The longest `wall` that a request's `execution_timeout` may ask for.
-    pub wall_max: Span,
+    pub wall_max: HumanDuration,
     /// Processors.
     pub cpus: Cpus,
     /// Memory with everything that is charged to it (tmpfs too); there is no swap.
@@ -48,8 +48,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            wall: Span::from_secs(20),
-            wall_max: Span::from_secs(60),
+            wall: HumanDuration::from_secs(20),
+            wall_max: HumanDuration::from_secs(60),
             cpus: Cpus(1000),
             memory: Bytes(3 << 30),
             pids: 512,
@@ -165,7 +165,7 @@ macro_rules! overrides {
 }
 
 overrides! {
-    wall: Span, wall_max: Span, cpus: Cpus, memory: Bytes, pids: u32, stdout: Bytes, stderr: Bytes,
+    wall: HumanDuration, wall_max: HumanDuration, cpus: Cpus, memory: Bytes, pids: u32, stdout: Bytes, stderr: Bytes,
     file_size: Bytes, job_folder: Bytes, job_inodes: u32, tmp: Bytes, result: Bytes, result_depth: u16,
     input_files: u32, input_bytes: Bytes,
 }
@@ -185,8 +185,11 @@ mod tests {
 
     #[test]
     fn processor_time_beyond_all_bounds_is_the_most_that_there_is() {
-        let limits =
-            Limits { wall: Span(std::time::Duration::MAX), cpus: Cpus(u32::MAX), ..Limits::default() };
+        let limits = Limits {
+            wall: HumanDuration(std::time::Duration::MAX),
+            cpus: Cpus(u32::MAX),
+            ..Limits::default()
+        };
         assert_eq!(limits.cpu_time(), std::time::Duration::MAX / 1000);
     }
 

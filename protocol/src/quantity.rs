@@ -44,9 +44,9 @@ impl fmt::Display for Bytes {
 /// A length of time, to the millisecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "Text")]
-pub struct Span(pub Duration);
+pub struct HumanDuration(pub Duration);
 
-impl Span {
+impl HumanDuration {
     /// So many seconds.
     #[must_use]
     pub const fn from_secs(seconds: u64) -> Self {
@@ -54,7 +54,7 @@ impl Span {
     }
 }
 
-impl FromStr for Span {
+impl FromStr for HumanDuration {
     type Err = Error;
     fn from_str(value: &str) -> Result<Self, Error> {
         let refused = || Error::new("duration", value, TIME_RULE);
@@ -78,7 +78,7 @@ impl FromStr for Span {
     }
 }
 
-impl fmt::Display for Span {
+impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = self.0.as_millis();
         if total == 0 {
@@ -141,7 +141,7 @@ impl TryFrom<Text> for Bytes {
     }
 }
 
-impl TryFrom<Text> for Span {
+impl TryFrom<Text> for HumanDuration {
     type Error = Error;
     fn try_from(text: Text) -> Result<Self, Error> {
         match text {
@@ -162,7 +162,7 @@ impl TryFrom<Text> for Cpus {
 }
 
 write_as_text!(Bytes);
-write_as_text!(Span);
+write_as_text!(HumanDuration);
 write_as_text!(Cpus);
 
 #[cfg(test)]
@@ -199,7 +199,7 @@ mod tests {
     #[case("1d", None)]
     #[case("s", None)]
     fn durations(#[case] text: &str, #[case] millis: Option<u64>) {
-        assert_eq!(text.parse().ok(), millis.map(|m| Span(Duration::from_millis(m))));
+        assert_eq!(text.parse().ok(), millis.map(|m| HumanDuration(Duration::from_millis(m))));
     }
 
     #[rstest]
@@ -222,14 +222,14 @@ mod tests {
 
         #[test]
         fn durations_round_trip(millis in 0_u64..1 << 50) {
-            let span = Span(Duration::from_millis(millis));
+            let span = HumanDuration(Duration::from_millis(millis));
             prop_assert_eq!(span.to_string().parse(), Ok(span));
         }
 
         #[test]
         fn any_text_is_a_size_or_an_error(text: String) {
             let _ = text.parse::<Bytes>();
-            let _ = text.parse::<Span>();
+            let _ = text.parse::<HumanDuration>();
         }
     }
 }

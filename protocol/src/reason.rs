@@ -19,7 +19,7 @@ macro_rules! reasons {
 
             /// The stable word; unique within its status code.
             #[must_use]
-            pub const fn word(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $word),* }
             }
 
@@ -127,7 +127,7 @@ impl Reason {
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.write_str(self.as_str())
     }
 }
 
@@ -139,10 +139,10 @@ mod tests {
 
     #[test]
     fn code_and_word_name_one_reason() {
-        let all: BTreeSet<_> = Reason::iter().map(|r| (r.code(), r.word())).collect();
+        let all: BTreeSet<_> = Reason::iter().map(|r| (r.code(), r.as_str())).collect();
         assert_eq!(all.len(), Reason::iter().count());
         for reason in Reason::iter() {
-            assert_eq!(Reason::find(reason.code(), reason.word()), Some(reason));
+            assert_eq!(Reason::find(reason.code(), reason.as_str()), Some(reason));
         }
         assert_eq!(Reason::find(200, "internal"), None);
     }
@@ -154,7 +154,7 @@ mod tests {
                 format!(
                     "{} {} {} | {}",
                     r.code(),
-                    r.word(),
+                    r.as_str(),
                     if r.is_retryable() { "retry" } else { "-" },
                     r.text()
                 )

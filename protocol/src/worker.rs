@@ -1,7 +1,7 @@
-//! What routers and workers say to each other. A message is `[word, JSON]`; a `Result` carries two more frames, the
-//! response and the context, which pass through to the client as bytes. A [`Batch`] carries several words.
+//! The messages between router and workers. A message is `[name, JSON]`; a `Result` has two more frames, the
+//! response and the context, which pass through to the client as bytes. A [`Batch`] holds several messages.
 //!
-//! Fields are only ever added; an unknown word is a typed error that the receiver counts and ignores.
+//! Fields are only ever added. An unknown message is a typed error, which the receiver counts and ignores.
 
 mod batch;
 mod from_router;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::name::TrackSlug;
 use crate::version::PinnedVersion;
 
-pub use batch::{BATCH, BATCHES_SINCE, Batch, Message, Words};
+pub use batch::{BATCH, BATCHES_SINCE, Batch, Message, Messages};
 pub use from_router::{Ack, Acknowledge, Build, Cancel, Desired, Drain, FromRouter, Then, Welcome};
 pub use from_worker::{
     Accepted, BuildLog, FromWorker, HeldJob, HeldState, Hello, Load, Returned, VersionFailed,
@@ -24,13 +24,13 @@ pub use from_worker::{
 pub use job::{Job, Task};
 pub use result::{JobResult, Usage, Verdict};
 
-/// The version of these words; a router says it in `Welcome`, a worker in `Hello`.
+/// The version of the messages. A router sends it in `Welcome`, a worker in `Hello`.
 pub const PROTOCOL: u32 = 2;
 
-/// Bytes of a whole message from a worker: a `Result` of 2 Mi and its header.
+/// Maximum bytes of a message from a worker, all frames together: a `Result` of 2 Mi and its header.
 pub const MAX_MESSAGE_BYTES: usize = (2 << 20) + (64 << 10);
 
-/// A version of a track, on a worker whose channel is known.
+/// A version of a track; the channel is that of the worker.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TrackVersion {
     /// The track.
@@ -42,29 +42,29 @@ pub struct TrackVersion {
 /// Why a peer's message was not understood.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// There is no first frame.
+    /// The message has no frame.
     #[error("a message without frames")]
     Empty,
-    /// A word that this version does not know; to be ignored and counted.
-    #[error("the unknown word {0:?}")]
-    UnknownWord(String),
-    /// The word has another number of frames.
-    #[error("{word} with {frames} frames")]
+    /// This version does not know the message; receivers ignore and count it.
+    #[error("unknown message {0:?}")]
+    UnknownMessage(String),
+    /// The message has the wrong number of frames.
+    #[error("{message} with {frames} frames")]
     Frames {
-        /// The word.
-        word: &'static str,
+        /// The message's name.
+        message: &'static str,
         /// How many frames came.
         frames: usize,
     },
-    /// The JSON does not fit the word.
-    #[error("{word} is malformed: {source}")]
+    /// The JSON does not have the form of the message.
+    #[error("{message} is malformed: {source}")]
     Json {
-        /// The word.
-        word: &'static str,
+        /// The message's name.
+        message: &'static str,
         /// What is wrong.
         source: serde_json::Error,
     },
-    /// What a batch holds is not words.
+    /// The batch is cut off or packed wrongly.
     #[error("a batch that is cut off or packed wrongly")]
     Packed,
     /// The message is longer than [`MAX_MESSAGE_BYTES`].
@@ -73,12 +73,12 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// A stable word for metrics.
+    /// Returns the stable name that metrics use.
     #[must_use]
-    pub const fn word(&self) -> &'static str {
+    pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Empty => "empty",
-            Self::UnknownWord(_) => "unknown_word",
+            Self::UnknownMessage(_) => "unknown_message",
             Self::Frames { .. } => "frames",
             Self::Json { .. } => "json",
             Self::Packed => "packed",
@@ -88,14 +88,14 @@ impl DecodeError {
 }
 
 fn json<'a, T: Deserialize<'a>>(
-    word: &'static str,
+    message: &'static str,
     frames: &'a [impl AsRef<[u8]>],
 ) -> Result<T, DecodeError> {
-    let [_, body] = frames else { return Err(DecodeError::Frames { word, frames: frames.len() }) };
-    serde_json::from_slice(body.as_ref()).map_err(|source| DecodeError::Json { word, source })
+    let [_, body] = frames else { return Err(DecodeError::Frames { message, frames: frames.len() }) };
+    serde_json::from_slice(body.as_ref()).map_err(|source| DecodeError::Json { message, source })
 }
 
-fn word(frames: &[impl AsRef<[u8]>]) -> Result<&[u8], DecodeError> {
+fn message_name(frames: &[impl AsRef<[u8]>]) -> Result<&[u8], DecodeError> {
     let size = frames.iter().map(|frame| frame.as_ref().len()).sum();
     if size > MAX_MESSAGE_BYTES {
         return Err(DecodeError::TooLarge(size));
@@ -103,8 +103,8 @@ fn word(frames: &[impl AsRef<[u8]>]) -> Result<&[u8], DecodeError> {
     Ok(frames.first().ok_or(DecodeError::Empty)?.as_ref())
 }
 
-fn unknown(word: &[u8]) -> DecodeError {
-    DecodeError::UnknownWord(String::from_utf8_lossy(word).chars().take(40).collect())
+fn unknown(name: &[u8]) -> DecodeError {
+    DecodeError::UnknownMessage(String::from_utf8_lossy(name).chars().take(40).collect())
 }
 
 /// Writes one frame of JSON. Only types whose serialisation cannot fail are given to it; should one fail all the same,

@@ -13,7 +13,7 @@ fn table() -> String {
     let mut rows = "| code | reason | meaning | retry |\n| --- | --- | --- | --- |\n".to_owned();
     for reason in Reason::iter() {
         let retry = if reason.is_retryable() { "yes" } else { "" };
-        rows += &format!("| {} | `{}` | {} | {retry} |\n", reason.code(), reason.word(), reason.text());
+        rows += &format!("| {} | `{}` | {} | {retry} |\n", reason.code(), reason.as_str(), reason.text());
     }
     rows
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use trackyard_daemon::logs::LogArgs;
-use trackyard_protocol::quantity::{Bytes, Span};
+use trackyard_protocol::quantity::{Bytes, HumanDuration};
 
 pub use endpoint::Endpoint;
 
@@ -71,7 +71,7 @@ pub struct Args {
     pub memory: Option<Bytes>,
     /// How long running jobs may take after SIGTERM
     #[arg(long, env = "TRACKYARD_DRAIN_TIMEOUT", value_name = "TIME", default_value = "90s")]
-    pub drain_timeout: Span,
+    pub drain_timeout: HumanDuration,
     /// What to log, and how
     #[command(flatten)]
     pub logs: LogArgs,

@@ -122,7 +122,7 @@ fn refused(place: &Place, version: &ContainerVersion, error: &ImagesError) -> Re
 fn unreadable(error: &ImagesError) -> Reply {
     tracing::error!(%error, "the image source cannot be read");
     let message =
-        format!("the image source cannot be read now ({}); the router's log says more", error.word());
+        format!("the image source cannot be read now ({}); the router's log says more", error.as_str());
     Reply::error(Reason::StoreUnavailable, message)
 }
 

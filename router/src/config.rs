@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use trackyard_protocol::build::BuildLimits;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::name::TrackSlug;
-use trackyard_protocol::quantity::{Bytes, Span};
+use trackyard_protocol::quantity::{Bytes, HumanDuration};
 use trackyard_protocol::request::Place;
 use trackyard_protocol::source::{
     GitSource, ImageSource, ImageSourceKind, InputPolicy, default_repositories,
@@ -73,7 +73,7 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct QueueLimits {
     /// How long a job may wait for a free slot.
-    pub max_wait: Span,
+    pub max_wait: HumanDuration,
     /// How many jobs may wait, over all tracks.
     pub max_jobs: u32,
     /// How many bytes the waiting jobs may take, over all tracks.
@@ -82,7 +82,7 @@ pub struct QueueLimits {
 
 impl Default for QueueLimits {
     fn default() -> Self {
-        Self { max_wait: Span::from_secs(10), max_jobs: 10_000, max_bytes: Bytes(256 << 20) }
+        Self { max_wait: HumanDuration::from_secs(10), max_jobs: 10_000, max_bytes: Bytes(256 << 20) }
     }
 }
 

@@ -143,7 +143,7 @@ impl RouterMetrics {
 
     fn request(&self, action: Option<Action>, reason: Reason) -> Count {
         let action = action.map_or("none", <&str>::from);
-        let labels = Request { action, code: reason.code(), reason: reason.word() };
+        let labels = Request { action, code: reason.code(), reason: reason.as_str() };
         Count::clone(&self.requests.get_or_create(&labels))
     }
 
@@ -161,7 +161,7 @@ impl RouterMetrics {
 
     /// A worker's message was not understood.
     pub fn undecodable(&self, error: &DecodeError) {
-        self.undecodable.get_or_create(&Word { word: error.word() }).inc();
+        self.undecodable.get_or_create(&Word { word: error.as_str() }).inc();
     }
 
     /// A connection ended.

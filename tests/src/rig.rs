@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde_json::{Value, json};
 use trackyard_protocol::answer::Answer;
-use trackyard_protocol::quantity::Span;
+use trackyard_protocol::quantity::HumanDuration;
 
 use crate::image::{File, Image, Layer};
 use crate::request::{test_solution, version, with};
@@ -104,7 +104,7 @@ impl Rig {
 #[must_use]
 pub fn small_limits() -> Value {
     json!({
-        "wall": Span(seconds(8)), "wall_max": Span(seconds(60)), "memory": "64Mi", "pids": 32,
+        "wall": HumanDuration(seconds(8)), "wall_max": HumanDuration(seconds(60)), "memory": "64Mi", "pids": 32,
         "stdout": "64Ki", "stderr": "64Ki", "file_size": "1Mi", "job_folder": "4Mi", "job_inodes": 128,
         "tmp": "8Mi", "result": "16Ki", "input_files": 20, "input_bytes": "256Ki",
     })

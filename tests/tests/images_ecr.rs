@@ -98,7 +98,7 @@ async fn a_token_that_is_refused_is_renewed_at_once() {
     let images = connect(served.ecr.endpoint()).await;
     pull(&images, &served.digest).await.unwrap();
     served.ecr.expire_tokens();
-    assert_eq!(pull(&images, &served.digest).await.unwrap_err().word(), "unauthorized");
+    assert_eq!(pull(&images, &served.digest).await.unwrap_err().as_str(), "unauthorized");
     served.ecr.renew_tokens();
     pull(&images, &served.digest).await.unwrap();
 }
@@ -122,7 +122,7 @@ async fn throttling_is_waited_out_a_bounded_number_of_times(#[case] count: u32, 
     let served = serve();
     served.ecr.throttle(count);
     let resolved = connect(served.ecr.endpoint()).await.resolve(REPOSITORY, &version()).await;
-    assert_eq!(resolved.as_ref().err().map(Error::word), error);
+    assert_eq!(resolved.as_ref().err().map(Error::as_str), error);
     assert!(resolved.map_or_else(|error| error.is_transient(), |digest| digest == served.digest));
 }
 
@@ -131,8 +131,8 @@ async fn what_is_not_there_is_named_and_tags_are_immutable() {
     let served = serve();
     let images = connect(served.ecr.endpoint()).await;
     let other: ContainerVersion = TAG.replace('0', "9").parse().unwrap();
-    assert_eq!(images.resolve(REPOSITORY, &other).await.unwrap_err().word(), "not_found");
-    assert_eq!(images.list("csharp-test-runner").await.unwrap_err().word(), "not_found");
+    assert_eq!(images.resolve(REPOSITORY, &other).await.unwrap_err().as_str(), "not_found");
+    assert_eq!(images.list("csharp-test-runner").await.unwrap_err().as_str(), "not_found");
     let digest = Digest::from_sha256(&[1; 32]);
     assert_eq!(served.ecr.put_tag(REPOSITORY, TAG, digest.as_str()), Err(TagAlreadyExists));
 }
@@ -140,5 +140,5 @@ async fn what_is_not_there_is_named_and_tags_are_immutable() {
 #[tokio::test]
 async fn a_location_that_is_not_ecr_is_refused() {
     let source = ImageSource { location: "registry.example".to_owned(), ..source() };
-    assert_eq!(Images::connect(&source, &Options::default()).await.unwrap_err().word(), "configuration");
+    assert_eq!(Images::connect(&source, &Options::default()).await.unwrap_err().as_str(), "configuration");
 }

@@ -117,7 +117,7 @@ async fn a_password_that_is_missing_or_wrong_is_refused_and_not_shown() {
     for options in [wrong, quick()] {
         let images = connect(&location, &options).await;
         let error = images.resolve(REPOSITORY, &version()).await.unwrap_err();
-        assert_eq!(error.word(), "unauthorized");
+        assert_eq!(error.as_str(), "unauthorized");
         assert!(!format!("{error} {error:?} {images:?} {options:?}").contains("hunter2"));
     }
 }
@@ -140,11 +140,11 @@ async fn what_is_not_there_is_named() {
     let images = connect(&location, &docker_config(served.dir.path(), &location, PASSWORD)).await;
     let other: ContainerVersion = TAG.replace('0', "9").parse().unwrap();
     let error = images.resolve(REPOSITORY, &other).await.unwrap_err();
-    assert_eq!(error.word(), "not_found");
+    assert_eq!(error.as_str(), "not_found");
     assert!(error.to_string().contains(other.as_str()), "{error}");
-    assert_eq!(images.list("csharp-test-runner").await.unwrap_err().word(), "not_found");
+    assert_eq!(images.list("csharp-test-runner").await.unwrap_err().as_str(), "not_found");
     let nobody = connect("127.0.0.1:1", &quick()).await;
-    assert_eq!(nobody.resolve(REPOSITORY, &version()).await.unwrap_err().word(), "unreachable");
+    assert_eq!(nobody.resolve(REPOSITORY, &version()).await.unwrap_err().as_str(), "unreachable");
 }
 
 /// Names the image at the registry once more.

@@ -37,7 +37,8 @@ fn an_earlier_release_is_upgraded_while_its_pools_work() {
     wait_until(seconds(30), "all slots are filled", || platform.busy() == 8);
     // The new chart has another default name for the worker namespace, and never leaves the pools behind.
     let chart = Release::this().chart("trackyard");
-    let refused = platform.cluster.try_helm(&["upgrade", RELEASE, &chart, "--namespace", RELEASE]).unwrap_err();
+    let refused =
+        platform.cluster.try_helm(&["upgrade", RELEASE, &chart, "--namespace", RELEASE]).unwrap_err();
     assert!(refused.contains("set workerNamespace.name to trackyard-yard"), "{refused}");
     platform.upgrade_to(&Release::this());
     for (id, answer) in asking.answers() {

@@ -196,7 +196,7 @@ async fn throttling_is_waited_out_a_bounded_number_of_times(
     place.ecr.throttle(control);
     place.ecr.throttle_registry(registry);
     let released = release(&images, &built).await;
-    assert_eq!(released.as_ref().err().map(ReleaseError::word), error);
+    assert_eq!(released.as_ref().err().map(ReleaseError::as_str), error);
     assert!(released.as_ref().err().is_none_or(ReleaseError::is_transient));
 }
 
@@ -209,7 +209,7 @@ async fn no_token_is_in_any_error_or_log() {
     let (watch, told) = watched();
     let other = ReleaseTags::new(&"1".repeat(40), UNIX_EPOCH).unwrap();
     let error = images.release(REPOSITORY, &built.path(), &other, &watch).await.unwrap_err();
-    assert_eq!(error.word(), "unauthorized");
+    assert_eq!(error.as_str(), "unauthorized");
     let shown = format!("{error} {error:?} {images:?} {:?} {}", told.lock().unwrap(), place.registry.log());
     assert!(!shown.contains("token-"), "{shown}");
 }
@@ -218,6 +218,6 @@ async fn no_token_is_in_any_error_or_log() {
 async fn a_name_that_is_no_tag_is_not_asked_for() {
     let images = Place::new().images().await;
     for tag in ["", "../x", "a b", "-x"] {
-        assert_eq!(images.built(REPOSITORY, tag).await.as_ref().map_err(Error::word), Err("configuration"));
+        assert_eq!(images.built(REPOSITORY, tag).await.as_ref().map_err(Error::as_str), Err("configuration"));
     }
 }

@@ -164,7 +164,7 @@ async fn what_is_not_one_whole_image_leaves_nothing_behind() {
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&layer, bytes).unwrap();
     let error = release(&place.images, &built, SHA).await.unwrap_err();
-    assert_eq!(error.word(), "digest_mismatch");
+    assert_eq!(error.as_str(), "digest_mismatch");
     // What another layer's thread had just begun goes with it.
     let is_whole = |name: &String| name.len() == 64;
     wait_until(seconds(5), "half a blob goes", || place.blobs().iter().all(is_whole));
@@ -204,7 +204,7 @@ async fn a_lock_that_someone_keeps_is_given_up_in_time() {
     let dir = fs::File::open(place.repository()).unwrap();
     flock(&dir, FlockOperation::LockExclusive).unwrap();
     let error = release(&place.images, &built, &"1".repeat(40)).await.unwrap_err();
-    assert_eq!((error.word(), error.is_transient()), ("stalled", true));
+    assert_eq!((error.as_str(), error.is_transient()), ("stalled", true));
     drop(dir);
     release(&place.images, &built, &"1".repeat(40)).await.unwrap();
 }

@@ -179,7 +179,7 @@ async fn blobs_go_nowhere_else(#[case] location: Option<&str>) {
     let place = Place::new().await;
     place.stored.lock().unwrap().location = location.map(str::to_owned);
     let error = place.release(&Built::small("a")).await.unwrap_err();
-    assert_eq!((error.word(), error.is_transient()), ("bad_answer", false), "{error}");
+    assert_eq!((error.as_str(), error.is_transient()), ("bad_answer", false), "{error}");
     assert!(!error.to_string().contains("secret"), "{error}");
     assert!(place.stored.lock().unwrap().tags.is_empty());
 }

@@ -127,7 +127,7 @@ async fn a_released_image_can_be_pulled_by_each_of_its_tags(#[case] tls: bool) {
     pull(&images, &images.resolve(REPOSITORY, tags(0).version()).await.unwrap()).await;
     if tls {
         let nobody = connect(&location, &Options { ca_file: None, ..options }).await;
-        assert_eq!(nobody.built(REPOSITORY, VERSION).await.unwrap_err().word(), "unreachable");
+        assert_eq!(nobody.built(REPOSITORY, VERSION).await.unwrap_err().as_str(), "unreachable");
     }
 }
 
@@ -219,7 +219,7 @@ async fn a_registry_that_freezes_is_given_up_in_time() {
     wire.set(Some(Fault::Freeze { after: 1 << 20 }));
     let started = Instant::now();
     let error = release(&images, &built, &tags(0)).await.unwrap_err();
-    assert_eq!((error.word(), error.is_transient()), ("stalled", true));
+    assert_eq!((error.as_str(), error.is_transient()), ("stalled", true));
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
 }
 
@@ -243,7 +243,7 @@ async fn what_a_registry_refuses_is_told_and_nothing_is_released(
     let images = place.at(&wire.location(), PASSWORD).await;
     wire.set(Some(Fault::Refuse { method, status, times: 1000 }));
     let error = release(&images, &built, &tags(0)).await.unwrap_err();
-    assert_eq!(error.word(), word, "{error}");
+    assert_eq!(error.as_str(), word, "{error}");
     let attempts = if error.is_transient() { 4 } else { 1 };
     assert!(wire.met() >= attempts, "{} of {attempts}", wire.met());
     assert!(error.to_string().contains(&wire.location()), "{error}");
@@ -276,7 +276,7 @@ async fn a_wrong_password_is_refused_and_never_shown() {
     let images = place.at(&location, "hunter2").await;
     let (watch, told) = watched();
     let error = images.release(REPOSITORY, &built.path(), &tags(0), &watch).await.unwrap_err();
-    assert_eq!(error.word(), "unauthorized");
+    assert_eq!(error.as_str(), "unauthorized");
     let shown = format!("{error} {error:?} {images:?} {watch:?} {:?}", told.lock().unwrap());
     let log = place.registry.log();
     assert!(!shown.contains("hunter2") && !log.contains("hunter2"), "{shown} {log}");
@@ -349,7 +349,7 @@ async fn what_is_not_one_whole_image_is_not_released(#[case] how: &str, #[case] 
     spoil(&built, how);
     let images = place.images().await;
     let error = release(&images, &built, &tags(0)).await.unwrap_err();
-    assert_eq!((error.word(), error.is_transient()), (word, false), "{error}");
+    assert_eq!((error.as_str(), error.is_transient()), (word, false), "{error}");
     assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(None));
 }
 

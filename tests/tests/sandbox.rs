@@ -12,7 +12,7 @@ use e2e::serial::alone;
 use e2e::wait::{seconds, slowness, wait_for, wait_until};
 use rstest::rstest;
 use serde_json::{Value, json};
-use trackyard_protocol::quantity::Span;
+use trackyard_protocol::quantity::HumanDuration;
 
 /// Runs `script`, which prints what it finds, and gives what it printed.
 fn printed(rig: &Rig, script: &str) -> String {
@@ -24,7 +24,7 @@ fn printed(rig: &Rig, script: &str) -> String {
 #[test]
 fn limits_are_the_kernels_while_the_container_runs() {
     let rig = Rig::start(
-        json!({"wall": Span(seconds(10)), "wall_max": Span(seconds(60)), "memory": "96Mi", "pids": 40, "cpus": "500m"}),
+        json!({"wall": HumanDuration(seconds(10)), "wall_max": HumanDuration(seconds(60)), "memory": "96Mi", "pids": 40, "cpus": "500m"}),
     );
     let client = rig.router.client();
     let sleep = format!("sleep {}.75", seconds(3).as_secs());
@@ -68,7 +68,7 @@ fn limits_are_the_kernels_while_the_container_runs() {
 #[test]
 fn usage_is_within_a_tenth_of_a_known_load() {
     let _alone = alone();
-    let time = Span(seconds(20));
+    let time = HumanDuration(seconds(20));
     let rig = Rig::start(json!({"wall": time, "wall_max": time, "cpus": "1", "memory": "256Mi"}));
     // A burner that stops by its own processor time, and tells it with its children's: what the kernel charged it.
     let script = r"
@@ -99,7 +99,7 @@ fn usage_is_within_a_tenth_of_a_known_load() {
 
 #[test]
 fn the_same_exercise_twice_at_once_is_isolated() {
-    let rig = Rig::start(json!({"wall": Span(seconds(15)), "wall_max": Span(seconds(60))}));
+    let rig = Rig::start(json!({"wall": HumanDuration(seconds(15)), "wall_max": HumanDuration(seconds(60))}));
     // Each writes a mark, waits until both must be there, and lists what it sees.
     let script = |mark: &str| {
         format!(

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use trackyard_daemon::logs::LogArgs;
 use trackyard_protocol::name::{PoolName, WorkerName};
-use trackyard_protocol::quantity::Span;
+use trackyard_protocol::quantity::HumanDuration;
 
 pub use builder::BuilderArgs;
 use ceilings::Ceilings;
@@ -152,7 +152,7 @@ pub struct Listen {
     pub admin: Option<SocketAddr>,
     /// How long jobs in hand may go on after SIGTERM; those left go back to the router
     #[arg(long, env = "TRACKYARD_DRAIN_TIMEOUT", value_name = "TIME", default_value = "60s")]
-    pub drain_timeout: Span,
+    pub drain_timeout: HumanDuration,
     /// The pool that this worker belongs to
     #[arg(long, env = "TRACKYARD_POOL", value_name = "NAME")]
     pub pool: Option<PoolName>,
@@ -175,7 +175,7 @@ pub struct Configure {
     pub place: Place,
     /// How long to go on trying
     #[arg(long, env = "TRACKYARD_CONFIGURE_TIMEOUT", value_name = "TIME", default_value = "15m")]
-    pub timeout: Span,
+    pub timeout: HumanDuration,
     /// The sandbox.
     #[command(flatten)]
     pub sandbox: SandboxArgs,
@@ -226,7 +226,7 @@ mod tests {
             panic!("not listen")
         };
         assert_eq!((listen.place.name.as_str(), listen.slots), ("w1", Some(2)));
-        assert_eq!(listen.drain_timeout, Span::from_secs(60));
+        assert_eq!(listen.drain_timeout, HumanDuration::from_secs(60));
     }
 
     #[test]
@@ -238,6 +238,6 @@ mod tests {
         };
         let limits = listen.ceilings.over(&Limits::default());
         assert_eq!(limits.memory.to_string(), "1Gi");
-        assert_eq!(limits.wall_max, Span::from_secs(10));
+        assert_eq!(limits.wall_max, HumanDuration::from_secs(10));
     }
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::name::ExerciseSlug;
-use trackyard_protocol::quantity::{Bytes, Cpus, Span};
+use trackyard_protocol::quantity::{Bytes, Cpus, HumanDuration};
 use trackyard_protocol::reason::Reason;
 
 use crate::sandbox::{Entry, Outcome, Rootfs, Run, Slot};
@@ -96,7 +96,7 @@ fn judge(outcome: Outcome, entry: Entry) -> Result<(), Error> {
 
 fn limits() -> Limits {
     Limits {
-        wall: Span(WALL),
+        wall: HumanDuration(WALL),
         cpus: Cpus(1000),
         memory: Bytes(64 << 20),
         pids: 32,

@@ -101,7 +101,7 @@ impl Metrics {
 
     /// A message was not understood.
     pub fn malformed(&self, error: &DecodeError) {
-        self.malformed.get_or_create(&Problem { problem: error.word() }).inc();
+        self.malformed.get_or_create(&Problem { problem: error.as_str() }).inc();
     }
 
     /// The connection was given up.
@@ -117,7 +117,7 @@ impl Metrics {
 
 fn ending(verdict: &Verdict) -> Ending {
     let reason = verdict.known_reason();
-    Ending { code: reason.code(), reason: reason.word() }
+    Ending { code: reason.code(), reason: reason.as_str() }
 }
 
 #[cfg(test)]

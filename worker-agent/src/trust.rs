@@ -118,7 +118,7 @@ mod tests {
     use super::*;
     use rstest::rstest;
     use std::path::PathBuf;
-    use trackyard_protocol::quantity::Span;
+    use trackyard_protocol::quantity::HumanDuration;
 
     const HERE: &[&str] = &["tcp://127.0.0.1:5555", "tcp://127.0.0.1:5556"];
     const AWAY: &[&str] = &["tcp://10.0.0.7:5555", "tcp://10.0.0.7:5556"];
@@ -201,12 +201,15 @@ mod tests {
             max_memory: Some(Bytes(8 << 30)),
             max_pids: Some(7),
             max_build_pids: Some(9000),
-            max_build_wall: Some(Span::from_secs(60)),
+            max_build_wall: Some(HumanDuration::from_secs(60)),
             ..Ceilings::default()
         };
         let asked = BuildLimits { memory: Bytes(1 << 40), pids: 10_000, ..BuildLimits::default() };
         let limits = Trust::new(at, allowed(), ceilings).builds(&asked);
-        assert_eq!((limits.memory, limits.pids, limits.wall), (Bytes(8 << 30), 9000, Span::from_secs(60)));
+        assert_eq!(
+            (limits.memory, limits.pids, limits.wall),
+            (Bytes(8 << 30), 9000, HumanDuration::from_secs(60))
+        );
         assert_eq!(limits.disk, asked.disk);
     }
 

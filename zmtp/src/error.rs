@@ -58,7 +58,7 @@ pub enum Error {
 
 impl Error {
     /// The variant's name, for metrics and logs.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         self.into()
     }
 
@@ -74,6 +74,6 @@ mod tests {
 
     #[test]
     fn words() {
-        assert_eq!((Error::SocketType.word(), Error::Flags(8).word()), ("socket_type", "flags"));
+        assert_eq!((Error::SocketType.as_str(), Error::Flags(8).as_str()), ("socket_type", "flags"));
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use trackyard_protocol::answer::Answer;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::name::{ExerciseSlug, JobId, TrackSlug};
-use trackyard_protocol::quantity::Span;
+use trackyard_protocol::quantity::HumanDuration;
 use trackyard_protocol::request::Action;
 use trackyard_protocol::uri::InputUri;
 use trackyard_protocol::version::ContainerVersion;
@@ -31,7 +31,7 @@ pub struct Job {
     /// How many seconds its container may run.
     pub timeout: Option<u32>,
     /// How long the client waits.
-    pub deadline: Option<Span>,
+    pub deadline: Option<HumanDuration>,
     /// Run again, even if the answer is known.
     pub fresh: bool,
 }
@@ -105,7 +105,7 @@ mod tests {
             input: "s3://submissions/1".parse().unwrap(),
             version: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
             timeout: Some(5),
-            deadline: Some(Span(Duration::from_millis(1500))),
+            deadline: Some(HumanDuration(Duration::from_millis(1500))),
             fresh: true,
         }
     }

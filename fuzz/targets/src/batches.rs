@@ -1,12 +1,12 @@
 //! A batch of words, packed.
 
-use trackyard_protocol::worker::{BATCH, Batch, Words};
+use trackyard_protocol::worker::{BATCH, Batch, Messages};
 
 /// There is at most one error, the last; the words before it, packed again, are what they were unpacked from.
 pub fn run(bytes: &[u8]) {
     let frames = [BATCH.as_bytes(), bytes];
     let (mut batch, mut words, mut broken) = (Batch::default(), 0, false);
-    for word in Words::of(&frames) {
+    for word in Messages::of(&frames) {
         assert!(!broken, "nothing follows an error");
         match word {
             Ok(word) => {

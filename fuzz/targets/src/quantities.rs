@@ -5,17 +5,17 @@ use std::str::FromStr;
 
 use trackyard_protocol::build::BuildLimits;
 use trackyard_protocol::limits::Limits;
-use trackyard_protocol::quantity::{Bytes, Cpus, Span};
+use trackyard_protocol::quantity::{Bytes, Cpus, HumanDuration};
 
 /// What was taken is the same when it is written and read again.
 pub fn run(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         again::<Bytes>(text.parse().ok());
-        again::<Span>(text.parse().ok());
+        again::<HumanDuration>(text.parse().ok());
         again::<Cpus>(text.parse().ok());
     }
     again::<Bytes>(serde_json::from_slice(bytes).ok());
-    again::<Span>(serde_json::from_slice(bytes).ok());
+    again::<HumanDuration>(serde_json::from_slice(bytes).ok());
     again::<Cpus>(serde_json::from_slice(bytes).ok());
     if let Ok(limits) = serde_json::from_slice::<Limits>(bytes) {
         let text = serde_json::to_string(&limits).expect("limits can be written");

@@ -127,7 +127,7 @@ mod tests {
         let entry = Entry { media_type: "m".to_owned(), digest: digest(1), size: 7 };
         let tag = Tag { name: "a".to_owned(), lasts: Lasts::ForEver };
         for index in ["", "{}", r#"{"schemaVersion":2,"manifests":{}}"#] {
-            assert_eq!(with(index.as_bytes(), "it", &tag, &entry).unwrap_err().word(), "malformed");
+            assert_eq!(with(index.as_bytes(), "it", &tag, &entry).unwrap_err().as_str(), "malformed");
         }
     }
 }

@@ -149,7 +149,7 @@ fn said(code: Option<&'static str>) -> String {
 impl ReleaseError {
     /// The variant's name, as a stable word for logs and metrics.
     #[must_use]
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         self.into()
     }
 

@@ -107,6 +107,6 @@ mod tests {
     #[case("0123456789ABCDEF0123456789abcdef01234567")]
     #[case("../6789abcdef0123456789abcdef0123456789ab")]
     fn only_a_full_commit_id_is_released(#[case] sha: &str) {
-        assert_eq!(ReleaseTags::new(sha, UNIX_EPOCH).unwrap_err().word(), "configuration");
+        assert_eq!(ReleaseTags::new(sha, UNIX_EPOCH).unwrap_err().as_str(), "configuration");
     }
 }

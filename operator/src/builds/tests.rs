@@ -25,7 +25,7 @@ fn order(attempt: &str) -> Order {
 }
 
 fn answer(reason: Reason, response: &Value, context: &Value) -> Answer {
-    let status = json!({"ok": reason.is_ok(), "status_code": reason.code(), "message": "said", "reason": reason.word()});
+    let status = json!({"ok": reason.is_ok(), "status_code": reason.code(), "message": "said", "reason": reason.as_str()});
     serde_json::from_value(json!({"status": status, "response": response, "context": context})).unwrap()
 }
 

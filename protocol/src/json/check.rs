@@ -29,9 +29,9 @@ impl Checker<'_> {
         loop {
             let bit = match self.next()? {
                 b'"' => return self.string(),
-                b't' => return self.word(b"rue"),
-                b'f' => return self.word(b"alse"),
-                b'n' => return self.word(b"ull"),
+                b't' => return self.literal(b"rue"),
+                b'f' => return self.literal(b"alse"),
+                b'n' => return self.literal(b"ull"),
                 b'[' => 0,
                 b'{' => 1,
                 first => return self.number(first),
@@ -138,7 +138,7 @@ impl Checker<'_> {
         count
     }
 
-    fn word(&mut self, rest: &[u8]) -> Option<()> {
+    fn literal(&mut self, rest: &[u8]) -> Option<()> {
         self.rest = self.rest.strip_prefix(rest)?;
         Some(())
     }

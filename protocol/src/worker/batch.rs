@@ -1,37 +1,37 @@
-//! Several words in one message: `[Batch, packed]`. What a message costs either end hardly
-//! depends on its size, so under load fewer and larger ones carry more words in the same time.
+//! Several messages in one: `[Batch, packed]`. What a message costs either end hardly
+//! depends on its size, so under load fewer and larger messages carry more in the same time.
 //!
-//! Packed are the words' frames, one after the other: four bytes with the frame's length, big-endian, and its bytes. The
-//! highest bit of the length is set if another frame of the same word follows.
+//! `packed` holds the frames of all messages, one after the other: four bytes with the frame's length, big-endian, and its bytes. The
+//! highest bit of the length is set if another frame of the same message follows.
 
-use super::{DecodeError, word};
+use super::{DecodeError, message_name};
 
-/// The version of the words since which a peer reads batches.
+/// The first version of the messages whose peers read batches.
 pub const BATCHES_SINCE: u32 = 2;
 
-/// The word of a batch.
+/// The name of a batch.
 pub const BATCH: &str = "Batch";
-const WORD: &[u8] = BATCH.as_bytes();
+const BATCH_NAME: &[u8] = BATCH.as_bytes();
 
-/// Bytes of a batch; a larger word goes alone. The most that is worth it: beyond it, bytes cost and not messages.
+/// Maximum bytes of a batch; a larger message is sent alone. Beyond this size the bytes cost more than the messages.
 const MAX_BYTES: usize = 64 << 10;
-/// The frames of the longest word.
+/// Maximum number of frames of a message.
 const MAX_FRAMES: usize = 4;
 const MORE: u32 = 1 << 31;
 const PREFIX: usize = 4;
 
-/// Words for one peer that leave together.
+/// Messages for one peer that leave together.
 #[derive(Debug, Default)]
 pub struct Batch {
     packed: Vec<u8>,
-    words: usize,
+    messages: usize,
 }
 
 impl Batch {
-    /// Adds a word, unless the batch would grow too large by it: then it is to be sent first. Gives whether it was added.
+    /// Adds a message and returns true; returns false if the batch would become too large, and must be sent first.
     pub fn push<F: AsRef<[u8]>>(&mut self, frames: &[F]) -> bool {
         let bytes: usize = frames.iter().map(|frame| PREFIX + frame.as_ref().len()).sum();
-        if self.words > 0 && self.packed.len() + bytes > MAX_BYTES {
+        if self.messages > 0 && self.packed.len() + bytes > MAX_BYTES {
             return false;
         }
         self.packed.reserve(bytes);
@@ -41,20 +41,20 @@ impl Batch {
             self.packed.extend_from_slice(&(length(frame.len()) | more).to_be_bytes());
             self.packed.extend_from_slice(frame);
         }
-        self.words += 1;
+        self.messages += 1;
         true
     }
 
-    /// Adds a word of two frames, the second of which `write` appends to what it is given, unless the batch would grow
+    /// Adds a message of two frames, the second of which `write` appends to its argument, unless the batch would become
     /// too large by it: then it is to be sent first. Gives whether it was added.
-    pub(super) fn push_written(&mut self, word: &str, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+    pub(super) fn push_written(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         let before = self.packed.len();
-        self.packed.extend_from_slice(&(length(word.len()) | MORE).to_be_bytes());
-        self.packed.extend_from_slice(word.as_bytes());
+        self.packed.extend_from_slice(&(length(name.len()) | MORE).to_be_bytes());
+        self.packed.extend_from_slice(name.as_bytes());
         let prefix = self.packed.len();
         self.packed.extend_from_slice(&[0; PREFIX]);
         write(&mut self.packed);
-        if self.words > 0 && self.packed.len() > MAX_BYTES {
+        if self.messages > 0 && self.packed.len() > MAX_BYTES {
             self.packed.truncate(before);
             return false;
         }
@@ -62,30 +62,30 @@ impl Batch {
         if let Some(bytes) = self.packed.get_mut(prefix..prefix + PREFIX) {
             bytes.copy_from_slice(&body.to_be_bytes());
         }
-        self.words += 1;
+        self.messages += 1;
         true
     }
 
-    /// True if there is no word in it.
+    /// Returns whether the batch holds no message.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.words == 0
+        self.messages == 0
     }
 
-    /// The messages to send to a peer that reads batches or does not; one word is its own message.
+    /// Returns the messages to send, packed as one if the peer reads batches and there are several.
     pub fn messages(&self, reads_batches: bool) -> impl Iterator<Item = Message<'_>> {
-        let as_one = reads_batches && self.words > 1;
-        let frames = [WORD, &self.packed, &[], &[], &[]];
+        let as_one = reads_batches && self.messages > 1;
+        let frames = [BATCH_NAME, &self.packed, &[], &[], &[]];
         let one = as_one.then_some(Message { frames, count: 2 });
         let each: &[u8] = if as_one { &[] } else { &self.packed };
-        one.into_iter().chain(Words::packed(each).filter_map(Result::ok))
+        one.into_iter().chain(Messages::packed(each).filter_map(Result::ok))
     }
 
-    /// Takes all words out; the memory stays for those to come, but for what a large word took.
+    /// Removes all messages. The memory is kept for the next ones, except what a large message took.
     pub fn clear(&mut self) {
         self.packed.clear();
         self.packed.shrink_to(MAX_BYTES);
-        self.words = 0;
+        self.messages = 0;
     }
 }
 
@@ -94,10 +94,10 @@ fn length(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(MORE - 1)
 }
 
-/// The frames of a word, where they lie.
+/// The frames of a message, borrowed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Message<'a> {
-    /// One more than any word has, by which a longer message is known.
+    /// One more than any message has, so that a longer message is recognised.
     frames: [&'a [u8]; MAX_FRAMES + 1],
     count: usize,
 }
@@ -119,22 +119,22 @@ impl<'a> Message<'a> {
     }
 }
 
-/// The words of a message. After an error there are none.
+/// Iterates over the messages of a batch, or over the one message. Ends after the first error.
 #[derive(Debug)]
-pub struct Words<'a> {
+pub struct Messages<'a> {
     one: Option<Result<Message<'a>, DecodeError>>,
     packed: &'a [u8],
 }
 
-impl<'a> Words<'a> {
-    /// Those of a batch, or the one that a message is.
+impl<'a> Messages<'a> {
+    /// Reads received frames.
     pub fn of<F: AsRef<[u8]>>(frames: &'a [F]) -> Self {
-        match (word(frames), frames) {
-            // Nobody who keeps to the bound sends more: a larger word goes alone.
-            (Ok(WORD), [_, packed]) if packed.as_ref().len() > MAX_BYTES => {
+        match (message_name(frames), frames) {
+            // A peer that keeps to the bound never packs more: it sends a larger message alone.
+            (Ok(BATCH_NAME), [_, packed]) if packed.as_ref().len() > MAX_BYTES => {
                 Self { one: Some(Err(DecodeError::Packed)), packed: &[] }
             }
-            (Ok(WORD), [_, packed]) => Self::packed(packed.as_ref()),
+            (Ok(BATCH_NAME), [_, packed]) => Self::packed(packed.as_ref()),
             (Ok(_), _) => Self { one: Some(Ok(Message::of(frames))), packed: &[] },
             (Err(error), _) => Self { one: Some(Err(error)), packed: &[] },
         }
@@ -145,33 +145,33 @@ impl<'a> Words<'a> {
     }
 
     fn unpack(&mut self) -> Option<Message<'a>> {
-        let mut word = Message::default();
-        for place in word.frames.iter_mut().take(MAX_FRAMES) {
+        let mut message = Message::default();
+        for place in message.frames.iter_mut().take(MAX_FRAMES) {
             let (prefix, rest) = self.packed.split_first_chunk()?;
             let prefix = u32::from_be_bytes(*prefix);
             let length = usize::try_from(prefix & !MORE).ok()?;
             (*place, self.packed) = rest.split_at_checked(length)?;
-            word.count += 1;
+            message.count += 1;
             if prefix & MORE == 0 {
-                return Some(word);
+                return Some(message);
             }
         }
         None
     }
 }
 
-impl<'a> Iterator for Words<'a> {
+impl<'a> Iterator for Messages<'a> {
     type Item = Result<Message<'a>, DecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.one.is_some() || self.packed.is_empty() {
             return self.one.take();
         }
-        let word = self.unpack();
-        if word.is_none() {
+        let message = self.unpack();
+        if message.is_none() {
             self.packed = &[];
         }
-        Some(word.ok_or(DecodeError::Packed))
+        Some(message.ok_or(DecodeError::Packed))
     }
 }
 
@@ -182,9 +182,9 @@ mod tests {
 
     type Frames = Vec<Vec<u8>>;
 
-    fn packed(words: &[Frames]) -> Batch {
+    fn packed(messages: &[Frames]) -> Batch {
         let mut batch = Batch::default();
-        assert!(words.iter().all(|word| batch.push(word)));
+        assert!(messages.iter().all(|message| batch.push(message)));
         batch
     }
 
@@ -193,20 +193,20 @@ mod tests {
     }
 
     fn unpacked(bytes: &[u8]) -> Vec<Frames> {
-        Words::packed(bytes).map(|word| frames(&word.unwrap())).collect()
+        Messages::packed(bytes).map(|message| frames(&message.unwrap())).collect()
     }
 
     #[test]
     fn one_word_is_its_own_message_and_so_is_each_for_a_peer_that_reads_no_batches() {
-        let word = |text: &str| vec![text.as_bytes().to_vec(), b"{}".to_vec()];
-        let (one, two) = (packed(&[word("a")]), packed(&[word("a"), word("b")]));
+        let message = |text: &str| vec![text.as_bytes().to_vec(), b"{}".to_vec()];
+        let (one, two) = (packed(&[message("a")]), packed(&[message("a"), message("b")]));
         let messages = |batch: &Batch, reads| batch.messages(reads).map(|m| frames(&m)).collect::<Vec<_>>();
-        assert_eq!(messages(&one, true), [word("a")]);
-        assert_eq!(messages(&two, false), [word("a"), word("b")]);
+        assert_eq!(messages(&one, true), [message("a")]);
+        assert_eq!(messages(&two, false), [message("a"), message("b")]);
         let [only] = messages(&two, true).try_into().unwrap();
         assert_eq!(
             (only[0].as_slice(), unpacked(&only[1])),
-            (b"Batch".as_slice(), vec![word("a"), word("b")])
+            (b"Batch".as_slice(), vec![message("a"), message("b")])
         );
     }
 
@@ -225,46 +225,46 @@ mod tests {
         let (mut pushed, mut written) = (Batch::default(), Batch::default());
         for size in [0, 1, 300, MAX_BYTES - 400, 200] {
             let body = vec![b'x'; size];
-            let added = pushed.push(&[b"word".as_slice(), &body]);
-            assert_eq!(written.push_written("word", |out| out.extend_from_slice(&body)), added);
+            let added = pushed.push(&[b"name".as_slice(), &body]);
+            assert_eq!(written.push_written("name", |out| out.extend_from_slice(&body)), added);
         }
-        assert_eq!((pushed.packed, pushed.words, written.words), (written.packed, 4, 4));
+        assert_eq!((pushed.packed, pushed.messages, written.messages), (written.packed, 4, 4));
     }
 
     #[test]
     fn a_batch_beyond_the_bound_is_refused_as_a_whole() {
-        let words = |bytes: usize| {
-            let frames = [WORD.to_vec(), vec![0; bytes]];
-            Words::of(&frames).map(|word| word.is_ok()).collect::<Vec<_>>()
+        let messages = |bytes: usize| {
+            let frames = [BATCH_NAME.to_vec(), vec![0; bytes]];
+            Messages::of(&frames).map(|message| message.is_ok()).collect::<Vec<_>>()
         };
-        assert_eq!(words(MAX_BYTES).len(), MAX_BYTES / PREFIX);
-        assert_eq!(words(MAX_BYTES + PREFIX), [false]);
+        assert_eq!(messages(MAX_BYTES).len(), MAX_BYTES / PREFIX);
+        assert_eq!(messages(MAX_BYTES + PREFIX), [false]);
     }
 
     proptest! {
         #[test]
         fn words_come_out_as_they_went_in(
-            words in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..=MAX_FRAMES), 0..20),
+            messages in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..=MAX_FRAMES), 0..20),
         ) {
-            prop_assert_eq!(unpacked(&packed(&words).packed), words);
+            prop_assert_eq!(unpacked(&packed(&messages).packed), messages);
         }
 
         #[test]
         fn any_bytes_give_words_or_one_error_at_the_end(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let words: Vec<_> = Words::packed(&bytes).collect();
-            let good = words.iter().take_while(|word| word.is_ok()).count();
-            prop_assert!(words.len() - good <= 1);
+            let messages: Vec<_> = Messages::packed(&bytes).collect();
+            let good = messages.iter().take_while(|message| message.is_ok()).count();
+            prop_assert!(messages.len() - good <= 1);
         }
 
         #[test]
         fn a_batch_that_is_cut_off_gives_the_words_before(
-            words in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 1..=MAX_FRAMES), 1..9),
+            messages in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 1..=MAX_FRAMES), 1..9),
             cut: prop::sample::Index,
         ) {
-            let batch = packed(&words);
+            let batch = packed(&messages);
             let part = &batch.packed[..cut.index(batch.packed.len())];
-            let whole: Vec<_> = Words::packed(part).map_while(Result::ok).map(|word| frames(&word)).collect();
-            prop_assert_eq!(whole.as_slice(), &words[..whole.len()]);
+            let whole: Vec<_> = Messages::packed(part).map_while(Result::ok).map(|message| frames(&message)).collect();
+            prop_assert_eq!(whole.as_slice(), &messages[..whole.len()]);
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::job::Job;
-use super::{Batch, DecodeError, TrackVersion, Words, json, unknown, word, write};
+use super::{Batch, DecodeError, Messages, TrackVersion, json, message_name, unknown, write};
 use crate::build::BuildLimits;
 use crate::channel::Channel;
 use crate::json::{ToJson, write_as_object};
@@ -37,7 +37,7 @@ pub enum FromRouter {
 /// What a worker must know of a router.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Welcome {
-    /// The version of these words.
+    /// The version of the messages.
     pub protocol: u32,
     /// This start of the router.
     pub epoch: Epoch,
@@ -139,9 +139,9 @@ pub enum Then {
 }
 
 impl FromRouter {
-    /// The message's word.
+    /// Returns the message's name, its first frame.
     #[must_use]
-    pub const fn word(&self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::Welcome(_) => "Welcome",
             Self::Desired(_) => "Desired",
@@ -160,12 +160,12 @@ impl FromRouter {
     pub fn encode(&self) -> Vec<Vec<u8>> {
         let mut body = Vec::new();
         self.write_body(&mut body);
-        vec![self.word().as_bytes().to_vec(), body]
+        vec![self.name().as_bytes().to_vec(), body]
     }
 
     /// Adds the message to a batch, unless that must be sent first.
     pub fn pack(&self, batch: &mut Batch) -> bool {
-        batch.push_written(self.word(), |out| self.write_body(out))
+        batch.push_written(self.name(), |out| self.write_body(out))
     }
 
     fn write_body(&self, out: &mut Vec<u8>) {
@@ -181,17 +181,17 @@ impl FromRouter {
         }
     }
 
-    /// Reads a message: the words of a batch, or the one that it is.
+    /// Reads the messages of a batch, or the one message.
     pub fn decode_each<F: AsRef<[u8]>>(frames: &[F]) -> impl Iterator<Item = Result<Self, DecodeError>> {
-        Words::of(frames).map(|word| Self::decode(word?.frames()))
+        Messages::of(frames).map(|message| Self::decode(message?.frames()))
     }
 
-    /// Reads the frames of one word.
+    /// Reads the frames of one message.
     ///
     /// # Errors
     /// For anything that [`encode`](Self::encode) would not have made, but for added fields.
     pub fn decode<F: AsRef<[u8]>>(frames: &[F]) -> Result<Self, DecodeError> {
-        Ok(match word(frames)? {
+        Ok(match message_name(frames)? {
             b"Welcome" => Self::Welcome(json("Welcome", frames)?),
             b"Desired" => Self::Desired(json("Desired", frames)?),
             b"Job" => Self::Job(json("Job", frames)?),

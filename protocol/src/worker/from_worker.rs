@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::result::JobResult;
-use super::{Batch, DecodeError, TrackVersion, Words, json, unknown, word, write};
+use super::{Batch, DecodeError, Messages, TrackVersion, json, message_name, unknown, write};
 use crate::build::LogPage;
 use crate::channel::{Channel, Topics};
 use crate::json::{Reader, ToJson, name, write_as_object};
@@ -40,7 +40,7 @@ pub enum FromWorker {
 /// Who a worker is and what it holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hello {
-    /// The version of these words.
+    /// The version of the messages.
     pub protocol: u32,
     /// The worker's name; the newest `Hello` of a name wins.
     pub name: WorkerName,
@@ -97,7 +97,7 @@ pub struct VersionFailed {
     /// The version.
     #[serde(flatten)]
     pub version: TrackVersion,
-    /// The reason's word, of status 511 or 512.
+    /// The name of a reason of status 511 or 512.
     pub reason: String,
     /// The reason's status code.
     pub status_code: u16,
@@ -154,9 +154,9 @@ pub struct Load {
 }
 
 impl FromWorker {
-    /// The message's word.
+    /// Returns the message's name, its first frame.
     #[must_use]
-    pub const fn word(&self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::Hello(_) => "Hello",
             Self::Ready(_) => "Ready",
@@ -175,11 +175,11 @@ impl FromWorker {
     /// The message's frames.
     #[must_use]
     pub fn encode(self) -> Vec<Vec<u8>> {
-        let (word, mut body) = (self.word().as_bytes().to_vec(), Vec::new());
+        let (name, mut body) = (self.name().as_bytes().to_vec(), Vec::new());
         self.write_body(&mut body);
         match self {
-            Self::Result(result) => vec![word, body, result.response, result.context],
-            _ => vec![word, body],
+            Self::Result(result) => vec![name, body, result.response, result.context],
+            _ => vec![name, body],
         }
     }
 
@@ -187,10 +187,10 @@ impl FromWorker {
     pub fn pack(&self, batch: &mut Batch, memory: &mut Vec<u8>) -> bool {
         memory.clear();
         self.write_body(memory);
-        let word = self.word().as_bytes();
+        let name = self.name().as_bytes();
         match self {
-            Self::Result(result) => batch.push(&[word, memory, &result.response, &result.context]),
-            _ => batch.push(&[word, memory]),
+            Self::Result(result) => batch.push(&[name, memory, &result.response, &result.context]),
+            _ => batch.push(&[name, memory]),
         }
     }
 
@@ -208,17 +208,17 @@ impl FromWorker {
         }
     }
 
-    /// Reads a message: the words of a batch, or the one that it is.
+    /// Reads the messages of a batch, or the one message.
     pub fn decode_each<F: AsRef<[u8]>>(frames: &[F]) -> impl Iterator<Item = Result<Self, DecodeError>> {
-        Words::of(frames).map(|word| Self::decode(word?.frames()))
+        Messages::of(frames).map(|message| Self::decode(message?.frames()))
     }
 
-    /// Reads the frames of one word.
+    /// Reads the frames of one message.
     ///
     /// # Errors
     /// For anything that [`encode`](Self::encode) would not have made, but for added fields.
     pub fn decode<F: AsRef<[u8]>>(frames: &[F]) -> Result<Self, DecodeError> {
-        Ok(match word(frames)? {
+        Ok(match message_name(frames)? {
             b"Hello" => Self::Hello(json("Hello", frames)?),
             b"Ready" => Self::Ready(json("Ready", frames)?),
             b"Failed" => Self::Failed(json("Failed", frames)?),

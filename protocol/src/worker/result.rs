@@ -27,12 +27,12 @@ pub struct JobResult {
     pub context: Vec<u8>,
 }
 
-/// A verdict on the wire: status code and reason's word.
+/// A verdict on the wire: status code and reason's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// The status code.
     pub status_code: u16,
-    /// The reason's word.
+    /// The reason's name.
     pub reason: Cow<'static, str>,
     /// What happened, for people.
     pub message: String,
@@ -41,7 +41,7 @@ pub struct Verdict {
 impl Verdict {
     /// The verdict of a reason.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { status_code: reason.code(), reason: reason.word().into(), message: message.into() }
+        Self { status_code: reason.code(), reason: reason.as_str().into(), message: message.into() }
     }
 
     /// The reason; `WorkerInternal` for one that this version does not know.
@@ -98,10 +98,10 @@ impl JobResult {
         object!(out, token, key, status_code, reason, message, usage);
     }
 
-    /// Reads the frames of the word.
+    /// Reads the frames of a `Result`.
     pub(super) fn decode(frames: &[impl AsRef<[u8]>]) -> Result<Self, DecodeError> {
         let [_, header, response, context] = frames else {
-            return Err(DecodeError::Frames { word: "Result", frames: frames.len() });
+            return Err(DecodeError::Frames { message: "Result", frames: frames.len() });
         };
         let header = Header::read(header.as_ref())?;
         let (verdict, Header { token, key, usage, .. }) = (header.verdict(), header);
@@ -126,7 +126,7 @@ struct Header<'a> {
 
 impl<'a> Header<'a> {
     fn read(json: &'a [u8]) -> Result<Self, DecodeError> {
-        let malformed = |source| DecodeError::Json { word: "Result", source };
+        let malformed = |source| DecodeError::Json { message: "Result", source };
         Self::read_plain(json).map_or_else(|| serde_json::from_slice(json).map_err(malformed), Ok)
     }
 
@@ -146,7 +146,7 @@ impl<'a> Header<'a> {
     }
 
     fn verdict(&self) -> Verdict {
-        let known = Reason::find(self.status_code, &self.reason).map(Reason::word);
+        let known = Reason::find(self.status_code, &self.reason).map(Reason::as_str);
         let reason = known.map_or_else(|| Cow::Owned(self.reason.clone().into_owned()), Cow::Borrowed);
         Verdict { status_code: self.status_code, reason, message: self.message.clone().into_owned() }
     }

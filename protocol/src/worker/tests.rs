@@ -25,7 +25,7 @@ fn track_version() -> TrackVersion {
     }
 }
 
-fn worker_words() -> Vec<FromWorker> {
+fn worker_messages() -> Vec<FromWorker> {
     let hello = Hello {
         protocol: PROTOCOL,
         name: "ruby-1".parse().unwrap(),
@@ -73,7 +73,7 @@ fn worker_words() -> Vec<FromWorker> {
     ]
 }
 
-fn router_words() -> Vec<FromRouter> {
+fn router_messages() -> Vec<FromRouter> {
     let welcome = Welcome {
         protocol: PROTOCOL,
         epoch: Epoch(0xfeed),
@@ -149,18 +149,18 @@ fn golden(messages: &[Vec<Vec<u8>>]) -> String {
 
 #[test]
 fn the_words_on_the_wire() {
-    let worker: Vec<_> = worker_words().into_iter().map(FromWorker::encode).collect();
-    let router: Vec<_> = router_words().iter().map(FromRouter::encode).collect();
-    insta::assert_snapshot!("worker_words", golden(&worker));
-    insta::assert_snapshot!("router_words", golden(&router));
+    let worker: Vec<_> = worker_messages().into_iter().map(FromWorker::encode).collect();
+    let router: Vec<_> = router_messages().iter().map(FromRouter::encode).collect();
+    insta::assert_snapshot!("worker_messages", golden(&worker));
+    insta::assert_snapshot!("router_messages", golden(&router));
 }
 
 #[test]
 fn every_word_round_trips() {
-    for message in worker_words() {
+    for message in worker_messages() {
         assert_eq!(FromWorker::decode(&message.clone().encode()).unwrap(), message);
     }
-    for message in router_words() {
+    for message in router_messages() {
         assert_eq!(FromRouter::decode(&message.encode()).unwrap(), message);
     }
 }
@@ -168,28 +168,28 @@ fn every_word_round_trips() {
 #[test]
 fn all_words_in_one_message_are_the_same_words() {
     let (mut batch, memory) = (Batch::default(), &mut Vec::new());
-    assert!(worker_words().iter().all(|word| word.pack(&mut batch, memory)));
+    assert!(worker_messages().iter().all(|message| message.pack(&mut batch, memory)));
     let heard: Vec<_> = FromWorker::decode_each(&sent(&batch, true)[0]).map(Result::unwrap).collect();
-    assert_eq!(heard, worker_words());
+    assert_eq!(heard, worker_messages());
     batch.clear();
-    assert!(router_words().iter().all(|word| word.pack(&mut batch)));
+    assert!(router_messages().iter().all(|message| message.pack(&mut batch)));
     let heard: Vec<_> = FromRouter::decode_each(&sent(&batch, true)[0]).map(Result::unwrap).collect();
-    assert_eq!(heard, router_words());
+    assert_eq!(heard, router_messages());
 }
 
 #[test]
 fn to_a_peer_that_reads_no_batches_each_word_goes_as_ever() {
     let mut batch = Batch::default();
-    assert!(worker_words().iter().all(|word| word.pack(&mut batch, &mut Vec::new())));
-    let alone: Vec<_> = worker_words().into_iter().map(FromWorker::encode).collect();
+    assert!(worker_messages().iter().all(|message| message.pack(&mut batch, &mut Vec::new())));
+    let alone: Vec<_> = worker_messages().into_iter().map(FromWorker::encode).collect();
     assert_eq!(sent(&batch, false), alone);
 }
 
 #[test]
 fn a_batch_on_the_wire() {
     let (mut batch, memory) = (Batch::default(), &mut Vec::new());
-    for word in [FromWorker::Accepted(Accepted { token: token() }), worker_words().swap_remove(6)] {
-        assert!(word.pack(&mut batch, memory));
+    for message in [FromWorker::Accepted(Accepted { token: token() }), worker_messages().swap_remove(6)] {
+        assert!(message.pack(&mut batch, memory));
     }
     let [message] = sent(&batch, true).try_into().unwrap();
     insta::assert_snapshot!(
@@ -204,8 +204,9 @@ fn a_word_that_is_not_understood_does_not_hide_those_after_it() {
     batch.push(&[BATCH.as_bytes(), b""]);
     batch.push(&[b"Heartbeat".as_slice(), b"{}"]);
     let message = &sent(&batch, true)[0];
-    let heard: Vec<_> = FromRouter::decode_each(message).map(|word| word.map_err(|e| e.word())).collect();
-    assert_eq!(heard, [Err("unknown_word"), Err("unknown_word"), Ok(FromRouter::Heartbeat)]);
+    let heard: Vec<_> =
+        FromRouter::decode_each(message).map(|message| message.map_err(|e| e.as_str())).collect();
+    assert_eq!(heard, [Err("unknown_message"), Err("unknown_message"), Ok(FromRouter::Heartbeat)]);
 }
 
 #[test]
@@ -215,14 +216,14 @@ fn a_batch_that_is_cut_off_is_told() {
 }
 
 #[test]
-fn added_fields_are_ignored_and_unknown_words_told_apart() {
+fn added_fields_are_ignored_and_unknown_messages_told_apart() {
     let known = FromRouter::decode(&[
         b"Ack".to_vec(),
         format!(r#"{{"token":"{}","ack":"stored","new":1}}"#, token()).into(),
     ]);
     assert!(matches!(known, Ok(FromRouter::Ack(_))));
     assert!(
-        matches!(FromWorker::decode(&[b"Dance".to_vec()]), Err(DecodeError::UnknownWord(w)) if w == "Dance")
+        matches!(FromWorker::decode(&[b"Dance".to_vec()]), Err(DecodeError::UnknownMessage(w)) if w == "Dance")
     );
 }
 
@@ -241,10 +242,10 @@ fn too_large_a_message_is_refused_before_it_is_read() {
 proptest! {
     #[test]
     fn any_frames_give_a_message_or_an_error(
-        word in prop::sample::select(vec!["Hello", "Result", "Ready", "Job", "Welcome", "Ack", "Heartbeat", "Batch", "x"]),
+        name in prop::sample::select(vec!["Hello", "Result", "Ready", "Job", "Welcome", "Ack", "Heartbeat", "Batch", "x"]),
         rest in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..5),
     ) {
-        let mut frames = vec![word.as_bytes().to_vec()];
+        let mut frames = vec![name.as_bytes().to_vec()];
         frames.extend(rest);
         FromRouter::decode_each(&frames).for_each(drop);
         FromWorker::decode_each(&frames).for_each(drop);

@@ -2,7 +2,7 @@
 
 use trackyard_protocol::build::BuildLimits;
 use trackyard_protocol::channel::Channel;
-use trackyard_protocol::quantity::Span;
+use trackyard_protocol::quantity::HumanDuration;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::{BuildRequest, Place};
 use trackyard_protocol::token::JobKey;
@@ -27,7 +27,7 @@ pub(super) fn key(request: &BuildRequest, config: &Config) -> Result<JobKey, Rep
 }
 
 fn limits(request: &BuildRequest, limits: BuildLimits) -> Result<BuildLimits, Reply> {
-    let Some(asked) = request.execution_timeout.map(Span) else { return Ok(limits) };
+    let Some(asked) = request.execution_timeout.map(HumanDuration) else { return Ok(limits) };
     if asked > limits.wall_max {
         let message =
             format!("execution_timeout is {asked}; at most {} may be asked for a build", limits.wall_max);

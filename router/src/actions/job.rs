@@ -1,7 +1,7 @@
 //! From a job request to what the dispatcher takes.
 
 use trackyard_protocol::limits::Limits;
-use trackyard_protocol::quantity::Span;
+use trackyard_protocol::quantity::HumanDuration;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::{JobRequest, Place};
 use trackyard_protocol::version::PinnedVersion;
@@ -49,7 +49,7 @@ fn limits(request: &JobRequest, config: &Config) -> Result<Limits, Reply> {
     let own = config.cluster.limits.get(&(request.place.clone(), request.version.clone()));
     let limits =
         own.cloned().unwrap_or_else(|| config.limits.of(request.place.channel, &request.place.track));
-    let Some(asked) = request.execution_timeout.map(Span) else { return Ok(limits) };
+    let Some(asked) = request.execution_timeout.map(HumanDuration) else { return Ok(limits) };
     if asked > limits.wall_max {
         let message = format!("execution_timeout is {asked}; at most {} may be asked for", limits.wall_max);
         return Err(Reply::error(Reason::BadTimeout, message));

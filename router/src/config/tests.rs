@@ -229,7 +229,7 @@ fn a_good_edit_comes_into_force_and_a_broken_one_does_not() {
 fn a_change_keeps_an_edit_by_hand_and_refuses_a_broken_file() {
     let (_dir, path, live) = live("queue: {max_jobs: 1}");
     let raise = |config: &mut Config| {
-        config.queue.max_wait = Span(Duration::from_secs(1));
+        config.queue.max_wait = HumanDuration(Duration::from_secs(1));
         Ok::<_, Error>(())
     };
     fs::write(&path, "queue: {max_jobs: 22}").unwrap();

@@ -234,7 +234,7 @@ impl Connection {
 
     fn blame(&self, error: &trackyard_zmtp::Error, was_ready: bool) -> Closed {
         let (port, from) = (<&str>::from(self.origin.port), self.origin.address);
-        tracing::debug!(port, %from, why = error.word(), %error, "closing a connection");
+        tracing::debug!(port, %from, why = error.as_str(), %error, "closing a connection");
         if was_ready { Closed::from(error) } else { Closed::Handshake }
     }
 

@@ -122,7 +122,7 @@ fn a_workers_garbage_is_counted_and_its_broken_result_is_an_error() {
     }
     let count = |word: &str| router.metric(&format!("trackyard_undecodable_total{{word=\"{word}\"}}"));
     until("all of it is counted", || {
-        count("unknown_word") == 4.0 && count("frames") == 1.0 && count("json") == 1.0
+        count("unknown_message") == 4.0 && count("frames") == 1.0 && count("json") == 1.0
     });
 
     let client = dealer(&router);

@@ -180,7 +180,7 @@ impl Checker {
         answer: &Answer,
         stalled: Duration,
     ) {
-        self.saw(&format!("{} {}", answer.reason.code(), answer.reason.word()));
+        self.saw(&format!("{} {}", answer.reason.code(), answer.reason.as_str()));
         let Some(request) = request else {
             return self.fail(now, format!("{waiter:?} got an answer that nobody waits for"));
         };

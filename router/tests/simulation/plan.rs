@@ -6,7 +6,7 @@ use trackyard_protocol::build::BuildLimits;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::name::{ExerciseSlug, JobId, TrackSlug};
-use trackyard_protocol::quantity::Span;
+use trackyard_protocol::quantity::HumanDuration;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::{BuildRequest, JobRequest, Place};
 use trackyard_protocol::token::JobKey;
@@ -78,7 +78,7 @@ impl Plan {
             request,
             place: Place { channel: Channel::Builders, track: track(self.track) },
             source: "https://example.org/tooling".to_owned(),
-            limits: BuildLimits { wall: Span(wall()), ..BuildLimits::default() },
+            limits: BuildLimits { wall: HumanDuration(wall()), ..BuildLimits::default() },
         }
     }
 
@@ -94,7 +94,7 @@ impl Plan {
             deadline: self.deadline,
             fresh: self.fresh,
         };
-        let limits = Limits { wall: Span(wall()), ..Limits::default() };
+        let limits = Limits { wall: HumanDuration(wall()), ..Limits::default() };
         Order::Run { request, version, limits }
     }
 }

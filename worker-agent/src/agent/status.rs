@@ -74,7 +74,7 @@ impl Agent {
             .failures()
             .map(|(version, failure)| NotReady {
                 version: version.clone(),
-                reason: failure.reason.word(),
+                reason: failure.reason.as_str(),
                 message: failure.message.clone(),
                 retrying: failure.is_transient,
             })

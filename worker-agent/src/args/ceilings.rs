@@ -3,7 +3,7 @@
 use clap::Args;
 use trackyard_protocol::build::BuildLimits;
 use trackyard_protocol::limits::{LimitOverrides, Limits};
-use trackyard_protocol::quantity::{Bytes, Cpus, Span};
+use trackyard_protocol::quantity::{Bytes, Cpus, HumanDuration};
 
 /// One flag for each limit that costs the machine something.
 #[derive(Debug, Clone, Default, Args)]
@@ -14,7 +14,7 @@ use trackyard_protocol::quantity::{Bytes, Cpus, Span};
 pub struct Ceilings {
     /// Wall-clock time
     #[arg(long, env = "TRACKYARD_MAX_WALL", value_name = "TIME")]
-    pub max_wall: Option<Span>,
+    pub max_wall: Option<HumanDuration>,
     /// Processors, such as 2 or 500m
     #[arg(long, env = "TRACKYARD_MAX_CPUS", value_name = "CPUS")]
     pub max_cpus: Option<Cpus>,
@@ -50,7 +50,7 @@ pub struct Ceilings {
     pub max_input_bytes: Option<Bytes>,
     /// Wall-clock time of a build
     #[arg(long, env = "TRACKYARD_MAX_BUILD_WALL", value_name = "TIME")]
-    pub max_build_wall: Option<Span>,
+    pub max_build_wall: Option<HumanDuration>,
     /// Processes and threads of a build
     #[arg(long, env = "TRACKYARD_MAX_BUILD_PIDS", value_name = "COUNT")]
     pub max_build_pids: Option<u32>,

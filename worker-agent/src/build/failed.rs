@@ -71,7 +71,7 @@ impl From<store::Error> for Failed {
 
 impl From<ReleaseError> for Failed {
     fn from(error: ReleaseError) -> Self {
-        Self::new(Reason::Release, format!("{}: {error}", error.word()))
+        Self::new(Reason::Release, format!("{}: {error}", error.as_str()))
     }
 }
 

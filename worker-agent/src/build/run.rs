@@ -9,7 +9,7 @@ use trackyard_builder::fetch::{Checkout, GitReference, RepositoryUrl, Resolved};
 use trackyard_images::{Images, ReleaseTags, Released, Watch, built_digest};
 use trackyard_protocol::build::{BuildLimits, BuildStatus};
 use trackyard_protocol::limits::Limits;
-use trackyard_protocol::quantity::Span;
+use trackyard_protocol::quantity::HumanDuration;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::source::{ImageSource, ImageSourceKind};
 use trackyard_protocol::version::Digest;
@@ -230,7 +230,7 @@ impl Task {
 
 /// As for a job of the default limits, but for the time: a builder is a busy machine.
 fn smoke_limits() -> Limits {
-    Limits { wall: Span::from_secs(SMOKE_WALL), ..Limits::default() }
+    Limits { wall: HumanDuration::from_secs(SMOKE_WALL), ..Limits::default() }
 }
 
 /// Does what does not look at `stop` by itself, and may be dropped.

@@ -145,7 +145,7 @@ fn words(actions: &[Action]) -> Vec<String> {
         .iter()
         .map(|action| match action {
             Action::Send(FromWorker::Returned(returned)) => format!("Returned {}", returned.why),
-            Action::Send(message) => message.word().to_owned(),
+            Action::Send(message) => message.name().to_owned(),
             Action::Stop { why, .. } => format!("stop {why}"),
             Action::Open => "open".to_owned(),
             Action::Close => "close".to_owned(),

@@ -249,7 +249,7 @@ impl Failure {
     fn of(&self, version: &TrackVersion) -> VersionFailed {
         VersionFailed {
             version: version.clone(),
-            reason: self.reason.word().to_owned(),
+            reason: self.reason.as_str().to_owned(),
             status_code: self.reason.code(),
             message: self.message.clone(),
             retrying: self.is_transient,

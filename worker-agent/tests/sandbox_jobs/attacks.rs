@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, Instant};
 
 use trackyard_protocol::channel::Channel;
-use trackyard_protocol::quantity::{Bytes, Span};
+use trackyard_protocol::quantity::{Bytes, HumanDuration};
 
 use crate::Scenario;
 use crate::machine::{Job, Machine, scaled, write_program};
@@ -36,7 +36,7 @@ fn stdout(machine: &Machine, job: &Job) -> String {
 
 fn fork_bomb(machine: &Machine) {
     let job = Job::new("b() { b | b & }; b; sleep 10").limits(|limits| {
-        limits.wall = Span(scaled(1000));
+        limits.wall = HumanDuration(scaled(1000));
         limits.pids = 64;
     });
     let outcome = machine.run(&job);
@@ -157,7 +157,7 @@ fn images_own_dirs_and_links_are_hidden(machine: &Machine) {
         ..Job::new("echo x > /tmp/x && ls -d /mnt/* && echo '{}' > $2/results.json")
     };
     let outcome = machine.run(&job);
-    assert_eq!(outcome.reason.word(), "ok", "{outcome:?}");
+    assert_eq!(outcome.reason.as_str(), "ok", "{outcome:?}");
     assert_eq!(outcome.stdout.bytes, b"/mnt/exercism-iteration\n");
 }
 
@@ -222,9 +222,9 @@ fn usage_of_a_known_load(machine: &Machine) {
          charged; echo $ticks; echo '{{}}' > $2/results.json",
         scaled(4000).as_millis() / 10
     );
-    let job = Job::new(&script).limits(|limits| limits.wall = Span(scaled(20_000)));
+    let job = Job::new(&script).limits(|limits| limits.wall = HumanDuration(scaled(20_000)));
     let outcome = machine.run(&job);
-    assert_eq!(outcome.reason.word(), "ok", "{outcome:?}");
+    assert_eq!(outcome.reason.as_str(), "ok", "{outcome:?}");
     let ticks: u64 = String::from_utf8_lossy(&outcome.stdout.bytes).trim().parse().unwrap();
     let (known, usage) = (Duration::from_millis(ticks * 10), outcome.usage);
     let cpu = Duration::from_millis(usage.cpu_user_ms + usage.cpu_sys_ms);
@@ -249,7 +249,7 @@ fn two_at_once_are_apart(machine: &Machine) {
     let mut one_by_one = Duration::ZERO;
     for outcome in outcomes {
         assert_eq!(outcome.stdout.bytes, b"1\nx\n", "{outcome:?}");
-        assert_eq!(outcome.reason.word(), "ok", "{outcome:?}");
+        assert_eq!(outcome.reason.as_str(), "ok", "{outcome:?}");
         let usage = outcome.usage;
         one_by_one += Duration::from_millis(usage.setup_ms + usage.launch_ms + usage.wall_ms);
     }

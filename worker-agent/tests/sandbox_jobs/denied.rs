@@ -42,7 +42,7 @@ fn tried(machine: &Machine) -> BTreeMap<String, String> {
     let layer = program(machine, "denied", &source());
     let job = Job { layers: vec![layer], ..Job::new("denied; echo '{}' > $2/results.json") };
     let outcome = machine.run(&job);
-    assert_eq!(outcome.reason.word(), "ok", "{outcome:?}");
+    assert_eq!(outcome.reason.as_str(), "ok", "{outcome:?}");
     let text = String::from_utf8(outcome.stdout.bytes).unwrap();
     let word = |line: &str| line.split_once(' ').map(|(name, got)| (name.to_owned(), got.to_owned()));
     text.lines().filter_map(word).collect()
@@ -71,7 +71,7 @@ fn another_processor_mode_kills(machine: &Machine) {
         assert!(["kill", "SEGV"].contains(&tried["gate32"].as_str()), "{}", tried["gate32"]);
         let job = Job { layers: vec![program(machine, "denied", &source())], ..Job::new("exec denied x32") };
         let outcome = machine.run(&job);
-        assert_eq!((outcome.reason.code(), outcome.reason.word()), (403, "syscall_blocked"), "{outcome:?}");
+        assert_eq!((outcome.reason.code(), outcome.reason.as_str()), (403, "syscall_blocked"), "{outcome:?}");
     } else {
         println!("this architecture has no other mode here");
     }

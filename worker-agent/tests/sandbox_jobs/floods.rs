@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use trackyard_protocol::quantity::{Bytes, Span};
+use trackyard_protocol::quantity::{Bytes, HumanDuration};
 
 use crate::Scenario;
 use crate::machine::{Job, Machine, scaled};
@@ -31,7 +31,7 @@ fn flood(machine: &Machine, what: &str) -> Job {
 fn threads(machine: &Machine) {
     let job = flood(machine, "threads").limits(|limits| limits.pids = 64);
     let outcome = machine.run(&job);
-    assert_eq!(outcome.reason.word(), "ok", "{outcome:?}");
+    assert_eq!(outcome.reason.as_str(), "ok", "{outcome:?}");
     let made: u32 = String::from_utf8_lossy(&outcome.stdout.bytes).trim().parse().unwrap();
     assert!((32..64).contains(&made), "{made}");
     assert!(outcome.usage.pids_peak.is_none_or(|peak| peak <= 64), "{:?}", outcome.usage);
@@ -40,48 +40,49 @@ fn threads(machine: &Machine) {
 fn memory_under_other_names(machine: &Machine) {
     for what in ["memfd", "sysv", "pages"] {
         let outcome = machine.run(&flood(machine, what));
-        let found = (outcome.reason.code(), outcome.reason.word());
+        let found = (outcome.reason.code(), outcome.reason.as_str());
         assert_eq!(found, (403, "oom_killed"), "{what}: {outcome:?}");
     }
 }
 
 fn shared_memory_is_bounded(machine: &Machine) {
     let outcome = machine.run(&Job::new("cat /dev/zero > /dev/shm/x; echo $?; echo '{}' > $2/results.json"));
-    assert_eq!((outcome.reason.word(), &outcome.stdout.bytes[..]), ("ok", &b"1\n"[..]), "{outcome:?}");
+    assert_eq!((outcome.reason.as_str(), &outcome.stdout.bytes[..]), ("ok", &b"1\n"[..]), "{outcome:?}");
 }
 
 /// That nothing is left is asserted after each job; here also that it does not take long.
 fn deep_and_long_names_are_gone_at_once(machine: &Machine) {
     let begun = std::time::Instant::now();
-    let outcome = machine.run(&flood(machine, "deep").limits(|limits| limits.wall = Span(scaled(2000))));
+    let outcome =
+        machine.run(&flood(machine, "deep").limits(|limits| limits.wall = HumanDuration(scaled(2000))));
     assert!(matches!(outcome.reason.code(), 401 | 514), "{outcome:?}");
     assert!(begun.elapsed() < scaled(5000), "{:?}", begun.elapsed());
 }
 
 fn inodes_of_tmp(machine: &Machine) {
     let job = flood(machine, "inodes").limits(|limits| {
-        limits.wall = Span(scaled(10_000));
+        limits.wall = HumanDuration(scaled(10_000));
         limits.memory = Bytes(512 << 20);
     });
     let outcome = machine.run(&job);
-    assert_eq!((outcome.reason.code(), outcome.reason.word()), (513, "exit_code"), "{outcome:?}");
+    assert_eq!((outcome.reason.code(), outcome.reason.as_str()), (513, "exit_code"), "{outcome:?}");
     let made: u32 = String::from_utf8_lossy(&outcome.stdout.bytes).trim().parse().unwrap();
     assert!(made <= 65_536, "{made}");
 }
 
 /// It stops what called it, and signals all that it can see: its own world only.
 fn stopped_and_signalled(machine: &Machine) {
-    let wall = |limits: &mut trackyard_protocol::limits::Limits| limits.wall = Span(scaled(500));
+    let wall = |limits: &mut trackyard_protocol::limits::Limits| limits.wall = HumanDuration(scaled(500));
     let job = Job::new("sleep 100 & kill -STOP -1; kill -STOP 1; kill -STOP $$; sleep 100");
     let outcome = machine.run(&job.limits(wall));
-    assert_eq!((outcome.reason.code(), outcome.reason.word()), (401, "wall_time"), "{outcome:?}");
+    assert_eq!((outcome.reason.code(), outcome.reason.as_str()), (401, "wall_time"), "{outcome:?}");
     assert!(Duration::from_millis(outcome.usage.wall_ms) < scaled(4000), "{:?}", outcome.usage);
     let outcome = machine.run(&Job::new("setsid sleep 100 & kill -9 -1; echo '{}' > $2/results.json"));
-    assert_eq!(outcome.reason.word(), "ok", "{outcome:?}");
+    assert_eq!(outcome.reason.as_str(), "ok", "{outcome:?}");
 }
 
 fn not_regular_socket(machine: &Machine) {
     let layers = vec![program(machine, "floods", SOURCE)];
     let outcome = machine.run(&Job { layers, ..Job::new("cd $2 && floods socket") });
-    assert_eq!((outcome.reason.code(), outcome.reason.word()), (514, "not_regular"), "{outcome:?}");
+    assert_eq!((outcome.reason.code(), outcome.reason.as_str()), (514, "not_regular"), "{outcome:?}");
 }

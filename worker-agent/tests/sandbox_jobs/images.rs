@@ -39,7 +39,7 @@ fn every_mount_point_prepared(machine: &Machine) {
         let script = "stat -f -c %T /proc /sys /dev /tmp $2 | sort -u; ls -d /proc/1 > /dev/null \
                       && echo '{}' > $2/results.json";
         let outcome = machine.run(&Job { layers: vec![layer], ..Job::new(script) });
-        assert_eq!(outcome.reason.word(), "ok", "{target}: {outcome:?}");
+        assert_eq!(outcome.reason.as_str(), "ok", "{target}: {outcome:?}");
         let kinds = String::from_utf8_lossy(&outcome.stdout.bytes).into_owned();
         assert_eq!(kinds, "proc\nsysfs\ntmpfs\n", "{target}");
     }
@@ -58,6 +58,6 @@ fn masks_are_not_moved_by_an_image(machine: &Machine) {
     let script = "head -c 1 /proc/kcore | wc -c; echo b 2> /dev/null > /proc/sysrq-trigger || echo read-only
         ls -A $2";
     let outcome = machine.run(&Job { layers: vec![layer], ..Job::new(script) });
-    assert_eq!(outcome.reason.word(), "missing", "{outcome:?}");
+    assert_eq!(outcome.reason.as_str(), "missing", "{outcome:?}");
     assert_eq!(String::from_utf8_lossy(&outcome.stdout.bytes), "0\nread-only\njob.sh\n");
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::name::{ExerciseSlug, WorkerName};
-use trackyard_protocol::quantity::Span;
+use trackyard_protocol::quantity::HumanDuration;
 use trackyard_worker::sandbox::{self, Entry, Error, Host, Outcome, Rootfs, Run, SandboxConfig, Slot};
 
 pub(crate) const RUNC: &str = "/usr/sbin/runc";
@@ -54,8 +54,11 @@ pub(crate) struct Job {
 
 impl Job {
     pub(crate) fn new(script: &str) -> Self {
-        let limits =
-            Limits { wall: Span(scaled(5000)), memory: "128Mi".parse().unwrap(), ..Limits::default() };
+        let limits = Limits {
+            wall: HumanDuration(scaled(5000)),
+            memory: "128Mi".parse().unwrap(),
+            ..Limits::default()
+        };
         Self {
             script: script.to_owned(),
             limits,
@@ -201,7 +204,7 @@ impl Machine {
 
     pub(crate) fn assert_next_job_is_ok(&self) {
         let outcome = self.run(&Job::new("echo '{}' > $2/results.json"));
-        assert_eq!(outcome.reason.word(), "ok", "{outcome:?}");
+        assert_eq!(outcome.reason.as_str(), "ok", "{outcome:?}");
     }
 }
 

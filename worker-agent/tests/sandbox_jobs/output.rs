@@ -37,14 +37,14 @@ fn run(machine: &Machine, channel: Channel, script: &str) -> Outcome {
 
 fn expect(machine: &Machine, script: &str, code: u16, word: &str) {
     let outcome = run(machine, Channel::TestRunners, script);
-    assert_eq!((outcome.reason.code(), outcome.reason.word()), (code, word), "{outcome:?}");
+    assert_eq!((outcome.reason.code(), outcome.reason.as_str()), (code, word), "{outcome:?}");
 }
 
 fn representation(machine: &Machine) {
     let script = "echo 'x = 1' > $2/representation.txt; echo '{\"x\": 1}' > $2/mapping.json; \
                   mkfifo $2/representation.json; pwd";
     let outcome = run(machine, Channel::Representers, script);
-    assert_eq!(outcome.reason.word(), "ok", "{outcome:?}");
+    assert_eq!(outcome.reason.as_str(), "ok", "{outcome:?}");
     assert_eq!(outcome.files["representation.txt"], b"x = 1\n");
     assert_eq!(outcome.files["mapping.json"], b"{\"x\": 1}\n");
     assert_eq!(outcome.stdout.bytes, b"/opt/representer\n");

@@ -23,7 +23,7 @@ const SWAP: &str = "cd $2
 fn swapped_while_it_ends(machine: &Machine) {
     for _ in 0..5 {
         let outcome = machine.run(&Job::new(SWAP));
-        match outcome.reason.word() {
+        match outcome.reason.as_str() {
             "ok" => assert_eq!(outcome.files["results.json"], b"{}\n", "{outcome:?}"),
             "not_regular" | "malformed" => assert!(outcome.files.is_empty(), "{outcome:?}"),
             other => panic!("{other}: {outcome:?}"),
@@ -36,7 +36,7 @@ fn written_by_a_survivor(machine: &Machine) {
     let script = "exec 3> $2/results.json; echo '{}' >&3
         setsid sh -c 'while :; do echo >&3; done' & sleep 0.1";
     let outcome = machine.run(&Job::new(script));
-    assert!(matches!(outcome.reason.word(), "ok" | "result_size"), "{outcome:?}");
+    assert!(matches!(outcome.reason.as_str(), "ok" | "result_size"), "{outcome:?}");
 }
 
 /// Through its own descriptors a job comes to what it has anyway.
@@ -48,5 +48,5 @@ fn a_passed_descriptor_is_no_way_in(machine: &Machine) {
         cd /proc/self/fd && ls ../../../../../run/trackyard 2> /dev/null
         echo '{}' > $2/results.json";
     let outcome = machine.run(&Job::new(script));
-    assert_eq!((outcome.reason.word(), &outcome.stdout.bytes[..]), ("ok", &b""[..]), "{outcome:?}");
+    assert_eq!((outcome.reason.as_str(), &outcome.stdout.bytes[..]), ("ok", &b""[..]), "{outcome:?}");
 }

@@ -23,7 +23,7 @@ const SOURCE: &str = include_str!("rights.c");
 
 fn printed(machine: &Machine, job: &Job) -> String {
     let outcome = machine.run(job);
-    assert_eq!(outcome.reason.word(), "ok", "{outcome:?}");
+    assert_eq!(outcome.reason.as_str(), "ok", "{outcome:?}");
     String::from_utf8(outcome.stdout.bytes).unwrap()
 }
 

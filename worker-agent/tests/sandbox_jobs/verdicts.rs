@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::process::{Signal, kill_process};
 use tokio_util::sync::CancellationToken;
-use trackyard_protocol::quantity::{Bytes, Span};
+use trackyard_protocol::quantity::{Bytes, HumanDuration};
 use trackyard_worker::sandbox::Outcome;
 
 use crate::Scenario;
@@ -36,7 +36,7 @@ pub(crate) const ALL: &[Scenario] = &[
 ];
 
 fn expect(outcome: &Outcome, code: u16, word: &str) {
-    let found = (outcome.reason.code(), outcome.reason.word());
+    let found = (outcome.reason.code(), outcome.reason.as_str());
     assert_eq!(found, (code, word), "{outcome:?} {}", String::from_utf8_lossy(&outcome.stderr.bytes));
 }
 
@@ -61,7 +61,7 @@ fn ok_with_leftover_children(machine: &Machine) {
 
 fn wall_time(machine: &Machine) {
     let limit = scaled(500);
-    let job = Job::new("sleep 100").limits(|limits| limits.wall = Span(limit));
+    let job = Job::new("sleep 100").limits(|limits| limits.wall = HumanDuration(limit));
     let outcome = machine.run(&job);
     expect(&outcome, 401, "wall_time");
     let used: f64 = outcome.message["stopped after ".len()..].split(' ').next().unwrap().parse().unwrap();
@@ -71,7 +71,7 @@ fn wall_time(machine: &Machine) {
 
 fn wall_time_after_closing_its_output(machine: &Machine) {
     let job = Job::new("echo '{}' > $2/results.json; exec >&- 2>&-; while :; do sleep 1; done");
-    expect(&machine.run(&job.limits(|limits| limits.wall = Span(scaled(1000)))), 401, "wall_time");
+    expect(&machine.run(&job.limits(|limits| limits.wall = HumanDuration(scaled(1000)))), 401, "wall_time");
 }
 
 fn cpu_time(machine: &Machine) {
@@ -187,6 +187,6 @@ fn memory_too_small_to_start(machine: &Machine) {
 
 fn a_missing_layer_is_a_mount_error(machine: &Machine) {
     let error = machine.prepare_error(&Job { layers: vec!["/nowhere".into()], ..Job::new("true") });
-    assert_eq!((error.reason().code(), error.reason().word()), (512, "mount"));
+    assert_eq!((error.reason().code(), error.reason().as_str()), (512, "mount"));
     assert!(!error.public().contains("nowhere"));
 }

@@ -93,6 +93,6 @@ mod tests {
     fn statuses(#[case] status: u16, #[case] word: &str, #[case] is_transient: bool) {
         let status = StatusCode::from_u16(status).unwrap();
         let error = failure("registry r".to_owned(), "a blob".to_owned(), status, Some("DENIED"));
-        assert_eq!((error.word(), error.is_transient()), (word, is_transient));
+        assert_eq!((error.as_str(), error.is_transient()), (word, is_transient));
     }
 }

@@ -3,7 +3,9 @@
 
 use trackyard_protocol::channel::{Channel, Topics};
 use trackyard_protocol::token::Incarnation;
-use trackyard_protocol::worker::{Batch, FromRouter, FromWorker, Hello, Load, PROTOCOL, TrackVersion, Words};
+use trackyard_protocol::worker::{
+    Batch, FromRouter, FromWorker, Hello, Load, Messages, PROTOCOL, TrackVersion,
+};
 
 use crate::job::{DIGEST, RESPONSE, VERSION};
 
@@ -102,7 +104,7 @@ struct Echo<'a> {
 impl Echo<'_> {
     fn take_turn(&mut self) -> Outcome {
         while let Ok(frames) = self.socket.recv_multipart(zmq::DONTWAIT) {
-            for word in Words::of(&frames) {
+            for word in Messages::of(&frames) {
                 self.hear(word?.frames())?;
             }
         }

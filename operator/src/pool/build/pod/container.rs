@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use trackyard_crds::WorkerPool;
 use trackyard_crds::worker_pool::Channel;
-use trackyard_protocol::quantity::{Bytes, Cpus, Span};
+use trackyard_protocol::quantity::{Bytes, Cpus, HumanDuration};
 
 use super::super::{AGENT, Error, Settings, channel, drain};
 use super::{some, volumes};
@@ -55,7 +55,7 @@ fn arguments(pool: &WorkerPool, settings: &Settings) -> Vec<String> {
     let mut flag = |name: &str, value: String| all.extend([name.to_owned(), value]);
     flag("--pool", pool.name_any());
     flag("--slots", pool.spec.slots.to_string());
-    flag("--drain-timeout", Span(drain(pool)).to_string());
+    flag("--drain-timeout", HumanDuration(drain(pool)).to_string());
     flag("--admin", format!("0.0.0.0:{ADMIN}"));
     flag("--run-dir", volumes::RUN.to_owned());
     // A slot's size is a promise to the node, whatever the router says.
