@@ -17,7 +17,7 @@ use crate::actions::{Errand, Reply, container_versions};
 use crate::config::LiveConfig;
 use crate::dispatch::Waiter;
 use crate::service::{Command, Handle};
-use crate::versions::{Catalogue, Error as StoreError, VersionStore};
+use crate::versions::{Catalogue, StoreError, VersionStore};
 
 /// Errands of a clerk at a time.
 const AT_A_TIME: usize = 16;

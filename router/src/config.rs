@@ -1,8 +1,8 @@
 //! The router's configuration: what the file holds, and its defaults.
 
+mod cluster;
 mod error;
 mod file;
-mod from_cluster;
 mod limits;
 mod live;
 mod original;
@@ -24,9 +24,9 @@ use trackyard_protocol::source::{
     GitSource, ImageSource, ImageSourceKind, InputPolicy, default_repositories,
 };
 
-pub use error::{Error, Position};
+pub use cluster::ClusterConfig;
+pub use error::{ConfigError, Position};
 pub use file::ConfigFile;
-pub use from_cluster::FromCluster;
 #[cfg(feature = "cluster")]
 pub(crate) use limits::check;
 pub use limits::{ChannelLimits, LimitTable};
@@ -34,7 +34,7 @@ pub use live::{LiveConfig, Look};
 pub use read::{Read, read};
 pub use watch::watch;
 
-use crate::versions::Deployed;
+use crate::deployed::Deployed;
 
 /// The configuration, as the file holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ pub struct Config {
     pub expected: BTreeMap<Channel, BTreeSet<TrackSlug>>,
     /// What a cluster says, where the versions are kept there.
     #[serde(skip)]
-    pub cluster: FromCluster,
+    pub cluster: ClusterConfig,
     /// The original's form of `container_versions`: read, never written.
     #[serde(skip_serializing)]
     workers: Option<original::Workers>,
@@ -113,7 +113,7 @@ impl Default for Config {
             builds: BuildLimits::default(),
             queue: QueueLimits::default(),
             expected: BTreeMap::new(),
-            cluster: FromCluster::default(),
+            cluster: ClusterConfig::default(),
             workers: None,
         }
     }

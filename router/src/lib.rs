@@ -8,7 +8,10 @@ pub mod actions;
 mod args;
 pub mod caller;
 mod clerk;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 pub mod config;
+pub mod deployed;
 pub mod dispatch;
 pub mod keyring;
 pub mod metrics;
@@ -17,8 +20,6 @@ mod run;
 pub mod service;
 pub mod socket;
 pub mod versions;
-#[cfg(feature = "cluster")]
-pub mod yard;
 
 pub use args::{Args, Endpoint};
 pub use run::{Error, run};

@@ -9,8 +9,8 @@ use trackyard_protocol::name::TrackSlug;
 use trackyard_protocol::pools::{Report, VersionFailure, VersionState, Waiting, WorkerLoad};
 use trackyard_protocol::version::PinnedVersion;
 
+use crate::deployed::{Deployed, TrackRef};
 use crate::dispatch::{Snapshot, WorkerView};
-use crate::versions::{Deployed, PlaceRef};
 
 /// Characters of a failure's message.
 const MESSAGE: usize = 500;
@@ -61,14 +61,14 @@ fn queues(snapshot: &Snapshot) -> Vec<Waiting> {
 }
 
 fn versions(snapshot: &Snapshot, deployed: &Deployed) -> Vec<VersionState> {
-    let of = |(place, versions): (PlaceRef<'_>, &[PinnedVersion])| {
+    let of = |(place, versions): (TrackRef<'_>, &[PinnedVersion])| {
         let online: Vec<&WorkerView> = snapshot.online(place).collect();
         versions.iter().map(|pinned| state(place, pinned, &online)).collect::<Vec<_>>()
     };
     deployed.iter().flat_map(of).collect()
 }
 
-fn state(place: PlaceRef<'_>, pinned: &PinnedVersion, online: &[&WorkerView]) -> VersionState {
+fn state(place: TrackRef<'_>, pinned: &PinnedVersion, online: &[&WorkerView]) -> VersionState {
     let count = |workers: usize| u32::try_from(workers).unwrap_or(u32::MAX);
     VersionState {
         channel: place.channel,
@@ -80,7 +80,7 @@ fn state(place: PlaceRef<'_>, pinned: &PinnedVersion, online: &[&WorkerView]) ->
     }
 }
 
-fn failures(place: PlaceRef<'_>, pinned: &PinnedVersion, online: &[&WorkerView]) -> Vec<VersionFailure> {
+fn failures(place: TrackRef<'_>, pinned: &PinnedVersion, online: &[&WorkerView]) -> Vec<VersionFailure> {
     let mut failures: BTreeMap<&str, VersionFailure> = BTreeMap::new();
     let all = online.iter().flat_map(|worker| &worker.failed);
     for failed in

@@ -41,14 +41,14 @@ pub enum Error {
     Logs(#[from] logs::Error),
     /// The configuration.
     #[error(transparent)]
-    Config(#[from] config::Error),
+    Config(#[from] config::ConfigError),
     /// The keys.
     #[error(transparent)]
     Keys(#[from] keyring::Error),
     /// The cluster.
     #[cfg(feature = "cluster")]
     #[error(transparent)]
-    Cluster(#[from] crate::yard::Error),
+    Cluster(#[from] crate::cluster::ConnectError),
     /// The program cannot watch a cluster.
     #[cfg(not(feature = "cluster"))]
     #[error(

@@ -7,6 +7,7 @@ mod clients;
 mod clock;
 mod command;
 mod crowding;
+mod deployment;
 mod lateness;
 mod outbox;
 mod phase;
@@ -35,9 +36,9 @@ use crate::dispatch::{Action, Dispatch, Event, Settings, Time, Waiter};
 use crate::keyring::Keyring;
 use crate::metrics::RouterMetrics;
 use crate::socket::{Closed, Input, Origin, PortKind, Ports};
-use crate::versions::Deployed;
 use clock::Clock;
 use crowding::Crowding;
+use deployment::{deployed_by_workers, deployment};
 use lateness::lateness;
 use outbox::Outbox;
 use phase::Phase;
@@ -116,8 +117,8 @@ impl Service {
             shown: Time::ZERO,
             reported: OnceCell::new(),
         };
-        if !service.parts.config.cluster.is_unknown {
-            service.feed(Event::Deployed(service.parts.config.container_versions.resolved()));
+        if !service.parts.config.cluster.is_loading {
+            service.feed(Event::Deployed(deployment(&service.parts.config.container_versions)));
         }
         service
     }
@@ -231,12 +232,12 @@ impl Service {
     /// the turn's first look.
     fn config(&self) -> &Config {
         let config = &*self.parts.config;
-        if !config.cluster.is_unknown {
+        if !config.cluster.is_loading {
             return config;
         }
         self.reported.get_or_init(|| {
             let mut reported = config.clone();
-            reported.container_versions = Deployed::reported(&self.dispatch.snapshot());
+            reported.container_versions = deployed_by_workers(&self.dispatch.snapshot());
             reported
         })
     }

@@ -7,7 +7,7 @@ use trackyard_protocol::channel::Channel;
 use trackyard_protocol::name::TrackSlug;
 use trackyard_protocol::request::Place;
 use trackyard_protocol::version::{Digest, PinnedVersion};
-use trackyard_router::versions::Deployed;
+use trackyard_router::deployed::Deployed;
 
 /// A version is there once, keeps the digest that it got, and is there when all is written to a file and read again.
 pub fn run(bytes: &[u8]) {
@@ -17,7 +17,7 @@ pub fn run(bytes: &[u8]) {
     while !input.is_empty() && change(&mut deployed, &mut input).is_ok() {
         let now: BTreeMap<_, _> = deployed
             .iter()
-            .flat_map(|(place, versions)| versions.iter().map(move |version| (place.to_owned(), version)))
+            .flat_map(|(track, versions)| versions.iter().map(move |version| (track.to_place(), version)))
             .map(|(place, pinned)| ((place, pinned.version.to_string()), pinned.digest.clone()))
             .collect();
         let listed = deployed.iter().map(|(_, versions)| versions.len()).sum::<usize>();

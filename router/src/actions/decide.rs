@@ -144,7 +144,7 @@ fn of_request(request: Request, bytes: usize, world: &World<'_>) -> Result<Decis
             Decision::Reply(Reply::ok(&(world.progress)(key, from)))
         }
         Request::Deploy(_) | Request::Unload(_) | Request::Update { .. }
-            if world.config.cluster.is_unknown =>
+            if world.config.cluster.is_loading =>
         {
             return Err(job::versions_unknown());
         }

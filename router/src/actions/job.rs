@@ -10,8 +10,8 @@ use super::decide::World;
 use super::key;
 use super::reply::Reply;
 use crate::config::Config;
+use crate::deployed::Deployed;
 use crate::dispatch::{NewJob, Order};
-use crate::versions::Deployed;
 
 /// The most versions that an answer names.
 const MAX_NAMED: usize = 20;
@@ -19,7 +19,7 @@ const MAX_NAMED: usize = 20;
 /// A job for the dispatcher, or why there is none: 502, 400, 505 or 503.
 pub(super) fn new(request: JobRequest, bytes: usize, world: &World<'_>) -> Result<NewJob, Reply> {
     let config = world.config;
-    let unknown = |reply: Reply| if config.cluster.is_unknown { versions_unknown() } else { reply };
+    let unknown = |reply: Reply| if config.cluster.is_loading { versions_unknown() } else { reply };
     let deployed = known_track(&config.container_versions, &request.place).map_err(unknown)?;
     let limits = limits(&request, config)?;
     let version = find(&request, deployed).map_err(unknown)?.clone();

@@ -10,8 +10,8 @@ use trackyard_protocol::request::Place;
 use trackyard_protocol::version::{ContainerVersion, PinnedVersion};
 
 use super::reply::Reply;
+use crate::deployed::{Deployed, TrackRef};
 use crate::dispatch::Snapshot;
-use crate::versions::{Deployed, PlaceRef};
 
 /// Channel, then track, then the versions.
 pub(crate) fn container_versions(deployed: &Deployed) -> Reply {
@@ -58,7 +58,7 @@ pub(super) fn workers_status(deployed: &Deployed, snapshot: &Snapshot) -> Reply 
 /// Version to true once every online worker that serves the track has it ready; false while there is none, because
 /// a job would not run.
 pub(super) fn deployment_check(place: &Place, deployed: &[PinnedVersion], snapshot: &Snapshot) -> Reply {
-    let at = PlaceRef { channel: place.channel, track: &place.track };
+    let at = TrackRef { channel: place.channel, track: &place.track };
     let ready = |pinned: &PinnedVersion| {
         let mut workers = snapshot.online(at).peekable();
         workers.peek().is_some() && workers.all(|worker| worker.has(at, pinned))

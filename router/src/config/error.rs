@@ -21,7 +21,7 @@ impl fmt::Display for Position {
 
 /// Why a configuration cannot be read or written.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum ConfigError {
     /// There is no file, and no seed to make it from.
     #[error("there is no configuration {0}: create it, or give --seed FILE to start from")]
     Missing(PathBuf),

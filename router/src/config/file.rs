@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::Refusal;
-use super::{Config, Error, Read, read};
+use super::{Config, ConfigError, Read, read};
 
 const MAX_BYTES: u64 = 16 << 20;
 const HEADER: &str = "\
@@ -34,12 +34,12 @@ impl ConfigFile {
     ///
     /// # Errors
     /// If it is missing and there is no seed, or the seed is no configuration, or cannot be copied.
-    pub fn open(path: &Path, seed: Option<&Path>) -> Result<Self, Error> {
+    pub fn open(path: &Path, seed: Option<&Path>) -> Result<Self, ConfigError> {
         let file = Self { path: path.to_owned() };
         if path.exists() {
             return Ok(file);
         }
-        let seed = seed.ok_or_else(|| Error::Missing(path.to_owned()))?;
+        let seed = seed.ok_or_else(|| ConfigError::Missing(path.to_owned()))?;
         let text = text(seed)?;
         read(&text).map_err(|refusal| refused(seed, refusal))?;
         file.replace(text.as_bytes())?;
@@ -51,7 +51,7 @@ impl ConfigFile {
     ///
     /// # Errors
     /// If it cannot be read, or is no configuration.
-    pub fn load(&self) -> Result<Read, Error> {
+    pub fn load(&self) -> Result<Read, ConfigError> {
         read(&text(&self.path)?).map_err(|refusal| refused(&self.path, refusal))
     }
 
@@ -59,7 +59,7 @@ impl ConfigFile {
     ///
     /// # Errors
     /// If it cannot be written; the old file stays.
-    pub fn save(&self, config: &Config) -> Result<(), Error> {
+    pub fn save(&self, config: &Config) -> Result<(), ConfigError> {
         let body = serde_yaml::to_string(config).map_err(|error| refused(&self.path, error.into()))?;
         self.replace(format!("{HEADER}{body}").as_bytes())
     }
@@ -75,10 +75,10 @@ impl ConfigFile {
         })
     }
 
-    fn replace(&self, bytes: &[u8]) -> Result<(), Error> {
+    fn replace(&self, bytes: &[u8]) -> Result<(), ConfigError> {
         // Through a symbolic link its target is replaced, not the link.
         let target = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        write_aside(&target, bytes).map_err(|source| Error::Io { doing: "write", path: target, source })
+        write_aside(&target, bytes).map_err(|source| ConfigError::Io { doing: "write", path: target, source })
     }
 }
 
@@ -96,8 +96,8 @@ fn write_aside(target: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-fn text(path: &Path) -> Result<String, Error> {
-    let failed = |source| Error::Io { doing: "read", path: path.to_owned(), source };
+fn text(path: &Path) -> Result<String, ConfigError> {
+    let failed = |source| ConfigError::Io { doing: "read", path: path.to_owned(), source };
     let mut text = String::new();
     File::open(path).map_err(failed)?.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
     if u64::try_from(text.len()).is_ok_and(|length| length <= MAX_BYTES) {
@@ -107,6 +107,6 @@ fn text(path: &Path) -> Result<String, Error> {
     }
 }
 
-fn refused(path: &Path, refusal: Refusal) -> Error {
-    Error::Refused { path: path.to_owned(), refusal }
+fn refused(path: &Path, refusal: Refusal) -> ConfigError {
+    ConfigError::Refused { path: path.to_owned(), refusal }
 }

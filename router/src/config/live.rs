@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::file::Stamp;
-use super::{Config, ConfigFile, Error};
+use super::{Config, ConfigError, ConfigFile};
 
 /// The running configuration and its file. Its methods read and write the file: call them where blocking is no harm.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl LiveConfig {
     ///
     /// # Errors
     /// If it cannot be read, or is no configuration.
-    pub fn start(file: ConfigFile) -> Result<Self, Error> {
+    pub fn start(file: ConfigFile) -> Result<Self, ConfigError> {
         let state = State { read: file.stamp(), ..State::default() };
         let read = file.load()?;
         tell(&read.notes);
@@ -71,8 +71,8 @@ impl LiveConfig {
     /// and replaces it.
     ///
     /// # Errors
-    /// Those of `edit`, or that the file is broken or cannot be written; then nothing has changed.
-    pub fn change<T, E: From<Error>>(
+    /// The errors of `edit`, or that the file is broken or cannot be written; then nothing has changed.
+    pub fn change<T, E: From<ConfigError>>(
         &self,
         edit: impl FnOnce(&mut Config) -> Result<T, E>,
     ) -> Result<(T, Arc<Config>), E> {

@@ -230,7 +230,7 @@ fn a_change_keeps_an_edit_by_hand_and_refuses_a_broken_file() {
     let (_dir, path, live) = live("queue: {max_jobs: 1}");
     let raise = |config: &mut Config| {
         config.queue.max_wait = HumanDuration(Duration::from_secs(1));
-        Ok::<_, Error>(())
+        Ok::<_, ConfigError>(())
     };
     fs::write(&path, "queue: {max_jobs: 22}").unwrap();
     let (_, changed) = live.change(raise).unwrap();

@@ -13,7 +13,7 @@ use super::assign::millis;
 use super::attempt::State;
 use super::number::{LaneId, WorkerId};
 use super::worker::{About, Failure, Worker};
-use crate::versions::PlaceRef;
+use crate::deployed::TrackRef;
 
 /// Everything, at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -142,7 +142,7 @@ pub struct Totals {
 
 impl Snapshot {
     /// The workers that take jobs of a track.
-    pub fn online<'a>(&'a self, place: PlaceRef<'a>) -> impl Iterator<Item = &'a WorkerView> {
+    pub fn online<'a>(&'a self, place: TrackRef<'a>) -> impl Iterator<Item = &'a WorkerView> {
         let serves = move |worker: &&WorkerView| {
             worker.channel == place.channel && worker.topics.covers(place.track) && !worker.draining
         };
@@ -153,7 +153,7 @@ impl Snapshot {
 impl WorkerView {
     /// True if it has a version ready.
     #[must_use]
-    pub fn has(&self, place: PlaceRef<'_>, pinned: &PinnedVersion) -> bool {
+    pub fn has(&self, place: TrackRef<'_>, pinned: &PinnedVersion) -> bool {
         self.ready.iter().any(|ready| ready.track == *place.track && ready.version == *pinned)
     }
 }

@@ -8,7 +8,7 @@ use trackyard_protocol::worker::FromWorker;
 
 use super::*;
 use crate::config;
-use crate::dispatch::{Dispatch, Event, Peer, Settings};
+use crate::dispatch::{Deployment, Dispatch, Event, Peer, Settings};
 
 const TAG: &str = "git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@sha256:\
                    bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
@@ -28,8 +28,10 @@ fn workers_queues_and_versions_are_told_by_pool_and_track() {
         config::read(&format!("container_versions: {{test_runners: {{ruby: [\"{TAG}\"]}}}}")).unwrap().config;
     let settings = Settings::new(config.images.clone(), config.inputs.clone());
     let mut dispatch = Dispatch::new(Epoch(1), settings, Duration::ZERO);
+    let deployment = config.container_versions.iter().map(|(track, all)| (track.to_place(), all.to_vec()));
+    let deployment = Deployment(deployment.collect());
     let mut on = |event| dispatch.on(event, Duration::ZERO, &mut Vec::new());
-    on(Event::Deployed(config.container_versions.resolved()));
+    on(Event::Deployed(deployment));
     on(Event::Worker { peer: Peer(1), message: hello("ruby-1", Some("ruby"), "ruby", true) });
     on(Event::Worker { peer: Peer(2), message: hello("any-1", Some("any"), "*", false) });
     on(Event::Worker { peer: Peer(3), message: hello("elsewhere", None, "python", false) });

@@ -38,14 +38,14 @@ impl Versions {
         readiness: &Readiness,
         stop: &CancellationToken,
     ) -> Result<Self, Error> {
-        use crate::yard::{Gates, KubernetesStore, Yard, combine, connect, watch};
+        use crate::cluster::{ClusterState, Gates, KubernetesStore, combine, connect, watch};
 
         let client = connect().await?;
         let gates = Gates {
             versions: readiness.gate("versions", "the cluster has not listed its ContainerVersions yet"),
             pools: readiness.gate("pools", "the cluster has not listed its WorkerPools yet"),
         };
-        let (sender, objects) = tokio::sync::watch::channel(Yard::default());
+        let (sender, objects) = tokio::sync::watch::channel(ClusterState::default());
         let configs = combine(live.subscribe(), objects.clone(), stop.clone());
         let store = Arc::new(KubernetesStore::new(client.clone(), namespace, objects, live));
         let (namespace, stop) = (namespace.to_owned(), stop.clone());

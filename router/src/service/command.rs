@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use tokio::sync::oneshot;
 
 use super::Service;
+use super::deployment::deployment;
 use super::phase::Exit;
 use crate::actions::Reply;
 use crate::config::Config;
@@ -84,12 +85,12 @@ impl Service {
 
     fn take_config(&mut self, config: Arc<Config>) {
         let before = std::mem::replace(&mut self.parts.config, config);
-        let (old, new) =
-            (before.container_versions.resolved(), self.parts.config.container_versions.resolved());
+        let old = deployment(&before.container_versions);
+        let new = deployment(&self.parts.config.container_versions);
         let settings = super::settings(&self.parts);
         self.feed(Event::Settings(Box::new(settings)));
-        let is_first = before.cluster.is_unknown && !self.parts.config.cluster.is_unknown;
-        if !self.parts.config.cluster.is_unknown && (is_first || old != new) {
+        let is_first = before.cluster.is_loading && !self.parts.config.cluster.is_loading;
+        if !self.parts.config.cluster.is_loading && (is_first || old != new) {
             self.feed(Event::Deployed(new));
         }
     }

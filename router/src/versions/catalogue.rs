@@ -1,4 +1,4 @@
-//! What tags name, by the image source of the configuration in force.
+//! Looks up tags in the image source of the configuration in force.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use trackyard_protocol::request::Place;
 use trackyard_protocol::source::ImageSource;
 use trackyard_protocol::version::{ContainerVersion, Digest, PinnedVersion};
 
-/// The image source; connected to when first needed, and again when the configuration names another.
+/// The image source. It is connected on first use, and again when the configuration names another one.
 pub struct Catalogue {
     options: Options,
     connected: Mutex<Option<(ImageSource, Images)>>,
@@ -21,7 +21,7 @@ impl Catalogue {
         Self { options, connected: Mutex::new(None) }
     }
 
-    /// The version with the digest that its tag names now.
+    /// Returns the version with the digest that its tag names now.
     ///
     /// # Errors
     /// If the source cannot be read, or has no such image.
@@ -36,7 +36,7 @@ impl Catalogue {
         Ok(PinnedVersion { version: version.clone(), digest: Some(digest) })
     }
 
-    /// All tags of a track's repository, by digest.
+    /// Lists all tags of a track's repository, by digest.
     ///
     /// # Errors
     /// If the source cannot be read, or has no such repository.

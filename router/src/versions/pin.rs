@@ -1,4 +1,4 @@
-//! Looks up the digests of versions that were written into the configuration without one.
+//! Looks up the digests of versions that were deployed without one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 use super::{Catalogue, VersionStore};
 use crate::config::Config;
 
-/// Between two tries for versions that cannot be looked up.
-const AGAIN: Duration = Duration::from_secs(10);
+/// Interval between attempts for versions that could not be looked up.
+const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Pins versions until `stop` is cancelled: at once, after every change of the configuration, and again while some
-/// cannot be looked up.
+/// Pins versions until `stop` is cancelled: at the start, after every change of the configuration, and again after
+/// `RETRY_INTERVAL` while some cannot be looked up.
 pub async fn pin_versions(
     mut configs: Receiver<Arc<Config>>,
     catalogue: Arc<Catalogue>,
@@ -24,8 +24,8 @@ pub async fn pin_versions(
         loop {
             let config = configs.borrow_and_update().clone();
             let missing = pin(&config, &catalogue, &*store).await;
-            let wait = if missing == 0 { Duration::MAX } else { AGAIN };
-            // A change, or the time: either way everything is looked at again.
+            let wait = if missing == 0 { Duration::MAX } else { RETRY_INTERVAL };
+            // After a change and after a timeout alike, all versions are checked again.
             if let Ok(Err(_)) = tokio::time::timeout(wait, configs.changed()).await {
                 return;
             }
@@ -34,7 +34,7 @@ pub async fn pin_versions(
     stop.run_until_cancelled(work).await;
 }
 
-/// Pins what can be pinned; how many cannot.
+/// Pins the versions that can be looked up. Returns how many cannot.
 async fn pin(config: &Config, catalogue: &Catalogue, store: &dyn VersionStore) -> usize {
     let mut pins = Vec::new();
     let mut missing = 0;
@@ -48,9 +48,10 @@ async fn pin(config: &Config, catalogue: &Catalogue, store: &dyn VersionStore) -
             Err(error) => {
                 tracing::error!(%channel, %track, %version, %error, "cannot look up a deployed version");
                 missing += 1;
-                // The log has all of it; it is tried again either way.
-                let _ =
-                    store.unresolved(place, version, format!("the image cannot be looked up: {error}")).await;
+                // A failed report is only logged by the store: the next attempt reports again.
+                let _ = store
+                    .report_unresolved(place, version, format!("the image cannot be looked up: {error}"))
+                    .await;
             }
         }
     }

@@ -1,59 +1,59 @@
-//! Where the deployed versions are kept.
+//! The interface of a store for the deployed versions.
 
 use async_trait::async_trait;
 use trackyard_protocol::request::Place;
 use trackyard_protocol::version::{ContainerVersion, PinnedVersion};
 
-use super::Deployed;
+use crate::deployed::Deployed;
 
-/// Why a change was not made.
+/// Why a change was not made. Clients see these texts, so they name no paths.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub enum StoreError {
     /// The version is not deployed.
     #[error("{0} is not deployed")]
     NotDeployed(ContainerVersion),
-    /// It is deployed by what somebody else manages.
+    /// The version is deployed by an object that the router does not manage.
     #[error(
         "{version} is deployed by the ContainerVersion {object}, which {manager} manages: unload it there"
     )]
     Managed {
         /// The version.
         version: ContainerVersion,
-        /// The resource's name.
+        /// The object's name.
         object: String,
-        /// Who manages it.
+        /// The object's manager.
         manager: String,
     },
-    /// The store cannot be read or written now; the text names no path, because clients see it.
+    /// The store cannot be read or written now.
     #[error("{0}")]
     Unavailable(String),
 }
 
-/// Where the deployed versions are kept. Each change gives all versions as they are after it.
+/// A store for the deployed versions. Each change returns all versions as they are after it.
 #[async_trait]
 pub trait VersionStore: Send + Sync {
-    /// The deployed versions.
+    /// Returns the deployed versions.
     fn deployed(&self) -> Deployed;
 
-    /// Deploys a version, and makes its track if it is the first.
-    async fn deploy(&self, place: Place, version: PinnedVersion) -> Result<Deployed, Error>;
+    /// Deploys a version, and creates its track if the version is the first.
+    async fn deploy(&self, place: Place, version: PinnedVersion) -> Result<Deployed, StoreError>;
 
     /// Unloads a version.
-    async fn unload(&self, place: Place, version: ContainerVersion) -> Result<Deployed, Error>;
+    async fn unload(&self, place: Place, version: ContainerVersion) -> Result<Deployed, StoreError>;
 
-    /// Replaces a track's versions, and makes the track if it is new.
-    async fn update(&self, place: Place, versions: Vec<PinnedVersion>) -> Result<Deployed, Error>;
+    /// Replaces a track's versions, and creates the track if it is new.
+    async fn update(&self, place: Place, versions: Vec<PinnedVersion>) -> Result<Deployed, StoreError>;
 
-    /// Notes the digests of versions that were deployed without one.
-    async fn pin(&self, pins: Vec<(Place, PinnedVersion)>) -> Result<Deployed, Error>;
+    /// Sets the digests of versions that were deployed without one.
+    async fn pin(&self, pins: Vec<(Place, PinnedVersion)>) -> Result<Deployed, StoreError>;
 
-    /// Notes, where that can be noted, that a version's digest cannot be looked up.
-    async fn unresolved(
+    /// Reports that a version's digest cannot be looked up, if the store has a place for that.
+    async fn report_unresolved(
         &self,
         _place: Place,
         _version: ContainerVersion,
         _message: String,
-    ) -> Result<(), Error> {
+    ) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -1,51 +1,50 @@
-//! The deployed versions in the router's configuration.
-
+//! Keeps the deployed versions in the configuration file.
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use trackyard_protocol::request::Place;
 use trackyard_protocol::version::{ContainerVersion, PinnedVersion};
 
-use super::Deployed;
-use super::store::{Error, VersionStore};
-use crate::config::{self, LiveConfig};
+use super::store::{StoreError, VersionStore};
+use crate::config::{ConfigError, LiveConfig};
+use crate::deployed::Deployed;
 
-/// The deployed versions in the router's configuration.
+/// The deployed versions in the configuration file.
 #[derive(Debug, Clone)]
 pub struct YamlStore(Arc<LiveConfig>);
 
 impl YamlStore {
-    /// The versions of a running configuration.
+    /// A store over the running configuration.
     #[must_use]
     pub fn new(live: Arc<LiveConfig>) -> Self {
         Self(live)
     }
 
-    /// Changes the file on a thread where waiting for the disk is no harm.
+    /// Changes the file on a thread that may block on the disk.
     async fn change(
         &self,
-        edit: impl FnOnce(&mut Deployed) -> Result<(), Error> + Send + 'static,
-    ) -> Result<Deployed, Error> {
+        edit: impl FnOnce(&mut Deployed) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<Deployed, StoreError> {
         let live = Arc::clone(&self.0);
         let work = move || live.change(|config| edit(&mut config.container_versions));
-        let failed =
-            |error: tokio::task::JoinError| Error::Unavailable(format!("the change failed: {error}"));
-        let ((), config) = tokio::task::spawn_blocking(work).await.map_err(failed)??;
+        let result = tokio::task::spawn_blocking(work).await;
+        let ((), config) =
+            result.map_err(|error| StoreError::Unavailable(format!("the change failed: {error}")))??;
         Ok(config.container_versions.clone())
     }
 }
 
-impl From<config::Error> for Error {
-    fn from(error: config::Error) -> Self {
+impl From<ConfigError> for StoreError {
+    fn from(error: ConfigError) -> Self {
         tracing::error!(%error, "the configuration cannot be changed");
         Self::Unavailable(match error {
-            config::Error::Refused { refusal, .. } => {
-                format!("the configuration is broken: {refusal}; mend it first")
+            ConfigError::Refused { refusal, .. } => {
+                format!("the configuration is broken: {refusal}; fix it and try again")
             }
-            config::Error::Io { doing, source, .. } => {
+            ConfigError::Io { doing, source, .. } => {
                 format!("cannot {doing} the configuration: {}", source.kind())
             }
-            config::Error::Missing(_) => "the configuration is missing".to_owned(),
+            ConfigError::Missing(_) => "the configuration is missing".to_owned(),
         })
     }
 }
@@ -56,37 +55,37 @@ impl VersionStore for YamlStore {
         self.0.current().container_versions.clone()
     }
 
-    async fn deploy(&self, place: Place, version: PinnedVersion) -> Result<Deployed, Error> {
-        let edit = move |deployed: &mut Deployed| {
+    async fn deploy(&self, place: Place, version: PinnedVersion) -> Result<Deployed, StoreError> {
+        self.change(move |deployed| {
             deployed.deploy(&place, version);
             Ok(())
-        };
-        self.change(edit).await
+        })
+        .await
     }
 
-    async fn unload(&self, place: Place, version: ContainerVersion) -> Result<Deployed, Error> {
-        let edit = move |deployed: &mut Deployed| match deployed.unload(&place, &version) {
+    async fn unload(&self, place: Place, version: ContainerVersion) -> Result<Deployed, StoreError> {
+        self.change(move |deployed| match deployed.unload(&place, &version) {
             true => Ok(()),
-            false => Err(Error::NotDeployed(version)),
-        };
-        self.change(edit).await
+            false => Err(StoreError::NotDeployed(version)),
+        })
+        .await
     }
 
-    async fn update(&self, place: Place, versions: Vec<PinnedVersion>) -> Result<Deployed, Error> {
-        let edit = move |deployed: &mut Deployed| {
+    async fn update(&self, place: Place, versions: Vec<PinnedVersion>) -> Result<Deployed, StoreError> {
+        self.change(move |deployed| {
             deployed.replace(&place, &versions);
             Ok(())
-        };
-        self.change(edit).await
+        })
+        .await
     }
 
-    async fn pin(&self, pins: Vec<(Place, PinnedVersion)>) -> Result<Deployed, Error> {
-        let edit = move |deployed: &mut Deployed| {
+    async fn pin(&self, pins: Vec<(Place, PinnedVersion)>) -> Result<Deployed, StoreError> {
+        self.change(move |deployed| {
             for (place, pinned) in &pins {
                 pinned.digest.iter().for_each(|digest| deployed.pin(place, &pinned.version, digest));
             }
             Ok(())
-        };
-        self.change(edit).await
+        })
+        .await
     }
 }

@@ -1,4 +1,4 @@
-//! A stored ContainerVersion, read: it may have been stored before a rule of its schema.
+//! Reads a stored ContainerVersion. The object may be older than a rule of its schema.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
@@ -9,38 +9,38 @@ use trackyard_protocol::name::TrackSlug;
 use trackyard_protocol::request::Place;
 use trackyard_protocol::version::{Digest, PinnedVersion};
 
-/// Marks the objects that the router has made, which it may delete again.
-pub(super) const MADE_BY: (&str, &str) = ("trackyard.dev/made-by", "router");
-const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Label of the objects that the router has created, and so may delete.
+pub(super) const MADE_BY_LABEL: (&str, &str) = ("trackyard.dev/made-by", "router");
+const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 
-/// A deployed version, and the object that deploys it.
+/// A deployed version and the object that deploys it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Version {
+pub struct VersionObject {
     /// The object's name.
     pub name: String,
-    /// The object's id: another of the same name is another.
+    /// The object's uid, which tells it from a later object of the same name.
     pub uid: String,
-    /// Its channel and track.
+    /// The version's channel and track.
     pub place: Place,
     /// The version, with its digest once that is known.
     pub pinned: PinnedVersion,
-    /// What it changes of the limits.
+    /// The limits that the object overrides.
     pub limits: Option<LimitOverrides>,
-    /// Who manages it, if that is not the router.
+    /// The manager of the object, if that is not the router.
     pub manager: Option<String>,
-    /// The generation of its spec.
+    /// The generation of the spec.
     pub generation: Option<i64>,
-    /// Whether it is deployed, as last written.
-    pub told: Option<Condition>,
-    /// True if the version was built, so that the operator says which it is.
+    /// The stored condition `Deployed`.
+    pub condition: Option<Condition>,
+    /// True if the version was built, so that the operator writes its tag into the status.
     pub is_built: bool,
 }
 
-impl Version {
-    /// Reads an object. None while it goes, and while what it names is not built yet.
+impl VersionObject {
+    /// Reads an object. Returns `None` while it is being deleted and while its version is not built yet.
     ///
     /// # Errors
-    /// What cannot be read.
+    /// The invalid field, and why it is invalid.
     pub fn read(object: &trackyard_crds::ContainerVersion) -> Result<Option<Self>, String> {
         let status = object.status.clone().unwrap_or_default();
         let built = status.version.filter(|_| object.spec.git_reference.is_some());
@@ -61,25 +61,34 @@ impl Version {
             limits: object.spec.limits.as_ref().map(Into::into),
             manager: manager(object),
             generation: object.metadata.generation,
-            told: status.conditions.into_iter().find(|condition| condition.type_ == "Deployed"),
+            condition: status.conditions.into_iter().find(|condition| condition.type_ == "Deployed"),
             is_built,
         }))
     }
+
+    /// Returns true if the object deploys this version.
+    pub(super) fn is_of(
+        &self,
+        place: &Place,
+        version: &trackyard_protocol::version::ContainerVersion,
+    ) -> bool {
+        self.place == *place && self.pinned.version == *version
+    }
 }
 
-/// Who manages an object that the router has not made: as its label says, or as who wrote it last says of itself.
+/// Returns the manager of an object that the router has not created: by its label, or else its last writer.
 fn manager(object: &trackyard_crds::ContainerVersion) -> Option<String> {
     let labels = object.labels();
-    if labels.get(MADE_BY.0).is_some_and(|by| by == MADE_BY.1) {
+    if labels.get(MADE_BY_LABEL.0).is_some_and(|by| by == MADE_BY_LABEL.1) {
         return None;
     }
     let writers = object.metadata.managed_fields.iter().flatten();
-    let mut last =
+    let mut spec_writers =
         writers.filter(|fields| fields.subresource.is_none()).filter_map(|fields| fields.manager.as_ref());
-    labels.get(MANAGED_BY).or(last.next_back()).cloned().or(Some("somebody else".to_owned()))
+    labels.get(MANAGED_BY_LABEL).or(spec_writers.next_back()).cloned().or(Some("somebody else".to_owned()))
 }
 
-/// A channel's word in a spec; none for builders, which have no versions.
+/// Returns a channel's name in a spec; `None` for builders, which have no versions.
 pub(super) fn tooling(channel: Channel) -> Option<Tooling> {
     match channel {
         Channel::TestRunners => Some(Tooling::TestRunners),

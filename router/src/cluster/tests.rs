@@ -1,12 +1,12 @@
-//! What stored resources come to.
+//! Stored resources, and the configuration that they result in.
 
 use rstest::rstest;
 use serde_json::{Value, json};
 use trackyard_protocol::quantity::Bytes;
 use trackyard_protocol::reason::Reason;
 
-use super::object::Version;
-use super::status::{Outcome, status};
+use super::object::VersionObject;
+use super::status::{Lookup, status};
 use super::*;
 use crate::config;
 use crate::dispatch::{Dispatch, Settings};
@@ -17,7 +17,7 @@ fn digest() -> String {
     format!("sha256:{}", "b".repeat(64))
 }
 
-fn read(metadata: &Value, spec: &Value, status: &Value) -> Result<Option<Version>, String> {
+fn read(metadata: &Value, spec: &Value, status: &Value) -> Result<Option<VersionObject>, String> {
     let mut object = json!({
         "apiVersion": "trackyard.dev/v1alpha1", "kind": "ContainerVersion",
         "metadata": {"name": "x", "uid": "1", "generation": 3},
@@ -28,15 +28,15 @@ fn read(metadata: &Value, spec: &Value, status: &Value) -> Result<Option<Version
             object[part][name] = value.clone();
         }
     }
-    Version::read(&serde_json::from_value(object).unwrap())
+    VersionObject::read(&serde_json::from_value(object).unwrap())
 }
 
-fn known(metadata: &Value, spec: &Value, status: &Value) -> Version {
+fn object(metadata: &Value, spec: &Value, status: &Value) -> VersionObject {
     read(metadata, spec, status).unwrap().unwrap()
 }
 
-fn plain() -> Version {
-    known(&json!({}), &json!({"version": TAG}), &json!({}))
+fn plain() -> VersionObject {
+    object(&json!({}), &json!({"version": TAG}), &json!({}))
 }
 
 #[rstest]
@@ -45,14 +45,14 @@ fn plain() -> Version {
 #[case::not_built_yet(json!({}), json!({"gitReference": "main"}), json!({}), None)]
 #[case::built(json!({}), json!({"gitReference": "main"}), json!({"version": TAG}), Some((TAG, false)))]
 #[case::going(json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}), json!({"version": TAG}), json!({}), None)]
-fn a_version_is_deployed(
+fn stored_version_is_read(
     #[case] metadata: Value,
     #[case] spec: Value,
     #[case] status: Value,
     #[case] expected: Option<(&str, bool)>,
 ) {
     let read = read(&metadata, &spec, &status).unwrap();
-    let found = read.as_ref().map(|known| (known.pinned.version.as_str(), known.pinned.digest.is_some()));
+    let found = read.as_ref().map(|object| (object.pinned.version.as_str(), object.pinned.digest.is_some()));
     assert_eq!(found, expected);
 }
 
@@ -60,7 +60,7 @@ fn a_version_is_deployed(
 #[case(json!({"version": "latest"}), json!({}), "version: ")]
 #[case(json!({"version": TAG, "track": "../x"}), json!({}), "track: ")]
 #[case(json!({"version": TAG}), json!({"digest": "sha256:1"}), "status.digest: ")]
-fn what_was_stored_before_a_rule_is_named(#[case] spec: Value, #[case] status: Value, #[case] begin: &str) {
+fn invalid_stored_field_is_named(#[case] spec: Value, #[case] status: Value, #[case] begin: &str) {
     let error = read(&json!({}), &spec, &status).unwrap_err();
     assert!(error.starts_with(begin), "{error}");
 }
@@ -69,9 +69,9 @@ fn what_was_stored_before_a_rule_is_named(#[case] spec: Value, #[case] status: V
 #[case::ours(json!({"labels": {"trackyard.dev/made-by": "router"}}), None)]
 #[case::labelled(json!({"labels": {"app.kubernetes.io/managed-by": "Helm"}}), Some("Helm"))]
 #[case::written(json!({"managedFields": [{"manager": "argocd"}, {"manager": "x", "subresource": "status"}]}), Some("argocd"))]
-#[case::nobody_says(json!({}), Some("somebody else"))]
-fn who_manages_it(#[case] metadata: Value, #[case] expected: Option<&str>) {
-    assert_eq!(known(&metadata, &json!({"version": TAG}), &json!({})).manager.as_deref(), expected);
+#[case::unknown(json!({}), Some("somebody else"))]
+fn manager_is_found(#[case] metadata: Value, #[case] expected: Option<&str>) {
+    assert_eq!(object(&metadata, &json!({"version": TAG}), &json!({})).manager.as_deref(), expected);
 }
 
 fn file() -> Config {
@@ -79,12 +79,12 @@ fn file() -> Config {
 }
 
 #[test]
-fn a_version_changes_what_it_names_of_the_limits_and_an_impossible_one_nothing() {
-    let limited = |limits| known(&json!({}), &json!({"version": TAG, "limits": limits}), &json!({}));
-    let of = |version: Version| {
+fn version_overrides_limits_unless_impossible() {
+    let limited = |limits| object(&json!({}), &json!({"version": TAG, "limits": limits}), &json!({}));
+    let of = |version: VersionObject| {
         let key = (version.place.clone(), version.pinned.version.clone());
-        let yard = Yard { versions: Some(vec![version]), pools: Vec::new() };
-        yard.over(&file()).cluster.limits.remove(&key)
+        let state = ClusterState { versions: Some(vec![version]), pools: Vec::new() };
+        state.apply_to(&file()).cluster.limits.remove(&key)
     };
     let limits = of(limited(json!({"memory": "2Gi"}))).unwrap();
     assert_eq!((limits.memory, limits.wall.to_string()), (Bytes(2 << 30), "5s".to_owned()));
@@ -93,36 +93,36 @@ fn a_version_changes_what_it_names_of_the_limits_and_an_impossible_one_nothing()
 }
 
 #[test]
-fn two_objects_of_one_version_deploy_it_once_and_the_files_versions_do_not_count() {
+fn duplicate_object_deploys_once_and_file_is_ignored() {
     let file =
         config::read(&format!("container_versions: {{test_runners: {{python: [{TAG}]}}}}")).unwrap().config;
-    let again = Version { name: "y".to_owned(), ..plain() };
-    let config = Yard { versions: Some(vec![plain(), again]), pools: Vec::new() }.over(&file);
+    let again = VersionObject { name: "y".to_owned(), ..plain() };
+    let config = ClusterState { versions: Some(vec![plain(), again]), pools: Vec::new() }.apply_to(&file);
     let all: Vec<_> =
         config.container_versions.iter().map(|(place, all)| (place.track.to_string(), all.len())).collect();
     assert_eq!(all, [("ruby".to_owned(), 1)]);
-    assert!(!config.cluster.is_unknown);
-    assert!(Yard::default().over(&file).cluster.is_unknown);
+    assert!(!config.cluster.is_loading);
+    assert!(ClusterState::default().apply_to(&file).cluster.is_loading);
 }
 
 #[test]
-fn a_status_is_written_once() {
+fn stored_status_is_not_written_again() {
     let digest = digest().parse().unwrap();
-    let outcome = Outcome::Deployed { digest: &digest, image: "registry/ruby-test-runner" };
-    let written = status(&plain(), &outcome).unwrap();
+    let lookup = Lookup::Resolved { digest: &digest, image: "registry/ruby-test-runner" };
+    let written = status(&plain(), &lookup).unwrap();
     assert_eq!(written["status"]["image"], format!("registry/ruby-test-runner@{digest}"));
     assert_eq!(written["status"]["version"], TAG);
     let stored = written["status"].clone();
-    let known = known(&json!({}), &json!({"version": TAG}), &stored);
-    assert!(status(&known, &outcome).is_none(), "nothing has changed");
-    assert!(status(&known, &Outcome::Unresolved { message: "gone" }).is_some());
+    let object = object(&json!({}), &json!({"version": TAG}), &stored);
+    assert!(status(&object, &lookup).is_none(), "the status is stored already");
+    assert!(status(&object, &Lookup::Failed { message: "not there" }).is_some());
 }
 
 #[test]
-fn the_operator_says_what_it_has_built() {
+fn built_version_is_left_to_the_operator() {
     let digest = digest().parse().unwrap();
-    let built = known(&json!({}), &json!({"gitReference": "main"}), &json!({"version": TAG}));
-    let written = status(&built, &Outcome::Deployed { digest: &digest, image: "x" }).unwrap();
+    let built = object(&json!({}), &json!({"gitReference": "main"}), &json!({"version": TAG}));
+    let written = status(&built, &Lookup::Resolved { digest: &digest, image: "x" }).unwrap();
     assert!(written["status"].get("version").is_none());
 }
 
@@ -132,7 +132,7 @@ fn the_operator_says_what_it_has_built() {
 #[case::none(json!({"replicas": 0}), None)]
 #[case::suspended(json!({"replicas": 2, "suspend": true}), None)]
 #[case::unreadable_topics(json!({"topics": ["../x"]}), None)]
-fn which_pools_may_have_workers(#[case] spec: Value, #[case] seconds: Option<u64>) {
+fn pool_covers_its_topics_if_it_may_have_pods(#[case] spec: Value, #[case] seconds: Option<u64>) {
     let mut whole = json!({
         "apiVersion": "trackyard.dev/v1alpha1", "kind": "WorkerPool", "metadata": {"name": "x"},
         "spec": {"channel": "test_runners", "topics": ["ruby"]},
@@ -140,20 +140,20 @@ fn which_pools_may_have_workers(#[case] spec: Value, #[case] seconds: Option<u64
     for (name, value) in spec.as_object().unwrap() {
         whole["spec"][name] = value.clone();
     }
-    let cover = pools::cover(&serde_json::from_value(whole).unwrap());
+    let cover = pool_cover(&serde_json::from_value(whole).unwrap());
     assert_eq!(cover.map(|cover| cover.cold_start.as_secs()), seconds);
 }
 
 #[test]
-fn while_nothing_is_known_no_job_is_told_that_its_version_is_not_deployed() {
+fn loading_cluster_answers_store_unavailable() {
     use crate::actions::{Decision, World, decide};
     use crate::caller::Role;
     use trackyard_protocol::request::Shape;
     use trackyard_protocol::token::Epoch;
 
-    let config = Yard::default().over(&file());
+    let config = ClusterState::default().apply_to(&file());
     let settings = Settings::new(config.images.clone(), config.inputs.clone());
-    let dispatch = Dispatch::new(Epoch(1), settings, std::time::Duration::ZERO);
+    let dispatch = Dispatch::new(Epoch(1), settings, Duration::ZERO);
     let mut role = || Role::Administrator;
     let mut world = World {
         config: &config,

@@ -1,4 +1,4 @@
-//! The set of deployed versions: channel, then track, then the versions in the order in which they were deployed.
+//! The set of deployed versions, by channel and track, in the order in which they were deployed.
 
 use std::collections::BTreeMap;
 
@@ -8,87 +8,64 @@ use trackyard_protocol::name::TrackSlug;
 use trackyard_protocol::request::Place;
 use trackyard_protocol::version::{ContainerVersion, Digest, PinnedVersion};
 
-use crate::dispatch::{Deployment, Snapshot};
-
-/// The deployed versions.
+/// The deployed versions of all channels and tracks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Deployed(BTreeMap<Channel, BTreeMap<TrackSlug, Vec<PinnedVersion>>>);
 
 /// A channel and a track, borrowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PlaceRef<'a> {
+pub struct TrackRef<'a> {
     /// The channel.
     pub channel: Channel,
     /// The track.
     pub track: &'a TrackSlug,
 }
 
-impl PlaceRef<'_> {
-    /// The same, owned.
+impl TrackRef<'_> {
+    /// Returns the owned form.
     #[must_use]
-    pub fn to_owned(&self) -> Place {
+    pub fn to_place(&self) -> Place {
         Place { channel: self.channel, track: self.track.clone() }
     }
 }
 
 impl Deployed {
-    /// True if no track is known.
+    /// Returns true if there is no track.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.values().all(BTreeMap::is_empty)
     }
 
-    /// Every track with its versions.
-    pub fn iter(&self) -> impl Iterator<Item = (PlaceRef<'_>, &[PinnedVersion])> {
+    /// Iterates over all tracks and their versions.
+    pub fn iter(&self) -> impl Iterator<Item = (TrackRef<'_>, &[PinnedVersion])> {
         self.0.iter().flat_map(|(channel, tracks)| {
             tracks
                 .iter()
-                .map(|(track, versions)| (PlaceRef { channel: *channel, track }, versions.as_slice()))
+                .map(|(track, versions)| (TrackRef { channel: *channel, track }, versions.as_slice()))
         })
     }
 
-    /// A track's versions; `None` if the channel has no such track.
+    /// Returns a track's versions; `None` if the channel has no such track.
     #[must_use]
     pub fn of(&self, place: &Place) -> Option<&[PinnedVersion]> {
         self.0.get(&place.channel)?.get(&place.track).map(Vec::as_slice)
     }
 
-    /// A version with its digest, as it is deployed.
+    /// Returns a deployed version with its digest.
     #[must_use]
     pub fn find(&self, place: &Place, version: &ContainerVersion) -> Option<&PinnedVersion> {
         self.of(place)?.iter().find(|pinned| pinned.version == *version)
     }
 
-    /// The versions that have no digest yet.
+    /// Iterates over the versions that have no digest yet.
     pub fn unresolved(&self) -> impl Iterator<Item = (Place, ContainerVersion)> + '_ {
-        self.iter().flat_map(|(place, versions)| {
+        self.iter().flat_map(|(track, versions)| {
             versions
                 .iter()
                 .filter(|pinned| pinned.digest.is_none())
-                .map(move |pinned| (place.to_owned(), pinned.version.clone()))
+                .map(move |pinned| (track.to_place(), pinned.version.clone()))
         })
-    }
-
-    /// What the dispatcher may give to workers: the versions that have a digest.
-    #[must_use]
-    pub fn resolved(&self) -> Deployment {
-        let of =
-            |versions: &[PinnedVersion]| versions.iter().filter(|p| p.digest.is_some()).cloned().collect();
-        Deployment(self.iter().map(|(place, versions)| (place.to_owned(), of(versions))).collect())
-    }
-
-    /// What the connected workers have ready.
-    #[must_use]
-    pub fn reported(snapshot: &Snapshot) -> Self {
-        let mut reported = Self::default();
-        for worker in &snapshot.workers {
-            for ready in &worker.ready {
-                let place = Place { channel: worker.channel, track: ready.track.clone() };
-                reported.deploy(&place, ready.version.clone());
-            }
-        }
-        reported
     }
 
     /// Adds a track with its versions, or replaces them.
@@ -96,8 +73,8 @@ impl Deployed {
         self.0.entry(channel).or_default().insert(track, versions);
     }
 
-    /// Deploys a version, and makes its track if it is the first. One that is deployed keeps its place and its
-    /// digest: what a tag named when it was deployed never changes.
+    /// Deploys a version, and creates its track if the version is the first. A version that is deployed already keeps
+    /// its position and its digest: the digest of a tag never changes once it is known.
     pub fn deploy(&mut self, place: &Place, pinned: PinnedVersion) {
         let versions = self.0.entry(place.channel).or_default().entry(place.track.clone()).or_default();
         match versions.iter_mut().find(|known| known.version == pinned.version) {
@@ -106,7 +83,7 @@ impl Deployed {
         }
     }
 
-    /// Unloads a version; false if it was not deployed. The track stays, without versions if this was the last.
+    /// Unloads a version; returns false if it was not deployed. The track stays, even without versions.
     pub fn unload(&mut self, place: &Place, version: &ContainerVersion) -> bool {
         let Some(versions) = self.track_mut(place) else { return false };
         let before = versions.len();
@@ -114,7 +91,7 @@ impl Deployed {
         versions.len() < before
     }
 
-    /// Replaces a track's versions. Those that are deployed keep their place and digest.
+    /// Replaces a track's versions. Versions that stay keep their position and digest.
     pub fn replace(&mut self, place: &Place, wanted: &[PinnedVersion]) {
         if let Some(versions) = self.track_mut(place) {
             versions.retain(|known| wanted.iter().any(|pinned| pinned.version == known.version));
@@ -124,7 +101,7 @@ impl Deployed {
         wanted.iter().for_each(|pinned| self.deploy(place, pinned.clone()));
     }
 
-    /// Notes a version's digest, if it is deployed and has none yet.
+    /// Sets the digest of a deployed version that has none yet.
     pub fn pin(&mut self, place: &Place, version: &ContainerVersion, digest: &Digest) {
         let known =
             self.track_mut(place).and_then(|versions| versions.iter_mut().find(|p| p.version == *version));
@@ -133,7 +110,7 @@ impl Deployed {
         }
     }
 
-    /// What a client sees: channel, then track, then the versions without digests.
+    /// Returns what clients see: the versions without digests, by channel and track.
     #[must_use]
     pub fn listing(&self) -> BTreeMap<Channel, BTreeMap<&TrackSlug, Vec<&ContainerVersion>>> {
         let mut listing: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
@@ -163,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_version_makes_the_track_and_the_last_leaves_it() {
+    fn track_outlives_its_last_version() {
         let mut deployed = Deployed::default();
         deployed.deploy(&place(), version('a', Some(1)));
         assert_eq!(deployed.of(&place()), Some([version('a', Some(1))].as_slice()));
@@ -173,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_digest_never_changes() {
+    fn known_digest_never_changes() {
         let mut deployed = Deployed::default();
         deployed.deploy(&place(), version('a', None));
         assert_eq!(deployed.unresolved().count(), 1);
@@ -184,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn replacing_keeps_what_stays_and_drops_the_rest() {
+    fn replace_keeps_order_and_digests() {
         let mut deployed = Deployed::default();
         deployed.replace(&place(), &[version('a', Some(1)), version('b', Some(2))]);
         deployed.replace(&place(), &[version('b', Some(9)), version('c', Some(3))]);

@@ -1,4 +1,4 @@
-//! The part of the configuration that comes from a cluster, where the versions are kept there.
+//! The part of the configuration that comes from a cluster.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use crate::dispatch::PoolCover;
 
 /// The part of the configuration that comes from a cluster, besides the deployed versions.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct FromCluster {
-    /// True until the first list of versions has come: then only the versions that workers report are known.
-    pub is_unknown: bool,
-    /// The limits of single versions.
+pub struct ClusterConfig {
+    /// True until the cluster has listed its versions. Until then only the versions that workers report are known.
+    pub is_loading: bool,
+    /// The limits of versions that override the defaults.
     pub limits: BTreeMap<(Place, ContainerVersion), Limits>,
     /// The pools that may have workers.
     pub pools: Vec<PoolCover>,

@@ -1,0 +1,27 @@
+//! Converts between the deployed versions and what the dispatcher knows of them.
+
+use trackyard_protocol::request::Place;
+
+use crate::deployed::Deployed;
+use crate::dispatch::{Deployment, Snapshot};
+
+/// Returns what the dispatcher may give to workers: the versions that have a digest.
+pub(super) fn deployment(deployed: &Deployed) -> Deployment {
+    let tracks = deployed.iter().map(|(track, versions)| {
+        let resolved = versions.iter().filter(|pinned| pinned.digest.is_some()).cloned().collect();
+        (track.to_place(), resolved)
+    });
+    Deployment(tracks.collect())
+}
+
+/// Returns the versions that the connected workers have ready.
+pub(super) fn deployed_by_workers(snapshot: &Snapshot) -> Deployed {
+    let mut deployed = Deployed::default();
+    for worker in &snapshot.workers {
+        for ready in &worker.ready {
+            let place = Place { channel: worker.channel, track: ready.track.clone() };
+            deployed.deploy(&place, ready.version.clone());
+        }
+    }
+    deployed
+}
