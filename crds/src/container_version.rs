@@ -1,38 +1,17 @@
-//! `ContainerVersion`: a version of a track's container that jobs may name.
+//! `ContainerVersion`: a deployed version of a track's container.
 
 mod limits;
 mod status;
 
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
+use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use trackyard_protocol::channel::Channel;
 
 pub use limits::Limits;
 pub use status::{ContainerVersionStatus, Failure, Workers};
 
-/// The kind of tooling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Tooling {
-    /// Runs submissions' tests.
-    TestRunners,
-    /// Comments on submissions.
-    StaticAnalyzers,
-    /// Normalises submissions.
-    Representers,
-}
-
-impl From<Tooling> for trackyard_protocol::channel::Channel {
-    fn from(tooling: Tooling) -> Self {
-        match tooling {
-            Tooling::TestRunners => Self::TestRunners,
-            Tooling::StaticAnalyzers => Self::StaticAnalyzers,
-            Tooling::Representers => Self::Representers,
-        }
-    }
-}
-
-/// A container version that jobs may name. The deployed versions are those of all objects of this kind.
+/// A container version that jobs may name. The deployed versions are those of all ContainerVersions.
 #[derive(Debug, Clone, PartialEq, CustomResource, KubeSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[kube(
@@ -41,7 +20,7 @@ impl From<Tooling> for trackyard_protocol::channel::Channel {
     kind = "ContainerVersion",
     namespaced,
     cel,
-    doc = "A container version that jobs may name. The deployed versions are those of all objects of this kind.",
+    doc = "A container version that jobs may name. The deployed versions are those of all ContainerVersions.",
     derive = "PartialEq",
     status = "ContainerVersionStatus",
     shortname = "cv",
@@ -62,11 +41,12 @@ impl From<Tooling> for trackyard_protocol::channel::Channel {
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(validation = Rule::new("has(self.version) != has(self.gitReference)")
-    .message("either version, of an image that is there, or gitReference, to build it"))]
+    .message("set either version, for an image of the registry, or gitReference, to build one"))]
 #[x_kube(validation = Rule::new(FIXED).message("only limits can be changed; make another ContainerVersion"))]
 pub struct ContainerVersionSpec {
     /// The kind of tooling.
-    pub channel: Tooling,
+    #[schemars(schema_with = "tooling")]
+    pub channel: Channel,
 
     /// The track's slug, such as `ruby`.
     #[schemars(length(max = 64))]
@@ -79,19 +59,24 @@ pub struct ContainerVersionSpec {
     #[x_kube(validation = ("self.matches('^(git-|sha-)?[0-9a-f]{40}$')", "a version is git-<40 hex>, sha-<40 hex> or <40 hex>"))]
     pub version: Option<String>,
 
-    /// What to build first: a sha, a branch or a tag of the track's tooling repository. It is resolved once.
+    /// What to build: a sha, a branch or a tag of the track's tooling repository. It is resolved once.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]
     #[x_kube(validation = ("self.matches('^[A-Za-z0-9][A-Za-z0-9._/-]*$') && !self.contains('..')", "a git reference is a 40-hex sha, a branch or a tag"))]
     pub git_reference: Option<String>,
 
-    /// What a job of this version may use, over the limits of the router's configuration.
+    /// What a job of this version may use. They take precedence over the limits of the router's configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
 }
 
-/// All but the limits is as it was.
+/// Only the limits may change.
 const FIXED: &str = "self.channel == oldSelf.channel && self.track == oldSelf.track && \
     has(self.version) == has(oldSelf.version) && (!has(self.version) || self.version == oldSelf.version) && \
     has(self.gitReference) == has(oldSelf.gitReference) && \
     (!has(self.gitReference) || self.gitReference == oldSelf.gitReference)";
+
+/// Returns the schema of a channel that has container versions.
+fn tooling(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": Channel::TOOLING})
+}

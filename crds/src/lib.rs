@@ -6,7 +6,6 @@
 
 pub mod container_version;
 pub mod generate;
-pub mod scalar;
 pub mod verdict;
 pub mod worker_pool;
 

@@ -1,4 +1,4 @@
-//! `WorkerPool`: workers of one channel and topics, as pods.
+//! `WorkerPool`: worker pods of one channel and its topics.
 
 mod autoscale;
 mod cache;
@@ -8,8 +8,9 @@ mod status;
 mod template;
 
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use trackyard_protocol::channel::Channel;
+use trackyard_protocol::quantity::HumanDuration;
 
 pub use autoscale::Autoscale;
 pub use cache::{Cache, EmptyDir, NodeLocal};
@@ -18,37 +19,10 @@ pub use slot::Slot;
 pub use status::WorkerPoolStatus;
 pub use template::Template;
 
-use crate::scalar::Duration;
-
-/// The longest name: children's names are made of it and a suffix.
+/// The names of a pool's children are its own name and a suffix, so its name is shorter than theirs may be.
 const NAME: &str = "self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?$')";
 
-/// What the workers do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Channel {
-    /// Runs submissions' tests.
-    TestRunners,
-    /// Comments on submissions.
-    StaticAnalyzers,
-    /// Normalises submissions.
-    Representers,
-    /// Builds container versions from git.
-    Builders,
-}
-
-impl From<Channel> for trackyard_protocol::channel::Channel {
-    fn from(channel: Channel) -> Self {
-        match channel {
-            Channel::TestRunners => Self::TestRunners,
-            Channel::StaticAnalyzers => Self::StaticAnalyzers,
-            Channel::Representers => Self::Representers,
-            Channel::Builders => Self::Builders,
-        }
-    }
-}
-
-/// Workers of one channel, as privileged pods.
+/// Worker pods of one channel. They are privileged.
 #[derive(Debug, Clone, PartialEq, CustomResource, KubeSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[kube(
@@ -57,7 +31,7 @@ impl From<Channel> for trackyard_protocol::channel::Channel {
     kind = "WorkerPool",
     namespaced,
     cel,
-    doc = "Workers of one channel, as privileged pods.",
+    doc = "Worker pods of one channel. They are privileged.",
     derive = "PartialEq",
     status = "WorkerPoolStatus",
     shortname = "wp",
@@ -81,29 +55,30 @@ impl From<Channel> for trackyard_protocol::channel::Channel {
     validation = Rule::new(NAME).message("a pool's name is a DNS label of at most 52 characters")
 )]
 #[x_kube(validation = Rule::new("!has(self.autoscale) || !has(oldSelf.autoscale) || self.replicas == oldSelf.replicas")
-    .message("replicas cannot be changed while the pool scales by itself; remove autoscale first")
+    .message("replicas cannot be changed while autoscale is set; remove autoscale first")
     .field_path(".replicas"))]
 #[x_kube(validation = Rule::new("self.channel != 'builders' || !has(self.drainTimeout) || !self.drainTimeout.matches('^[0-9]+[hms]') || duration(self.drainTimeout) >= duration('5m')")
-    .message("a builder's drainTimeout is at least 5m: a build in hand would be lost")
+    .message("drainTimeout is at least 5m for builders, so that no running build is lost")
     .field_path(".drainTimeout"))]
 pub struct WorkerPoolSpec {
     /// The kind of work. It cannot be changed.
     #[x_kube(validation = ("self == oldSelf", "channel cannot be changed; make another pool"))]
     pub channel: Channel,
 
-    /// The tracks whose jobs the workers take, or `*` for those of any track. A track's own workers are asked first.
+    /// The tracks whose jobs the workers take, or `*` for all tracks. A track's jobs go to workers that name the track first, then to
+    /// generic ones.
     #[schemars(length(min = 1, max = 64), inner(length(max = 64)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     #[x_kube(validation = ("self.all(topic, topic == '*' || topic.matches('^[a-z0-9][a-z0-9_-]{0,63}$'))", "a topic is * or a track's slug: 1 to 64 of a-z 0-9 - _, starting with a letter or a digit"))]
-    #[x_kube(validation = ("self.size() == 1 || !self.exists(topic, topic == '*')", "* stands for all tracks, so it stands alone"))]
+    #[x_kube(validation = ("self.size() == 1 || !self.exists(topic, topic == '*')", "* stands for all tracks, so it must be the only topic"))]
     pub topics: Vec<String>,
 
-    /// Pods. With `autoscale` it is not looked at.
+    /// Number of pods. Ignored with `autoscale`.
     #[serde(default = "one")]
     #[schemars(range(min = 0, max = 10_000))]
     pub replicas: i32,
 
-    /// Scales the pool by what waits.
+    /// Scales the pool by the jobs that wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub autoscale: Option<Autoscale>,
 
@@ -112,7 +87,7 @@ pub struct WorkerPoolSpec {
     #[schemars(range(min = 1, max = 256))]
     pub slots: i32,
 
-    /// What one slot may use. A pod requests, and is limited to, that times its slots, and a share for the agent.
+    /// The resources of one slot. A pod requests, and is limited to, these times `slots`, and a share for the agent.
     #[serde(default)]
     pub slot: Slot,
 
@@ -120,25 +95,25 @@ pub struct WorkerPoolSpec {
     #[serde(default)]
     pub cache: Cache,
 
-    /// How long a pod that ends waits for the jobs in hand; what is unfinished then runs elsewhere. 60s if not set, and
-    /// 20m for builders.
+    /// How long a pod that ends waits for its running jobs. Jobs that are unfinished then run elsewhere. Default: 60s, and 20m
+    /// for builders.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub drain_timeout: Option<Duration>,
+    pub drain_timeout: Option<HumanDuration>,
 
-    /// True: the workers finish what they have in hand, and no pod stays.
+    /// `true`: the workers finish their jobs, and the pool is scaled to no pods.
     #[serde(default)]
     pub suspend: bool,
 
-    /// The agent's image; the operator's own release if not set.
+    /// The agent's image. Default: that of the operator's own release.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub image: Option<String>,
 
-    /// How pods are replaced when something of the pool changes.
+    /// How pods are replaced when the pool changes.
     #[serde(default)]
     pub rollout: Rollout,
 
-    /// What else the pods have.
+    /// Further settings of the pods.
     #[serde(default)]
     pub template: Template,
 }

@@ -26,14 +26,15 @@ use crate::text::as_text;
     strum::EnumString,
     strum::IntoStaticStr,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Channel {
-    /// Runs a submission's tests.
+    /// Runs submissions' tests.
     TestRunners,
-    /// Comments on a submission.
+    /// Comments on submissions.
     StaticAnalyzers,
-    /// Normalises a submission.
+    /// Normalises submissions.
     Representers,
     /// Builds container versions from git.
     Builders,

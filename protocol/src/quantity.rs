@@ -1,5 +1,8 @@
 //! Sizes and durations, written as Kubernetes writes them: `1Gi`, `500k`, `20s`, `1m30s`.
 
+#[cfg(feature = "schema")]
+mod schema;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -20,6 +23,12 @@ const TIME_RULE: &str = "whole numbers each with one of h m s ms, largest first,
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "Text")]
 pub struct Bytes(pub u64);
+
+impl From<u8> for Bytes {
+    fn from(bytes: u8) -> Self {
+        Self(bytes.into())
+    }
+}
 
 impl FromStr for Bytes {
     type Err = Error;
@@ -47,7 +56,7 @@ impl fmt::Display for Bytes {
 pub struct HumanDuration(pub Duration);
 
 impl HumanDuration {
-    /// So many seconds.
+    /// Returns a duration of `seconds`.
     #[must_use]
     pub const fn from_secs(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))

@@ -23,7 +23,7 @@ pub use object::VersionObject;
 pub use store::KubernetesStore;
 pub use watch::{Gates, watch};
 
-use crate::config::{ClusterConfig, Config, check};
+use crate::config::{ClusterConfig, Config};
 use crate::deployed::Deployed;
 use crate::dispatch::PoolCover;
 
@@ -89,7 +89,7 @@ fn combined_config(configs: &Receiver<Arc<Config>>, states: &Receiver<ClusterSta
 fn limits(object: &VersionObject, config: &Config) -> Option<((Place, ContainerVersion), Limits)> {
     let defaults = config.limits.of(object.place.channel, &object.place.track);
     let limits = object.limits.as_ref()?.over(&defaults);
-    if let Err(why) = check(&limits) {
+    if let Err(why) = limits.check() {
         tracing::error!(object = object.name, why, "ignored the limits of this version");
         return None;
     }
@@ -113,9 +113,9 @@ fn pool_cover(pool: &WorkerPool) -> Option<PoolCover> {
     // Invalid topics are left out. A pool without topics would cover all tracks.
     let topics: Vec<Topic> = spec.topics.iter().filter_map(|topic| topic.parse().ok()).collect();
     (!topics.is_empty()).then(|| PoolCover {
-        channel: spec.channel.into(),
+        channel: spec.channel,
         topics: topics.into_iter().collect::<Topics>(),
-        cold_start: spec.autoscale.as_ref().map_or(DEFAULT_COLD_START, |scale| scale.cold_start.0.0),
+        cold_start: spec.autoscale.as_ref().map_or(DEFAULT_COLD_START, |scale| scale.cold_start.0),
     })
 }
 

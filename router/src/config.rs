@@ -28,7 +28,6 @@ pub use cluster::ClusterConfig;
 pub use error::{ConfigError, Position};
 pub use file::ConfigFile;
 #[cfg(feature = "cluster")]
-pub(crate) use limits::check;
 pub use limits::{ChannelLimits, LimitTable};
 pub use live::{LiveConfig, Look};
 pub use read::{Read, read};

@@ -4,36 +4,34 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 use trackyard_protocol::quantity::Bytes;
 
-use crate::scalar::Size;
-
-/// Where a pod keeps image layers: one of the two.
+/// Where a pod keeps image layers: either `emptyDir` or `nodeLocal`.
 #[derive(Debug, Clone, PartialEq, KubeSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.emptyDir) != has(self.nodeLocal)")
     .message("cache is either emptyDir or nodeLocal"))]
 pub struct Cache {
-    /// A directory that goes with the pod.
+    /// A directory that is removed with the pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub empty_dir: Option<EmptyDir>,
-    /// A directory of the node, which all pods of the pool share and which stays: only verified layers are in it.
+    /// A directory of the node. The pool's pods share it, and it outlives them. It holds only verified layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_local: Option<NodeLocal>,
 }
 
-/// A directory that goes with the pod.
+/// A directory that is removed with the pod.
 #[derive(Debug, Clone, PartialEq, KubeSchema, Serialize, Deserialize)]
 pub struct EmptyDir {
-    /// How large it may become.
+    /// Maximum size.
     #[serde(default = "twenty_gib")]
-    pub size: Size,
+    pub size: Bytes,
 }
 
 /// A directory of the node.
 #[derive(Debug, Clone, PartialEq, KubeSchema, Serialize, Deserialize)]
 pub struct NodeLocal {
-    /// How large it may become.
+    /// Maximum size.
     #[serde(default = "twenty_gib")]
-    pub size: Size,
+    pub size: Bytes,
 }
 
 impl Default for Cache {
@@ -42,6 +40,6 @@ impl Default for Cache {
     }
 }
 
-const fn twenty_gib() -> Size {
-    Size(Bytes(20 << 30))
+const fn twenty_gib() -> Bytes {
+    Bytes(20 << 30)
 }

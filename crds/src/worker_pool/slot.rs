@@ -1,24 +1,22 @@
-//! How large a slot is.
+//! The resources of a slot.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 use trackyard_protocol::quantity::{Bytes, Cpus};
 
-use crate::scalar::{Processors, Size};
-
-/// What one slot may use. No job is sent whose limits are above.
+/// The resources of one slot. The router sends no job whose limits exceed them.
 #[derive(Debug, Clone, PartialEq, KubeSchema, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Slot {
     /// Processors.
     #[serde(default = "one_processor")]
-    pub cpu: Processors,
+    pub cpu: Cpus,
     /// Memory.
     #[serde(default = "three_gib")]
-    pub memory: Size,
+    pub memory: Bytes,
     /// Disk for the files of a job, or of a build.
     #[serde(default = "one_gib")]
-    pub storage: Size,
+    pub storage: Bytes,
 }
 
 impl Default for Slot {
@@ -27,14 +25,14 @@ impl Default for Slot {
     }
 }
 
-const fn one_processor() -> Processors {
-    Processors(Cpus(1000))
+const fn one_processor() -> Cpus {
+    Cpus(1000)
 }
 
-const fn three_gib() -> Size {
-    Size(Bytes(3 << 30))
+const fn three_gib() -> Bytes {
+    Bytes(3 << 30)
 }
 
-const fn one_gib() -> Size {
-    Size(Bytes(1 << 30))
+const fn one_gib() -> Bytes {
+    Bytes(1 << 30)
 }

@@ -14,7 +14,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use trackyard_crds::WorkerPool;
-use trackyard_crds::worker_pool::Channel;
+use trackyard_protocol::channel::Channel;
 use trackyard_protocol::quantity::{Bytes, Cpus};
 
 /// The label by which a pool's pods are known.
@@ -100,7 +100,7 @@ pub fn children(pool: &WorkerPool, replicas: u32, settings: &Settings) -> Result
 #[must_use]
 pub fn drain(pool: &WorkerPool) -> Duration {
     let default = if pool.spec.channel == Channel::Builders { DRAIN_BUILDERS } else { DRAIN };
-    pool.spec.drain_timeout.map_or(default, |timeout| timeout.0.0)
+    pool.spec.drain_timeout.map_or(default, |timeout| timeout.0)
 }
 
 fn account(pool: &WorkerPool) -> Result<Option<ServiceAccount>, Error> {
@@ -151,7 +151,7 @@ fn selector(pool: &WorkerPool) -> BTreeMap<String, String> {
 
 /// The channel's word.
 fn channel(pool: &WorkerPool) -> &'static str {
-    trackyard_protocol::channel::Channel::from(pool.spec.channel).as_str()
+    pool.spec.channel.as_str()
 }
 
 #[cfg(test)]

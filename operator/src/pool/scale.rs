@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use kube::ResourceExt;
 use trackyard_crds::WorkerPool;
 use trackyard_crds::worker_pool::Autoscale;
-use trackyard_protocol::channel::Channel;
 use trackyard_protocol::pools::{Report, WorkerLoad};
 
 use super::autoscale::{Autoscaler, Decision, Policy, Sample};
@@ -84,8 +83,8 @@ fn policy(pool: &WorkerPool, scale: &Autoscale) -> Policy {
         min: positive(scale.min),
         max: positive(scale.max).max(positive(scale.min)),
         slots: positive(pool.spec.slots),
-        target_queue_age: scale.target_queue_age.0.0,
-        scale_down_after: scale.scale_down_after.0.0,
+        target_queue_age: scale.target_queue_age.0,
+        scale_down_after: scale.scale_down_after.0,
     }
 }
 
@@ -99,13 +98,13 @@ fn candidate(pool: &WorkerPool, scale: &Autoscale, report: &Report, memory: &mut
     }
     Candidate {
         name,
-        channel: Channel::from(pool.spec.channel).as_str().to_owned(),
+        channel: pool.spec.channel.as_str().to_owned(),
         topics: pool.spec.topics.clone(),
         max: positive(scale.max),
         slots: positive(pool.spec.slots),
         busy: own.iter().map(|worker| worker.busy).sum(),
         mean_run: memory.mean_run,
-        target_queue_age: scale.target_queue_age.0.0,
+        target_queue_age: scale.target_queue_age.0,
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn order(version: &ContainerVersion) -> Option<Order> {
     Some(Order {
         uid: version.uid()?,
         attempt: attempt(version),
-        channel: version.spec.channel.into(),
+        channel: version.spec.channel,
         track: version.spec.track.clone(),
         git_reference,
     })

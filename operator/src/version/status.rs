@@ -91,7 +91,7 @@ fn find<'a>(version: &ContainerVersion, report: &'a Report) -> Option<&'a Versio
     let status = version.status.as_ref()?;
     let digest = status.digest.as_deref()?;
     let name = version.spec.version.as_deref().or(status.version.as_deref())?;
-    let channel = trackyard_protocol::channel::Channel::from(version.spec.channel);
+    let channel = version.spec.channel;
     report.versions.iter().find(|state| {
         state.channel == channel
             && state.track.as_str() == version.spec.track

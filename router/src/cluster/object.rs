@@ -2,8 +2,6 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
-use trackyard_crds::container_version::Tooling;
-use trackyard_protocol::channel::Channel;
 use trackyard_protocol::limits::LimitOverrides;
 use trackyard_protocol::name::TrackSlug;
 use trackyard_protocol::request::Place;
@@ -56,7 +54,7 @@ impl VersionObject {
         Ok(Some(Self {
             name: object.name_any(),
             uid: object.uid().unwrap_or_default(),
-            place: Place { channel: object.spec.channel.into(), track },
+            place: Place { channel: object.spec.channel, track },
             pinned: PinnedVersion { version, digest },
             limits: object.spec.limits.as_ref().map(Into::into),
             manager: manager(object),
@@ -86,14 +84,4 @@ fn manager(object: &trackyard_crds::ContainerVersion) -> Option<String> {
     let mut spec_writers =
         writers.filter(|fields| fields.subresource.is_none()).filter_map(|fields| fields.manager.as_ref());
     labels.get(MANAGED_BY_LABEL).or(spec_writers.next_back()).cloned().or(Some("somebody else".to_owned()))
-}
-
-/// Returns a channel's name in a spec; `None` for builders, which have no versions.
-pub(super) fn tooling(channel: Channel) -> Option<Tooling> {
-    match channel {
-        Channel::TestRunners => Some(Tooling::TestRunners),
-        Channel::StaticAnalyzers => Some(Tooling::StaticAnalyzers),
-        Channel::Representers => Some(Tooling::Representers),
-        Channel::Builders => None,
-    }
 }

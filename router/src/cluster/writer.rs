@@ -7,7 +7,7 @@ use trackyard_crds::container_version::ContainerVersionSpec;
 use trackyard_protocol::request::Place;
 use trackyard_protocol::version::ContainerVersion;
 
-use super::object::{MADE_BY_LABEL, VersionObject, tooling};
+use super::object::{MADE_BY_LABEL, VersionObject};
 use super::status::{Lookup, status};
 use crate::versions::StoreError;
 
@@ -23,7 +23,7 @@ impl Writer {
 
     /// Creates an object that deploys a version.
     pub(super) async fn create(&self, place: &Place, version: &ContainerVersion) -> Result<(), StoreError> {
-        let object = object(place, version)?;
+        let object = object(place, version);
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         match self.0.create(&params, &object).await {
             // Another writer was faster. If the object deploys another version, the caller times out.
@@ -58,12 +58,10 @@ impl Writer {
     }
 }
 
-fn object(place: &Place, version: &ContainerVersion) -> Result<Object, StoreError> {
-    let channel = tooling(place.channel)
-        .ok_or_else(|| StoreError::Unavailable(format!("{} has no container versions", place.channel)))?;
+fn object(place: &Place, version: &ContainerVersion) -> Object {
     let name = format!("{}-{}-{version}", place.channel, place.track).replace('_', "-");
     let spec = ContainerVersionSpec {
-        channel,
+        channel: place.channel,
         track: place.track.to_string(),
         version: Some(version.to_string()),
         git_reference: None,
@@ -72,7 +70,7 @@ fn object(place: &Place, version: &ContainerVersion) -> Result<Object, StoreErro
     let labels = [MADE_BY_LABEL, ("app.kubernetes.io/managed-by", FIELD_MANAGER)];
     let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let metadata = ObjectMeta { name: Some(name), labels: Some(labels.into()), ..ObjectMeta::default() };
-    Ok(Object { metadata, spec, status: None })
+    Object { metadata, spec, status: None }
 }
 
 fn unavailable(error: kube::Error) -> StoreError {

@@ -70,27 +70,13 @@ impl LimitTable {
     pub(super) fn check(&self) -> Result<(), Refusal> {
         for channel in Channel::TOOLING {
             for track in self.channel(channel).keys() {
-                check(&self.of(channel, track)).map_err(|why| refusal(&format!("{channel}.{track}"), why))?;
+                self.of(channel, track).check().map_err(|why| refusal(&format!("{channel}.{track}"), why))?;
             }
         }
-        check(&self.default.over(&Limits::default())).map_err(|why| refusal("default", why))
+        self.default.over(&Limits::default()).check().map_err(|why| refusal("default", why))
     }
 }
 
 fn refusal(place: &str, why: &str) -> Refusal {
     Refusal::new(format!("limits.{place}: {why}"))
-}
-
-/// Refuses limits with which no job could run.
-pub(crate) fn check(limits: &Limits) -> Result<(), &'static str> {
-    let none = [limits.memory, limits.file_size, limits.job_folder, limits.result].iter().any(|b| b.0 == 0);
-    if limits.wall > limits.wall_max {
-        Err("wall is above wall_max")
-    } else if limits.wall.0.is_zero() {
-        Err("wall must be more than 0s")
-    } else if none || limits.pids == 0 || limits.job_inodes == 0 || limits.input_files == 0 {
-        Err("memory, pids, file_size, job_folder, job_inodes, result and input_files must be more than 0")
-    } else {
-        Ok(())
-    }
 }

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use trackyard_crds::WorkerPool;
-use trackyard_crds::worker_pool::Channel;
+use trackyard_protocol::channel::Channel;
 use trackyard_protocol::quantity::{Bytes, Cpus, HumanDuration};
 
 use super::super::{AGENT, Error, Settings, channel, drain};
@@ -108,11 +108,11 @@ fn environment(pool: &WorkerPool, settings: &Settings) -> Vec<EnvVar> {
 fn resources(pool: &WorkerPool, settings: &Settings) -> Result<BTreeMap<String, Quantity>, Error> {
     let slots = u64::try_from(pool.spec.slots).map_err(|_| Error::TooLarge)?;
     let share = settings.share;
-    let cpu = u64::from(pool.spec.slot.cpu.0.0)
+    let cpu = u64::from(pool.spec.slot.cpu.0)
         .checked_mul(slots)
         .and_then(|all| all.checked_add(share.cpu.0.into()));
     let cpu = cpu.and_then(|all| u32::try_from(all).ok()).ok_or(Error::TooLarge)?;
-    let memory = pool.spec.slot.memory.0.0.checked_mul(slots).and_then(|all| all.checked_add(share.memory.0));
+    let memory = pool.spec.slot.memory.0.checked_mul(slots).and_then(|all| all.checked_add(share.memory.0));
     let storage = volumes::work(pool)?.0.checked_add(share.storage.0);
     let bytes = |bytes: Option<u64>| bytes.map(Bytes).ok_or(Error::TooLarge);
     Ok([

@@ -7,7 +7,6 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt;
 use trackyard_crds::WorkerPool;
-use trackyard_crds::scalar::Size;
 use trackyard_protocol::quantity::Bytes;
 
 use super::super::{Error, Settings};
@@ -62,8 +61,8 @@ pub(super) fn mounts(pool: &WorkerPool, settings: &Settings) -> Vec<VolumeMount>
 /// How large the agent's directory may become: the files of jobs, and layers unless the node keeps them.
 pub(super) fn work(pool: &WorkerPool) -> Result<Bytes, Error> {
     let slots = u64::try_from(pool.spec.slots).map_err(|_| Error::TooLarge)?;
-    let Size(Bytes(slot)) = pool.spec.slot.storage;
-    let cache = pool.spec.cache.empty_dir.as_ref().map_or(0, |cache| cache.size.0.0);
+    let Bytes(slot) = pool.spec.slot.storage;
+    let cache = pool.spec.cache.empty_dir.as_ref().map_or(0, |cache| cache.size.0);
     let all = slot.checked_mul(slots).and_then(|jobs| jobs.checked_add(cache));
     all.map(Bytes).ok_or(Error::TooLarge)
 }
