@@ -1,17 +1,17 @@
-//! CURVE security ([RFC 26](https://rfc.zeromq.org/spec/26/)): both ends prove their keys, and everything after that is
-//! encrypted with keys that are forgotten with the connection.
+//! CURVE security ([RFC 26](https://rfc.zeromq.org/spec/26/)): both ends prove their keys, then encrypt everything with
+//! keys that exist only as long as the connection.
 
 mod boxes;
-mod channel;
 #[cfg(test)]
 pub(crate) mod client;
+mod codec;
 mod handshake;
 mod nonce;
 mod random;
-mod server;
+mod server_keys;
 
-pub(crate) use boxes::Key;
-pub(crate) use channel::{Channel, Opened};
+pub(crate) use boxes::BoxKey;
+pub(crate) use codec::{CurveCodec, Opened};
 pub(crate) use handshake::{HELLO, INITIATE, initiate, welcome};
-pub(crate) use random::Random;
-pub use server::Server;
+pub(crate) use random::HandshakeRandom;
+pub use server_keys::ServerKeys;

@@ -1,9 +1,9 @@
-//! A whole message, where it was received.
+//! A whole message, borrowed from the buffer that it was received in.
 
-use crate::bounds::Tally;
 use crate::frame::Header;
+use crate::message_limits::MessageSize;
 
-/// A whole message: consecutive frames. It iterates over their bodies.
+/// A whole message. It iterates over the bodies of its frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message<'a> {
     framed: &'a [u8],
@@ -12,27 +12,27 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Of whole frames that were tallied. Commands among them are no part of it.
-    pub(crate) const fn new(framed: &'a [u8], tally: Tally) -> Self {
-        Self { framed, len: tally.frames, bytes: tally.bytes }
+    /// Makes a message of whole frames and their size. Commands among the frames are skipped.
+    pub(crate) const fn new(framed: &'a [u8], size: MessageSize) -> Self {
+        Self { framed, len: size.frames, bytes: size.bytes }
     }
 
-    /// How many frames there are: one or more.
+    /// Returns the number of frames, at least one.
     pub const fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there is no frame, which no peer can send.
+    /// Whether there are no frames, which a peer cannot send.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Bytes of all frames' bodies.
+    /// Returns the bytes of all frames' bodies.
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The frames' bodies, in order.
+    /// Iterates over the frames' bodies, in order.
     pub const fn iter(&self) -> Frames<'a> {
         Frames { rest: self.framed, left: self.len }
     }
@@ -56,7 +56,7 @@ impl<'a> IntoIterator for &Message<'a> {
     }
 }
 
-/// The bodies of a message's frames.
+/// Iterates over the bodies of a message's frames.
 #[derive(Debug, Clone)]
 pub struct Frames<'a> {
     rest: &'a [u8],
@@ -70,7 +70,7 @@ impl<'a> Iterator for Frames<'a> {
         self.left = self.left.checked_sub(1)?;
         loop {
             let header = Header::read(self.rest).ok()??;
-            let (frame, rest) = self.rest.split_at_checked(header.whole())?;
+            let (frame, rest) = self.rest.split_at_checked(header.frame_size())?;
             self.rest = rest;
             if !header.command {
                 return frame.get(header.size..);

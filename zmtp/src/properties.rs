@@ -1,34 +1,34 @@
-//! What peers tell of themselves in READY and INITIATE: names and values.
+//! The properties that peers send in READY and INITIATE: names and values.
 
-use crate::Error;
+use crate::ZmtpError;
 
-/// Ours: all that a server says.
-pub(crate) const OURS: &[u8] = b"\x0bSocket-Type\0\0\0\x06ROUTER";
+/// The properties that the server sends.
+pub(crate) const SERVER_PROPERTIES: &[u8] = b"\x0bSocket-Type\0\0\0\x06ROUTER";
 
 const SOCKET_TYPE: &[u8] = b"Socket-Type";
 
-/// Checks a peer's properties: the kind of its socket, and that the rest can be read. The rest is left alone: an
-/// identity that a peer gives itself could be another's.
+/// Checks the socket type in a peer's properties, and that the others are well-formed. They are not used: a peer could
+/// claim another peer's identity.
 ///
 /// # Errors
 ///
-/// [`Error::Properties`] or [`Error::SocketType`].
-pub(crate) fn check(mut properties: &[u8]) -> Result<(), Error> {
+/// [`ZmtpError::Properties`] or [`ZmtpError::SocketType`].
+pub(crate) fn check(mut properties: &[u8]) -> Result<(), ZmtpError> {
     let mut has_type = false;
     while !properties.is_empty() {
-        let (name, value, rest) = split(properties).ok_or(Error::Properties)?;
+        let (name, value, rest) = split(properties).ok_or(ZmtpError::Properties)?;
         if name.eq_ignore_ascii_case(SOCKET_TYPE) {
             if !matches!(value, b"REQ" | b"DEALER" | b"ROUTER") {
-                return Err(Error::SocketType);
+                return Err(ZmtpError::SocketType);
             }
             has_type = true;
         }
         properties = rest;
     }
-    if has_type { Ok(()) } else { Err(Error::SocketType) }
+    if has_type { Ok(()) } else { Err(ZmtpError::SocketType) }
 }
 
-/// The first property's name and value, and the rest.
+/// Splits off the first property. Returns its name, its value and the rest.
 fn split(properties: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (&length, rest) = properties.split_first()?;
     let (name, rest) = rest.split_at_checked(usize::from(length))?;
@@ -43,18 +43,18 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case::ours(OURS, Ok(()))]
+    #[case::ours(SERVER_PROPERTIES, Ok(()))]
     #[case::req(b"\x0bSocket-Type\0\0\0\x03REQ\x08Identity\0\0\0\0", Ok(()))]
     #[case::identity(b"\x08Identity\0\0\0\x01x\x0bsocket-TYPE\0\0\0\x06DEALER", Ok(()))]
-    #[case::nothing(b"", Err(Error::SocketType))]
-    #[case::push(b"\x0bSocket-Type\0\0\0\x04PUSH", Err(Error::SocketType))]
-    #[case::two(b"\x0bSocket-Type\0\0\0\x03REQ\x0bSocket-Type\0\0\0\x03SUB", Err(Error::SocketType))]
-    #[case::prefix(b"\x0bSocket-Type\0\0\0\x02RE", Err(Error::SocketType))]
-    #[case::one_byte_left(b"\x0bSocket-Type\0\0\0\x03REQ\x05", Err(Error::Properties))]
-    #[case::no_value(b"\x0bSocket-Type\0\0\0", Err(Error::Properties))]
-    #[case::long_value(b"\x0bSocket-Type\xff\xff\xff\xffREQ", Err(Error::Properties))]
-    #[case::no_name(b"\0\0\0\0\0", Err(Error::Properties))]
-    fn checking(#[case] properties: &[u8], #[case] expected: Result<(), Error>) {
+    #[case::nothing(b"", Err(ZmtpError::SocketType))]
+    #[case::push(b"\x0bSocket-Type\0\0\0\x04PUSH", Err(ZmtpError::SocketType))]
+    #[case::two(b"\x0bSocket-Type\0\0\0\x03REQ\x0bSocket-Type\0\0\0\x03SUB", Err(ZmtpError::SocketType))]
+    #[case::prefix(b"\x0bSocket-Type\0\0\0\x02RE", Err(ZmtpError::SocketType))]
+    #[case::one_byte_left(b"\x0bSocket-Type\0\0\0\x03REQ\x05", Err(ZmtpError::Properties))]
+    #[case::no_value(b"\x0bSocket-Type\0\0\0", Err(ZmtpError::Properties))]
+    #[case::long_value(b"\x0bSocket-Type\xff\xff\xff\xffREQ", Err(ZmtpError::Properties))]
+    #[case::no_name(b"\0\0\0\0\0", Err(ZmtpError::Properties))]
+    fn properties_are_checked(#[case] properties: &[u8], #[case] expected: Result<(), ZmtpError>) {
         assert_eq!(check(properties), expected);
     }
 }

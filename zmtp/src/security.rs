@@ -1,17 +1,17 @@
-//! What a port asks of its peers.
+//! The security mechanism of a port.
 
 use crate::{curve, greeting};
 
-/// What a port asks of its peers; shared by all its connections.
+/// The security mechanism of a port, shared by all its connections.
 pub enum Security {
-    /// None.
+    /// No security.
     Null,
-    /// Both ends prove their keys, and everything is encrypted.
-    Curve(curve::Server),
+    /// Both ends prove their keys, and all messages are encrypted.
+    Curve(curve::ServerKeys),
 }
 
 impl Security {
-    /// Its name in greetings.
+    /// Returns its name in greetings.
     pub(crate) const fn mechanism(&self) -> &'static greeting::Mechanism {
         match self {
             Self::Null => &greeting::NULL,

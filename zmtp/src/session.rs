@@ -1,119 +1,130 @@
-//! One connection.
+//! The state of one connection.
 
+mod frame_scanner;
 mod handshake;
-mod plain;
 
-use plain::{Walk, Walked};
+use frame_scanner::{FrameScanner, Scanned};
 
-use crate::bounds::Tally;
-use crate::curve::{Channel, Key, Opened, Random};
-use crate::{Bounds, Error, Message, Security, Step, frame};
+use crate::curve::{BoxKey, CurveCodec, HandshakeRandom, Opened};
+use crate::message_limits::MessageSize;
+use crate::{Message, MessageLimits, Security, SessionEvent, ZmtpError, frame};
 
 /// The server's end of one connection, from the peer's greeting on.
 pub struct Session {
-    bounds: Bounds,
+    limits: MessageLimits,
     stage: Stage,
-    walk: Walk,
-    /// Under CURVE, once the peer has proved its key.
-    channel: Option<Box<Channel>>,
-    random: fn() -> Result<Random, Error>,
+    scanner: FrameScanner,
+    /// Set under CURVE, once the peer has proved its key.
+    codec: Option<Box<CurveCodec>>,
+    random: fn() -> Result<HandshakeRandom, ZmtpError>,
 }
 
-/// What comes next.
+/// What the session waits for.
 enum Stage {
-    /// Our greeting.
+    /// The first call, which sends the start of our greeting.
     New,
-    /// The peer's; ours was sent whole, or its beginning.
+    /// The peer's greeting; `answered` once our whole greeting was sent.
     Greeting { answered: bool },
-    /// Its READY, under NULL.
+    /// NULL: the peer's READY.
     Ready,
-    /// Its HELLO, under CURVE.
+    /// CURVE: the peer's HELLO.
     Hello,
-    /// Its INITIATE, with the cookie that this key opens.
-    Initiate(Key),
-    /// Whether it is admitted.
-    Proved,
-    /// That the caller hears of it.
+    /// CURVE: the peer's INITIATE, with the cookie that this key opens.
+    Initiate(BoxKey),
+    /// CURVE: the caller's decision whether the verified key is admitted.
+    KeyVerified,
+    /// CURVE: the next call, which reports that the session is ready.
     Admitted,
-    /// Its messages.
+    /// Messages.
     Open,
-    /// Nothing.
-    Failed(Error),
+    /// Nothing more.
+    Failed(ZmtpError),
 }
 
-/// A step that borrows nothing yet.
-enum Taken {
-    Step(Step<'static>),
-    /// A message of so many bytes of the input, which is there.
-    Plain(usize, Tally),
-    /// One that was decrypted.
-    Opened(usize, Tally),
+/// An event that does not borrow the message yet.
+enum OwnedEvent {
+    Event(SessionEvent<'static>),
+    /// A message in the first bytes of the input: their number, and the size of the message.
+    Plain(usize, MessageSize),
+    /// A decrypted message: the number of processed bytes, and the size of the message.
+    Decrypted(usize, MessageSize),
 }
 
 impl Session {
-    /// Of a connection on which nothing was sent or received.
-    pub fn new(bounds: Bounds) -> Self {
-        Self { bounds, stage: Stage::New, walk: Walk::default(), channel: None, random: Random::new }
+    /// Makes the session of a new connection.
+    pub fn new(limits: MessageLimits) -> Self {
+        Self {
+            limits,
+            stage: Stage::New,
+            scanner: FrameScanner::default(),
+            codec: None,
+            random: HandshakeRandom::new,
+        }
     }
 
-    /// Takes the next step. `input` is everything received and not consumed yet: after [`Step::Incomplete`], the same
-    /// bytes and more. What the peer is to be sent is appended to `output`, first of all our greeting's
-    /// beginning, for which the input may be empty.
+    /// Returns the next event. `input` is everything received and not consumed yet: after [`SessionEvent::Incomplete`],
+    /// the same bytes and more. Bytes for the peer are appended to `output`; the first are the start of our greeting, for
+    /// which the input may be empty.
     ///
     /// # Errors
     ///
-    /// What the peer sent ends the connection: from then on each step fails alike. What is in `output` may tell the
-    /// peer why.
+    /// If the peer violates the protocol. Every later call returns the same error. `output` may have a command that tells
+    /// the peer why.
     pub fn next<'a>(
         &'a mut self,
         input: &'a [u8],
         security: &Security,
         output: &mut Vec<u8>,
-    ) -> Result<Step<'a>, Error> {
-        let taken =
-            self.take(input, security, output).inspect_err(|error| self.stage = Stage::Failed(*error))?;
-        Ok(match taken {
-            Taken::Step(step) => step,
-            Taken::Plain(consumed, tally) => {
-                let message = Message::new(input.get(..consumed).unwrap_or_default(), tally);
-                Step::Message { consumed, message }
+    ) -> Result<SessionEvent<'a>, ZmtpError> {
+        let event =
+            self.advance(input, security, output).inspect_err(|error| self.stage = Stage::Failed(*error))?;
+        Ok(match event {
+            OwnedEvent::Event(event) => event,
+            OwnedEvent::Plain(consumed, size) => {
+                let message = Message::new(input.get(..consumed).unwrap_or_default(), size);
+                SessionEvent::Message { consumed, message }
             }
-            Taken::Opened(consumed, tally) => {
-                let frames = self.channel.as_ref().map(|channel| channel.frames()).unwrap_or_default();
-                Step::Message { consumed, message: Message::new(frames, tally) }
+            OwnedEvent::Decrypted(consumed, size) => {
+                let frames = self.codec.as_ref().map(|codec| codec.frames()).unwrap_or_default();
+                SessionEvent::Message { consumed, message: Message::new(frames, size) }
             }
         })
     }
 
-    fn take(&mut self, input: &[u8], security: &Security, output: &mut Vec<u8>) -> Result<Taken, Error> {
-        match (&self.stage, self.channel.as_mut()) {
-            (Stage::Open, None) => Ok(match self.walk.go(input, &self.bounds, output)? {
-                Walked::Incomplete => Taken::Step(Step::Incomplete),
-                Walked::Command(consumed) => Taken::Step(Step::Consumed(consumed)),
-                Walked::Message(consumed, tally) => Taken::Plain(consumed, tally),
+    fn advance(
+        &mut self,
+        input: &[u8],
+        security: &Security,
+        output: &mut Vec<u8>,
+    ) -> Result<OwnedEvent, ZmtpError> {
+        match (&self.stage, self.codec.as_mut()) {
+            (Stage::Open, None) => Ok(match self.scanner.scan(input, &self.limits, output)? {
+                Scanned::Incomplete => OwnedEvent::Event(SessionEvent::Incomplete),
+                Scanned::Command(consumed) => OwnedEvent::Event(SessionEvent::Consumed(consumed)),
+                Scanned::Message(consumed, size) => OwnedEvent::Plain(consumed, size),
             }),
-            (Stage::Open, Some(channel)) => {
-                channel.forget();
-                Ok(match channel.open(input, &self.bounds, output)? {
-                    Opened::Incomplete => Taken::Step(Step::Incomplete),
-                    Opened::Part(consumed) => Taken::Step(Step::Consumed(consumed)),
-                    Opened::Last(consumed, tally) => Taken::Opened(consumed, tally),
+            (Stage::Open, Some(codec)) => {
+                codec.clear_complete();
+                Ok(match codec.open(input, &self.limits, output)? {
+                    Opened::Incomplete => OwnedEvent::Event(SessionEvent::Incomplete),
+                    Opened::Part(consumed) => OwnedEvent::Event(SessionEvent::Consumed(consumed)),
+                    Opened::Last(consumed, size) => OwnedEvent::Decrypted(consumed, size),
                 })
             }
-            _ => self.shake_hands(input, security, output).map(Taken::Step),
+            _ => self.handshake(input, security, output).map(OwnedEvent::Event),
         }
     }
 
-    /// Appends a message of these frames, encrypted under CURVE. Before [`Step::Ready`], and of no frames, nothing is
-    /// appended.
+    /// Appends a message of these frames, encrypted under CURVE. Appends nothing before [`SessionEvent::Ready`], or if
+    /// there are no frames.
     pub fn write(&mut self, frames: &[&[u8]], output: &mut Vec<u8>) {
         if self.write_head(frames, output) {
             output.extend_from_slice(frames.last().copied().unwrap_or_default());
         }
     }
 
-    /// Appends a message as [`write`](Self::write) does, but under NULL without the bytes of its last frame. True if
-    /// these are to follow.
+    /// Appends a message like [`write`](Self::write), but under NULL without the body of its last frame. Returns true if
+    /// the caller must send that body next.
     pub fn write_head(&mut self, frames: &[&[u8]], output: &mut Vec<u8>) -> bool {
         if !self.is_ready() {
             return false;
@@ -121,15 +132,15 @@ impl Session {
         let last = frames.len().saturating_sub(1);
         for (index, body) in frames.iter().enumerate() {
             let more = index < last;
-            match &mut self.channel {
-                Some(channel) => channel.write(more, body, output),
+            match &mut self.codec {
+                Some(codec) => codec.write(more, body, output),
                 None => {
                     output.extend_from_slice(&frame::header(more, body.len()));
                     output.extend_from_slice(if more { body } else { &[] });
                 }
             }
         }
-        self.channel.is_none()
+        self.codec.is_none()
     }
 
     /// Whether messages may be written.
@@ -137,15 +148,16 @@ impl Session {
         matches!(self.stage, Stage::Open)
     }
 
-    /// The key that the peer has proved, from [`Step::Proved`] on; none under NULL.
+    /// Returns the key that the peer has proved, from [`SessionEvent::KeyVerified`] on. There is none under NULL.
     pub fn key(&self) -> Option<&[u8; 32]> {
-        self.channel.as_ref().map(|channel| &channel.peer)
+        self.codec.as_ref().map(|codec| &codec.peer)
     }
 
-    /// Bytes of memory, beside input and output, for a message that is decrypted frame by frame: at most about twice
-    /// [`Bounds::message_bytes`]. After the step that follows a message it is at most 16 KiB; under NULL it is 0.
+    /// Returns the bytes of memory, beside input and output, for a message that is decrypted frame by frame: at most about
+    /// twice [`MessageLimits::max_message_bytes`]. After the event that follows a message it is at most 16 KiB; under NULL
+    /// it is 0.
     pub fn held_bytes(&self) -> usize {
-        self.channel.as_ref().map_or(0, |channel| channel.held())
+        self.codec.as_ref().map_or(0, |codec| codec.buffer_bytes())
     }
 }
 

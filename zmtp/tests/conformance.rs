@@ -1,14 +1,14 @@
-//! libzmq's own sockets against the engine.
+//! Tests the session against libzmq's sockets.
 #![cfg(test)]
 
 mod echo;
 
-use echo::{Event, PATIENCE, Server};
+use echo::{Event, Server, TIMEOUT};
 use rstest::rstest;
-use trackyard_zmtp::{Error, Security, curve};
+use trackyard_zmtp::{Security, ZmtpError, curve};
 use zmq::{Context, CurveKeyPair, DEALER, PAIR, PUSH, REQ, Socket, SocketType};
 
-/// A port, and what its clients need.
+/// A port, and the keys that its clients need.
 struct Port {
     server: Server,
     keys: Option<(CurveKeyPair, CurveKeyPair)>,
@@ -21,7 +21,7 @@ impl Port {
 
     fn curve(admits: bool) -> Self {
         let (ours, theirs) = (CurveKeyPair::new().unwrap(), CurveKeyPair::new().unwrap());
-        let security = Security::Curve(curve::Server::new(ours.secret_key, ours.public_key));
+        let security = Security::Curve(curve::ServerKeys::new(ours.secret_key, ours.public_key));
         Self { server: Server::start(security, admits), keys: Some((ours, theirs)) }
     }
 
@@ -34,7 +34,7 @@ impl Port {
     }
 
     fn socket_in(&self, context: &Context, kind: SocketType) -> Socket {
-        let socket = patient(context, kind);
+        let socket = socket_with_timeouts(context, kind);
         socket.set_linger(0).unwrap();
         socket.set_sndhwm(0).unwrap();
         socket.set_rcvhwm(0).unwrap();
@@ -53,11 +53,11 @@ impl Port {
     }
 }
 
-fn patient(context: &Context, kind: SocketType) -> Socket {
+fn socket_with_timeouts(context: &Context, kind: SocketType) -> Socket {
     let socket = context.socket(kind).unwrap();
-    let patience = i32::try_from(PATIENCE.as_millis()).unwrap();
-    socket.set_rcvtimeo(patience).unwrap();
-    socket.set_sndtimeo(patience).unwrap();
+    let timeout = i32::try_from(TIMEOUT.as_millis()).unwrap();
+    socket.set_rcvtimeo(timeout).unwrap();
+    socket.set_sndtimeo(timeout).unwrap();
     socket
 }
 
@@ -66,12 +66,15 @@ fn frame(bytes: usize) -> Vec<u8> {
 }
 
 #[test]
-fn libzmq_has_curve() {
+fn libzmq_supports_curve() {
     assert_eq!(zmq::has("curve"), Some(true), "install libzmq3-dev");
 }
 
 #[rstest]
-fn echo_of_every_length(#[values(false, true)] curve: bool, #[values(REQ, DEALER)] kind: SocketType) {
+fn messages_of_every_length_are_echoed(
+    #[values(false, true)] curve: bool,
+    #[values(REQ, DEALER)] kind: SocketType,
+) {
     let port = Port::of(curve);
     let client = port.connected(kind);
     for bytes in [0, 1, 254, 255, 256, 8_192, 70_000] {
@@ -81,7 +84,10 @@ fn echo_of_every_length(#[values(false, true)] curve: bool, #[values(REQ, DEALER
 }
 
 #[rstest]
-fn echo_of_many_frames(#[values(false, true)] curve: bool, #[values(REQ, DEALER)] kind: SocketType) {
+fn messages_of_many_frames_are_echoed(
+    #[values(false, true)] curve: bool,
+    #[values(REQ, DEALER)] kind: SocketType,
+) {
     let port = Port::of(curve);
     let client = port.connected(kind);
     for count in 1..=5 {
@@ -92,7 +98,7 @@ fn echo_of_many_frames(#[values(false, true)] curve: bool, #[values(REQ, DEALER)
 }
 
 #[rstest]
-fn a_thousand_in_a_row(#[values(false, true)] curve: bool) {
+fn a_thousand_messages_are_echoed(#[values(false, true)] curve: bool) {
     let port = Port::of(curve);
     let client = port.connected(DEALER);
     let message = |index: u16| vec![Vec::new(), index.to_be_bytes().to_vec(), frame(usize::from(index))];
@@ -105,42 +111,42 @@ fn a_thousand_in_a_row(#[values(false, true)] curve: bool) {
 }
 
 #[test]
-fn the_key_that_is_proved_is_the_clients() {
+fn verified_key_is_the_clients() {
     let port = Port::curve(true);
     let _client = port.connected(DEALER);
     let key = port.keys.as_ref().unwrap().1.public_key;
-    port.server.expect(&[Event::Proved(key), Event::Ready]);
+    port.server.expect(&[Event::KeyVerified(key), Event::Ready]);
 }
 
 #[test]
-fn who_has_another_servers_key_gets_nowhere() {
+fn client_with_a_wrong_server_key_fails() {
     let mut port = Port::curve(true);
     port.keys.as_mut().unwrap().0 = CurveKeyPair::new().unwrap();
     let _client = port.connected(DEALER);
-    port.server.expect(&[Event::Failed(Error::Box)]);
+    port.server.expect(&[Event::Failed(ZmtpError::Box)]);
 }
 
 #[test]
-fn a_refused_key_is_told_so() {
+fn refused_client_gets_an_error() {
     const HANDSHAKE_FAILED_AUTH: u16 = 0x4000;
     let port = Port::curve(false);
     let context = Context::new();
     let client = port.socket_in(&context, DEALER);
     client.monitor("inproc://refused", i32::from(HANDSHAKE_FAILED_AUTH)).unwrap();
-    let monitor = patient(&context, PAIR);
+    let monitor = socket_with_timeouts(&context, PAIR);
     monitor.connect("inproc://refused").unwrap();
     client.connect(&port.server.endpoint).unwrap();
     let key = port.keys.as_ref().unwrap().1.public_key;
-    port.server.expect(&[Event::Proved(key), Event::Failed(Error::Refused)]);
+    port.server.expect(&[Event::KeyVerified(key), Event::Failed(ZmtpError::Refused)]);
     let event = monitor.recv_multipart(0).unwrap();
     assert_eq!(event[0], [HANDSHAKE_FAILED_AUTH.to_le_bytes().as_slice(), &400_u32.to_le_bytes()].concat());
     assert_eq!(client.poll(zmq::POLLIN, 0).unwrap(), 0);
 }
 
 #[rstest]
-#[case::curve_wanted(true, Error::Mechanism)]
-#[case::curve_sent(false, Error::Mechanism)]
-fn the_mechanism_is_the_ports(#[case] curve: bool, #[case] expected: Error) {
+#[case::curve_wanted(true, ZmtpError::Mechanism)]
+#[case::curve_sent(false, ZmtpError::Mechanism)]
+fn other_mechanisms_fail(#[case] curve: bool, #[case] expected: ZmtpError) {
     let (port, other) = (Port::of(curve), Port::of(!curve));
     let client = other.socket(DEALER);
     client.connect(&port.server.endpoint).unwrap();
@@ -148,13 +154,13 @@ fn the_mechanism_is_the_ports(#[case] curve: bool, #[case] expected: Error) {
 }
 
 #[rstest]
-fn what_a_router_does_not_speak_with_is_refused(#[values(false, true)] curve: bool) {
+fn push_sockets_are_refused(#[values(false, true)] curve: bool) {
     let port = Port::of(curve);
     let _client = port.connected(PUSH);
-    port.server.expect(&[Event::Failed(Error::SocketType)]);
+    port.server.expect(&[Event::Failed(ZmtpError::SocketType)]);
 }
 
-/// The client gives up after a second without an answer; that is twenty beats.
+/// The client disconnects after a second without an answer, which is twenty heartbeats.
 #[rstest]
 fn heartbeats_are_answered(#[values(false, true)] curve: bool) {
     let port = Port::of(curve);
@@ -164,14 +170,14 @@ fn heartbeats_are_answered(#[values(false, true)] curve: bool) {
     client.connect(&port.server.endpoint).unwrap();
     while port.server.event() != Event::Ready {}
     for _ in 0..40 {
-        assert_eq!(port.server.event(), Event::Part, "a beat");
+        assert_eq!(port.server.event(), Event::Part, "a heartbeat");
     }
     client.send("still there", 0).unwrap();
     assert_eq!(client.recv_bytes(0).unwrap(), b"still there");
 }
 
 #[test]
-fn a_client_that_leaves_is_seen() {
+fn disconnect_is_noticed() {
     let port = Port::null();
     let client = port.connected(REQ);
     port.server.expect(&[Event::Ready]);

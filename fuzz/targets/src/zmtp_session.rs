@@ -1,8 +1,8 @@
 //! What a peer sends on a connection: any bytes, or any after a handshake that is right.
 
-use trackyard_zmtp::{Bounds, Error, Message, Security, Session, Step, curve};
+use trackyard_zmtp::{Message, MessageLimits, Security, Session, SessionEvent, ZmtpError, curve};
 
-const BOUNDS: Bounds = Bounds { message_bytes: 600, frame_bytes: 400 };
+const LIMITS: MessageLimits = MessageLimits { max_message_bytes: 600, max_frame_bytes: 400 };
 const HANDSHAKE: &[u8] = b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
     \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x04\x19\x05READY\x0bSocket-Type\0\0\0\x03REQ";
 
@@ -11,7 +11,7 @@ enum Seen {
     Consumed(usize),
     Message(Vec<Vec<u8>>),
     Ready(usize),
-    Failed(Error),
+    Failed(ZmtpError),
 }
 
 /// The first byte says which security the port has and whether the handshake is given, the second how long the pieces
@@ -21,7 +21,7 @@ pub fn run(bytes: &[u8]) {
     let Some((&[kind, length], rest)) = bytes.split_first_chunk() else { return };
     let security = match kind & 1 {
         0 => Security::Null,
-        _ => Security::Curve(curve::Server::new([1; 32], [2; 32])),
+        _ => Security::Curve(curve::ServerKeys::new([1; 32], [2; 32])),
     };
     let given = if kind & 2 == 0 { HANDSHAKE } else { &[] };
     let input = [given, rest].concat();
@@ -36,11 +36,11 @@ pub fn run(bytes: &[u8]) {
 
 /// A message as our end writes it, read by another.
 fn written(frames: &[Vec<u8>]) -> Vec<Seen> {
-    let (mut session, mut output) = (Session::new(BOUNDS), Vec::new());
+    let (mut session, mut output) = (Session::new(LIMITS), Vec::new());
     let mut input = HANDSHAKE;
     while !session.is_ready() {
         match session.next(input, &Security::Null, &mut output) {
-            Ok(Step::Consumed(consumed) | Step::Ready { consumed }) => {
+            Ok(SessionEvent::Consumed(consumed) | SessionEvent::Ready { consumed }) => {
                 input = input.get(consumed..).unwrap_or_default();
             }
             other => panic!("a handshake that is right: {other:?}"),
@@ -54,16 +54,16 @@ fn written(frames: &[Vec<u8>]) -> Vec<Seen> {
 
 /// All steps up to the first failure.
 fn steps<'a>(security: &Security, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Seen> {
-    let (mut session, mut input, mut output, mut all) = (Session::new(BOUNDS), Vec::new(), Vec::new(), Vec::new());
+    let (mut session, mut input, mut output, mut all) = (Session::new(LIMITS), Vec::new(), Vec::new(), Vec::new());
     for piece in pieces {
         input.extend_from_slice(piece);
         loop {
             let (consumed, seen) = match session.next(&input, security, &mut output) {
-                Ok(Step::Incomplete) => break,
-                Ok(Step::Consumed(consumed)) => (consumed, Seen::Consumed(consumed)),
-                Ok(Step::Ready { consumed }) => (consumed, Seen::Ready(consumed)),
-                Ok(Step::Message { consumed, message }) => (consumed, Seen::Message(checked(message))),
-                Ok(Step::Proved { .. }) => panic!("a key that nobody has"),
+                Ok(SessionEvent::Incomplete) => break,
+                Ok(SessionEvent::Consumed(consumed)) => (consumed, Seen::Consumed(consumed)),
+                Ok(SessionEvent::Ready { consumed }) => (consumed, Seen::Ready(consumed)),
+                Ok(SessionEvent::Message { consumed, message }) => (consumed, Seen::Message(checked(message))),
+                Ok(SessionEvent::KeyVerified { .. }) => panic!("a key that nobody has"),
                 Err(error) => {
                     all.push(Seen::Failed(error));
                     return all;
@@ -80,7 +80,7 @@ fn checked(message: Message<'_>) -> Vec<Vec<u8>> {
     let frames: Vec<Vec<u8>> = message.into_iter().map(<[u8]>::to_vec).collect();
     let bytes: usize = frames.iter().map(Vec::len).sum();
     assert_eq!((frames.len(), bytes), (message.len(), message.bytes()));
-    assert!(bytes + 9 * frames.len() <= BOUNDS.message_bytes);
-    assert!(frames.iter().all(|frame| frame.len() <= BOUNDS.frame_bytes));
+    assert!(bytes + 9 * frames.len() <= LIMITS.max_message_bytes);
+    assert!(frames.iter().all(|frame| frame.len() <= LIMITS.max_frame_bytes));
     frames
 }

@@ -23,8 +23,8 @@ pub enum Closed {
     Ended,
 }
 
-impl From<&trackyard_zmtp::Error> for Closed {
-    fn from(error: &trackyard_zmtp::Error) -> Self {
+impl From<&trackyard_zmtp::ZmtpError> for Closed {
+    fn from(error: &trackyard_zmtp::ZmtpError) -> Self {
         if error.is_oversize() { Self::Oversize } else { Self::Malformed }
     }
 }

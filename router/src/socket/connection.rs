@@ -5,7 +5,7 @@ use std::net::{IpAddr, TcpStream};
 
 use rustix::event::epoll::EventFlags;
 use trackyard_protocol::keys::PublicKey;
-use trackyard_zmtp::{Bounds, Message, Security, Session, Step};
+use trackyard_zmtp::{Message, MessageLimits, Security, Session, SessionEvent};
 
 use super::admission::Admission;
 use super::output::Output;
@@ -94,8 +94,9 @@ pub(super) struct Connection {
 impl Connection {
     /// A new connection, with the greeting of its port to be sent.
     pub(super) fn greet(origin: Origin, stream: TcpStream, security: Option<&Security>) -> Self {
-        let bounds = Bounds { message_bytes: MAX_MESSAGE_BYTES, frame_bytes: MAX_MESSAGE_BYTES };
-        let (mut session, mut output) = (Session::new(bounds), Output::default());
+        let limits =
+            MessageLimits { max_message_bytes: MAX_MESSAGE_BYTES, max_frame_bytes: MAX_MESSAGE_BYTES };
+        let (mut session, mut output) = (Session::new(limits), Output::default());
         if let Some(security) = security {
             // Of no bytes nothing can be wrong.
             let _ = session.next(&[], security, output.room(COMMAND));
@@ -211,15 +212,15 @@ impl Connection {
             let is_ready = self.session.is_ready();
             match self.session.next(rest, security, self.output.room(COMMAND)) {
                 Err(error) => return Err(self.blame(&error, is_ready)),
-                Ok(Step::Incomplete) => return Ok(used),
-                Ok(Step::Consumed(consumed) | Step::Ready { consumed }) => used += consumed,
-                Ok(Step::Message { consumed, message }) => {
+                Ok(SessionEvent::Incomplete) => return Ok(used),
+                Ok(SessionEvent::Consumed(consumed) | SessionEvent::Ready { consumed }) => used += consumed,
+                Ok(SessionEvent::Message { consumed, message }) => {
                     used += consumed;
                     take(Input::Message(&self.origin, message));
                     messages += 1;
                     self.paused = messages == MESSAGES;
                 }
-                Ok(Step::Proved { consumed, key }) => {
+                Ok(SessionEvent::KeyVerified { consumed, key }) => {
                     used += consumed;
                     self.origin.key = admission.of(self.origin.port, self.origin.address, key);
                     self.session.admit(self.origin.key.is_some(), self.output.room(COMMAND));
@@ -232,7 +233,7 @@ impl Connection {
         Ok(used)
     }
 
-    fn blame(&self, error: &trackyard_zmtp::Error, was_ready: bool) -> Closed {
+    fn blame(&self, error: &trackyard_zmtp::ZmtpError, was_ready: bool) -> Closed {
         let (port, from) = (<&str>::from(self.origin.port), self.origin.address);
         tracing::debug!(port, %from, why = error.as_str(), %error, "closing a connection");
         if was_ready { Closed::from(error) } else { Closed::Handshake }

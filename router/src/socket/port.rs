@@ -65,7 +65,7 @@ impl Port {
             None => Security::Null,
             Some(key) => {
                 let (secret, public) = key.to_bytes().ok_or(Error::Key)?;
-                Security::Curve(curve::Server::new(secret, public))
+                Security::Curve(curve::ServerKeys::new(secret, public))
             }
         };
         Ok(Self {

@@ -1,5 +1,5 @@
-//! NaCl's boxes: X25519, XSalsa20 and Poly1305, of their current crates. The crate that puts them together has no
-//! release for these, and takes the keys of which every secret makes the same box.
+//! NaCl's boxes: X25519, XSalsa20 and Poly1305, from the current crates for each. The crate that combines them has no
+//! release for these, and accepts public keys with which every secret key agrees on the same key.
 
 use poly1305::Poly1305;
 use poly1305::universal_hash::{KeyInit, UniversalHash};
@@ -11,54 +11,54 @@ use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
 use super::nonce::{Nonce, Prefix};
-use crate::Error;
+use crate::ZmtpError;
 
-/// Bytes that a box is longer than what is in it: they come first.
+/// Size of the tag at the start of a box, by which the box is longer than its text.
 pub(super) const TAG_BYTES: usize = 16;
 
-/// A secret that both ends have, which boxes are made with.
-pub(crate) struct Key(Zeroizing<[u8; 32]>);
+/// A secret key shared by both ends, with which boxes are sealed.
+pub(crate) struct BoxKey(Zeroizing<[u8; 32]>);
 
-impl Key {
-    /// Of bytes that are secret already.
+impl BoxKey {
+    /// Makes a key of secret bytes.
     pub(super) fn new(bytes: &[u8; 32]) -> Self {
         Self(Zeroizing::new(*bytes))
     }
 
-    /// What our secret and their public key make, and theirs and ours.
+    /// Returns the key that both ends compute from their own secret key and the other's public key.
     ///
     /// # Errors
     ///
-    /// [`Error::Proof`] for a public key with which everybody's secret makes the same.
-    pub(super) fn agreed(ours: &StaticSecret, theirs: &[u8; 32]) -> Result<Self, Error> {
+    /// [`ZmtpError::Proof`] for a public key of low order, with which every secret key agrees on the same key.
+    pub(super) fn agreed(ours: &StaticSecret, theirs: &[u8; 32]) -> Result<Self, ZmtpError> {
         let shared = ours.diffie_hellman(&PublicKey::from(*theirs));
         if !shared.was_contributory() {
-            return Err(Error::Proof);
+            return Err(ZmtpError::Proof);
         }
-        Ok(Self::new(shared.as_bytes()).with(&Prefix::default()))
+        Ok(Self::new(shared.as_bytes()).derive(&Prefix::default()))
     }
 
-    /// The key for all boxes whose nonces begin so.
-    pub(super) fn prefixed(&self, prefix: &Prefix) -> Prefixed {
-        Prefixed(self.with(prefix))
+    /// Returns the key for all boxes whose nonces have this prefix.
+    pub(super) fn prefixed(&self, prefix: &Prefix) -> PrefixedKey {
+        PrefixedKey(self.derive(prefix))
     }
 
-    fn with(&self, input: &Prefix) -> Self {
+    fn derive(&self, input: &Prefix) -> Self {
         Self(Zeroizing::new(hsalsa::<U10>(&(*self.0).into(), &(*input).into()).into()))
     }
 
-    /// Appends a box with `text`.
+    /// Appends a box that contains `text`.
     pub(super) fn seal(&self, nonce: &Nonce, text: &[u8], output: &mut Vec<u8>) {
         let (prefix, rest) = split(nonce);
         self.prefixed(&prefix).seal(rest, &[text], output);
     }
 
-    /// What is in a box.
+    /// Opens a box and returns its text.
     ///
     /// # Errors
     ///
-    /// [`Error::Box`] if it was not made with this key and nonce.
-    pub(super) fn open(&self, nonce: &Nonce, boxed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    /// [`ZmtpError::Box`] if it was not sealed with this key and nonce.
+    pub(super) fn open(&self, nonce: &Nonce, boxed: &[u8]) -> Result<Zeroizing<Vec<u8>>, ZmtpError> {
         let (prefix, rest) = split(nonce);
         let mut text = Zeroizing::new(Vec::with_capacity(boxed.len()));
         self.prefixed(&prefix).open(rest, boxed, &mut text)?;
@@ -67,17 +67,18 @@ impl Key {
 }
 
 fn split(nonce: &Nonce) -> (Prefix, [u8; 8]) {
-    let (mut prefix, mut rest) = (Prefix::default(), [0; 8]);
+    let mut prefix = Prefix::default();
+    let mut rest = [0; 8];
     let to = prefix.iter_mut().chain(&mut rest);
     to.zip(nonce).for_each(|(to, from)| *to = *from);
     (prefix, rest)
 }
 
-/// A key for boxes of one kind: what depends on the nonce's prefix was done once.
-pub(super) struct Prefixed(Key);
+/// A key for boxes whose nonces have one prefix: the derivation from the prefix is done once.
+pub(super) struct PrefixedKey(BoxKey);
 
-impl Prefixed {
-    /// Appends a box with these parts, one after another.
+impl PrefixedKey {
+    /// Appends a box that contains the concatenation of `parts`.
     pub(super) fn seal(&self, rest: [u8; 8], parts: &[&[u8]], output: &mut Vec<u8>) {
         let start = output.len();
         output.extend_from_slice(&[0; TAG_BYTES]);
@@ -92,16 +93,16 @@ impl Prefixed {
         *tag = authenticate(mac, text);
     }
 
-    /// Appends what is in a box. If it cannot be opened nothing is.
+    /// Opens a box and appends its text. Appends nothing if the box cannot be opened.
     ///
     /// # Errors
     ///
-    /// [`Error::Box`] if it was not made with this key and nonce.
-    pub(super) fn open(&self, rest: [u8; 8], boxed: &[u8], output: &mut Vec<u8>) -> Result<(), Error> {
-        let (tag, sealed) = boxed.split_first_chunk::<TAG_BYTES>().ok_or(Error::Box)?;
+    /// [`ZmtpError::Box`] if it was not sealed with this key and nonce.
+    pub(super) fn open(&self, rest: [u8; 8], boxed: &[u8], output: &mut Vec<u8>) -> Result<(), ZmtpError> {
+        let (tag, sealed) = boxed.split_first_chunk::<TAG_BYTES>().ok_or(ZmtpError::Box)?;
         let (mut cipher, mac) = self.start(rest);
         if !bool::from(authenticate(mac, sealed).ct_eq(tag)) {
-            return Err(Error::Box);
+            return Err(ZmtpError::Box);
         }
         let start = output.len();
         output.extend_from_slice(sealed);
@@ -109,7 +110,7 @@ impl Prefixed {
         Ok(())
     }
 
-    /// The cipher for a text and the key for its tag, which is the cipher's first 32 bytes.
+    /// Returns the cipher for a text and the MAC for its tag, whose key is the first 32 bytes of the key stream.
     fn start(&self, rest: [u8; 8]) -> (Salsa20, Poly1305) {
         let mut cipher = Salsa20::new(&(*self.0.0).into(), &rest.into());
         let mut key = Zeroizing::new([0; 32]);
@@ -119,7 +120,7 @@ impl Prefixed {
 }
 
 fn authenticate(mut mac: Poly1305, sealed: &[u8]) -> [u8; TAG_BYTES] {
-    // Whole blocks are faster this way than by `compute_unpadded`, which ends with what is left of them.
+    // Whole blocks are faster by `update` than by `compute_unpadded`, which handles only the rest.
     let (blocks, rest) = poly1305::Block::slice_as_chunks(sealed);
     mac.update(blocks);
     mac.compute_unpadded(rest).into()

@@ -1,20 +1,21 @@
-//! A client's end, for tests: what libzmq sends, and what it never would.
+//! A client for tests, which can also send what libzmq never would.
 
 use x25519_dalek::{PublicKey, StaticSecret};
 
-use super::boxes::Key;
+use super::boxes::BoxKey;
 use super::nonce;
 use crate::frame;
 
 pub(crate) struct Client {
     pub(crate) server: [u8; 32],
-    /// Long-term keys.
+    /// The long-term secret key.
     pub(crate) secret: [u8; 32],
+    /// The long-term public key.
     pub(crate) public: [u8; 32],
     pub(crate) properties: Vec<u8>,
     short: StaticSecret,
-    /// With the server's short-term key.
-    key: Option<Key>,
+    /// The key agreed with the server's short-term key.
+    key: Option<BoxKey>,
     counter: u64,
 }
 
@@ -37,43 +38,43 @@ impl Client {
         self.hello_with(&[0; 64])
     }
 
-    /// With something else than zeros in the box.
+    /// Like `hello`, with other bytes in the box.
     pub(crate) fn hello_with(&mut self, zeros: &[u8; 64]) -> Vec<u8> {
         let (counter, mut sealed) = (self.count(), Vec::new());
-        let key = Key::agreed(&self.short, &self.server).unwrap();
+        let key = BoxKey::agreed(&self.short, &self.server).unwrap();
         key.seal(&nonce::counted(nonce::HELLO, &counter), zeros, &mut sealed);
         let short = PublicKey::from(&self.short).to_bytes();
         command(&[b"\x05HELLO\x01\0", &[0; 72], &short, &counter, &sealed])
     }
 
-    /// Takes a WELCOME's frame and answers it.
+    /// Answers the frame of a WELCOME.
     pub(crate) fn initiate(&mut self, welcome: &[u8]) -> Vec<u8> {
         self.initiate_for(welcome, self.server)
     }
 
-    /// The same of another server than the one that is vouched to.
+    /// Like `initiate`, but the vouch names `self.server` and not `server`.
     pub(crate) fn initiate_for(&mut self, welcome: &[u8], server: [u8; 32]) -> Vec<u8> {
         let fields = welcome.strip_prefix(b"\x04\xa8\x07WELCOME").unwrap();
         let (random, sealed) = fields.split_first_chunk().unwrap();
-        let hello_key = Key::agreed(&self.short, &server).unwrap();
+        let hello_key = BoxKey::agreed(&self.short, &server).unwrap();
         let plain = hello_key.open(&nonce::random(nonce::WELCOME, random), sealed).unwrap();
         let (theirs, cookie) = plain.split_first_chunk().unwrap();
 
         let mut vouch = Vec::new();
         let short = PublicKey::from(&self.short).to_bytes();
-        if let Ok(key) = Key::agreed(&StaticSecret::from(self.secret), theirs) {
+        if let Ok(key) = BoxKey::agreed(&StaticSecret::from(self.secret), theirs) {
             let vouched = [short, self.server].concat();
             key.seal(&nonce::random(nonce::VOUCH, &[5; 16]), &vouched, &mut vouch);
         }
         let identity = [self.public.as_slice(), &[5; 16], &vouch, &self.properties].concat();
         let (counter, mut sealed) = (self.count(), Vec::new());
-        let key = Key::agreed(&self.short, theirs).unwrap();
+        let key = BoxKey::agreed(&self.short, theirs).unwrap();
         key.seal(&nonce::counted(nonce::INITIATE, &counter), &identity, &mut sealed);
         self.key = Some(key);
         command(&[b"\x08INITIATE", cookie, &counter, &sealed])
     }
 
-    /// A MESSAGE: of a message with more to come (flag 1), of a command (2), or neither.
+    /// Makes a MESSAGE. Flag 1 says that more frames follow, flag 2 that it is a command.
     pub(crate) fn message(&mut self, flags: u8, body: &[u8]) -> Vec<u8> {
         let (counter, mut sealed) = (self.count(), Vec::new());
         let plain = [&[flags], body].concat();
@@ -83,7 +84,7 @@ impl Client {
         [frame::header(false, framed.len()).to_vec(), framed].concat()
     }
 
-    /// What is in a READY's or a MESSAGE's body.
+    /// Decrypts the body of a READY or a MESSAGE.
     pub(crate) fn read(&self, body: &[u8]) -> Vec<u8> {
         let (prefix, rest) = match body.strip_prefix(b"\x05READY") {
             Some(rest) => (nonce::READY, rest),

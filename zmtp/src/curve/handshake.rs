@@ -1,17 +1,17 @@
-//! HELLO, WELCOME and INITIATE.
+//! The CURVE handshake: HELLO, WELCOME and INITIATE.
 
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
-use super::boxes::Key;
-use super::channel::Channel;
-use super::random::Random;
-use super::{Server, nonce};
-use crate::{Error, frame, properties};
+use super::boxes::BoxKey;
+use super::codec::CurveCodec;
+use super::random::HandshakeRandom;
+use super::{ServerKeys, nonce};
+use crate::{ZmtpError, frame, properties};
 
 /// The name of a client's first command.
 pub(crate) const HELLO: &[u8] = b"\x05HELLO";
-/// The name of its second.
+/// The name of a client's second command.
 pub(crate) const INITIATE: &[u8] = b"\x08INITIATE";
 
 const WELCOME: &[u8] = b"\x07WELCOME";
@@ -21,27 +21,28 @@ const HELLO_BOX_BYTES: usize = 80;
 const COOKIE_BOX_BYTES: usize = 80;
 const VOUCH_BOX_BYTES: usize = 80;
 
-/// Answers a HELLO, of which `fields` is what follows its name. What is to be known of the connection is in the cookie,
-/// which the client returns: only the key that opens it is kept.
+/// Answers a HELLO, whose `fields` follow its name. The state of the handshake is in the cookie, which the client returns.
+/// Returns the key that opens the cookie.
 ///
 /// # Errors
 ///
-/// [`Error::Command`], [`Error::Box`] or [`Error::Proof`]: the client has another server's key, or is none.
+/// [`ZmtpError::Command`], [`ZmtpError::Box`] or [`ZmtpError::Proof`] if the client has another server's key, or is not a
+/// CURVE client.
 pub(crate) fn welcome(
-    server: &Server,
+    server: &ServerKeys,
     fields: &[u8],
-    random: &Random,
+    random: &HandshakeRandom,
     output: &mut Vec<u8>,
-) -> Result<Key, Error> {
-    let hello = Hello::read(fields).ok_or(Error::Command)?;
-    let key = Key::agreed(&server.secret, hello.client)?;
+) -> Result<BoxKey, ZmtpError> {
+    let hello = Hello::read(fields).ok_or(ZmtpError::Command)?;
+    let key = BoxKey::agreed(&server.secret, hello.client)?;
     let zeros = key.open(&nonce::counted(nonce::HELLO, hello.counter), hello.sealed)?;
     if zeros.iter().any(|byte| *byte != 0) {
-        return Err(Error::Proof);
+        return Err(ZmtpError::Proof);
     }
 
     let secret = StaticSecret::from(*random.secret);
-    let cookie_key = Key::new(&random.cookie_key);
+    let cookie_key = BoxKey::new(&random.cookie_key);
     let inner = Zeroizing::new([hello.client.as_slice(), random.secret.as_slice()].concat());
     let mut plain = [PublicKey::from(&secret).as_bytes().as_slice(), &random.cookie_nonce].concat();
     cookie_key.seal(&nonce::random(nonce::COOKIE, &random.cookie_nonce), &inner, &mut plain);
@@ -52,29 +53,33 @@ pub(crate) fn welcome(
     Ok(cookie_key)
 }
 
-/// Opens an INITIATE, of which `fields` is what follows its name, and checks all that it proves: that the client has
-/// our cookie, its short-term key, and the long-term key that is then the channel's.
+/// Checks an INITIATE, whose `fields` follow its name. It proves that the client has our cookie, its short-term key and
+/// its long-term key.
 ///
 /// # Errors
 ///
-/// As of [`welcome`], and those of the client's properties.
-pub(crate) fn initiate(server: &Server, cookie_key: &Key, fields: &[u8]) -> Result<Channel, Error> {
-    let initiate = Initiate::read(fields).ok_or(Error::Command)?;
+/// Those of [`welcome`], and those of the client's properties.
+pub(crate) fn initiate(
+    server: &ServerKeys,
+    cookie_key: &BoxKey,
+    fields: &[u8],
+) -> Result<CurveCodec, ZmtpError> {
+    let initiate = Initiate::read(fields).ok_or(ZmtpError::Command)?;
     let cookie = cookie_key.open(&nonce::random(nonce::COOKIE, initiate.cookie_nonce), initiate.cookie)?;
-    let (client, secret) = cookie.split_first_chunk().ok_or(Error::Box)?;
-    let secret = secret.first_chunk::<32>().ok_or(Error::Box)?;
+    let (client, secret) = cookie.split_first_chunk().ok_or(ZmtpError::Box)?;
+    let secret = secret.first_chunk::<32>().ok_or(ZmtpError::Box)?;
     let secret = StaticSecret::from(*secret);
 
-    let key = Key::agreed(&secret, client)?;
+    let key = BoxKey::agreed(&secret, client)?;
     let plain = key.open(&nonce::counted(nonce::INITIATE, initiate.counter), initiate.sealed)?;
-    let identity = Identity::read(&plain).ok_or(Error::Command)?;
-    let vouch_key = Key::agreed(&secret, identity.key)?;
+    let identity = Identity::read(&plain).ok_or(ZmtpError::Command)?;
+    let vouch_key = BoxKey::agreed(&secret, identity.key)?;
     let vouch = vouch_key.open(&nonce::random(nonce::VOUCH, identity.vouch_nonce), identity.vouch)?;
     if vouch.as_slice() != [client.as_slice(), &server.public].concat() {
-        return Err(Error::Proof);
+        return Err(ZmtpError::Proof);
     }
     properties::check(identity.properties)?;
-    Ok(Channel::new(key, *identity.key, u64::from_be_bytes(*initiate.counter)))
+    Ok(CurveCodec::new(key, *identity.key, u64::from_be_bytes(*initiate.counter)))
 }
 
 struct Hello<'a> {
@@ -109,7 +114,7 @@ impl<'a> Initiate<'a> {
     }
 }
 
-/// What is in an INITIATE's box.
+/// The content of an INITIATE's box.
 struct Identity<'a> {
     key: &'a [u8; 32],
     vouch_nonce: &'a [u8; 16],

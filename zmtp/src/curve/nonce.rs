@@ -1,28 +1,28 @@
-//! Nonces: a prefix that says what they are for, then a counter or something random.
+//! Nonces: a prefix for each purpose, then a counter or random bytes.
 
 /// A whole nonce.
 pub(super) type Nonce = [u8; 24];
-/// The prefix of a counter.
+/// The prefix of a nonce with a counter.
 pub(super) type Prefix = [u8; 16];
 
 pub(super) const HELLO: &Prefix = b"CurveZMQHELLO---";
 pub(super) const INITIATE: &Prefix = b"CurveZMQINITIATE";
 pub(super) const READY: &Prefix = b"CurveZMQREADY---";
-/// Of a client's messages.
+/// The prefix for a client's messages.
 pub(super) const MESSAGE_C: &Prefix = b"CurveZMQMESSAGEC";
-/// Of a server's messages.
+/// The prefix for a server's messages.
 pub(super) const MESSAGE_S: &Prefix = b"CurveZMQMESSAGES";
 
 pub(super) const WELCOME: &[u8; 8] = b"WELCOME-";
 pub(super) const COOKIE: &[u8; 8] = b"COOKIE--";
 pub(super) const VOUCH: &[u8; 8] = b"VOUCH---";
 
-/// With a counter, as it is sent.
+/// Makes a nonce with a counter, in network byte order.
 pub(super) fn counted(prefix: &Prefix, counter: &[u8; 8]) -> Nonce {
     joined(prefix, counter)
 }
 
-/// With something random.
+/// Makes a nonce with random bytes.
 pub(super) fn random(prefix: &[u8; 8], random: &[u8; 16]) -> Nonce {
     joined(prefix, random)
 }

@@ -1,30 +1,30 @@
-//! What a handshake needs of chance.
+//! The random bytes of a handshake.
 
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use zeroize::Zeroizing;
 
-use crate::Error;
+use crate::ZmtpError;
 
 /// The random bytes of one handshake, wiped when dropped.
-pub(crate) struct Random {
+pub(crate) struct HandshakeRandom {
     /// The server's short-term secret key for the connection.
     pub(super) secret: Zeroizing<[u8; 32]>,
-    /// The key that the cookie is made with.
+    /// The key that the cookie is sealed with.
     pub(super) cookie_key: Zeroizing<[u8; 32]>,
-    /// Of the cookie's nonce.
+    /// The random part of the cookie's nonce.
     pub(super) cookie_nonce: [u8; 16],
-    /// Of WELCOME's nonce.
+    /// The random part of WELCOME's nonce.
     pub(super) welcome_nonce: [u8; 16],
 }
 
-impl Random {
-    /// From the operating system.
+impl HandshakeRandom {
+    /// Gets random bytes from the operating system.
     ///
     /// # Errors
     ///
-    /// [`Error::Random`] if it has none.
-    pub(crate) fn new() -> Result<Self, Error> {
+    /// [`ZmtpError::Random`] if there are none.
+    pub(crate) fn new() -> Result<Self, ZmtpError> {
         let mut random = Self::fixed(0);
         let fields = [
             random.secret.as_mut_slice(),
@@ -32,11 +32,14 @@ impl Random {
             &mut random.cookie_nonce,
             &mut random.welcome_nonce,
         ];
-        fields.into_iter().try_for_each(|field| OsRng.try_fill_bytes(field)).map_err(|_| Error::Random)?;
+        fields
+            .into_iter()
+            .try_for_each(|field| OsRng.try_fill_bytes(field))
+            .map_err(|_| ZmtpError::Random)?;
         Ok(random)
     }
 
-    /// All bytes alike.
+    /// Sets every byte to `byte`.
     pub(crate) fn fixed(byte: u8) -> Self {
         Self {
             secret: Zeroizing::new([byte; 32]),

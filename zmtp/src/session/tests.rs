@@ -1,23 +1,23 @@
-//! Whole connections, without a network.
+//! Tests of whole connections, without a network.
 
 mod curve;
 mod null;
 
 use super::*;
 
-const BOUNDS: Bounds = Bounds { message_bytes: 2_000, frame_bytes: 1_200 };
+const LIMITS: MessageLimits = MessageLimits { max_message_bytes: 2_000, max_frame_bytes: 1_200 };
 
-/// A step, with what it borrowed.
+/// An event, with owned messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Seen {
     Consumed(usize),
     Message(Vec<Vec<u8>>),
-    Proved([u8; 32]),
+    KeyVerified([u8; 32]),
     Ready,
-    Failed(Error),
+    Failed(ZmtpError),
 }
 
-/// A session, what came of its input and what it sent.
+/// A session with its input, its events and its output.
 struct Run<'a> {
     session: Session,
     security: &'a Security,
@@ -28,25 +28,25 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(security: &'a Security) -> Self {
-        let mut session = Session::new(BOUNDS);
-        session.random = || Ok(Random::fixed(7));
+        let mut session = Session::new(LIMITS);
+        session.random = || Ok(HandshakeRandom::fixed(7));
         Self { session, security, input: Vec::new(), seen: Vec::new(), output: Vec::new() }
     }
 
-    /// All steps that the input is enough for, up to the first failure.
+    /// Takes all events of the input, up to the first failure.
     fn feed(&mut self, input: &[u8]) -> &mut Self {
         self.input.extend_from_slice(input);
         while !matches!(self.seen.last(), Some(Seen::Failed(_))) {
             let (consumed, seen) = match self.session.next(&self.input, self.security, &mut self.output) {
-                Ok(Step::Incomplete) => break,
-                Ok(Step::Consumed(consumed)) => (consumed, Seen::Consumed(consumed)),
-                Ok(Step::Message { consumed, message }) => (consumed, Seen::Message(owned(message))),
-                Ok(Step::Proved { consumed, key }) => (consumed, Seen::Proved(key)),
-                Ok(Step::Ready { consumed }) => (consumed, Seen::Ready),
+                Ok(SessionEvent::Incomplete) => break,
+                Ok(SessionEvent::Consumed(consumed)) => (consumed, Seen::Consumed(consumed)),
+                Ok(SessionEvent::Message { consumed, message }) => (consumed, Seen::Message(owned(message))),
+                Ok(SessionEvent::KeyVerified { consumed, key }) => (consumed, Seen::KeyVerified(key)),
+                Ok(SessionEvent::Ready { consumed }) => (consumed, Seen::Ready),
                 Err(error) => (0, Seen::Failed(error)),
             };
             self.input.drain(..consumed);
-            if matches!(seen, Seen::Proved(_)) {
+            if matches!(seen, Seen::KeyVerified(_)) {
                 self.session.admit(true, &mut self.output);
             }
             self.seen.push(seen);
@@ -54,7 +54,8 @@ impl<'a> Run<'a> {
         self
     }
 
-    fn cut(security: &'a Security, input: &[u8], mut cuts: Vec<usize>) -> Self {
+    /// Feeds the input in pieces that end at `cuts`.
+    fn in_pieces(security: &'a Security, input: &[u8], mut cuts: Vec<usize>) -> Self {
         let mut run = Self::new(security);
         cuts.extend([0, input.len()]);
         cuts.sort_unstable();
@@ -64,7 +65,7 @@ impl<'a> Run<'a> {
         run
     }
 
-    /// What was sent since the last call.
+    /// Returns the output since the last call.
     fn sent(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.output)
     }
@@ -77,7 +78,7 @@ impl<'a> Run<'a> {
         self.seen.iter().filter_map(message).collect()
     }
 
-    fn failure(&self) -> Option<Error> {
+    fn failure(&self) -> Option<ZmtpError> {
         match self.seen.last() {
             Some(Seen::Failed(error)) => Some(*error),
             _ => None,
@@ -85,28 +86,30 @@ impl<'a> Run<'a> {
     }
 }
 
-/// All that is told of the message agrees, and is within the bounds.
+/// Copies a message, and checks its sizes against each other and the limits.
 fn owned(message: Message<'_>) -> Vec<Vec<u8>> {
     let frames: Vec<Vec<u8>> = message.iter().map(<[u8]>::to_vec).collect();
     let bytes = frames.iter().map(Vec::len).sum::<usize>();
     assert_eq!((frames.len(), bytes), (message.len(), message.bytes()));
-    assert!(!message.is_empty() && bytes + 9 * frames.len() <= BOUNDS.message_bytes);
-    assert!(frames.iter().all(|frame| frame.len() <= BOUNDS.frame_bytes));
+    assert!(!message.is_empty() && bytes + 9 * frames.len() <= LIMITS.max_message_bytes);
+    assert!(frames.iter().all(|frame| frame.len() <= LIMITS.max_frame_bytes));
     frames
 }
 
-/// A frame as its header says, and the rest.
+/// Splits off the first frame: its header, its body, and the rest.
 fn split(output: &[u8]) -> (frame::Header, &[u8], &[u8]) {
     let header = frame::Header::read(output).unwrap().unwrap();
-    let (frame, rest) = output.split_at(header.whole());
+    let (frame, rest) = output.split_at(header.frame_size());
     (header, &frame[header.size..], rest)
 }
 
-/// However the input is cut, it comes to the same. A greeting that fails may have been answered before.
-fn cuts_change_nothing(security: &Security, input: &[u8], cuts: Vec<usize>) {
-    let (whole, cut) = (Run::cut(security, input, Vec::new()), Run::cut(security, input, cuts));
-    assert_eq!(whole.seen, cut.seen);
+/// Checks that the pieces of the input do not change the events. The output may differ if the greeting fails, which may
+/// have been answered before.
+fn pieces_do_not_matter(security: &Security, input: &[u8], cuts: Vec<usize>) {
+    let whole = Run::in_pieces(security, input, Vec::new());
+    let pieces = Run::in_pieces(security, input, cuts);
+    assert_eq!(whole.seen, pieces.seen);
     if whole.seen.len() > 1 {
-        assert_eq!(whole.output, cut.output);
+        assert_eq!(whole.output, pieces.output);
     }
 }

@@ -1,4 +1,4 @@
-//! A server that returns each message to who sent it, and tells a test what happens on its connections.
+//! A server that returns each message to its sender, and reports the events of its connections to the test.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,22 +7,22 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use trackyard_zmtp::{Bounds, Error, Security, Session, Step};
+use trackyard_zmtp::{MessageLimits, Security, Session, SessionEvent, ZmtpError};
 
-/// Within which anything happens that shall.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// Timeout of every expected event.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
-const BOUNDS: Bounds = Bounds { message_bytes: 1 << 20, frame_bytes: 100_000 };
+const LIMITS: MessageLimits = MessageLimits { max_message_bytes: 1 << 20, max_frame_bytes: 100_000 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
     Accepted,
-    Proved([u8; 32]),
+    KeyVerified([u8; 32]),
     Ready,
     Message,
-    /// A command after the handshake, or a frame that is not its message's last.
+    /// A command after the handshake, or a frame that is not the last of its message.
     Part,
-    Failed(Error),
+    Failed(ZmtpError),
     Closed,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Listens until the test's process ends. Keys are admitted or not.
+    /// Listens until the test's process ends. `admits` says whether keys are admitted.
     pub(crate) fn start(security: Security, admits: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
@@ -48,10 +48,10 @@ impl Server {
     }
 
     pub(crate) fn event(&self) -> Event {
-        self.events.recv_timeout(PATIENCE).expect("something happens on the connection")
+        self.events.recv_timeout(TIMEOUT).expect("an event within the timeout")
     }
 
-    /// The next events, but for `Accepted`.
+    /// Checks that the next events are `Accepted` and these.
     pub(crate) fn expect(&self, expected: &[Event]) {
         assert_eq!(self.event(), Event::Accepted);
         for event in expected {
@@ -60,60 +60,60 @@ impl Server {
     }
 }
 
-/// Events are lost once the test is over.
+/// Serves one connection. Events are dropped once the test is over.
 fn serve(mut stream: TcpStream, security: &Security, admits: bool, events: &Sender<Event>) {
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let tell = |event| {
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let report = |event| {
         let _ = events.send(event);
     };
-    tell(Event::Accepted);
-    let (mut session, mut input, mut output) = (Session::new(BOUNDS), Vec::new(), Vec::new());
+    report(Event::Accepted);
+    let (mut session, mut input, mut output) = (Session::new(LIMITS), Vec::new(), Vec::new());
     loop {
-        let ended = drain(&mut session, &mut input, security, admits, &mut output, &tell);
+        let ended = drain(&mut session, &mut input, security, admits, &mut output, &report);
         let sent = stream.write_all(&output);
         output.clear();
         if let Err(error) = ended {
-            return tell(Event::Failed(error));
+            return report(Event::Failed(error));
         }
         let mut bytes = [0; 8192];
         match stream.read(&mut bytes) {
             Ok(count) if count > 0 && sent.is_ok() => input.extend_from_slice(&bytes[..count]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            _ => return tell(Event::Closed),
+            _ => return report(Event::Closed),
         }
     }
 }
 
-/// All steps that the input is enough for.
+/// Takes all events of the input.
 fn drain(
     session: &mut Session,
     input: &mut Vec<u8>,
     security: &Security,
     admits: bool,
     output: &mut Vec<u8>,
-    tell: &dyn Fn(Event),
-) -> Result<(), Error> {
+    report: &dyn Fn(Event),
+) -> Result<(), ZmtpError> {
     loop {
         let was_ready = session.is_ready();
         let (consumed, event, answer) = match session.next(input, security, output)? {
-            Step::Incomplete => return Ok(()),
-            Step::Consumed(consumed) => (consumed, was_ready.then_some(Event::Part), None),
-            Step::Proved { consumed, key } => (consumed, Some(Event::Proved(key)), None),
-            Step::Ready { consumed } => (consumed, Some(Event::Ready), None),
-            Step::Message { consumed, message } => {
+            SessionEvent::Incomplete => return Ok(()),
+            SessionEvent::Consumed(consumed) => (consumed, was_ready.then_some(Event::Part), None),
+            SessionEvent::KeyVerified { consumed, key } => (consumed, Some(Event::KeyVerified(key)), None),
+            SessionEvent::Ready { consumed } => (consumed, Some(Event::Ready), None),
+            SessionEvent::Message { consumed, message } => {
                 let frames: Vec<Vec<u8>> = message.into_iter().map(<[u8]>::to_vec).collect();
                 assert_eq!(frames.len(), message.len());
                 (consumed, Some(Event::Message), Some(frames))
             }
         };
         input.drain(..consumed);
-        if let Some(Event::Proved(_)) = event {
+        if let Some(Event::KeyVerified(_)) = event {
             session.admit(admits, output);
         }
         if let Some(frames) = answer {
             let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
             session.write(&frames, output);
         }
-        event.into_iter().for_each(tell);
+        event.into_iter().for_each(report);
     }
 }

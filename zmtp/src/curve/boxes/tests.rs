@@ -9,7 +9,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 /// From NaCl's own tests (`tests/box.c`).
 #[test]
-fn a_box_is_nacls() {
+fn boxes_match_nacl() {
     let secret = bytes("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a");
     let public = bytes("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
     let nonce = bytes("69696ee955b62b73cd62bda875fc73d68219e0036b7a0b37");
@@ -24,32 +24,32 @@ fn a_box_is_nacls() {
          b3732bc0e9da99832b61ca01b6de56244a9e88d5f9b37973f622a43d14a6599b1f654cb45a74e355a5",
     );
     let secret: [u8; 32] = secret.try_into().unwrap();
-    let key = Key::agreed(&StaticSecret::from(secret), &public.try_into().unwrap()).unwrap();
+    let key = BoxKey::agreed(&StaticSecret::from(secret), &public.try_into().unwrap()).unwrap();
     let mut made = Vec::new();
     key.seal(&nonce.try_into().unwrap(), &text, &mut made);
     assert_eq!(made, boxed);
 }
 
 #[test]
-fn keys_that_agree_with_all_are_refused() {
+fn low_order_keys_are_refused() {
     let one = {
         let mut one = [0; 32];
         one[0] = 1;
         one
     };
     for theirs in [[0; 32], one] {
-        assert_eq!(Key::agreed(&StaticSecret::from([9; 32]), &theirs).err(), Some(Error::Proof));
+        assert_eq!(BoxKey::agreed(&StaticSecret::from([9; 32]), &theirs).err(), Some(ZmtpError::Proof));
     }
 }
 
 proptest! {
     #[test]
-    fn what_was_sealed_is_opened_and_what_was_changed_is_not(
+    fn only_unchanged_boxes_are_opened(
         text in prop::collection::vec(any::<u8>(), 0..200),
         change in any::<prop::sample::Index>(),
         bit in 0..8_u8,
     ) {
-        let (key, nonce) = (Key::new(&[3; 32]), [4; 24]);
+        let (key, nonce) = (BoxKey::new(&[3; 32]), [4; 24]);
         let mut boxed = Vec::new();
         key.seal(&nonce, &text, &mut boxed);
         prop_assert_eq!(boxed.len(), text.len() + TAG_BYTES);
@@ -57,7 +57,7 @@ proptest! {
         prop_assert_eq!(opened.as_ref().map(|text| text.as_slice()), Ok(text.as_slice()));
         let at = change.index(boxed.len());
         boxed[at] ^= 1 << bit;
-        prop_assert_eq!(key.open(&nonce, &boxed), Err(Error::Box));
-        prop_assert_eq!(key.open(&nonce, &boxed[..at]), Err(Error::Box));
+        prop_assert_eq!(key.open(&nonce, &boxed), Err(ZmtpError::Box));
+        prop_assert_eq!(key.open(&nonce, &boxed[..at]), Err(ZmtpError::Box));
     }
 }

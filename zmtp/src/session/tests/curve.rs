@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
-use crate::curve::Server;
+use crate::curve::ServerKeys;
 use crate::curve::client::{Client, public};
 use crate::greeting;
 
@@ -12,7 +12,7 @@ const SERVER: [u8; 32] = [11; 32];
 const CLIENT: [u8; 32] = [22; 32];
 
 fn security() -> Security {
-    Security::Curve(Server::new(SERVER, public(SERVER)))
+    Security::Curve(ServerKeys::new(SERVER, public(SERVER)))
 }
 
 fn client() -> Client {
@@ -20,10 +20,10 @@ fn client() -> Client {
 }
 
 fn greeting() -> Vec<u8> {
-    [greeting::first(&greeting::CURVE), greeting::rest(&greeting::CURVE)].concat()
+    [greeting::first_part(&greeting::CURVE), greeting::second_part(&greeting::CURVE)].concat()
 }
 
-/// Up to the WELCOME, which is returned.
+/// Runs the handshake up to the WELCOME, which is returned.
 fn welcomed(run: &mut Run<'_>, client: &mut Client) -> Vec<u8> {
     run.feed(&greeting()).sent();
     let hello = client.hello();
@@ -37,7 +37,7 @@ fn ready<'a>(security: &'a Security, client: &mut Client) -> Run<'a> {
     let sent = run.feed(&initiate).sent();
     assert_eq!(
         run.seen,
-        [Seen::Consumed(64), Seen::Consumed(202), Seen::Proved(public(CLIENT)), Seen::Ready]
+        [Seen::Consumed(64), Seen::Consumed(202), Seen::KeyVerified(public(CLIENT)), Seen::Ready]
     );
     assert_eq!(run.session.key(), Some(&public(CLIENT)));
     let (header, body, rest) = split(&sent);
@@ -48,7 +48,7 @@ fn ready<'a>(security: &'a Security, client: &mut Client) -> Run<'a> {
 }
 
 #[test]
-fn messages_and_pings_both_ways() {
+fn messages_and_pings_are_exchanged() {
     let (security, mut client) = (security(), client());
     let mut run = ready(&security, &mut client);
     let long = vec![9; 300];
@@ -64,33 +64,33 @@ fn messages_and_pings_both_ways() {
     let sent = run.sent();
     let (first, empty, rest) = split(&sent);
     let (second, body, rest) = split(rest);
-    assert!(!first.more && !second.more && rest.is_empty(), "as libzmq does: only the box tells");
+    assert!(!first.more && !second.more && rest.is_empty(), "the MORE flag is inside the box, as in libzmq");
     assert_eq!((client.read(empty), client.read(body)), (vec![1], [b"\0".as_slice(), &long].concat()));
 }
 
 #[test]
-fn nothing_happens_until_the_key_is_admitted() {
+fn messages_wait_for_admission() {
     let (security, mut client) = (security(), client());
     let mut run = Run::new(&security);
     let welcome = welcomed(&mut run, &mut client);
     let (mut session, initiate) = (run.session, client.initiate(&welcome));
     let early = [initiate.clone(), client.message(0, b"early")].concat();
     let mut output = Vec::new();
-    let proved = Step::Proved { consumed: initiate.len(), key: public(CLIENT) };
+    let proved = SessionEvent::KeyVerified { consumed: initiate.len(), key: public(CLIENT) };
     assert_eq!(session.next(&early, &security, &mut output), Ok(proved));
     let rest = &early[initiate.len()..];
-    assert_eq!(session.next(rest, &security, &mut output), Ok(Step::Incomplete));
+    assert_eq!(session.next(rest, &security, &mut output), Ok(SessionEvent::Incomplete));
     assert!(output.is_empty() && !session.is_ready());
     session.admit(true, &mut output);
     session.admit(false, &mut Vec::new());
-    assert_eq!(session.next(rest, &security, &mut output), Ok(Step::Ready { consumed: 0 }));
+    assert_eq!(session.next(rest, &security, &mut output), Ok(SessionEvent::Ready { consumed: 0 }));
     assert!(
-        matches!(session.next(rest, &security, &mut output), Ok(Step::Message { consumed, .. }) if consumed == rest.len())
+        matches!(session.next(rest, &security, &mut output), Ok(SessionEvent::Message { consumed, .. }) if consumed == rest.len())
     );
 }
 
 #[test]
-fn a_refused_key_is_told_and_stays_refused() {
+fn refused_key_gets_an_error() {
     let (security, mut client) = (security(), client());
     let mut run = Run::new(&security);
     let welcome = welcomed(&mut run, &mut client);
@@ -100,32 +100,32 @@ fn a_refused_key_is_told_and_stays_refused() {
     session.admit(false, &mut output);
     assert_eq!(output, b"\x04\x0a\x05ERROR\x03400");
     session.admit(true, &mut output);
-    assert_eq!(session.next(b"", &security, &mut output), Err(Error::Refused));
+    assert_eq!(session.next(b"", &security, &mut output), Err(ZmtpError::Refused));
     assert_eq!(output.len(), 12);
 }
 
 #[test]
-fn a_message_in_many_frames_is_bounded() {
+fn number_of_frames_is_limited() {
     let (security, mut client) = (security(), client());
     let mut run = ready(&security, &mut client);
     let input: Vec<u8> = (0..223).flat_map(|_| client.message(1, b"")).collect();
-    assert_eq!(run.feed(&input).failure(), Some(Error::Oversize));
+    assert_eq!(run.feed(&input).failure(), Some(ZmtpError::Oversize));
     assert_eq!(run.seen.len(), 223);
 }
 
 #[test]
-fn long_messages_leave_no_memory_behind() {
+fn memory_of_long_messages_is_released() {
     let (security, mut client) = (security(), client());
     let mut run = ready(&security, &mut client);
-    run.session.bounds = Bounds { message_bytes: 1 << 20, frame_bytes: 1 << 20 };
+    run.session.limits = MessageLimits { max_message_bytes: 1 << 20, max_frame_bytes: 1 << 20 };
     let input = client.message(0, &[1; 200_000]);
     let step = run.session.next(&input, &security, &mut run.output);
-    assert!(matches!(step, Ok(Step::Message { message, .. }) if message.bytes() == 200_000));
+    assert!(matches!(step, Ok(SessionEvent::Message { message, .. }) if message.bytes() == 200_000));
     run.session.next(b"", &security, &mut run.output).unwrap();
     assert!(run.session.held_bytes() <= 16 << 10);
 }
 
-/// A whole connection with these messages, as the client sends it.
+/// Returns the input of a whole connection with these messages.
 fn recorded(security: &Security, messages: &[(u8, Vec<u8>)]) -> Vec<u8> {
     let (mut client, mut run) = (client(), Run::new(security));
     let welcome = welcomed(&mut run, &mut client);
@@ -145,29 +145,29 @@ fn messages() -> impl Strategy<Value = Vec<(u8, Vec<u8>)>> {
 }
 
 proptest! {
-    // Each case is some key agreements.
+    // Each case needs several key agreements, which are slow.
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn cuts_change_nothing_under_curve(
+    fn pieces_do_not_matter_under_curve(
         messages in messages(),
         cuts in prop::collection::vec(any::<Index>(), 0..9),
     ) {
         let security = security();
         let input = recorded(&security, &messages);
         let cuts = cuts.iter().map(|cut| cut.index(input.len())).collect();
-        cuts_change_nothing(&security, &input, cuts);
-        prop_assert_eq!(Run::cut(&security, &input, Vec::new()).failure(), None);
+        pieces_do_not_matter(&security, &input, cuts);
+        prop_assert_eq!(Run::in_pieces(&security, &input, Vec::new()).failure(), None);
     }
 
     #[test]
-    fn what_is_changed_on_its_way_is_no_message(messages in messages(), at in any::<Index>(), bit in 0..8_u8) {
+    fn modified_bytes_never_become_messages(messages in messages(), at in any::<Index>(), bit in 0..8_u8) {
         let security = security();
         let mut input = recorded(&security, &messages);
-        let whole = Run::cut(&security, &input, Vec::new()).messages();
+        let whole = Run::in_pieces(&security, &input, Vec::new()).messages();
         let at = at.index(input.len());
         input[at] ^= 1 << bit;
-        let changed = Run::cut(&security, &input, Vec::new()).messages();
+        let changed = Run::in_pieces(&security, &input, Vec::new()).messages();
         prop_assert!(whole.starts_with(&changed));
     }
 }

@@ -11,7 +11,7 @@ const PING: &[u8] = b"\x04\x09\x04PING\0\x01hi";
 const PONG: &[u8] = b"\x04\x07\x04PONGhi";
 
 fn greeting() -> Vec<u8> {
-    [greeting::first(&greeting::NULL), greeting::rest(&greeting::NULL)].concat()
+    [greeting::first_part(&greeting::NULL), greeting::second_part(&greeting::NULL)].concat()
 }
 
 fn ready() -> Run<'static> {
@@ -27,10 +27,10 @@ fn message(frames: &[&[u8]]) -> Seen {
 }
 
 #[test]
-fn a_handshake() {
+fn handshake_completes() {
     let mut run = Run::new(&Security::Null);
     run.feed(b"");
-    assert_eq!(run.sent(), greeting()[..11], "unasked");
+    assert_eq!(run.sent(), greeting()[..11], "sent before any input");
     run.feed(&greeting()[..10]);
     assert_eq!(run.sent(), b"");
     run.feed(&greeting()[10..11]);
@@ -48,20 +48,20 @@ fn a_handshake() {
 }
 
 #[rstest]
-#[case::message(b"\0\0", Error::Unexpected)]
-#[case::other_command(b"\x04\x06\x05HELLO", Error::Unexpected)]
-#[case::error(b"\x04\x0a\x05ERROR\x03400", Error::Peer)]
-#[case::garbage(b"\x10", Error::Flags(0x10))]
-#[case::long(b"\x06\0\0\0\0\0\0\x10\0", Error::CommandBytes(4096))]
-#[case::properties(b"\x04\x07\x05READY\x01", Error::Properties)]
-#[case::no_type(b"\x04\x06\x05READY", Error::SocketType)]
-fn what_is_no_ready(#[case] input: &[u8], #[case] expected: Error) {
+#[case::message(b"\0\0", ZmtpError::Unexpected)]
+#[case::other_command(b"\x04\x06\x05HELLO", ZmtpError::Unexpected)]
+#[case::error(b"\x04\x0a\x05ERROR\x03400", ZmtpError::Peer)]
+#[case::garbage(b"\x10", ZmtpError::Flags(0x10))]
+#[case::long(b"\x06\0\0\0\0\0\0\x10\0", ZmtpError::CommandBytes(4096))]
+#[case::properties(b"\x04\x07\x05READY\x01", ZmtpError::Properties)]
+#[case::no_type(b"\x04\x06\x05READY", ZmtpError::SocketType)]
+fn invalid_ready_fails(#[case] input: &[u8], #[case] expected: ZmtpError) {
     let mut run = Run::new(&Security::Null);
     run.feed(&greeting()).sent();
     assert_eq!(run.feed(input).failure(), Some(expected));
-    let told: &[u8] =
-        if expected == Error::SocketType { b"\x04\x1a\x05ERROR\x13Invalid socket type" } else { b"" };
-    assert_eq!(run.sent(), told);
+    let expected_output: &[u8] =
+        if expected == ZmtpError::SocketType { b"\x04\x1a\x05ERROR\x13Invalid socket type" } else { b"" };
+    assert_eq!(run.sent(), expected_output);
     assert_eq!(run.session.next(READY, &Security::Null, &mut run.output), Err(expected));
     assert!(!run.session.is_ready());
 }
@@ -73,13 +73,13 @@ fn what_is_no_ready(#[case] input: &[u8], #[case] expected: Error) {
 #[case::longer_than_needed(b"\x01\x01a\x02\0\0\0\0\0\0\0\x01b", &[message(&[b"a", b"b"])])]
 #[case::not_whole(b"\x01\x01a\x00\x02b", &[])]
 #[case::others(b"\x04\x0b\x09SUBSCRIBEa\x00\x01a", &[Seen::Consumed(13), message(&[b"a"])])]
-#[case::nameless(b"\x04\0", &[Seen::Failed(Error::Command)])]
-#[case::flags(b"\x00\x01a\x05\0", &[message(&[b"a"]), Seen::Failed(Error::Flags(5))])]
-#[case::long_frame(b"\x02\0\0\0\0\0\0\x04\xb1", &[Seen::Failed(Error::Oversize)])]
-#[case::long_command(b"\x06\0\0\0\0\0\0\x04\x01", &[Seen::Failed(Error::CommandBytes(1025))])]
-#[case::many_frames(b"\x01\0".repeat(223), &[Seen::Failed(Error::Oversize)])]
-#[case::many_commands([b"\x01\0".as_slice(), &b"\x04\x05\x04PONG".repeat(143)].concat(), &[Seen::Failed(Error::Oversize)])]
-fn traffic(#[case] input: impl AsRef<[u8]>, #[case] expected: &[Seen]) {
+#[case::nameless(b"\x04\0", &[Seen::Failed(ZmtpError::Command)])]
+#[case::flags(b"\x00\x01a\x05\0", &[message(&[b"a"]), Seen::Failed(ZmtpError::Flags(5))])]
+#[case::long_frame(b"\x02\0\0\0\0\0\0\x04\xb1", &[Seen::Failed(ZmtpError::Oversize)])]
+#[case::long_command(b"\x06\0\0\0\0\0\0\x04\x01", &[Seen::Failed(ZmtpError::CommandBytes(1025))])]
+#[case::many_frames(b"\x01\0".repeat(223), &[Seen::Failed(ZmtpError::Oversize)])]
+#[case::many_commands([b"\x01\0".as_slice(), &b"\x04\x05\x04PONG".repeat(143)].concat(), &[Seen::Failed(ZmtpError::Oversize)])]
+fn messages_and_commands_are_read(#[case] input: impl AsRef<[u8]>, #[case] expected: &[Seen]) {
     assert_eq!(ready().feed(input.as_ref()).seen, expected);
     let mut trickling = ready();
     for byte in input.as_ref() {
@@ -89,18 +89,18 @@ fn traffic(#[case] input: impl AsRef<[u8]>, #[case] expected: &[Seen]) {
 }
 
 #[test]
-fn the_sum_of_frames_is_bounded_before_they_are_there() {
+fn message_size_is_limited_by_headers() {
     let mut run = ready();
     run.feed(&[b"\x03\0\0\0\0\0\0\x04\xb0".as_slice(), &[0; 1200], b"\x02\0\0\0\0\0\0\x03\x0e"].concat());
     assert_eq!(run.failure(), None, "2,000 bytes");
     let mut run = ready();
     run.feed(&[b"\x03\0\0\0\0\0\0\x04\xb0".as_slice(), &[0; 1200], b"\x02\0\0\0\0\0\0\x03\x0f"].concat());
-    assert_eq!(run.failure(), Some(Error::Oversize));
+    assert_eq!(run.failure(), Some(ZmtpError::Oversize));
 }
 
-/// Each at once, even if the message that it stands in never ends.
+/// A PING within a message is answered at once, even if the message never ends.
 #[test]
-fn pings_are_answered_before_and_within_a_message() {
+fn pings_within_a_message_are_answered() {
     let mut run = ready();
     assert_eq!(run.feed(PING).sent(), PONG);
     for byte in [b"\x01\x01a".as_slice(), PING, b"\x01\x01b", PING].concat() {
@@ -118,8 +118,8 @@ fn frames() -> impl Strategy<Value = Vec<Vec<u8>>> {
     prop::collection::vec(prop_oneof![short, long], 1..6)
 }
 
-/// Whole messages and commands; what a peer sends if it is no enemy.
-fn honest() -> impl Strategy<Value = Vec<u8>> {
+/// The input of a whole connection with valid messages and commands.
+fn valid_input() -> impl Strategy<Value = Vec<u8>> {
     let written = frames().prop_map(|frames| {
         let mut output = Vec::new();
         ready().session.write(&frames.iter().map(Vec::as_slice).collect::<Vec<_>>(), &mut output);
@@ -132,7 +132,7 @@ fn honest() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn a_message_that_was_written_is_read(frames in frames()) {
+    fn written_messages_are_read_back(frames in frames()) {
         let mut run = ready();
         let borrowed: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
         run.session.write(&borrowed, &mut run.output);
@@ -149,18 +149,18 @@ proptest! {
     }
 
     #[test]
-    fn cuts_change_nothing_of_an_honest_peer(
-        input in honest(),
+    fn pieces_of_valid_input_do_not_matter(
+        input in valid_input(),
         cuts in prop::collection::vec(any::<Index>(), 0..9),
     ) {
         let cuts = cuts.iter().map(|cut| cut.index(input.len())).collect();
-        cuts_change_nothing(&Security::Null, &input, cuts);
-        prop_assert_eq!(Run::cut(&Security::Null, &input, Vec::new()).failure(), None);
+        pieces_do_not_matter(&Security::Null, &input, cuts);
+        prop_assert_eq!(Run::in_pieces(&Security::Null, &input, Vec::new()).failure(), None);
     }
 
     #[test]
-    fn nor_of_another(
-        mut input in honest(),
+    fn pieces_of_modified_input_do_not_matter(
+        mut input in valid_input(),
         changes in prop::collection::vec((any::<Index>(), any::<u8>()), 0..4),
         tail in prop::collection::vec(prop_oneof![0..8_u8, any::<u8>()], 0..50),
         cuts in prop::collection::vec(any::<Index>(), 0..9),
@@ -171,23 +171,23 @@ proptest! {
             input[at] = byte;
         }
         let cuts = cuts.iter().map(|cut| cut.index(input.len())).collect();
-        cuts_change_nothing(&Security::Null, &input, cuts);
+        pieces_do_not_matter(&Security::Null, &input, cuts);
     }
 
     #[test]
-    fn nor_of_traffic_that_is_anything(
+    fn pieces_of_random_input_do_not_matter(
         input in prop::collection::vec(prop_oneof![0..8_u8, any::<u8>()], 1..200),
         cuts in prop::collection::vec(any::<Index>(), 0..9),
     ) {
         let input = [greeting().as_slice(), READY, &input].concat();
         let cuts = cuts.iter().map(|cut| cut.index(input.len())).collect();
-        cuts_change_nothing(&Security::Null, &input, cuts);
+        pieces_do_not_matter(&Security::Null, &input, cuts);
     }
 }
 
 #[test]
-fn the_longest_command_is_longer_than_libzmqs_longest() {
+fn libzmqs_longest_command_fits() {
     let initiate = 9 + 96 + 8 + 16 + 128;
     let properties = b"\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0\xff".len() + 255;
-    assert!(initiate + properties < command::MAX_BYTES);
+    assert!(initiate + properties < command::MAX_COMMAND_BYTES);
 }
