@@ -1,176 +1,163 @@
-//! A build's processes: in a control group that its caller made, and in pid, mount and control group namespaces of
-//! their own, so that a kill takes all of them along, their mounts vanish with them, and what they call the top of the
-//! control groups is their own group.
+//! Runs a build's processes in a control group that the caller made, and in pid, mount and control group namespaces of
+//! their own. So a kill ends all of them, their mounts vanish with them, and they see their own group as the root of the
+//! control groups.
 
 mod launch;
 mod lines;
 
 use std::fmt::Debug;
-use std::future::Future;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use launch::Launched;
+use crate::size;
 pub use launch::Program;
+use launch::RunningProgram;
 
-/// How often the disk is looked at.
-const LOOK: Duration = Duration::from_secs(1);
+/// Interval between two measurements of a build's disk usage.
+const DISK_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Where a build's lines go.
-pub type Line<'a> = dyn for<'l> Fn(&'l str) + Send + Sync + 'a;
+/// A callback for each line that a build prints.
+pub type OnLine<'a> = dyn for<'l> Fn(&'l str) + Send + Sync + 'a;
 
-/// The control group of one build. Dropping it ends what still runs there.
-pub trait Cage: Debug + Send + Sync {
-    /// The files into which a process writes its id to come in.
-    fn entrances(&self) -> Vec<PathBuf>;
+/// The control group of one build. Dropping it ends the processes that still run there.
+pub trait BuildCgroup: Debug + Send + Sync {
+    /// Returns the `cgroup.procs` files into which a process writes its id to join the group.
+    fn procs_files(&self) -> Vec<PathBuf>;
 
-    /// The mounted hierarchies, to be mounted anew as the build sees them.
-    fn hierarchies(&self) -> Vec<Hierarchy>;
+    /// Returns the mounted hierarchies, which are mounted again inside the build's namespaces.
+    fn hierarchies(&self) -> Vec<CgroupMount>;
 
-    /// Kills everything in it and waits until it is gone.
+    /// Kills all processes of the group and waits until they have ended.
     ///
     /// # Errors
-    /// When something does not end.
+    /// If a process does not end.
     fn kill(&self) -> io::Result<()>;
 
-    /// True if something in it was killed for want of memory.
+    /// Whether a process of the group was killed for lack of memory.
     fn was_out_of_memory(&self) -> bool;
 }
 
-/// One mounted hierarchy of control groups.
+/// A mounted hierarchy of control groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hierarchy {
+pub struct CgroupMount {
     /// `cgroup` or `cgroup2`.
     pub kind: &'static str,
-    /// The mount's options, such as `memory`.
+    /// The mount options, such as `memory`.
     pub options: String,
-    /// Where.
-    pub point: PathBuf,
+    /// The mount point.
+    pub mount_point: PathBuf,
 }
 
-/// What bounds a build's processes, besides its cage.
+/// Limits of a build's programs, besides those of its control group.
 #[derive(Debug, Clone)]
-pub struct Bounds {
-    /// How long nothing may be printed.
-    pub idle: Duration,
-    /// Bytes by which `dir` may grow.
-    pub disk: u64,
+pub struct RunLimits {
+    /// How long a program may print nothing.
+    pub idle_timeout: Duration,
+    /// Maximum growth of `dir` in bytes.
+    pub max_disk_bytes: u64,
     /// The directory that holds all that the build writes.
     pub dir: PathBuf,
 }
 
-/// Why a confined program did not end by itself.
+/// A confined program did not start, or was ended.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It could not be started.
+pub enum ConfineError {
+    /// The program could not be started.
     #[error("cannot start {program}: {source}")]
     Spawn {
-        /// Which.
+        /// The program.
         program: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// It printed nothing for too long.
+    /// The program printed nothing for too long.
     #[error("nothing was printed for {0:?}, the limit")]
     Idle(Duration),
-    /// It filled the disk.
+    /// The build exceeded its disk limit.
     #[error("the build takes more than {0} bytes of disk, the limit")]
     Disk(u64),
-    /// It took too much memory.
-    #[error("the build was ended for want of memory")]
+    /// The build exceeded its memory limit.
+    #[error("the build ran out of memory")]
     Memory,
-    /// The caller did not want it any more.
+    /// The caller cancelled the build.
     #[error("cancelled")]
     Cancelled,
 }
 
-/// Runs a program to its end in `cage`, and gives its exit code; none if it was killed. Each line of its output goes
-/// to `line`.
+/// Runs a program to its end in `cgroup`, and passes each line of its output to `on_line`. Returns its exit code, or
+/// nothing if it was killed.
 ///
 /// # Errors
-/// When it cannot be started or breaks a bound; all that is in the cage is dead then.
+/// If the program cannot be started or exceeds a limit. All processes of the group have been killed then.
 pub async fn run(
     program: &Program,
-    cage: &dyn Cage,
-    bounds: &Bounds,
-    line: &Line<'_>,
+    cgroup: &dyn BuildCgroup,
+    limits: &RunLimits,
+    on_line: &OnLine<'_>,
     stop: &CancellationToken,
-) -> Result<Option<i32>, Error> {
-    let mut launched = Launched::start(program, cage)?;
-    let ended = attend(&mut launched, bounds, line, stop).await;
+) -> Result<Option<i32>, ConfineError> {
+    let mut running = RunningProgram::start(program, cgroup)?;
+    let ended = supervise(&mut running, limits, on_line, stop).await;
     if ended.is_err()
-        && let Err(error) = cage.kill()
+        && let Err(error) = cgroup.kill()
     {
-        tracing::error!(%error, "a build's processes are left behind");
+        tracing::error!(%error, "cannot end a build's processes");
     }
-    let memory = cage.was_out_of_memory();
+    let was_out_of_memory = cgroup.was_out_of_memory();
     match ended {
         Ok(Some(0)) => Ok(Some(0)),
-        Ok(_) if memory => Err(Error::Memory),
+        Ok(_) if was_out_of_memory => Err(ConfineError::Memory),
         other => other,
     }
 }
 
-/// Starts a program that stays, such as a daemon. It ends with the cage.
+/// Starts a daemon, which ends with the control group. Returns the lines that it prints.
 ///
 /// # Errors
-/// When it cannot be started.
-pub fn start(program: &Program, cage: &dyn Cage) -> Result<mpsc::Receiver<String>, Error> {
-    let Launched { child, lines } = Launched::start(program, cage)?;
+/// If the daemon cannot be started.
+pub fn spawn_daemon(
+    program: &Program,
+    cgroup: &dyn BuildCgroup,
+) -> Result<mpsc::Receiver<String>, ConfineError> {
+    let RunningProgram { mut child, lines } = RunningProgram::start(program, cgroup)?;
     tokio::spawn(async move {
-        let mut child = child;
         let _ = child.wait().await;
     });
     Ok(lines)
 }
 
-async fn attend(
-    launched: &mut Launched,
-    bounds: &Bounds,
-    line: &Line<'_>,
+async fn supervise(
+    running: &mut RunningProgram,
+    limits: &RunLimits,
+    on_line: &OnLine<'_>,
     stop: &CancellationToken,
-) -> Result<Option<i32>, Error> {
-    let mut quiet_since = Instant::now();
-    let full = outgrown(&bounds.dir, bounds.disk);
-    tokio::pin!(full);
+) -> Result<Option<i32>, ConfineError> {
+    let RunLimits { idle_timeout, max_disk_bytes, dir } = limits;
+    let mut last_output = Instant::now();
+    let disk_full = async {
+        let limit = size::measure(dir).await.saturating_add(*max_disk_bytes);
+        size::outgrown(dir, limit, DISK_CHECK_INTERVAL).await;
+    };
+    tokio::pin!(disk_full);
     loop {
         tokio::select! {
             biased;
-            () = stop.cancelled() => return Err(Error::Cancelled),
-            () = &mut full => return Err(Error::Disk(bounds.disk)),
-            printed = launched.lines.recv() => match printed {
-                Some(printed) => {
-                    quiet_since = Instant::now();
-                    line(&printed);
+            () = stop.cancelled() => return Err(ConfineError::Cancelled),
+            () = &mut disk_full => return Err(ConfineError::Disk(*max_disk_bytes)),
+            line = running.lines.recv() => match line {
+                Some(line) => {
+                    last_output = Instant::now();
+                    on_line(&line);
                 }
-                None => return Ok(launched.exit_code().await),
+                None => return Ok(running.exit_code().await),
             },
-            () = tokio::time::sleep_until((quiet_since + bounds.idle).into()) => return Err(Error::Idle(bounds.idle)),
-        }
-    }
-}
-
-/// Ends once the directory has grown by more than `limit`.
-fn outgrown(dir: &Path, limit: u64) -> impl Future<Output = ()> {
-    let dir = dir.to_owned();
-    async move {
-        let first = measured(dir.clone()).await;
-        loop {
-            let begun = Instant::now();
-            let now = measured(dir.clone()).await;
-            if now.saturating_sub(first) > limit {
-                return;
+            () = tokio::time::sleep_until((last_output + *idle_timeout).into()) => {
+                return Err(ConfineError::Idle(*idle_timeout));
             }
-            // Looking may take long where there are many files: a tenth of the time at most.
-            tokio::time::sleep(LOOK.max(begun.elapsed() * 9)).await;
         }
     }
-}
-
-async fn measured(dir: PathBuf) -> u64 {
-    tokio::task::spawn_blocking(move || crate::size::of(&dir)).await.unwrap_or_default()
 }

@@ -1,13 +1,12 @@
-//! What builds: img, BuildKit or buildah, behind one trait. Each leaves an OCI image layout in a directory, and is never
-//! given a credential of the registry that images are released to.
+//! Build drivers: img, BuildKit or buildah, behind one trait. Each writes an OCI image layout to a directory. No driver
+//! ever gets a credential of the registry that images are released to.
 
-mod attempt;
+mod build_run;
 mod buildah;
 mod buildkit;
 pub(crate) mod dockerfile;
 mod error;
 mod img;
-mod tail;
 mod unpack;
 
 use std::collections::BTreeMap;
@@ -16,10 +15,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-pub use attempt::Attempt;
-pub use error::Error;
+pub use build_run::BuildRun;
+pub use error::DriverError;
 
-/// What builds.
+/// Timeout of asking a program for its version.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A kind of driver.
 #[derive(
     Debug,
     Clone,
@@ -35,87 +37,88 @@ pub use error::Error;
 )]
 #[strum(serialize_all = "lowercase")]
 pub enum DriverKind {
-    /// The one that the original platform uses. Its last release is of 2020.
+    /// `img`, which the original platform uses. Its last release was in 2020.
     Img,
-    /// `buildkitd`, started for each build, its cache kept.
+    /// `buildkitd`, started for each build. Its cache is kept.
     Buildkit,
     /// `buildah`.
     Buildah,
 }
 
-/// Where the drivers' programs are, and what they may use.
+/// Where the drivers' programs are, and the registries and credentials for base images.
 #[derive(Debug, Clone, Default)]
 pub struct Tools {
-    /// A directory that is looked into before `PATH`.
+    /// A directory that is searched before `PATH`.
     pub dir: Option<PathBuf>,
-    /// A directory with a `config.json` as Docker has it: credentials for base images.
+    /// A directory with a Docker `config.json` that has credentials for base images.
     pub docker_config: Option<PathBuf>,
-    /// Registries for base images that speak plain HTTP, as `host:port`. img can use none of them.
+    /// Registries for base images that use plain HTTP, as `host:port`. img does not support them.
     pub plain_registries: Vec<String>,
 }
 
 /// What to build.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub struct BuildSpec {
     /// The commit's files.
     pub context: PathBuf,
-    /// The directory that gets the image layout; it is not there yet.
+    /// The directory for the image layout, which must not exist.
     pub output: PathBuf,
-    /// The commit's time, seconds since 1970.
-    pub created: u64,
+    /// The commit's time in seconds since 1970, for reproducible builds.
+    pub source_date_epoch: u64,
     /// The image's labels.
     pub labels: BTreeMap<String, String>,
-    /// How long nothing may be printed.
-    pub idle: Duration,
+    /// How long a program may print nothing.
+    pub idle_timeout: Duration,
     /// The directory that holds all that the build reads and writes.
     pub dir: PathBuf,
-    /// Bytes by which it may grow.
-    pub disk: u64,
+    /// Maximum growth of `dir` in bytes.
+    pub max_disk_bytes: u64,
 }
 
-/// Why a driver cannot be used on this machine.
+/// A driver cannot be used on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{why}; {remedy}")]
-pub struct Unusable {
-    /// What is missing.
-    pub why: String,
-    /// What to do.
+#[error("{reason}; {remedy}")]
+pub struct DriverUnavailable {
+    /// The reason.
+    pub reason: String,
+    /// How to fix it.
     pub remedy: String,
 }
 
-/// What turns a commit's files into an image.
+/// Builds an image from a commit's files.
 #[async_trait]
 pub trait Driver: Debug + Send + Sync {
-    /// Which one it is.
+    /// Returns the kind of the driver.
     fn kind(&self) -> DriverKind;
 
-    /// The program's version.
+    /// Returns the program's version.
     ///
     /// # Errors
-    /// When it cannot be used here.
-    async fn probe(&self) -> Result<String, Unusable>;
+    /// If the driver cannot be used on this machine.
+    async fn probe(&self) -> Result<String, DriverUnavailable>;
 
-    /// Builds. When this returns, nothing of the build runs any more.
+    /// Builds the image. No process of the build is running when this returns.
     ///
     /// # Errors
-    /// When the Dockerfile cannot be built, or not by this driver, or takes more than it may.
-    async fn build(&self, attempt: &Attempt<'_>) -> Result<(), Error> {
-        dockerfile::check(&attempt.order.context, self.kind())?;
-        let made = self.make(attempt).await;
-        let killed = attempt.cage.kill();
-        made?;
-        killed.map_err(Error::io("end the build"))
+    /// If the Dockerfile cannot be built, or not by this driver, or the build exceeds a limit.
+    async fn build(&self, run: &BuildRun<'_>) -> Result<(), DriverError> {
+        dockerfile::check(&run.spec.context, self.kind())?;
+        let built = self.build_image(run).await;
+        let killed = run.cgroup.kill();
+        built?;
+        killed.map_err(DriverError::io("end the build"))
     }
 
-    /// Builds what can be built. What it started may still run.
+    /// Builds the image. Processes of the build may still be running when this returns.
     #[doc(hidden)]
-    async fn make(&self, attempt: &Attempt<'_>) -> Result<(), Error>;
+    async fn build_image(&self, run: &BuildRun<'_>) -> Result<(), DriverError>;
 }
 
-/// The driver of a kind, with its state in `state`: one build at a time uses it.
+/// Opens a driver with its state in `state`, which only one build at a time may use.
 #[must_use]
 pub fn open(kind: DriverKind, tools: &Tools, state: &Path) -> Box<dyn Driver> {
-    let (tools, state) = (tools.clone(), state.to_owned());
+    let tools = tools.clone();
+    let state = state.to_owned();
     match kind {
         DriverKind::Img => Box::new(img::Img { tools, state }),
         DriverKind::Buildkit => Box::new(buildkit::Buildkit { tools, state }),
@@ -124,23 +127,26 @@ pub fn open(kind: DriverKind, tools: &Tools, state: &Path) -> Box<dyn Driver> {
 }
 
 impl Tools {
-    /// Where a program is.
-    fn find(&self, name: &str) -> Result<PathBuf, Unusable> {
+    /// Returns the path of a program.
+    fn find(&self, name: &str) -> Result<PathBuf, DriverUnavailable> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let dirs = self.dir.iter().cloned().chain(std::env::split_paths(&path));
         let mut found = dirs.map(|dir| dir.join(name)).filter(|file| file.is_file());
-        found.next().ok_or_else(|| Unusable {
-            why: format!("{name} is not there"),
+        found.next().ok_or_else(|| DriverUnavailable {
+            reason: format!("{name} is not installed"),
             remedy: format!("install it, or name its directory with --tools; `make setup` installs {name}"),
         })
     }
 
-    /// The first line that a program prints about itself.
-    async fn version(&self, name: &str, arguments: &[&str]) -> Result<String, Unusable> {
+    /// Returns the first line that a program prints about its version.
+    async fn version(&self, name: &str, args: &[&str]) -> Result<String, DriverUnavailable> {
         let program = self.find(name)?;
-        let run = tokio::process::Command::new(&program).args(arguments).output();
-        let failed = |why: String| Unusable { why, remedy: format!("run {} by hand", program.display()) };
-        match tokio::time::timeout(Duration::from_secs(20), run).await {
+        let run = tokio::process::Command::new(&program).args(args).output();
+        let failed = |reason: String| DriverUnavailable {
+            reason,
+            remedy: format!("run {} by hand", program.display()),
+        };
+        match tokio::time::timeout(VERSION_TIMEOUT, run).await {
             Ok(Ok(output)) if output.status.success() => {
                 let text = String::from_utf8_lossy(&output.stdout).into_owned();
                 Ok(text.lines().next().unwrap_or_default().trim().to_owned())
@@ -151,7 +157,7 @@ impl Tools {
         }
     }
 
-    fn docker_environment(&self) -> Vec<(&'static str, String)> {
+    fn docker_env(&self) -> Vec<(&'static str, String)> {
         let config = self.docker_config.iter();
         config.map(|dir| ("DOCKER_CONFIG", dir.display().to_string())).collect()
     }

@@ -1,18 +1,18 @@
-//! Doors for the fuzz targets in `fuzz/`; no part of what a builder uses.
+//! Entry points for the fuzz targets in `fuzz/`, not for builders.
 
-use crate::driver::{self, DriverKind};
-use crate::fetch::{self, Resolved};
+use crate::driver::{self, DriverError, DriverKind};
+use crate::fetch::{self, ResolvedCommit};
 
-/// The commit that the output of `git ls-remote --symref` has for a name.
+/// Returns the commit for a name in the output of `git ls-remote --symref`.
 #[must_use]
-pub fn find(listing: &str, name: &str) -> Option<Resolved> {
+pub fn find(listing: &str, name: &str) -> Option<ResolvedCommit> {
     fetch::listing::find(listing, name)
 }
 
-/// Refuses a Dockerfile's text for what `driver` cannot build.
+/// Checks that `driver` supports a Dockerfile with this text.
 ///
 /// # Errors
-/// If there is such a thing.
-pub fn check(dockerfile: &str, driver: DriverKind) -> Result<(), driver::Error> {
+/// If it has a feature that the driver does not support.
+pub fn check(dockerfile: &str, driver: DriverKind) -> Result<(), DriverError> {
     driver::dockerfile::check_text(dockerfile, driver)
 }

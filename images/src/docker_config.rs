@@ -9,11 +9,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use crate::error::Error;
+use crate::error::ImageError;
 
-const MAX_FILE: u64 = 1 << 20;
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// A user name and password. Never shown.
+/// A user name and a password. `Debug` does not show them.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Basic {
     pub(crate) user: String,
@@ -27,7 +27,7 @@ impl fmt::Debug for Basic {
 }
 
 impl Basic {
-    /// From `base64(user:password)`.
+    /// Decodes `base64(user:password)`.
     pub(crate) fn decode(text: &str) -> Option<Self> {
         let text = String::from_utf8(STANDARD.decode(text.trim()).ok()?).ok()?;
         let (user, password) = text.trim_end_matches('\0').split_once(':')?;
@@ -36,31 +36,34 @@ impl Basic {
 }
 
 #[derive(Deserialize)]
-struct Config {
+struct ConfigFile {
     #[serde(default)]
-    auths: BTreeMap<String, Auth>,
+    auths: BTreeMap<String, AuthEntry>,
 }
 
 #[derive(Deserialize)]
-struct Auth {
+struct AuthEntry {
     auth: Option<String>,
     username: Option<String>,
     password: Option<String>,
 }
 
-/// The credentials that the file at `path` holds for `registry` (`host[:port]`); none if it has no entry for it.
-/// Credential helpers are not run.
-pub(crate) fn lookup(path: &Path, registry: &str) -> Result<Option<Basic>, Error> {
+/// Returns the credentials for `registry` (`host[:port]`) in the file at `path`, if it has an entry. Credential helpers
+/// are not run.
+pub(crate) fn lookup(path: &Path, registry: &str) -> Result<Option<Basic>, ImageError> {
     let what = || format!("Docker configuration {}", path.display());
-    let file = std::fs::File::open(path).map_err(|e| Error::configuration(what(), e.to_string()))?;
+    let file = std::fs::File::open(path).map_err(|e| ImageError::configuration(what(), e.to_string()))?;
     let mut text = String::new();
-    file.take(MAX_FILE).read_to_string(&mut text).map_err(|e| Error::configuration(what(), e.to_string()))?;
-    find(&text, registry).map_err(|detail| Error::configuration(what(), detail))
+    file.take(MAX_FILE_BYTES)
+        .read_to_string(&mut text)
+        .map_err(|e| ImageError::configuration(what(), e.to_string()))?;
+    find(&text, registry).map_err(|detail| ImageError::configuration(what(), detail))
 }
 
-/// The parser's own words may hold a part of the file: only the place is told.
+/// Finds the credentials for `registry` in the text of a configuration file. The parser's message may quote the file, so
+/// an error has the position alone.
 pub(crate) fn find(text: &str, registry: &str) -> Result<Option<Basic>, String> {
-    let config: Config = serde_json::from_str(text)
+    let config: ConfigFile = serde_json::from_str(text)
         .map_err(|e| format!("line {} column {}: not as expected", e.line(), e.column()))?;
     let entry = config.auths.iter().find(|(key, _)| host_of(key) == registry);
     let Some((_, auth)) = entry else { return Ok(None) };
@@ -73,7 +76,7 @@ pub(crate) fn find(text: &str, registry: &str) -> Result<Option<Basic>, String> 
     }
 }
 
-/// Keys may be URLs, as `https://index.docker.io/v1/`.
+/// Returns the host of a key, which may be a URL such as `https://index.docker.io/v1/`.
 fn host_of(key: &str) -> &str {
     let rest = key.split_once("://").map_or(key, |(_, rest)| rest);
     match rest.split('/').next().unwrap_or_default() {
@@ -93,13 +96,13 @@ mod tests {
     #[case(r#"{"auths": {"127.0.0.1": {"auth": "bWU6cw=="}}, "credsStore": "desktop"}"#, None)]
     #[case(r#"{"auths": {"127.0.0.1:5000": {}}}"#, None)]
     #[case("{}", None)]
-    fn entries(#[case] text: &str, #[case] found: Option<&str>) {
+    fn entries_are_found_by_host(#[case] text: &str, #[case] found: Option<&str>) {
         let basic = find(text, "127.0.0.1:5000").unwrap();
         assert_eq!(basic.map(|b| format!("{} {}", b.user, b.password)).as_deref(), found);
     }
 
     #[test]
-    fn an_error_never_shows_what_the_file_holds() {
+    fn errors_never_quote_the_file() {
         for text in [r#"{"auths": {"127.0.0.1:5000": {"auth": "secret"}}}"#, r#"{"auths": "secret"}"#] {
             assert!(!find(text, "127.0.0.1:5000").unwrap_err().contains("secret"));
         }

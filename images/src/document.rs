@@ -1,5 +1,5 @@
-//! Manifests and indexes: what they are, and what is read of them. A document must be exactly one of the two, and
-//! say so everywhere in the same way, or the same digest could mean two things (CVE-2021-41190).
+//! Manifests and indexes. A document must be exactly one of the two, and its media types must agree, or the same digest
+//! could mean two things (CVE-2021-41190).
 
 use std::collections::BTreeMap;
 
@@ -9,24 +9,24 @@ use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
 use trackyard_protocol::version::Digest;
 
-use crate::error::Error;
+use crate::error::ImageError;
 
-/// The largest manifest, index or configuration that is read.
-pub(crate) const MAX_DOCUMENT: u64 = 4 << 20;
+/// Maximum size of a manifest, index or configuration.
+pub(crate) const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
 
 pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 pub(crate) const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
-/// A document as a place gave it: unverified bytes, and the media type that came beside them.
+/// A document as an image source returned it: unverified bytes, and the media type that came with them.
 #[derive(Debug, Clone)]
 pub(crate) struct Document {
     pub(crate) media_type: Option<String>,
     pub(crate) bytes: Bytes,
 }
 
-/// What names a document or blob.
+/// A reference to a document or blob.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Descriptor {
@@ -39,7 +39,7 @@ pub(crate) struct Descriptor {
 }
 
 impl Descriptor {
-    /// A statement about an image, beside it in an index; no image itself.
+    /// Whether this is a statement about an image of the same index, not an image.
     pub(crate) fn is_attestation(&self) -> bool {
         let kind = self.annotations.as_ref().and_then(|all| all.get("vnd.docker.reference.type"));
         let platform = self.platform.as_ref();
@@ -48,7 +48,7 @@ impl Descriptor {
     }
 }
 
-/// What an image was built for.
+/// The platform that an image was built for.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Platform {
     pub(crate) architecture: String,
@@ -57,7 +57,7 @@ pub(crate) struct Platform {
     pub(crate) variant: Option<String>,
 }
 
-/// A document whose kind is known.
+/// A document of a known kind.
 #[derive(Debug)]
 pub(crate) enum Parsed {
     Manifest(Manifest),
@@ -77,7 +77,7 @@ pub(crate) struct Index {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Shape {
+struct DocumentFields {
     schema_version: u32,
     media_type: Option<String>,
     config: Option<IgnoredAny>,
@@ -87,81 +87,87 @@ struct Shape {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum DocumentKind {
     Manifest,
     Index,
 }
 
 impl Document {
-    /// The digest of the bytes.
+    /// Returns the digest of the bytes.
     pub(crate) fn digest(&self) -> Digest {
         Digest::from_sha256(&Sha256::digest(&self.bytes).into())
     }
 
-    /// The bytes must be those that `expected` names.
-    pub(crate) fn verify(&self, what: &str, expected: &Digest) -> Result<(), Error> {
+    /// Checks that the bytes have the digest `expected`.
+    pub(crate) fn verify(&self, what: &str, expected: &Digest) -> Result<(), ImageError> {
         let found = self.digest();
         if found == *expected {
             return Ok(());
         }
-        Err(Error::DigestMismatch {
+        Err(ImageError::DigestMismatch {
             what: what.to_owned(),
             expected: expected.to_string(),
             found: found.to_string(),
         })
     }
 
-    /// Reads it as what it says it is.
-    pub(crate) fn parse(&self, what: &str) -> Result<Parsed, Error> {
-        let malformed = |e: serde_json::Error| Error::malformed(what, e);
+    /// Parses the document by its kind.
+    pub(crate) fn parse(&self, what: &str) -> Result<Parsed, ImageError> {
+        let malformed = |e: serde_json::Error| ImageError::malformed(what, e);
         match self.kind(what)? {
-            Kind::Manifest => serde_json::from_slice(&self.bytes).map(Parsed::Manifest).map_err(malformed),
-            Kind::Index => serde_json::from_slice(&self.bytes).map(Parsed::Index).map_err(malformed),
+            DocumentKind::Manifest => {
+                serde_json::from_slice(&self.bytes).map(Parsed::Manifest).map_err(malformed)
+            }
+            DocumentKind::Index => serde_json::from_slice(&self.bytes).map(Parsed::Index).map_err(malformed),
         }
     }
 
-    fn kind(&self, what: &str) -> Result<Kind, Error> {
-        let shape: Shape = serde_json::from_slice(&self.bytes).map_err(|e| Error::malformed(what, e))?;
-        if shape.schema_version != 2 {
-            return Err(Error::malformed(what, "its schemaVersion is not 2"));
+    fn kind(&self, what: &str) -> Result<DocumentKind, ImageError> {
+        let fields: DocumentFields =
+            serde_json::from_slice(&self.bytes).map_err(|e| ImageError::malformed(what, e))?;
+        if fields.schema_version != 2 {
+            return Err(ImageError::malformed(what, "its schemaVersion is not 2"));
         }
-        let by_shape = shape.kind().ok_or_else(|| {
-            Error::malformed(what, "neither just a manifest (config, layers) nor just an index (manifests)")
+        let by_fields = fields.kind().ok_or_else(|| {
+            ImageError::malformed(
+                what,
+                "neither just a manifest (config, layers) nor just an index (manifests)",
+            )
         })?;
-        let beside = self.media_type.as_deref().filter(|t| !is_vague(t));
-        for said in [beside, shape.media_type.as_deref()].into_iter().flatten() {
-            if kind_of(said).ok_or_else(|| Error::media_type(what, said))? != by_shape {
-                return Err(Error::malformed(what, "its media type contradicts its content"));
+        let received = self.media_type.as_deref().filter(|t| !is_generic(t));
+        for media_type in [received, fields.media_type.as_deref()].into_iter().flatten() {
+            if kind_of(media_type).ok_or_else(|| ImageError::media_type(what, media_type))? != by_fields {
+                return Err(ImageError::malformed(what, "its media type contradicts its content"));
             }
         }
-        Ok(by_shape)
+        Ok(by_fields)
     }
 }
 
-impl Shape {
-    fn kind(&self) -> Option<Kind> {
+impl DocumentFields {
+    fn kind(&self) -> Option<DocumentKind> {
         match (&self.config, &self.layers, &self.fs_layers, &self.manifests) {
-            (Some(_), Some(_), None, None) => Some(Kind::Manifest),
-            (None, None, None, Some(_)) => Some(Kind::Index),
+            (Some(_), Some(_), None, None) => Some(DocumentKind::Manifest),
+            (None, None, None, Some(_)) => Some(DocumentKind::Index),
             _ => None,
         }
     }
 }
 
-/// A simple file server knows no better.
-fn is_vague(media_type: &str) -> bool {
+/// Whether the media type says nothing, as that of a plain file server.
+fn is_generic(media_type: &str) -> bool {
     matches!(media_type, "application/json" | "application/octet-stream" | "")
 }
 
-fn kind_of(media_type: &str) -> Option<Kind> {
+fn kind_of(media_type: &str) -> Option<DocumentKind> {
     match media_type {
-        OCI_MANIFEST | DOCKER_MANIFEST => Some(Kind::Manifest),
-        OCI_INDEX | DOCKER_INDEX => Some(Kind::Index),
+        OCI_MANIFEST | DOCKER_MANIFEST => Some(DocumentKind::Manifest),
+        OCI_INDEX | DOCKER_INDEX => Some(DocumentKind::Index),
         _ => None,
     }
 }
 
-/// This machine's architecture, as images name it.
+/// Returns this machine's architecture under its OCI name.
 pub(crate) fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -171,21 +177,23 @@ pub(crate) fn architecture() -> &'static str {
 }
 
 impl Index {
-    /// The manifest for Linux on `architecture`. Attestations (`unknown/unknown`) never match.
-    pub(crate) fn choose(&self, what: &str, architecture: &str) -> Result<&Descriptor, Error> {
+    /// Returns the manifest for Linux on `architecture`. Attestations (`unknown/unknown`) never match.
+    pub(crate) fn for_platform(&self, what: &str, architecture: &str) -> Result<&Descriptor, ImageError> {
         let matches = |p: &Platform| p.os == "linux" && p.architecture == architecture && p.is_baseline();
         let found = self
             .manifests
             .iter()
-            .filter(|entry| kind_of(&entry.media_type) == Some(Kind::Manifest))
+            .filter(|entry| kind_of(&entry.media_type) == Some(DocumentKind::Manifest))
             .find(|entry| entry.platform.as_ref().is_some_and(matches));
-        found
-            .ok_or_else(|| Error::Platform { what: what.to_owned(), wanted: format!("linux/{architecture}") })
+        found.ok_or_else(|| ImageError::Platform {
+            what: what.to_owned(),
+            wanted: format!("linux/{architecture}"),
+        })
     }
 }
 
 impl Platform {
-    /// What every processor of the architecture can run; `amd64/v3`, say, is not.
+    /// Whether every processor of the architecture can run the variant; `amd64/v3`, for one, is not.
     fn is_baseline(&self) -> bool {
         let baseline = if self.architecture == "arm64" { "v8" } else { "v1" };
         self.variant.as_deref().is_none_or(|v| v.is_empty() || v == baseline)
@@ -220,7 +228,7 @@ mod tests {
     #[case(Some(OCI_MANIFEST), json!({"fsLayers": []}), Some("malformed"))]
     #[case(Some(OCI_MANIFEST), json!({"schemaVersion": 1}), Some("malformed"))]
     #[case(Some("text/html"), json!({}), Some("media_type"))]
-    fn a_document_is_one_thing(
+    fn a_document_has_one_kind(
         #[case] media_type: Option<&str>,
         #[case] more: Value,
         #[case] error: Option<&str>,
@@ -228,12 +236,12 @@ mod tests {
         let mut value = manifest();
         value.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let parsed = document(media_type, &value).parse("it");
-        assert_eq!(parsed.as_ref().err().map(Error::as_str), error);
+        assert_eq!(parsed.as_ref().err().map(ImageError::as_str), error);
         assert_eq!(matches!(parsed, Ok(Parsed::Manifest(_))), error.is_none());
     }
 
     #[test]
-    fn any_bytes_are_a_document_or_an_error() {
+    fn invalid_documents_are_malformed() {
         for bytes in ["", "[]", "null", "{", "{\"schemaVersion\": 2, \"manifests\": [1]}", &"[".repeat(9999)]
         {
             let document = Document { media_type: None, bytes: bytes.to_owned().into() };
@@ -242,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_index_entry_for_this_platform_is_chosen() {
+    fn index_entry_matches_the_platform() {
         let entry = |byte, os: &str, arch: &str, variant: Value| {
             let mut entry = descriptor(OCI_MANIFEST, byte);
             entry["platform"] = json!({"os": os, "architecture": arch, "variant": variant});
@@ -259,7 +267,7 @@ mod tests {
         let Parsed::Index(index) = document(Some(OCI_INDEX), &index).parse("it").unwrap() else {
             panic!("not an index");
         };
-        let chosen = |arch| index.choose("it", arch).map(|d| d.digest.clone());
+        let chosen = |arch| index.for_platform("it", arch).map(|d| d.digest.clone());
         assert_eq!(chosen("amd64"), Ok(Digest::from_sha256(&[5; 32])));
         assert_eq!(chosen("arm64"), Ok(Digest::from_sha256(&[4; 32])));
         assert_eq!(chosen("riscv64").unwrap_err().as_str(), "platform");

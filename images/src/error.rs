@@ -1,136 +1,136 @@
-//! Why an image could not be resolved, listed or pulled.
+//! Errors of resolving, listing and pulling images.
 
 use std::time::Duration;
 
-/// Why an image could not be resolved, listed or pulled. No variant ever holds a credential, a URL's query or text
-/// that a registry wrote.
+/// An image could not be resolved, listed or pulled. No variant ever holds a credential, a URL's query or text that a
+/// registry wrote.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
-pub enum Error {
+pub enum ImageError {
     /// The repository, tag, manifest or blob does not exist.
-    #[error("{what} is not in {place}: check its name, or build and push it")]
+    #[error("{what} is not in {location}: check its name, or build and push it")]
     NotFound {
-        /// What was asked for.
+        /// The missing object.
         what: String,
-        /// Where it was looked for.
-        place: String,
+        /// The registry or directory that was searched.
+        location: String,
     },
-    /// The place wants credentials, or refuses those given.
-    #[error("{place} refuses access: {detail}")]
+    /// The image source requires credentials, or refuses those given.
+    #[error("{location} refuses access: {detail}")]
     Unauthorized {
-        /// Who refused.
-        place: String,
-        /// What was tried and what to do.
+        /// The registry that refused.
+        location: String,
+        /// The reason and the remedy.
         detail: String,
     },
-    /// No connection, a broken one, or an answer that says "try again".
-    #[error("{place} cannot be reached: {detail}")]
+    /// The connection failed or broke, or the answer says "try again".
+    #[error("{location} cannot be reached: {detail}")]
     Unreachable {
-        /// Who was asked.
-        place: String,
-        /// What happened.
+        /// The registry that was asked.
+        location: String,
+        /// The cause.
         detail: String,
     },
-    /// Too many requests.
-    #[error("{place} answers that there are too many requests: try again later")]
+    /// The registry limits the rate of requests.
+    #[error("{location} answers that there are too many requests: try again later")]
     Throttled {
-        /// Who answered.
-        place: String,
+        /// The registry that answered.
+        location: String,
     },
-    /// Nothing, or next to nothing, came for too long.
-    #[error("{what} made no progress to speak of for {} s", after.as_secs())]
+    /// A transfer stopped or was too slow.
+    #[error("{what} made almost no progress for {} s", after.as_secs())]
     Stalled {
-        /// What was being read.
+        /// The object being read.
         what: String,
-        /// For how long nothing came.
+        /// The timeout.
         after: Duration,
     },
-    /// An answer that the protocol does not foresee.
-    #[error("{place} answered with the unexpected HTTP status {status}")]
+    /// The HTTP status has no meaning in the registry protocol.
+    #[error("{location} answered with the unexpected HTTP status {status}")]
     Unexpected {
-        /// Who answered.
-        place: String,
+        /// The registry that answered.
+        location: String,
         /// The HTTP status.
         status: u16,
     },
-    /// The bytes are not those that the digest names.
+    /// The bytes do not have the expected digest.
     #[error("{what} is corrupt: expected {expected}, found {found}")]
     DigestMismatch {
-        /// What was read.
+        /// The object.
         what: String,
-        /// The digest asked for.
+        /// The digest that was requested.
         expected: String,
-        /// The digest of what came.
+        /// The digest of the received bytes.
         found: String,
     },
-    /// It ends before its declared size.
+    /// The object ends before its declared size.
     #[error("{what} is truncated: {found} of {expected} bytes")]
     Truncated {
-        /// What was read.
+        /// The object.
         what: String,
         /// The declared size.
         expected: u64,
-        /// How much there is.
+        /// The bytes received.
         found: u64,
     },
-    /// It is larger than declared, or than is allowed.
+    /// The object is larger than declared or allowed.
     #[error("{what} is larger than {limit}")]
     TooLarge {
-        /// What was read.
+        /// The object.
         what: String,
         /// The declared or allowed size or count.
         limit: u64,
     },
-    /// A kind of document or layer that cannot be used.
+    /// The media type of a document or layer is not supported.
     #[error("{what} is of the media type {found:?}, which cannot be used here")]
     MediaType {
-        /// What it is.
+        /// The document or layer.
         what: String,
         /// Its media type, cut to 80 characters.
         found: String,
     },
-    /// It breaks the rules of its format.
+    /// The object violates its format.
     #[error("{what} is malformed: {detail}")]
     Malformed {
-        /// What was read.
+        /// The object.
         what: String,
-        /// The rule that it breaks.
+        /// The violated rule.
         detail: String,
     },
-    /// There is no image for this machine.
+    /// No image exists for this machine's platform.
     #[error("{what} has no image for {wanted}: build it for that platform")]
     Platform {
-        /// What was resolved.
+        /// The image.
         what: String,
         /// The platform of this machine.
         wanted: String,
     },
-    /// The place, a repository's name or the Docker configuration is not valid.
+    /// A location, a repository's name or the Docker configuration is not valid.
     #[error("{what} is not valid: {detail}")]
     Configuration {
-        /// What is not valid.
+        /// The invalid setting.
         what: String,
-        /// The rule that it breaks.
+        /// The violated rule.
         detail: String,
     },
     /// A file of a layout directory could not be read.
     #[error("{what} cannot be read: {detail}")]
     Io {
-        /// Which file.
+        /// The file.
         what: String,
-        /// The system's words.
+        /// The system's error message.
         detail: String,
     },
 }
 
-impl Error {
-    /// The variant's name, as a stable word for logs and metrics.
+impl ImageError {
+    /// Returns the variant's stable name, for logs and metrics.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         self.into()
     }
 
-    /// True if the same request may well succeed later, with nothing changed by anyone here.
+    /// Whether the same request may succeed later without any change here.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Throttled { .. } | Self::Stalled { .. })
@@ -154,10 +154,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_stable_and_only_the_passing_troubles_are_transient() {
-        let throttled = Error::Throttled { place: "registry".to_owned() };
+    fn names_are_stable_and_few_errors_transient() {
+        let throttled = ImageError::Throttled { location: "registry".to_owned() };
         assert_eq!((throttled.as_str(), throttled.is_transient()), ("throttled", true));
-        let mismatch = Error::DigestMismatch {
+        let mismatch = ImageError::DigestMismatch {
             what: "layer".to_owned(),
             expected: "a".to_owned(),
             found: "b".to_owned(),

@@ -1,67 +1,67 @@
-//! An image: its manifest and configuration, checked against each other and against this project's bounds.
+//! An image: its manifest and configuration, checked against each other and against our limits.
 
 use serde::{Deserialize, Serialize};
 use trackyard_protocol::version::Digest;
 
-use crate::document::{Descriptor, MAX_DOCUMENT, Manifest};
-use crate::error::Error;
+use crate::document::{Descriptor, MAX_DOCUMENT_BYTES, Manifest};
+use crate::error::ImageError;
 
-/// Overlayfs takes a few hundred; no builder makes more than this.
+/// Overlayfs can stack a few hundred; builders make at most this many.
 const MAX_LAYERS: usize = 127;
-const MAX_ENV: usize = 512;
+const MAX_ENV_ENTRIES: usize = 512;
 const MAX_ENV_BYTES: usize = 128 << 10;
 
 const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
-/// An image for this machine, ready to be pulled.
+/// An image for this machine, checked and ready to be pulled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     /// The manifest's digest.
     pub digest: Digest,
-    /// From the bottom to the top.
+    /// The layers, from bottom to top.
     pub layers: Vec<Layer>,
-    /// `NAME=value` each.
+    /// The environment, as `NAME=value` entries.
     pub env: Vec<String>,
-    /// The sum of the layers' sizes, as they are transferred.
+    /// The sum of the layers' transfer sizes.
     pub total_size: u64,
 }
 
-/// One layer: a tar file, mostly compressed.
+/// One layer: a tar file, usually compressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
-    /// The digest of the bytes as they are transferred.
+    /// The digest of the transferred (compressed) bytes.
     pub digest: Digest,
-    /// The digest of the tar file.
+    /// The digest of the uncompressed tar file.
     pub diff_id: Digest,
-    /// The size as it is transferred.
+    /// The size of the transferred (compressed) bytes.
     pub size: u64,
-    /// How the tar file is compressed.
+    /// The compression of the tar file.
     pub compression: Compression,
 }
 
 /// How a layer is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     None,
-    /// gzip, maybe of several members.
+    /// gzip, possibly with several members.
     Gzip,
-    /// zstd, maybe of several frames.
+    /// zstd, possibly with several frames.
     Zstd,
 }
 
 #[derive(Deserialize)]
-struct Config {
+struct ImageConfig {
     architecture: String,
     os: String,
     #[serde(default)]
-    config: Option<Execution>,
+    config: Option<ExecutionConfig>,
     rootfs: RootFs,
 }
 
 #[derive(Deserialize)]
-struct Execution {
+struct ExecutionConfig {
     #[serde(rename = "Env", default)]
     env: Option<Vec<String>>,
 }
@@ -73,49 +73,52 @@ struct RootFs {
     diff_ids: Vec<Digest>,
 }
 
-/// What a manifest must hold before its configuration is worth a request.
-pub(crate) fn check_manifest(what: &str, manifest: &Manifest) -> Result<(), Error> {
+/// Checks a manifest before its configuration is requested.
+pub(crate) fn check_manifest(what: &str, manifest: &Manifest) -> Result<(), ImageError> {
     let config = &manifest.config;
     if ![OCI_CONFIG, DOCKER_CONFIG].contains(&config.media_type.as_str()) {
-        return Err(Error::media_type(format!("the configuration of {what}"), &config.media_type));
+        return Err(ImageError::media_type(format!("the configuration of {what}"), &config.media_type));
     }
-    if config.size > MAX_DOCUMENT {
-        return Err(Error::TooLarge { what: format!("the configuration of {what}"), limit: MAX_DOCUMENT });
+    if config.size > MAX_DOCUMENT_BYTES {
+        return Err(ImageError::TooLarge {
+            what: format!("the configuration of {what}"),
+            limit: MAX_DOCUMENT_BYTES,
+        });
     }
     if manifest.layers.is_empty() {
-        return Err(Error::malformed(what, "it has no layers"));
+        return Err(ImageError::malformed(what, "it has no layers"));
     }
     if manifest.layers.len() > MAX_LAYERS {
-        return Err(Error::TooLarge { what: format!("the number of layers of {what}"), limit: 127 });
+        return Err(ImageError::TooLarge { what: format!("the number of layers of {what}"), limit: 127 });
     }
     manifest.layers.iter().try_for_each(|layer| compression(what, layer).map(drop))
 }
 
-/// Joins a checked manifest to its verified configuration.
+/// Combines a checked manifest and its verified configuration.
 pub(crate) fn assemble(
     what: &str,
     digest: Digest,
     manifest: &Manifest,
     config: &[u8],
     architecture: &str,
-) -> Result<Image, Error> {
-    let config: Config = serde_json::from_slice(config)
-        .map_err(|e| Error::malformed(format!("the configuration of {what}"), e))?;
+) -> Result<Image, ImageError> {
+    let config: ImageConfig = serde_json::from_slice(config)
+        .map_err(|e| ImageError::malformed(format!("the configuration of {what}"), e))?;
     if config.os != "linux" || config.architecture != architecture {
-        return Err(Error::Platform { what: what.to_owned(), wanted: format!("linux/{architecture}") });
+        return Err(ImageError::Platform { what: what.to_owned(), wanted: format!("linux/{architecture}") });
     }
     let env = environment(what, config.config.and_then(|c| c.env).unwrap_or_default())?;
     let layers = layers(what, &manifest.layers, &config.rootfs)?;
     let total_size = layers
         .iter()
         .try_fold(0_u64, |sum, layer| sum.checked_add(layer.size))
-        .ok_or_else(|| Error::TooLarge { what: what.to_owned(), limit: u64::MAX })?;
+        .ok_or_else(|| ImageError::TooLarge { what: what.to_owned(), limit: u64::MAX })?;
     Ok(Image { digest, layers, env, total_size })
 }
 
-fn layers(what: &str, descriptors: &[Descriptor], rootfs: &RootFs) -> Result<Vec<Layer>, Error> {
+fn layers(what: &str, descriptors: &[Descriptor], rootfs: &RootFs) -> Result<Vec<Layer>, ImageError> {
     if rootfs.kind != "layers" || rootfs.diff_ids.len() != descriptors.len() {
-        return Err(Error::malformed(what, "the configuration does not list the manifest's layers"));
+        return Err(ImageError::malformed(what, "the configuration does not list the manifest's layers"));
     }
     descriptors
         .iter()
@@ -131,7 +134,7 @@ fn layers(what: &str, descriptors: &[Descriptor], rootfs: &RootFs) -> Result<Vec
         .collect()
 }
 
-fn compression(what: &str, layer: &Descriptor) -> Result<Compression, Error> {
+fn compression(what: &str, layer: &Descriptor) -> Result<Compression, ImageError> {
     match layer.media_type.as_str() {
         "application/vnd.oci.image.layer.v1.tar" | "application/vnd.docker.image.rootfs.diff.tar" => {
             Ok(Compression::None)
@@ -140,21 +143,21 @@ fn compression(what: &str, layer: &Descriptor) -> Result<Compression, Error> {
         | "application/vnd.docker.image.rootfs.diff.tar.gzip" => Ok(Compression::Gzip),
         "application/vnd.oci.image.layer.v1.tar+zstd"
         | "application/vnd.docker.image.rootfs.diff.tar.zstd" => Ok(Compression::Zstd),
-        other => Err(Error::media_type(format!("a layer of {what}"), other)),
+        other => Err(ImageError::media_type(format!("a layer of {what}"), other)),
     }
 }
 
-/// Each entry must be `NAME=value`; of a name given twice the last one holds.
-fn environment(what: &str, given: Vec<String>) -> Result<Vec<String>, Error> {
+/// Checks that each entry is `NAME=value`. If a name occurs twice, the last entry wins.
+fn environment(what: &str, given: Vec<String>) -> Result<Vec<String>, ImageError> {
     let size: usize = given.iter().map(|entry| entry.len() + 1).sum();
-    if given.len() > MAX_ENV || size > MAX_ENV_BYTES {
-        return Err(Error::TooLarge { what: format!("the Env of {what}"), limit: 128 << 10 });
+    if given.len() > MAX_ENV_ENTRIES || size > MAX_ENV_BYTES {
+        return Err(ImageError::TooLarge { what: format!("the Env of {what}"), limit: 128 << 10 });
     }
     let mut env: Vec<String> = Vec::with_capacity(given.len());
     for entry in given {
         let name = name_of(&entry).filter(|_| !entry.contains('\0'));
         let Some(name) = name else {
-            return Err(Error::malformed(format!("the Env of {what}"), "an entry is not NAME=value"));
+            return Err(ImageError::malformed(format!("the Env of {what}"), "an entry is not NAME=value"));
         };
         env.retain(|earlier| name_of(earlier) != Some(name));
         env.push(entry);
@@ -197,14 +200,14 @@ mod tests {
     #[case(128, OCI_CONFIG, LAYER, Some("too_large"))]
     #[case(1, "application/vnd.wasm.config.v1+json", LAYER, Some("media_type"))]
     #[case(1, OCI_CONFIG, "application/vnd.oci.image.layer.nondistributable.v1.tar", Some("media_type"))]
-    fn manifests(
+    fn manifests_are_checked(
         #[case] layers: usize,
         #[case] config: &str,
         #[case] layer: &str,
         #[case] error: Option<&str>,
     ) {
         let checked = check_manifest("it", &manifest(layers, config, layer));
-        assert_eq!(checked.err().as_ref().map(Error::as_str), error);
+        assert_eq!(checked.err().as_ref().map(ImageError::as_str), error);
     }
 
     #[rstest]
@@ -219,15 +222,15 @@ mod tests {
     #[case(json!({"config": {"Env": ["=x"]}}), Some("malformed"))]
     #[case(json!({"config": {"Env": ["A=\u{0}"]}}), Some("malformed"))]
     #[case(json!({"config": {"Env": [format!("A={}", "x".repeat(200_000))]}}), Some("too_large"))]
-    fn configurations(#[case] more: Value, #[case] error: Option<&str>) {
+    fn configurations_are_checked(#[case] more: Value, #[case] error: Option<&str>) {
         let digest = Digest::from_sha256(&[9; 32]);
         let image = assemble("it", digest, &manifest(2, OCI_CONFIG, LAYER), &config(&more), "amd64");
-        assert_eq!(image.as_ref().err().map(Error::as_str), error);
+        assert_eq!(image.as_ref().err().map(ImageError::as_str), error);
         assert_eq!(image.map_or(20, |image| image.total_size), 20);
     }
 
     #[test]
-    fn the_last_of_two_entries_with_one_name_holds() {
+    fn last_entry_of_a_name_wins() {
         let env = ["A=1", "B=", "A=2"].map(str::to_owned).to_vec();
         assert_eq!(environment("it", env).unwrap(), ["B=", "A=2"]);
     }

@@ -1,4 +1,4 @@
-//! The one door: what a caller asks, whatever kind of place answers.
+//! The public client: the same operations for every kind of image source.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,24 +10,24 @@ use trackyard_protocol::version::{ContainerVersion, Digest};
 
 use crate::blob::{self, Blob, Expected};
 use crate::document::{self, Document, Manifest, Parsed};
-use crate::ecr::Ecr;
-use crate::error::Error;
+use crate::error::ImageError;
 use crate::image::{self, Image, Layer};
-use crate::layout::Layout;
-use crate::options::Options;
-use crate::registry::Registry;
-use crate::release::{Release, ReleaseError, ReleaseTags, Released, Target, Watch};
+use crate::options::ImageOptions;
+use crate::release::{Release, ReleaseControl, ReleaseError, ReleaseOutcome, ReleaseTags, Target};
 use crate::repository;
 use crate::source::Source;
+use crate::source::ecr::Ecr;
+use crate::source::layout::Layout;
+use crate::source::registry::Registry;
 use crate::tag;
 
-/// The images of one place. Cheap to clone.
+/// A client for one image source. Cheap to clone.
 #[derive(Clone)]
 pub struct Images {
     source: Arc<dyn Source>,
     target: Arc<dyn Target>,
     location: Arc<str>,
-    options: Arc<Options>,
+    options: Arc<ImageOptions>,
 }
 
 impl fmt::Debug for Images {
@@ -37,12 +37,11 @@ impl fmt::Debug for Images {
 }
 
 impl Images {
-    /// Makes a client for the place that `source` names. Sends nothing yet, but for ECR, which finds its
-    /// credentials.
+    /// Makes a client for `source`. Sends nothing yet, except that ECR looks up its credentials.
     ///
     /// # Errors
-    /// When the location is not valid, or the Docker configuration cannot be read.
-    pub async fn connect(source: &ImageSource, options: &Options) -> Result<Self, Error> {
+    /// If the location is not valid, or the Docker configuration cannot be read.
+    pub async fn connect(source: &ImageSource, options: &ImageOptions) -> Result<Self, ImageError> {
         let location = source.location.as_str();
         let (source, target) = match source.kind {
             ImageSourceKind::Layout => both(Layout::open(location, options)?),
@@ -52,37 +51,36 @@ impl Images {
         Ok(Self { source, target, location: location.into(), options: Arc::new(options.clone()) })
     }
 
-    /// The digest of the image manifest that a version names, for Linux on this machine's architecture: what
-    /// workers pull.
+    /// Returns the digest of a version's image manifest for Linux on this machine's architecture. Workers pull by it.
     ///
     /// # Errors
-    /// When the place cannot be read, has no such version, or none for this machine.
-    pub async fn resolve(&self, repository: &str, version: &ContainerVersion) -> Result<Digest, Error> {
+    /// If the source cannot be read, or does not have the version for this platform.
+    pub async fn resolve(&self, repository: &str, version: &ContainerVersion) -> Result<Digest, ImageError> {
         repository::check(repository)?;
         let what = format!("{repository}:{version}");
-        let document = self.source.tagged(repository, version.as_str()).await?;
+        let document = self.source.tagged_document(repository, version.as_str()).await?;
         match document.parse(&what)? {
             Parsed::Manifest(_) => Ok(document.digest()),
-            Parsed::Index(index) => Ok(index.choose(&what, document::architecture())?.digest.clone()),
+            Parsed::Index(index) => Ok(index.for_platform(&what, document::architecture())?.digest.clone()),
         }
     }
 
-    /// All tags, by the digest of what they name: the index, where a tag names one.
+    /// Returns all tags, by the digest of the manifest or index that they name.
     ///
     /// # Errors
-    /// When the place cannot be read or has no such repository.
-    pub async fn list(&self, repository: &str) -> Result<BTreeMap<Digest, Vec<String>>, Error> {
+    /// If the source cannot be read or does not have the repository.
+    pub async fn list(&self, repository: &str) -> Result<BTreeMap<Digest, Vec<String>>, ImageError> {
         repository::check(repository)?;
         let mut all = self.source.list(repository).await?;
         all.values_mut().for_each(|tags| tags.sort());
         Ok(all)
     }
 
-    /// The image of a digest, verified and checked.
+    /// Returns the image with a digest, verified and checked.
     ///
     /// # Errors
-    /// When the place cannot be read, has no such image, or the image breaks a rule.
-    pub async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Image, Error> {
+    /// If the source cannot be read or does not have the image, or the image violates a rule.
+    pub async fn manifest(&self, repository: &str, digest: &Digest) -> Result<Image, ImageError> {
         repository::check(repository)?;
         let what = format!("{repository}@{digest}");
         let document = self.source.document(repository, digest).await?;
@@ -97,53 +95,53 @@ impl Images {
         image::assemble(&what, digest.clone(), &manifest, &config, document::architecture())
     }
 
-    /// A layer's bytes, verified while they stream. Nothing is asked before the stream is read.
+    /// Streams a layer and verifies it on the way. Sends no request before the stream is polled.
     ///
     /// # Errors
-    /// When the repository's name is not valid.
-    pub fn blob(&self, repository: &str, layer: &Layer) -> Result<Blob, Error> {
+    /// If the repository's name is not valid.
+    pub fn blob(&self, repository: &str, layer: &Layer) -> Result<Blob, ImageError> {
         repository::check(repository)?;
         let what = format!("layer {} of {repository}", layer.digest);
         Ok(self.stream(repository, Expected { what, digest: layer.digest.clone(), size: layer.size }))
     }
 
-    /// What a tag names; nothing if the tag or the repository is not there. One request, however many tags there are.
+    /// Returns the digest that a tag names, if the tag and its repository exist. Takes one request.
     ///
     /// # Errors
-    /// When the place cannot be read.
-    pub async fn built(&self, repository: &str, tag: &str) -> Result<Option<Digest>, Error> {
+    /// If the source cannot be read.
+    pub async fn resolve_tag(&self, repository: &str, tag: &str) -> Result<Option<Digest>, ImageError> {
         repository::check(repository)?;
         if !tag::is_valid(tag) {
-            return Err(Error::configuration("image tag", "a-z A-Z 0-9 _ . -, at most 128 characters"));
+            return Err(ImageError::configuration("image tag", "a-z A-Z 0-9 _ . -, at most 128 characters"));
         }
-        self.target.named(repository, tag).await
+        self.target.resolve_tag(repository, tag).await
     }
 
-    /// Releases the one image of the OCI layout directory `from` under all `tags`. Every byte is verified on its way.
+    /// Releases the one image of the OCI layout directory `from` under all `tags`. Every byte is verified on the way.
     ///
     /// `git-<sha>` and `build-…` are never overwritten. If `git-<sha>` names this image already, the other tags are
-    /// still written; if it names another one, nothing is, and the answer is [`Released::Ignored`]. ECR and layout
-    /// directories of one machine keep that promise whatever happens at once. A plain registry offers no way to: of two
-    /// builders that release different images of one commit at the same moment, each one checks before and after, yet
-    /// there remains an instant in which both may believe to have won; the later one then holds the tag.
+    /// still written; if it names another image, no tag is, and the outcome is [`ReleaseOutcome::Ignored`]. ECR and layout
+    /// directories guarantee this against concurrent releases. A plain registry cannot: if two builders release different
+    /// images of one commit at the same moment, each checks before and after it writes, but both may conclude that they
+    /// won; the tag then names the image that was written last.
     ///
     /// # Errors
-    /// When the directory is not one whole image, the place refuses or cannot be reached, or `watch` is cancelled. What
-    /// was sent until then stays; the same release goes on from there.
+    /// If the directory is not one whole image, the target refuses or cannot be reached, or `control` is cancelled. Blobs
+    /// sent until then stay; the same release resumes from there.
     pub async fn release(
         &self,
         repository: &str,
         from: &Path,
         tags: &ReleaseTags,
-        watch: &Watch,
-    ) -> Result<Released, ReleaseError> {
+        control: &ReleaseControl,
+    ) -> Result<ReleaseOutcome, ReleaseError> {
         repository::check(repository)?;
         let release = Release {
             target: self.target.as_ref(),
             repository,
-            place: &self.location,
+            location: &self.location,
             options: &self.options,
-            watch,
+            control,
         };
         release.run(from, tags).await
     }
@@ -153,15 +151,17 @@ impl Images {
     }
 }
 
-fn both<T: Source + Target + 'static>(place: T) -> (Arc<dyn Source>, Arc<dyn Target>) {
-    let place = Arc::new(place);
-    (Arc::<T>::clone(&place), place)
+fn both<T: Source + Target + 'static>(client: T) -> (Arc<dyn Source>, Arc<dyn Target>) {
+    let client = Arc::new(client);
+    (Arc::<T>::clone(&client), client)
 }
 
-fn verified_manifest(what: &str, document: &Document, digest: &Digest) -> Result<Manifest, Error> {
+fn verified_manifest(what: &str, document: &Document, digest: &Digest) -> Result<Manifest, ImageError> {
     document.verify(what, digest)?;
     match document.parse(what)? {
         Parsed::Manifest(manifest) => Ok(manifest),
-        Parsed::Index(_) => Err(Error::media_type(what, "an index; give the digest of one platform's image")),
+        Parsed::Index(_) => {
+            Err(ImageError::media_type(what, "an index; give the digest of one platform's image"))
+        }
     }
 }

@@ -1,12 +1,15 @@
-//! Releasing a built image: blobs first, then its tags in an order that lets nobody see half a release.
+//! Releasing a built image: first blobs, then tags, in an order in which nobody sees half a release.
 
 mod built;
+mod control;
+mod decision;
 mod error;
-mod human;
-mod plan;
+mod reference_tag;
 mod tags;
 mod target;
-mod watch;
+mod to_ecr;
+pub(crate) mod to_layout;
+pub(crate) mod to_registry;
 
 use std::path::Path;
 
@@ -14,147 +17,147 @@ use backon::BackoffBuilder;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use trackyard_protocol::version::Digest;
 
-use crate::options::Options;
-pub(crate) use built::{Built, BuiltBlob};
+use crate::options::ImageOptions;
+pub(crate) use built::{BuiltBlob, BuiltImage};
+pub use control::{ReleaseControl, ReleaseProgress};
+pub(crate) use decision::{Decision, decide};
 pub use error::ReleaseError;
-pub(crate) use plan::{Decision, decide};
 pub use tags::ReleaseTags;
-pub(crate) use tags::{Lasts, Tag};
-pub(crate) use target::{Put, Target};
-pub use watch::{Progress, Watch};
+pub(crate) use tags::{Tag, TagMutability};
+pub(crate) use target::{PutOutcome, Target, none_if_missing};
 
-/// How many layers are sent at once.
-const PARALLEL_LAYERS: usize = 3;
+/// Maximum number of layers that are sent concurrently.
+const MAX_CONCURRENT_LAYERS: usize = 3;
 
-/// How a release ended.
+/// How a release ended without an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Released {
-    /// The image is at the place, under these tags.
+pub enum ReleaseOutcome {
+    /// The image was released under these tags.
     Done {
         /// The image's digest.
         digest: Digest,
-        /// The tags that name it now, in the order in which they were written.
+        /// The tags that name it now, in the order of writing.
         tags: Vec<String>,
     },
-    /// The commit was released already, as another image: that one stays, and no tag was written.
+    /// The commit was released already, as another image. That image stays, and no tag was written.
     Ignored {
-        /// The digest of what is released.
+        /// The digest of the image released earlier.
         digest: Digest,
     },
 }
 
-/// The digest of the one image in the OCI layout directory `from`.
+/// Returns the digest of the one image in the OCI layout directory `from`.
 ///
 /// # Errors
-/// When the directory is not one whole image.
-pub async fn built_digest(from: &Path, options: &Options) -> Result<Digest, ReleaseError> {
-    Ok(Built::open(from, options).await?.digest)
+/// If the directory is not one whole image.
+pub async fn built_digest(from: &Path, options: &ImageOptions) -> Result<Digest, ReleaseError> {
+    Ok(BuiltImage::open(from, options).await?.digest)
 }
 
-/// One release on its way.
+/// One release in progress.
 pub(crate) struct Release<'a> {
     pub(crate) target: &'a dyn Target,
     pub(crate) repository: &'a str,
-    pub(crate) place: &'a str,
-    pub(crate) options: &'a Options,
-    pub(crate) watch: &'a Watch,
+    pub(crate) location: &'a str,
+    pub(crate) options: &'a ImageOptions,
+    pub(crate) control: &'a ReleaseControl,
 }
 
 impl Release<'_> {
-    pub(crate) async fn run(&self, from: &Path, tags: &ReleaseTags) -> Result<Released, ReleaseError> {
-        self.watch.until_cancelled(self.all(from, tags)).await
+    pub(crate) async fn run(&self, from: &Path, tags: &ReleaseTags) -> Result<ReleaseOutcome, ReleaseError> {
+        self.control.until_cancelled(self.release(from, tags)).await
     }
 
-    async fn all(&self, from: &Path, tags: &ReleaseTags) -> Result<Released, ReleaseError> {
-        let built = Built::open(from, self.options).await?;
+    async fn release(&self, from: &Path, tags: &ReleaseTags) -> Result<ReleaseOutcome, ReleaseError> {
+        let built = BuiltImage::open(from, self.options).await?;
         let in_order = tags.in_order();
-        // Before anything is sent: most releases that are to be ignored end here.
+        // Checked before anything is sent: most releases that are ignored end here.
         if let Some(version) = in_order.first()
-            && let Decision::Taken(digest) = self.decide(version, &built).await?
+            && let Decision::Occupied(digest) = self.decide(version, &built).await?
         {
-            return Ok(Released::Ignored { digest });
+            return Ok(ReleaseOutcome::Ignored { digest });
         }
-        self.target.prepare(self.repository).await?;
-        self.blobs(&built).await?;
-        self.tags(&built, &in_order).await
+        self.target.prepare_repository(self.repository).await?;
+        self.put_blobs(&built).await?;
+        self.put_tags(&built, &in_order).await
     }
 
-    async fn blobs(&self, built: &Built) -> Result<(), ReleaseError> {
-        let put = |layer| self.target.put_blob(self.repository, built, layer, self.watch);
-        // Collected first: a closure within the stream would keep the compiler from seeing that it is `Send`.
+    async fn put_blobs(&self, built: &BuiltImage) -> Result<(), ReleaseError> {
+        let put = |layer| self.target.put_blob(self.repository, built, layer, self.control);
+        // Collected first, because the compiler cannot prove a stream with this closure to be `Send`.
         let layers: Vec<_> = built.layers.iter().map(put).collect();
-        stream::iter(layers).buffer_unordered(PARALLEL_LAYERS).try_collect::<()>().await?;
-        self.target.put_blob(self.repository, built, &built.config, self.watch).await
+        stream::iter(layers).buffer_unordered(MAX_CONCURRENT_LAYERS).try_collect::<()>().await?;
+        self.target.put_blob(self.repository, built, &built.config, self.control).await
     }
 
-    async fn tags(&self, built: &Built, in_order: &[Tag]) -> Result<Released, ReleaseError> {
+    async fn put_tags(&self, built: &BuiltImage, in_order: &[Tag]) -> Result<ReleaseOutcome, ReleaseError> {
         let mut written = Vec::with_capacity(in_order.len());
-        for (number, tag) in in_order.iter().enumerate() {
-            match self.tag(built, tag).await? {
+        for (index, tag) in in_order.iter().enumerate() {
+            match self.put_tag(built, tag).await? {
                 None => {
-                    self.watch.tell(Progress::Tagged { tag: tag.name.clone() });
+                    self.control.report(ReleaseProgress::Tagged { tag: tag.name.clone() });
                     written.push(tag.name.clone());
                 }
-                Some(digest) if number == 0 => return Ok(Released::Ignored { digest }),
-                Some(digest) => self.watch.tell(Progress::Kept { tag: tag.name.clone(), digest }),
+                Some(digest) if index == 0 => return Ok(ReleaseOutcome::Ignored { digest }),
+                Some(digest) => self.control.report(ReleaseProgress::Kept { tag: tag.name.clone(), digest }),
             }
         }
-        Ok(Released::Done { digest: built.digest.clone(), tags: written })
+        Ok(ReleaseOutcome::Done { digest: built.digest.clone(), tags: written })
     }
 
-    /// Writes a tag, unless it must go on to name another image: then that one's digest.
+    /// Writes a tag. If the tag is immutable and names another image, returns that image's digest instead.
     ///
-    /// Where the place itself keeps such tags (ECR, a layout directory) nothing can come between looking and writing. A
-    /// plain registry cannot: two releases that both find the tag free both write it. So it is read again, and the
-    /// one that finds the other's image there gives way. What stays possible there is that one of them reads before
-    /// the other writes: then the later one holds the tag, and both believe to have it.
-    async fn tag(&self, built: &Built, tag: &Tag) -> Result<Option<Digest>, ReleaseError> {
+    /// ECR and layout directories check and write an immutable tag in one step. A plain registry does not: two releases
+    /// that both find the tag free both write it. So the tag is read again, and the release that finds the other's image
+    /// gives way. If one of them reads before the other writes, both conclude that they won, and the tag names the
+    /// image that was written last.
+    async fn put_tag(&self, built: &BuiltImage, tag: &Tag) -> Result<Option<Digest>, ReleaseError> {
         match self.decide(tag, built).await? {
-            Decision::Done => return Ok(None),
-            Decision::Taken(digest) => return Ok(Some(digest)),
+            Decision::AlreadyDone => return Ok(None),
+            Decision::Occupied(digest) => return Ok(Some(digest)),
             Decision::Write => {}
         }
         match self.target.put_tag(self.repository, built, tag).await {
-            Ok(Put::Written) if tag.lasts == Lasts::UntilTheNext => Ok(None),
-            Ok(Put::Written | Put::Taken) => self.confirm(built, tag).await,
-            Err(refused @ ReleaseError::Refused { .. }) => self.refused(built, tag, refused).await,
+            Ok(PutOutcome::Written) if tag.mutability == TagMutability::Mutable => Ok(None),
+            Ok(PutOutcome::Written | PutOutcome::Occupied) => self.confirm_tag(built, tag).await,
+            Err(refused @ ReleaseError::Refused { .. }) => self.on_refused(built, tag, refused).await,
             Err(error) => Err(error),
         }
     }
 
-    /// A tag was refused: maybe because the place keeps what it names.
-    async fn refused(
+    /// Handles a refused tag: the target may keep the image that the tag names.
+    async fn on_refused(
         &self,
-        built: &Built,
+        built: &BuiltImage,
         tag: &Tag,
         refused: ReleaseError,
     ) -> Result<Option<Digest>, ReleaseError> {
-        match self.target.named(self.repository, &tag.name).await? {
+        match self.target.resolve_tag(self.repository, &tag.name).await? {
             Some(digest) if digest == built.digest => Ok(None),
             Some(digest) => Ok(Some(digest)),
             None => Err(refused),
         }
     }
 
-    /// Reads again what a tag names. A place may take a moment to show what it took.
-    async fn confirm(&self, built: &Built, tag: &Tag) -> Result<Option<Digest>, ReleaseError> {
-        let mut waits = self.options.backoff().build();
+    /// Reads a tag again, with retries, because a registry may show a new tag with a delay.
+    async fn confirm_tag(&self, built: &BuiltImage, tag: &Tag) -> Result<Option<Digest>, ReleaseError> {
+        let mut delays = self.options.backoff().build();
         loop {
             match self.decide(tag, built).await? {
-                Decision::Done => return Ok(None),
-                Decision::Taken(digest) => return Ok(Some(digest)),
+                Decision::AlreadyDone => return Ok(None),
+                Decision::Occupied(digest) => return Ok(Some(digest)),
                 Decision::Write => {}
             }
-            let Some(wait) = waits.next() else {
+            let Some(delay) = delays.next() else {
                 let what = format!("{}:{}", self.repository, tag.name);
-                return Err(ReleaseError::Unconfirmed { place: self.place.to_owned(), what });
+                return Err(ReleaseError::Unconfirmed { location: self.location.to_owned(), what });
             };
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(delay).await;
         }
     }
 
-    async fn decide(&self, tag: &Tag, built: &Built) -> Result<Decision, ReleaseError> {
-        let there = self.target.named(self.repository, &tag.name).await?;
-        Ok(decide(tag, there.as_ref(), &built.digest))
+    async fn decide(&self, tag: &Tag, built: &BuiltImage) -> Result<Decision, ReleaseError> {
+        let current = self.target.resolve_tag(self.repository, &tag.name).await?;
+        Ok(decide(tag, current.as_ref(), &built.digest))
     }
 }

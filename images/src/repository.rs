@@ -1,24 +1,24 @@
-//! The names of repositories. A checked one is safe as a path and in a URL.
+//! Repository names. A checked name is safe in a path and in a URL.
 
-use crate::error::Error;
+use crate::error::ImageError;
 
-/// Refuses what is not a repository's name: components of `a-z0-9._-`, each starting with a letter or digit, joined
-/// by `/`, at most 255 bytes. So neither `..` nor an empty or absolute name gets through.
-pub(crate) fn check(name: &str) -> Result<(), Error> {
+/// Checks a repository's name: components of `a-z0-9._-`, each starting with a letter or digit, joined by `/`, at most 255
+/// bytes. This excludes `..`, empty and absolute names.
+pub(crate) fn check(name: &str) -> Result<(), ImageError> {
     if name.len() <= 255 && name.split('/').all(is_component) {
         return Ok(());
     }
     let shown: String = name.chars().take(80).collect();
-    Err(Error::configuration(
+    Err(ImageError::configuration(
         format!("repository {shown:?}"),
         "components of a-z 0-9 . _ -, each starting with a letter or a digit, joined by /, at most 255 bytes",
     ))
 }
 
 fn is_component(part: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    part.bytes().next().is_some_and(plain)
-        && part.bytes().all(|b| plain(b) || matches!(b, b'.' | b'_' | b'-'))
+    let is_alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    part.bytes().next().is_some_and(is_alphanumeric)
+        && part.bytes().all(|b| is_alphanumeric(b) || matches!(b, b'.' | b'_' | b'-'))
 }
 
 #[cfg(test)]
@@ -38,7 +38,7 @@ mod tests {
     #[case("a%2e", false)]
     #[case("Ruby", false)]
     #[case(&"a".repeat(256), false)]
-    fn names(#[case] name: &str, #[case] valid: bool) {
+    fn repository_names(#[case] name: &str, #[case] valid: bool) {
         assert_eq!(check(name).is_ok(), valid);
     }
 }

@@ -1,4 +1,8 @@
-//! What each kind of place must be able to do. Everything that it answers is checked by the caller.
+//! Pulling: what each kind of image source can do. The caller checks every answer.
+
+pub(crate) mod ecr;
+pub(crate) mod layout;
+pub(crate) mod registry;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -9,23 +13,23 @@ use futures_util::Stream;
 use trackyard_protocol::version::Digest;
 
 use crate::document::Document;
-use crate::error::Error;
+use crate::error::ImageError;
 
-/// Bytes as they come.
-pub(crate) type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
+/// Bytes as they arrive.
+pub(crate) type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, ImageError>> + Send>>;
 
-/// A place that holds images. `repository` is a checked name.
+/// A source of images. `repository` is a checked name.
 #[async_trait]
 pub(crate) trait Source: Send + Sync {
-    /// The manifest or index that a tag names.
-    async fn tagged(&self, repository: &str, tag: &str) -> Result<Document, Error>;
+    /// Returns the manifest or index that a tag names.
+    async fn tagged_document(&self, repository: &str, tag: &str) -> Result<Document, ImageError>;
 
-    /// All tags, by the digest of the manifest or index that they name.
-    async fn list(&self, repository: &str) -> Result<BTreeMap<Digest, Vec<String>>, Error>;
+    /// Returns all tags, by the digest of the manifest or index that they name.
+    async fn list(&self, repository: &str) -> Result<BTreeMap<Digest, Vec<String>>, ImageError>;
 
-    /// The manifest or index of a digest; at most [`crate::document::MAX_DOCUMENT`] bytes, not verified.
-    async fn document(&self, repository: &str, digest: &Digest) -> Result<Document, Error>;
+    /// Returns the manifest or index with a digest: at most [`crate::document::MAX_DOCUMENT_BYTES`] bytes, not verified.
+    async fn document(&self, repository: &str, digest: &Digest) -> Result<Document, ImageError>;
 
-    /// A blob's bytes from `offset` on; not verified.
-    async fn blob(&self, repository: &str, digest: &Digest, offset: u64) -> Result<ByteStream, Error>;
+    /// Streams a blob from `offset` on, not verified.
+    async fn blob(&self, repository: &str, digest: &Digest, offset: u64) -> Result<ByteStream, ImageError>;
 }

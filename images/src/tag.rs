@@ -1,14 +1,14 @@
-//! The names of tags.
+//! Tag names.
 
-/// The longest name.
+/// Maximum length of a tag in bytes.
 pub(crate) const MAX_LENGTH: usize = 128;
 
-/// The specification's rule: `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`. Nothing else could be asked for.
+/// Whether a tag matches the specification's `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`; no registry has others.
 pub(crate) fn is_valid(tag: &str) -> bool {
-    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     tag.len() <= MAX_LENGTH
-        && tag.bytes().next().is_some_and(word)
-        && tag.bytes().all(|b| word(b) || matches!(b, b'.' | b'-'))
+        && tag.bytes().next().is_some_and(is_word)
+        && tag.bytes().all(|b| is_word(b) || matches!(b, b'.' | b'-'))
 }
 
 #[cfg(test)]
@@ -22,7 +22,7 @@ mod tests {
     #[case("../x", false)]
     #[case("", false)]
     #[case(&"x".repeat(129), false)]
-    fn tags(#[case] tag: &str, #[case] valid: bool) {
+    fn tag_names(#[case] tag: &str, #[case] valid: bool) {
         assert_eq!(is_valid(tag), valid);
     }
 }

@@ -11,7 +11,7 @@ use futures_util::TryStreamExt;
 use rstest::rstest;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use trackyard_images::{Compression, Error, Images, Options};
+use trackyard_images::{Compression, ImageError, ImageOptions, Images};
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, default_repositories};
 use trackyard_protocol::version::{ContainerVersion, Digest};
 
@@ -65,7 +65,8 @@ async fn connect(dir: &Path) -> Images {
         location: dir.to_str().unwrap().to_owned(),
         repositories: default_repositories(),
     };
-    let options = Options { first_backoff: Duration::from_millis(1), attempts: 2, ..Options::default() };
+    let options =
+        ImageOptions { first_backoff: Duration::from_millis(1), max_attempts: 2, ..ImageOptions::default() };
     Images::connect(&source, &options).await.unwrap()
 }
 
@@ -109,7 +110,7 @@ async fn an_index_is_no_image_and_an_ambiguous_name_is_refused() {
     assert_eq!(images.list("../r").await.unwrap_err().as_str(), "configuration");
 }
 
-async fn pull(dir: &Path, manifest: &Value) -> Result<(), Error> {
+async fn pull(dir: &Path, manifest: &Value) -> Result<(), ImageError> {
     let images = connect(dir).await;
     let digest = serde_json::from_value(manifest["digest"].clone()).unwrap();
     let image = images.manifest("r", &digest).await?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Receiver;
-use trackyard_images::Error as ImagesError;
+use trackyard_images::ImageError;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::{Place, VersionRequest};
 use trackyard_protocol::version::{ContainerVersion, PinnedVersion};
@@ -81,7 +81,7 @@ impl Clerk {
     async fn list(&self, place: &Place) -> Result<Reply, Reply> {
         let source = &self.live.current().images;
         let images = self.catalogue.list(source, place).await.map_err(|error| match error {
-            ImagesError::NotFound { .. } => {
+            ImageError::NotFound { .. } => {
                 let Place { channel, track } = place;
                 Reply::error(Reason::UnknownTrack, format!("{channel} has no repository for {track}"))
             }
@@ -105,11 +105,11 @@ impl Clerk {
     }
 }
 
-fn refused(place: &Place, version: &ContainerVersion, error: &ImagesError) -> Reply {
+fn refused(place: &Place, version: &ContainerVersion, error: &ImageError) -> Reply {
     let why = match error {
-        ImagesError::NotFound { .. } => "is not among the images: build it, or push it, first",
-        ImagesError::Platform { .. } => "has no image for this platform",
-        ImagesError::Malformed { .. } | ImagesError::MediaType { .. } | ImagesError::TooLarge { .. } => {
+        ImageError::NotFound { .. } => "is not among the images: build it, or push it, first",
+        ImageError::Platform { .. } => "has no image for this platform",
+        ImageError::Malformed { .. } | ImageError::MediaType { .. } | ImageError::TooLarge { .. } => {
             "is no image that can be used"
         }
         other => return unreadable(other),
@@ -119,7 +119,7 @@ fn refused(place: &Place, version: &ContainerVersion, error: &ImagesError) -> Re
 }
 
 /// The details stay in the log: they may name a path.
-fn unreadable(error: &ImagesError) -> Reply {
+fn unreadable(error: &ImageError) -> Reply {
     tracing::error!(%error, "the image source cannot be read");
     let message =
         format!("the image source cannot be read now ({}); the router's log says more", error.as_str());

@@ -17,7 +17,7 @@ use trackyard_daemon::pulse::Pulse;
 use trackyard_daemon::readiness::{Gate, Readiness};
 use trackyard_daemon::shutdown::{self, Shutdown};
 use trackyard_daemon::{admin, descriptors, logs};
-use trackyard_images::Options;
+use trackyard_images::ImageOptions;
 
 use crate::args::Args;
 use crate::config::{self, Config, ConfigFile, LiveConfig, watch};
@@ -150,11 +150,11 @@ impl Process {
         metrics: RouterMetrics,
         readiness: &Readiness,
     ) -> Self {
-        let options = Options {
+        let options = ImageOptions {
             docker_config: args.docker_config.clone(),
             ca_file: args.ca_file.clone(),
             ecr_endpoint: args.ecr_endpoint.clone(),
-            ..Options::default()
+            ..ImageOptions::default()
         };
         Self {
             args: args.clone(),

@@ -11,7 +11,7 @@ use e2e::registry::Registry;
 use futures_util::TryStreamExt;
 use rstest::rstest;
 use tempfile::TempDir;
-use trackyard_images::{Error, Images, Options};
+use trackyard_images::{ImageError, ImageOptions, Images};
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, default_repositories};
 use trackyard_protocol::version::{ContainerVersion, Digest};
 
@@ -45,17 +45,17 @@ fn source() -> ImageSource {
 }
 
 async fn connect(endpoint: String) -> Images {
-    let options = Options {
+    let options = ImageOptions {
         ecr_endpoint: Some(endpoint),
         ecr_credentials: Some(EcrStub::credentials()),
-        attempts: 3,
+        max_attempts: 3,
         first_backoff: Duration::from_millis(5),
-        ..Options::default()
+        ..ImageOptions::default()
     };
     Images::connect(&source(), &options).await.unwrap()
 }
 
-async fn pull(images: &Images, digest: &Digest) -> Result<(), Error> {
+async fn pull(images: &Images, digest: &Digest) -> Result<(), ImageError> {
     let image = images.manifest(REPOSITORY, digest).await?;
     for layer in &image.layers {
         images.blob(REPOSITORY, layer)?.try_for_each(|_| async { Ok(()) }).await?;
@@ -122,7 +122,7 @@ async fn throttling_is_waited_out_a_bounded_number_of_times(#[case] count: u32, 
     let served = serve();
     served.ecr.throttle(count);
     let resolved = connect(served.ecr.endpoint()).await.resolve(REPOSITORY, &version()).await;
-    assert_eq!(resolved.as_ref().err().map(Error::as_str), error);
+    assert_eq!(resolved.as_ref().err().map(ImageError::as_str), error);
     assert!(resolved.map_or_else(|error| error.is_transient(), |digest| digest == served.digest));
 }
 
@@ -140,5 +140,8 @@ async fn what_is_not_there_is_named_and_tags_are_immutable() {
 #[tokio::test]
 async fn a_location_that_is_not_ecr_is_refused() {
     let source = ImageSource { location: "registry.example".to_owned(), ..source() };
-    assert_eq!(Images::connect(&source, &Options::default()).await.unwrap_err().as_str(), "configuration");
+    assert_eq!(
+        Images::connect(&source, &ImageOptions::default()).await.unwrap_err().as_str(),
+        "configuration"
+    );
 }

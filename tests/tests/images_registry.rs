@@ -17,7 +17,7 @@ use e2e::registry::{PASSWORD, Registry, USER};
 use futures_util::TryStreamExt;
 use serde_json::json;
 use tempfile::TempDir;
-use trackyard_images::{Error, Images, Options};
+use trackyard_images::{ImageError, ImageOptions, Images};
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, default_repositories};
 use trackyard_protocol::version::{ContainerVersion, Digest};
 
@@ -42,18 +42,18 @@ fn serve() -> Served {
     Served { dir, registry, front, digest: digest.parse().unwrap() }
 }
 
-fn docker_config(dir: &Path, location: &str, password: &str) -> Options {
+fn docker_config(dir: &Path, location: &str, password: &str) -> ImageOptions {
     let path = dir.join("config.json");
     let config = json!({"auths": {location: {"username": USER, "password": password}}});
     std::fs::write(&path, config.to_string()).unwrap();
-    Options { docker_config: Some(path), ..quick() }
+    ImageOptions { docker_config: Some(path), ..quick() }
 }
 
-fn quick() -> Options {
-    Options { attempts: 3, first_backoff: Duration::from_millis(5), ..Options::default() }
+fn quick() -> ImageOptions {
+    ImageOptions { max_attempts: 3, first_backoff: Duration::from_millis(5), ..ImageOptions::default() }
 }
 
-async fn connect(location: &str, options: &Options) -> Images {
+async fn connect(location: &str, options: &ImageOptions) -> Images {
     let source = ImageSource {
         kind: ImageSourceKind::Registry,
         location: location.to_owned(),
@@ -67,7 +67,7 @@ fn version() -> ContainerVersion {
 }
 
 /// Reads all layers; how many bytes they have.
-async fn pull(images: &Images, digest: &Digest) -> Result<u64, Error> {
+async fn pull(images: &Images, digest: &Digest) -> Result<u64, ImageError> {
     let image = images.manifest(REPOSITORY, digest).await?;
     let mut total = 0;
     for layer in &image.layers {

@@ -10,7 +10,10 @@ use e2e::registry::{Built, Fault, Faulty, Registry};
 use futures_util::TryStreamExt;
 use rstest::rstest;
 use tokio_util::sync::CancellationToken;
-use trackyard_images::{Error, Images, Options, Progress, ReleaseError, ReleaseTags, Released, Watch};
+use trackyard_images::{
+    ImageError, ImageOptions, Images, ReleaseControl, ReleaseError, ReleaseOutcome, ReleaseProgress,
+    ReleaseTags,
+};
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, default_repositories};
 use trackyard_protocol::version::Digest;
 
@@ -31,12 +34,12 @@ impl Place {
     }
 
     async fn images(&self) -> Images {
-        let options = Options {
+        let options = ImageOptions {
             ecr_endpoint: Some(self.ecr.endpoint()),
             ecr_credentials: Some(EcrStub::credentials()),
-            attempts: 4,
+            max_attempts: 4,
             first_backoff: Duration::from_millis(5),
-            ..Options::default()
+            ..ImageOptions::default()
         };
         let source = ImageSource {
             kind: ImageSourceKind::Ecr,
@@ -52,14 +55,14 @@ fn tags() -> ReleaseTags {
     tags.git_reference("main").latest(true)
 }
 
-async fn release(images: &Images, built: &Built) -> Result<Released, ReleaseError> {
-    images.release(REPOSITORY, &built.path(), &tags(), &Watch::default()).await
+async fn release(images: &Images, built: &Built) -> Result<ReleaseOutcome, ReleaseError> {
+    images.release(REPOSITORY, &built.path(), &tags(), &ReleaseControl::default()).await
 }
 
-fn watched() -> (Watch, Arc<Mutex<Vec<Progress>>>) {
-    let told = Arc::<Mutex<Vec<Progress>>>::default();
+fn watched() -> (ReleaseControl, Arc<Mutex<Vec<ReleaseProgress>>>) {
+    let told = Arc::<Mutex<Vec<ReleaseProgress>>>::default();
     let of_watch = Arc::clone(&told);
-    (Watch::new(CancellationToken::new(), move |step| of_watch.lock().unwrap().push(step)), told)
+    (ReleaseControl::new(CancellationToken::new(), move |step| of_watch.lock().unwrap().push(step)), told)
 }
 
 fn sha(built: &Built) -> Digest {
@@ -73,22 +76,22 @@ async fn pull(images: &Images, digest: &Digest) {
     }
 }
 
-fn is_done(released: &Result<Released, ReleaseError>, built: &Built) -> bool {
-    matches!(released, Ok(Released::Done { digest, .. }) if *digest == sha(built))
+fn is_done(released: &Result<ReleaseOutcome, ReleaseError>, built: &Built) -> bool {
+    matches!(released, Ok(ReleaseOutcome::Done { digest, .. }) if *digest == sha(built))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_repository_is_made_so_that_released_tags_never_move() {
     let (place, built) = (Place::new(), Built::large(2 << 20));
     let images = place.images().await;
-    assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(None));
+    assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
     assert_eq!(place.ecr.tokens_given(), 0, "looking needs no token");
     assert!(is_done(&release(&images, &built).await, &built));
     let exclusions = ["git-*", "build-*"].map(str::to_owned).to_vec();
     let expected = Settings { mutability: "MUTABLE_WITH_EXCLUSION".to_owned(), exclusions };
     assert_eq!(place.ecr.settings(REPOSITORY), Some(expected));
     for tag in [VERSION, "main", "latest"] {
-        assert_eq!(images.built(REPOSITORY, tag).await, Ok(Some(sha(&built))));
+        assert_eq!(images.resolve_tag(REPOSITORY, tag).await, Ok(Some(sha(&built))));
     }
     pull(&images, &sha(&built)).await;
     assert_eq!((place.ecr.tokens_given(), place.ecr.front().seen().leaked), (1, 0));
@@ -102,10 +105,10 @@ async fn whether_it_was_built_is_one_request_beside_250_other_tags() {
         let digest = Digest::from_sha256(&[number; 32]);
         place.ecr.put_tag(REPOSITORY, &format!("git-{number:040}"), digest.as_str()).unwrap();
     }
-    assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(None));
+    assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
     release(&images, &built).await.unwrap();
     let before = place.ecr.pages_given();
-    assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(Some(sha(&built))));
+    assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(Some(sha(&built))));
     assert_eq!(place.ecr.pages_given() - before, 1);
 }
 
@@ -114,9 +117,9 @@ async fn another_image_of_the_same_commit_is_ignored() {
     let (place, first, second) = (Place::new(), Built::small("a"), Built::small("b"));
     let images = place.images().await;
     release(&images, &first).await.unwrap();
-    assert_eq!(release(&images, &second).await, Ok(Released::Ignored { digest: sha(&first) }));
+    assert_eq!(release(&images, &second).await, Ok(ReleaseOutcome::Ignored { digest: sha(&first) }));
     assert!(is_done(&release(&images, &first).await, &first));
-    assert_eq!(images.built(REPOSITORY, "latest").await, Ok(Some(sha(&first))));
+    assert_eq!(images.resolve_tag(REPOSITORY, "latest").await, Ok(Some(sha(&first))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,8 +130,8 @@ async fn of_two_releases_at_once_exactly_one_wins() {
         let (a, b) = tokio::join!(release(&images, &first), release(&images, &second));
         let (winner, loser, digest) =
             if is_done(&a, &first) { (&first, b, sha(&first)) } else { (&second, a, sha(&second)) };
-        assert_eq!(loser, Ok(Released::Ignored { digest: digest.clone() }));
-        assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(Some(digest)));
+        assert_eq!(loser, Ok(ReleaseOutcome::Ignored { digest: digest.clone() }));
+        assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(Some(digest)));
         pull(&images, &sha(winner)).await;
     }
 }
@@ -142,8 +145,8 @@ async fn in_a_repository_where_nothing_moves_only_new_tags_are_written() {
     let next = ReleaseTags::new(&"1".repeat(40), UNIX_EPOCH).unwrap().latest(true);
     let (watch, told) = watched();
     let released = images.release(REPOSITORY, &second.path(), &next, &watch).await.unwrap();
-    assert!(matches!(released, Released::Done { tags, .. } if tags.len() == 2));
-    let kept = Progress::Kept { tag: "latest".to_owned(), digest: sha(&first) };
+    assert!(matches!(released, ReleaseOutcome::Done { tags, .. } if tags.len() == 2));
+    let kept = ReleaseProgress::Kept { tag: "latest".to_owned(), digest: sha(&first) };
     assert_eq!(told.lock().unwrap().last(), Some(&kept));
 }
 
@@ -218,6 +221,9 @@ async fn no_token_is_in_any_error_or_log() {
 async fn a_name_that_is_no_tag_is_not_asked_for() {
     let images = Place::new().images().await;
     for tag in ["", "../x", "a b", "-x"] {
-        assert_eq!(images.built(REPOSITORY, tag).await.as_ref().map_err(Error::as_str), Err("configuration"));
+        assert_eq!(
+            images.resolve_tag(REPOSITORY, tag).await.as_ref().map_err(ImageError::as_str),
+            Err("configuration")
+        );
     }
 }

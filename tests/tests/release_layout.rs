@@ -16,7 +16,7 @@ use futures_util::TryStreamExt;
 use futures_util::future::join_all;
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
-use trackyard_images::{Images, Options, ReleaseError, ReleaseTags, Released, Watch};
+use trackyard_images::{ImageOptions, Images, ReleaseControl, ReleaseError, ReleaseOutcome, ReleaseTags};
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, default_repositories};
 use trackyard_protocol::version::Digest;
 
@@ -53,7 +53,7 @@ async fn connect(dir: &Path) -> Images {
         location: dir.to_str().unwrap().to_owned(),
         repositories: default_repositories(),
     };
-    let options = Options { stall: Duration::from_millis(300), ..Options::default() };
+    let options = ImageOptions { stall_timeout: Duration::from_millis(300), ..ImageOptions::default() };
     Images::connect(&source, &options).await.unwrap()
 }
 
@@ -62,8 +62,8 @@ fn tags(sha: &str) -> ReleaseTags {
     tags.git_reference("main").latest(true)
 }
 
-async fn release(images: &Images, built: &Built, sha: &str) -> Result<Released, ReleaseError> {
-    images.release(REPOSITORY, &built.path(), &tags(sha), &Watch::default()).await
+async fn release(images: &Images, built: &Built, sha: &str) -> Result<ReleaseOutcome, ReleaseError> {
+    images.release(REPOSITORY, &built.path(), &tags(sha), &ReleaseControl::default()).await
 }
 
 fn sha(built: &Built) -> Digest {
@@ -80,11 +80,11 @@ async fn pull(images: &Images, digest: &Digest) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_released_image_can_be_pulled_by_this_and_other_programs() {
     let (place, built) = (Place::new().await, Built::large(3 << 20));
-    assert_eq!(place.images.built(REPOSITORY, VERSION).await, Ok(None));
+    assert_eq!(place.images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
     let released = release(&place.images, &built, SHA).await.unwrap();
-    assert!(matches!(released, Released::Done { tags, .. } if tags.len() == 4));
+    assert!(matches!(released, ReleaseOutcome::Done { tags, .. } if tags.len() == 4));
     for tag in [VERSION, "main", "latest"] {
-        assert_eq!(place.images.built(REPOSITORY, tag).await, Ok(Some(sha(&built))));
+        assert_eq!(place.images.resolve_tag(REPOSITORY, tag).await, Ok(Some(sha(&built))));
     }
     pull(&place.images, &place.images.resolve(REPOSITORY, tags(SHA).version()).await.unwrap()).await;
     let copy = place.dir.path().join("copy");
@@ -104,12 +104,12 @@ async fn released_tags_stay_and_the_others_move_on() {
     release(&place.images, &first, SHA).await.unwrap();
     let before = fs::read(place.repository().join("index.json")).unwrap();
     let ignored = release(&place.images, &second, SHA).await;
-    assert_eq!(ignored, Ok(Released::Ignored { digest: sha(&first) }));
-    assert!(matches!(release(&place.images, &first, SHA).await, Ok(Released::Done { .. })));
+    assert_eq!(ignored, Ok(ReleaseOutcome::Ignored { digest: sha(&first) }));
+    assert!(matches!(release(&place.images, &first, SHA).await, Ok(ReleaseOutcome::Done { .. })));
     assert_eq!(fs::read(place.repository().join("index.json")).unwrap(), before);
     release(&place.images, &second, &"1".repeat(40)).await.unwrap();
-    assert_eq!(place.images.built(REPOSITORY, VERSION).await, Ok(Some(sha(&first))));
-    assert_eq!(place.images.built(REPOSITORY, "latest").await, Ok(Some(sha(&second))));
+    assert_eq!(place.images.resolve_tag(REPOSITORY, VERSION).await, Ok(Some(sha(&first))));
+    assert_eq!(place.images.resolve_tag(REPOSITORY, "latest").await, Ok(Some(sha(&second))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,7 +124,10 @@ async fn no_release_loses_the_tags_of_another_and_readers_see_whole_ones() {
         }
     };
     let (released, ()) = tokio::join!(releases, reads);
-    assert!(released.iter().all(|released| matches!(released, Ok(Released::Done { .. }))), "{released:?}");
+    assert!(
+        released.iter().all(|released| matches!(released, Ok(ReleaseOutcome::Done { .. }))),
+        "{released:?}"
+    );
     // Two of each release, the branch and `latest`.
     assert_eq!(place.images.list(REPOSITORY).await.unwrap()[&sha(&built)].len(), 2 * 21 + 2);
 }
@@ -135,10 +138,10 @@ async fn of_two_releases_at_once_exactly_one_wins() {
         let (place, first, second) = (Place::new().await, Built::small("a"), Built::small("b"));
         let other = connect(place.dir.path()).await;
         let (a, b) = tokio::join!(release(&place.images, &first, SHA), release(&other, &second, SHA));
-        let named = place.images.built(REPOSITORY, VERSION).await.unwrap().unwrap();
+        let named = place.images.resolve_tag(REPOSITORY, VERSION).await.unwrap().unwrap();
         let (winner, loser) = if named == sha(&first) { (a, b) } else { (b, a) };
-        assert!(matches!(winner, Ok(Released::Done { digest, .. }) if digest == named));
-        assert_eq!(loser, Ok(Released::Ignored { digest: named }));
+        assert!(matches!(winner, Ok(ReleaseOutcome::Done { digest, .. }) if digest == named));
+        assert_eq!(loser, Ok(ReleaseOutcome::Ignored { digest: named }));
     }
 }
 
@@ -168,7 +171,7 @@ async fn what_is_not_one_whole_image_leaves_nothing_behind() {
     // What another layer's thread had just begun goes with it.
     let is_whole = |name: &String| name.len() == 64;
     wait_until(seconds(5), "half a blob goes", || place.blobs().iter().all(is_whole));
-    assert_eq!(place.images.built(REPOSITORY, VERSION).await, Ok(None));
+    assert_eq!(place.images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
 }
 
 #[tokio::test(flavor = "multi_thread")]

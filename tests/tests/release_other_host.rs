@@ -17,7 +17,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use trackyard_images::{Images, Options, ReleaseError, ReleaseTags, Released, Watch};
+use trackyard_images::{ImageOptions, Images, ReleaseControl, ReleaseError, ReleaseOutcome, ReleaseTags};
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, default_repositories};
 
 const REPOSITORY: &str = "ruby-test-runner";
@@ -59,16 +59,16 @@ impl Place {
         Self { stored, registry, blobs, servers: vec![one, two] }
     }
 
-    async fn release(&self, built: &Built) -> Result<Released, ReleaseError> {
+    async fn release(&self, built: &Built) -> Result<ReleaseOutcome, ReleaseError> {
         let dir = TempDir::new().unwrap();
         let config = dir.path().join("config.json");
         let auths = json!({"auths": {&self.registry: {"username": USER, "password": PASSWORD}}});
         std::fs::write(&config, auths.to_string()).unwrap();
-        let options = Options {
+        let options = ImageOptions {
             docker_config: Some(config),
-            attempts: 2,
+            max_attempts: 2,
             first_backoff: Duration::from_millis(5),
-            ..Options::default()
+            ..ImageOptions::default()
         };
         let source = ImageSource {
             kind: ImageSourceKind::Registry,
@@ -77,7 +77,7 @@ impl Place {
         };
         let images = Images::connect(&source, &options).await.unwrap();
         let tags = ReleaseTags::new(SHA, UNIX_EPOCH).unwrap();
-        images.release(REPOSITORY, &built.path(), &tags, &Watch::default()).await
+        images.release(REPOSITORY, &built.path(), &tags, &ReleaseControl::default()).await
     }
 }
 
@@ -161,7 +161,7 @@ async fn blobs_go_to_the_other_host_without_the_token() {
     place.stored.lock().unwrap().location = Some(format!("http://{}/first?signature=1", place.blobs));
     // One layer: the other host knows only one upload.
     let built = Built::of(&e2e::image::Image::bare());
-    assert!(matches!(place.release(&built).await, Ok(Released::Done { .. })));
+    assert!(matches!(place.release(&built).await, Ok(ReleaseOutcome::Done { .. })));
     let stored = place.stored.lock().unwrap();
     assert_eq!((stored.blobs.len(), stored.leaked), (2, 0));
     assert_eq!(stored.tags[&format!("git-{SHA}")], built.digest());

@@ -14,7 +14,9 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use trackyard_images::{Images, Options, Progress, ReleaseError, ReleaseTags, Released, Watch};
+use trackyard_images::{
+    ImageOptions, Images, ReleaseControl, ReleaseError, ReleaseOutcome, ReleaseProgress, ReleaseTags,
+};
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, default_repositories};
 use trackyard_protocol::version::Digest;
 
@@ -42,21 +44,21 @@ impl Place {
     }
 }
 
-fn options(dir: &Path, location: &str, password: &str) -> Options {
+fn options(dir: &Path, location: &str, password: &str) -> ImageOptions {
     let path = dir.join("config.json");
     let config = json!({"auths": {location: {"username": USER, "password": password}}});
     fs::write(&path, config.to_string()).unwrap();
-    Options {
+    ImageOptions {
         docker_config: Some(path),
-        attempts: 4,
+        max_attempts: 4,
         first_backoff: Duration::from_millis(5),
-        stall: Duration::from_secs(1),
-        store: Duration::from_secs(2),
-        ..Options::default()
+        stall_timeout: Duration::from_secs(1),
+        store_timeout: Duration::from_secs(2),
+        ..ImageOptions::default()
     }
 }
 
-async fn connect(location: &str, options: &Options) -> Images {
+async fn connect(location: &str, options: &ImageOptions) -> Images {
     let source = ImageSource {
         kind: ImageSourceKind::Registry,
         location: location.to_owned(),
@@ -74,15 +76,15 @@ fn all_tags(second: u64) -> ReleaseTags {
     tags(second).git_reference("refs/heads/feature/x").latest(true)
 }
 
-async fn release(images: &Images, built: &Built, tags: &ReleaseTags) -> Result<Released, ReleaseError> {
-    images.release(REPOSITORY, &built.path(), tags, &Watch::default()).await
+async fn release(images: &Images, built: &Built, tags: &ReleaseTags) -> Result<ReleaseOutcome, ReleaseError> {
+    images.release(REPOSITORY, &built.path(), tags, &ReleaseControl::default()).await
 }
 
 /// A watch, and all that it was told.
-fn watched() -> (Watch, Arc<Mutex<Vec<Progress>>>) {
-    let told = Arc::<Mutex<Vec<Progress>>>::default();
+fn watched() -> (ReleaseControl, Arc<Mutex<Vec<ReleaseProgress>>>) {
+    let told = Arc::<Mutex<Vec<ReleaseProgress>>>::default();
     let of_watch = Arc::clone(&told);
-    (Watch::new(CancellationToken::new(), move |step| of_watch.lock().unwrap().push(step)), told)
+    (ReleaseControl::new(CancellationToken::new(), move |step| of_watch.lock().unwrap().push(step)), told)
 }
 
 fn sha(digest: &str) -> Digest {
@@ -113,21 +115,21 @@ async fn a_released_image_can_be_pulled_by_each_of_its_tags(#[case] tls: bool) {
     let mut options = options(dir.path(), &registry.location(), PASSWORD);
     options.ca_file = tls.then(|| registry.authority());
     let images = connect(&location, &options).await;
-    assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(None));
+    assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
 
     let built = Built::large(3 << 20);
     let names = [VERSION, &format!("build-{SHA}-20231114T221320Z"), "feature-x", "latest"].map(str::to_owned);
-    let done = Released::Done { digest: sha(built.digest()), tags: names.to_vec() };
+    let done = ReleaseOutcome::Done { digest: sha(built.digest()), tags: names.to_vec() };
     assert_eq!(release(&images, &built, &all_tags(0)).await, Ok(done));
 
-    assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(Some(sha(built.digest()))));
+    assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(Some(sha(built.digest()))));
     let mut sorted = names.to_vec();
     sorted.sort();
     assert_eq!(listed(&images).await, BTreeMap::from([(built.digest().to_owned(), sorted)]));
     pull(&images, &images.resolve(REPOSITORY, tags(0).version()).await.unwrap()).await;
     if tls {
-        let nobody = connect(&location, &Options { ca_file: None, ..options }).await;
-        assert_eq!(nobody.built(REPOSITORY, VERSION).await.unwrap_err().as_str(), "unreachable");
+        let nobody = connect(&location, &ImageOptions { ca_file: None, ..options }).await;
+        assert_eq!(nobody.resolve_tag(REPOSITORY, VERSION).await.unwrap_err().as_str(), "unreachable");
     }
 }
 
@@ -138,10 +140,10 @@ async fn the_same_image_again_sends_nothing_but_its_new_tags() {
     release(&images, &built, &tags(0)).await.unwrap();
     let (watch, told) = watched();
     let again = images.release(REPOSITORY, &built.path(), &all_tags(1), &watch).await.unwrap();
-    assert!(matches!(again, Released::Done { tags, .. } if tags.len() == 4));
+    assert!(matches!(again, ReleaseOutcome::Done { tags, .. } if tags.len() == 4));
     let told = told.lock().unwrap().clone();
-    assert!(!told.iter().any(|step| matches!(step, Progress::Sent { .. })), "{told:?}");
-    assert_eq!(told.iter().filter(|step| matches!(step, Progress::Present { .. })).count(), 3);
+    assert!(!told.iter().any(|step| matches!(step, ReleaseProgress::Sent { .. })), "{told:?}");
+    assert_eq!(told.iter().filter(|step| matches!(step, ReleaseProgress::Present { .. })).count(), 3);
     assert_eq!(listed(&images).await[built.digest()].len(), 5);
 }
 
@@ -156,9 +158,9 @@ async fn another_image_of_the_same_commit_is_ignored_also_beside_250_other_tags(
     release(&images, &first, &all_tags(0)).await.unwrap();
     let before = listed(&images).await;
     let ignored = release(&images, &second, &all_tags(1)).await;
-    assert_eq!(ignored, Ok(Released::Ignored { digest: sha(first.digest()) }));
+    assert_eq!(ignored, Ok(ReleaseOutcome::Ignored { digest: sha(first.digest()) }));
     assert_eq!(listed(&images).await, before);
-    assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(Some(sha(first.digest()))));
+    assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(Some(sha(first.digest()))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,7 +171,7 @@ async fn names_of_branches_and_latest_move_on() {
     let next = ReleaseTags::new(&"1".repeat(40), UNIX_EPOCH).unwrap().git_reference("feature/x").latest(true);
     release(&images, &second, &next).await.unwrap();
     for tag in ["feature-x", "latest"] {
-        assert_eq!(images.built(REPOSITORY, tag).await, Ok(Some(sha(second.digest()))));
+        assert_eq!(images.resolve_tag(REPOSITORY, tag).await, Ok(Some(sha(second.digest()))));
     }
     assert_eq!(listed(&images).await[first.digest()].len(), 2);
 }
@@ -181,14 +183,17 @@ async fn of_two_releases_at_once_the_tag_is_one_that_won() {
         let images = place.images().await;
         let (tags_a, tags_b) = (all_tags(0), all_tags(1));
         let (a, b) = tokio::join!(release(&images, &first, &tags_a), release(&images, &second, &tags_b));
-        let named = images.built(REPOSITORY, VERSION).await.unwrap().unwrap();
+        let named = images.resolve_tag(REPOSITORY, VERSION).await.unwrap().unwrap();
         let (a, b) = (a.unwrap(), b.unwrap());
         let done = [&a, &b]
             .into_iter()
-            .any(|released| matches!(released, Released::Done { digest, .. } if *digest == named));
+            .any(|released| matches!(released, ReleaseOutcome::Done { digest, .. } if *digest == named));
         assert!(done, "{named}: {a:?}, {b:?}");
         for released in [&a, &b] {
-            assert!(!matches!(released, Released::Ignored { digest } if *digest != named), "{a:?}, {b:?}");
+            assert!(
+                !matches!(released, ReleaseOutcome::Ignored { digest } if *digest != named),
+                "{a:?}, {b:?}"
+            );
         }
         pull(&images, &named).await;
     }
@@ -204,7 +209,9 @@ async fn a_connection_that_breaks_in_a_layer_is_made_again() {
     images.release(REPOSITORY, &built.path(), &tags(0), &watch).await.unwrap();
     assert_eq!(wire.met(), 1);
     let told = told.lock().unwrap().clone();
-    let again = |step: &&Progress| matches!(step, Progress::Again { error: ReleaseError::Dropped { .. } });
+    let again = |step: &&ReleaseProgress| {
+        matches!(step, ReleaseProgress::Retrying { error: ReleaseError::Dropped { .. } })
+    };
     assert_eq!(told.iter().filter(again).count(), 1, "{told:?}");
     pull(&images, &sha(built.digest())).await;
 }
@@ -214,7 +221,7 @@ async fn a_registry_that_freezes_is_given_up_in_time() {
     let (place, built) = (Place::new(), Built::large(24 << 20));
     let wire = Faulty::start(&place.registry.location());
     let mut options = options(place.dir.path(), &wire.location(), PASSWORD);
-    (options.attempts, options.stall) = (1, Duration::from_millis(300));
+    (options.max_attempts, options.stall_timeout) = (1, Duration::from_millis(300));
     let images = connect(&wire.location(), &options).await;
     wire.set(Some(Fault::Freeze { after: 1 << 20 }));
     let started = Instant::now();
@@ -248,7 +255,7 @@ async fn what_a_registry_refuses_is_told_and_nothing_is_released(
     assert!(wire.met() >= attempts, "{} of {attempts}", wire.met());
     assert!(error.to_string().contains(&wire.location()), "{error}");
     wire.set(None);
-    assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(None));
+    assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
     release(&images, &built, &tags(0)).await.unwrap();
 }
 
@@ -350,7 +357,7 @@ async fn what_is_not_one_whole_image_is_not_released(#[case] how: &str, #[case] 
     let images = place.images().await;
     let error = release(&images, &built, &tags(0)).await.unwrap_err();
     assert_eq!((error.as_str(), error.is_transient()), (word, false), "{error}");
-    assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(None));
+    assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -369,7 +376,7 @@ async fn the_image_is_taken_out_of_an_index_with_an_attestation() {
     fs::write(&index, json!({"schemaVersion": 2, "manifests": [entry]}).to_string()).unwrap();
     let images = place.images().await;
     release(&images, &built, &tags(0)).await.unwrap();
-    assert_eq!(images.built(REPOSITORY, VERSION).await, Ok(Some(sha(built.digest()))));
+    assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(Some(sha(built.digest()))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -377,11 +384,11 @@ async fn a_cancelled_release_ends_at_once_and_can_be_done_again() {
     let (place, built) = (Place::new(), Built::large(24 << 20));
     let wire = Faulty::start(&place.registry.location());
     let mut options = options(place.dir.path(), &wire.location(), PASSWORD);
-    options.stall = Duration::from_secs(600);
+    options.stall_timeout = Duration::from_secs(600);
     let images = connect(&wire.location(), &options).await;
     wire.set(Some(Fault::Freeze { after: 1 << 20 }));
     let cancel = CancellationToken::new();
-    let watch = Watch::new(cancel.clone(), |_| {});
+    let watch = ReleaseControl::new(cancel.clone(), |_| {});
     let (path, tags) = (built.path(), tags(0));
     let (ended, ()) = tokio::join!(images.release(REPOSITORY, &path, &tags, &watch), async {
         while wire.met() == 0 {

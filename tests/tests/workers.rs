@@ -215,7 +215,7 @@ fn doctor_names_the_remedy_for_a_driver_that_is_not_there() {
     });
     let buildah = line(&text, "driver buildah");
     assert!(buildah.starts_with("warn"), "{text}");
-    assert!(buildah.contains("buildah is not there; install it"), "{text}");
+    assert!(buildah.contains("buildah is not installed; install it"), "{text}");
     assert!(buildah.contains("make setup"), "{text}");
 }
 

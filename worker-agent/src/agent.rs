@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use trackyard_daemon::pulse::Pulse;
 use trackyard_daemon::readiness::Gate;
 use trackyard_daemon::shutdown::Shutdown;
-use trackyard_images::Options;
+use trackyard_images::ImageOptions;
 use trackyard_protocol::token::Token;
 use trackyard_protocol::worker::{FromRouter, TrackVersion};
 
@@ -63,7 +63,7 @@ struct Agent {
     trust: Trust,
     host: Host,
     store: Store,
-    images: Options,
+    images: ImageOptions,
     preparer: Option<Preparer>,
     inputs: Option<Inputs>,
     ready: HashMap<TrackVersion, Arc<Ready>>,

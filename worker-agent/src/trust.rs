@@ -6,7 +6,7 @@ use trackyard_protocol::limits::Limits;
 use trackyard_protocol::quantity::Bytes;
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, InputPolicy};
 
-use trackyard_builder::fetch::{self, RepositoryUrl};
+use trackyard_builder::fetch::{FetchError, RepositoryUrl};
 
 use crate::args::Allowed;
 use crate::args::ceilings::Ceilings;
@@ -65,7 +65,7 @@ impl Trust {
     ///
     /// # Errors
     /// If the URL is not one, or the router is not trusted and the place is not allowed.
-    pub fn repository(&self, named: &str) -> Result<RepositoryUrl, fetch::Error> {
+    pub fn repository(&self, named: &str) -> Result<RepositoryUrl, FetchError> {
         let url: RepositoryUrl = named.parse()?;
         let below = |allowed: &String| {
             let rest = named.strip_prefix(allowed.as_str());
@@ -75,7 +75,7 @@ impl Trust {
             return Ok(url);
         }
         let why = "this builder does not allow it; start it with --allow-repository";
-        Err(fetch::Error::BadUrl { url: url.to_string(), why })
+        Err(FetchError::BadUrl { url: url.to_string(), why })
     }
 
     /// Where submissions may come from.

@@ -1,4 +1,5 @@
-//! Starting a program inside: first into the control group, then into the namespaces, then into the program.
+//! Starts a confined program: first the shell joins the control group, then it enters the namespaces, then it runs the
+//! program.
 
 use std::fs::File;
 use std::io::Write;
@@ -11,15 +12,15 @@ use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
 use super::lines::read_lines;
-use super::{Cage, Error, Hierarchy};
+use super::{BuildCgroup, CgroupMount, ConfineError};
 
-/// Waits until its caller has put it into the control group, then becomes what its arguments say.
-const ENTER: &str = "read -r go && exec \"$@\"";
-/// Inside the namespaces: mounts /proc and the control groups as they are seen from here, then becomes the program. A
-/// hierarchy is unmounted first, because none can be mounted over itself. $0 is the file of their table, as in fstab(5).
-const SETTLE: &str = "mount -t proc proc /proc && umount -a -l -t cgroup,cgroup2 && mount -a -T \"$0\" && \
+/// Waits until the caller has moved the shell into the control group, then executes its arguments.
+const WAIT_AND_EXEC: &str = "read -r go && exec \"$@\"";
+/// Mounts /proc and the control groups inside the namespaces, then executes its arguments. Each hierarchy is unmounted
+/// first, because it cannot be mounted over itself. $0 is the file with the mounts, as in fstab(5).
+const MOUNT_AND_EXEC: &str = "mount -t proc proc /proc && umount -a -l -t cgroup,cgroup2 && mount -a -T \"$0\" && \
                       exec \"$@\"";
-const NAMESPACES: [&str; 8] = [
+const UNSHARE_ARGS: [&str; 8] = [
     "unshare",
     "--pid",
     "--mount",
@@ -29,8 +30,8 @@ const NAMESPACES: [&str; 8] = [
     "--kill-child=KILL",
     "--propagation=private",
 ];
-/// What a program inherits of this one's environment.
-const INHERITED: [&str; 9] = [
+/// The environment variables that a program inherits.
+const INHERITED_ENV: [&str; 9] = [
     "PATH",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
@@ -42,40 +43,38 @@ const INHERITED: [&str; 9] = [
     "no_proxy",
 ];
 
-/// What to run.
+/// A program to run.
 #[derive(Debug, Clone)]
 pub struct Program {
     /// The binary.
     pub path: PathBuf,
     /// Its arguments.
-    pub arguments: Vec<String>,
-    /// Its environment, besides what every program gets.
-    pub environment: Vec<(&'static str, String)>,
-    /// A directory of its own, for `HOME` and `TMPDIR`.
+    pub args: Vec<String>,
+    /// Its environment, besides the variables that every program gets.
+    pub env: Vec<(&'static str, String)>,
+    /// Its own directory, for `HOME` and `TMPDIR`.
     pub home: PathBuf,
-    /// False for a client that starts nothing and only talks to a program of the same cage: it needs no namespaces.
+    /// Whether it runs in its own namespaces. A client that starts no processes, and only connects to a daemon of the
+    /// same control group, needs none.
     pub has_namespaces: bool,
 }
 
 /// A running program.
-pub(super) struct Launched {
+pub(super) struct RunningProgram {
     pub(super) child: Child,
     pub(super) lines: mpsc::Receiver<String>,
 }
 
-impl Launched {
-    pub(super) fn start(program: &Program, cage: &dyn Cage) -> Result<Self, Error> {
-        let failed = |source| Error::Spawn { program: program.path.display().to_string(), source };
+impl RunningProgram {
+    pub(super) fn start(program: &Program, cgroup: &dyn BuildCgroup) -> Result<Self, ConfineError> {
+        let failed = |source| ConfineError::Spawn { program: program.path.display().to_string(), source };
         fs::create_dir_all(&program.home).map_err(failed)?;
-        let table = program.home.join("fstab");
-        replace(&table, &lines_of(&cage.hierarchies())).map_err(failed)?;
-        let mut child = command(program, &table).spawn().map_err(failed)?;
-        match enter(&mut child, cage) {
-            Ok(()) => {}
-            Err(error) => {
-                let _ = child.start_kill();
-                return Err(failed(error));
-            }
+        let mounts = program.home.join("fstab");
+        write_new(&mounts, &fstab(&cgroup.hierarchies())).map_err(failed)?;
+        let mut child = command(program, &mounts).spawn().map_err(failed)?;
+        if let Err(error) = move_into_cgroup(&mut child, cgroup) {
+            let _ = child.start_kill();
+            return Err(failed(error));
         }
         let lines = read_lines(child.stdout.take(), child.stderr.take());
         Ok(Self { child, lines })
@@ -86,49 +85,49 @@ impl Launched {
     }
 }
 
-/// Nothing of the program runs before it is in the control group.
-fn enter(child: &mut Child, cage: &dyn Cage) -> io::Result<()> {
+/// Moves the waiting shell into the control group and lets it continue.
+fn move_into_cgroup(child: &mut Child, cgroup: &dyn BuildCgroup) -> io::Result<()> {
     let id = child.id().ok_or_else(|| io::Error::other("it ended at once"))?.to_string();
-    cage.entrances().iter().try_for_each(|file| fs::write(file, &id))?;
-    let mut gate = child.stdin.take().ok_or_else(|| io::Error::other("there is no pipe to it"))?;
+    cgroup.procs_files().iter().try_for_each(|file| fs::write(file, &id))?;
+    let mut stdin = child.stdin.take().ok_or_else(|| io::Error::other("it has no input pipe"))?;
     tokio::spawn(async move {
-        let _ = gate.write_all(b"go\n").await;
+        let _ = stdin.write_all(b"go\n").await;
     });
     Ok(())
 }
 
-/// Writes a file anew: what is there is not followed if it is a link.
-fn replace(file: &Path, text: &str) -> io::Result<()> {
+/// Replaces a file. If the old file is a link, it is not followed.
+fn write_new(file: &Path, text: &str) -> io::Result<()> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => File::create_new(file)?.write_all(text.as_bytes()),
     }
 }
 
-/// The hierarchies as fstab(5) has them.
-fn lines_of(hierarchies: &[Hierarchy]) -> String {
+/// Returns the mounts in the format of fstab(5).
+fn fstab(mounts: &[CgroupMount]) -> String {
     let escaped = |text: &str| text.replace('\\', r"\134").replace(' ', r"\040").replace('\t', r"\011");
-    let line = |Hierarchy { kind, options, point }: &Hierarchy| {
-        format!("cgroup {} {kind} {} 0 0\n", escaped(&point.to_string_lossy()), escaped(options))
+    let line = |CgroupMount { kind, options, mount_point }: &CgroupMount| {
+        format!("cgroup {} {kind} {} 0 0\n", escaped(&mount_point.to_string_lossy()), escaped(options))
     };
-    hierarchies.iter().map(line).collect()
+    mounts.iter().map(line).collect()
 }
 
-fn command(program: &Program, table: &Path) -> Command {
+fn command(program: &Program, mounts: &Path) -> Command {
     let mut command = Command::new("/bin/sh");
-    command.args(["-c", ENTER, "sh"]);
+    command.args(["-c", WAIT_AND_EXEC, "sh"]);
     if program.has_namespaces {
-        command.args(NAMESPACES).args(["--", "/bin/sh", "-c", SETTLE]).arg(table);
+        command.args(UNSHARE_ARGS).args(["--", "/bin/sh", "-c", MOUNT_AND_EXEC]).arg(mounts);
     }
-    command.arg(&program.path).args(&program.arguments);
+    command.arg(&program.path).args(&program.args);
     command.env_clear();
-    for name in INHERITED {
+    for name in INHERITED_ENV {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }
     }
     command.env("HOME", &program.home).env("TMPDIR", &program.home).env("XDG_RUNTIME_DIR", &program.home);
-    command.envs(program.environment.iter().map(|(name, value)| (name, value)));
+    command.envs(program.env.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }
@@ -138,31 +137,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_one_that_mount_reads() {
-        let of = |kind, options: &str, point: &str| Hierarchy {
+    fn fstab_escapes_mount_points() {
+        let of = |kind, options: &str, mount_point: &str| CgroupMount {
             kind,
             options: options.to_owned(),
-            point: point.into(),
+            mount_point: mount_point.into(),
         };
         let all = [
             of("cgroup", "name=systemd", "/sys/fs/cgroup/a b\\c"),
             of("cgroup2", "rw", "/sys/fs/cgroup/unified"),
         ];
         assert_eq!(
-            lines_of(&all),
+            fstab(&all),
             "cgroup /sys/fs/cgroup/a\\040b\\134c cgroup name=systemd 0 0\n\
              cgroup /sys/fs/cgroup/unified cgroup2 rw 0 0\n"
         );
     }
 
     #[test]
-    fn a_link_in_the_tables_place_is_not_followed() {
+    fn replacing_a_link_does_not_follow_it() {
         let dir = tempfile::tempdir().unwrap();
-        let (table, other) = (dir.path().join("fstab"), dir.path().join("other"));
+        let mounts = dir.path().join("fstab");
+        let other = dir.path().join("other");
         fs::write(&other, "stays").unwrap();
-        std::os::unix::fs::symlink(&other, &table).unwrap();
-        replace(&table, "new").unwrap();
+        std::os::unix::fs::symlink(&other, &mounts).unwrap();
+        write_new(&mounts, "new").unwrap();
         assert_eq!(fs::read_to_string(&other).unwrap(), "stays");
-        assert_eq!(fs::read_to_string(&table).unwrap(), "new");
+        assert_eq!(fs::read_to_string(&mounts).unwrap(), "new");
     }
 }

@@ -1,19 +1,19 @@
-//! A program's output, line by line.
+//! Reads a program's output line by line.
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 
-/// The longest line; the rest of a longer one is left out.
-const MAX_LINE: usize = 16 << 10;
-/// Lines that wait to be taken; a program that prints faster waits.
-const WAITING: usize = 256;
+/// Maximum length of a line in bytes; the rest of a longer line is dropped.
+const MAX_LINE_BYTES: usize = 16 << 10;
+/// Maximum number of unread lines; then the program has to wait.
+const MAX_PENDING_LINES: usize = 256;
 
 /// Reads both pipes until they end.
 pub(super) fn read_lines(
     stdout: Option<impl AsyncRead + Unpin + Send + 'static>,
     stderr: Option<impl AsyncRead + Unpin + Send + 'static>,
 ) -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel(WAITING);
+    let (sender, receiver) = mpsc::channel(MAX_PENDING_LINES);
     if let Some(pipe) = stdout {
         tokio::spawn(read(pipe, sender.clone()));
     }
@@ -24,14 +24,15 @@ pub(super) fn read_lines(
 }
 
 async fn read(mut pipe: impl AsyncRead + Unpin, to: mpsc::Sender<String>) {
-    let (mut buffer, mut line) = (vec![0; 8 << 10], Vec::new());
+    let mut buffer = vec![0; 8 << 10];
+    let mut line = Vec::new();
     while let Ok(count) = pipe.read(&mut buffer).await {
         if count == 0 {
             break;
         }
         for byte in buffer.iter().take(count) {
             match byte {
-                // Progress bars end their lines with a return.
+                // Progress bars end their lines with a carriage return.
                 b'\n' | b'\r' if line.is_empty() => {}
                 b'\n' | b'\r' => {
                     if to.send(String::from_utf8_lossy(&line).into_owned()).await.is_err() {
@@ -39,7 +40,7 @@ async fn read(mut pipe: impl AsyncRead + Unpin, to: mpsc::Sender<String>) {
                     }
                     line.clear();
                 }
-                byte if line.len() < MAX_LINE => line.push(*byte),
+                byte if line.len() < MAX_LINE_BYTES => line.push(*byte),
                 _ => {}
             }
         }
@@ -54,13 +55,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn lines_are_cut_and_the_last_needs_no_end() {
-        let text = format!("one\r\n\ntwo\r{}\nlast", "x".repeat(MAX_LINE + 5));
+    async fn long_lines_are_cut() {
+        let text = format!("one\r\n\ntwo\r{}\nlast", "x".repeat(MAX_LINE_BYTES + 5));
         let mut lines = read_lines(Some(std::io::Cursor::new(text.into_bytes())), None::<tokio::io::Empty>);
         let mut read = Vec::new();
         while let Some(line) = lines.recv().await {
             read.push(line.len());
         }
-        assert_eq!(read, [3, 3, MAX_LINE, 4]);
+        assert_eq!(read, [3, 3, MAX_LINE_BYTES, 4]);
     }
 }

@@ -1,5 +1,5 @@
-//! BuildKit: a daemon for each build, in the build's own cage. It is ready within a tenth of a second, and its cache is
-//! in its state directory, so nothing has to stay between builds.
+//! BuildKit: one daemon per build, in the build's control group. It is ready within a tenth of a second, and its cache is
+//! in its state directory, so nothing needs to keep running between builds.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,14 +10,14 @@ use async_trait::async_trait;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
-use super::tail::Tail;
-use super::{Attempt, Driver, DriverKind, Error, Order, Tools, Unusable};
-use crate::confine::{Program, start};
+use super::build_run::OutputTail;
+use super::{BuildRun, BuildSpec, Driver, DriverError, DriverKind, DriverUnavailable, Tools};
+use crate::confine::{Program, spawn_daemon};
 
-/// How long the daemon may take to be ready.
-const START: Duration = Duration::from_secs(20);
-/// Between two tries to reach it.
-const POLL: Duration = Duration::from_millis(10);
+/// Timeout of the start of the daemon.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// Interval between two attempts to connect to the daemon.
+const CONNECT_INTERVAL: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 pub(super) struct Buildkit {
@@ -31,35 +31,35 @@ impl Driver for Buildkit {
         DriverKind::Buildkit
     }
 
-    async fn probe(&self) -> Result<String, Unusable> {
+    async fn probe(&self) -> Result<String, DriverUnavailable> {
         self.tools.version("runc", &["--version"]).await?;
         self.tools.version("buildctl", &["--version"]).await?;
         self.tools.version("buildkitd", &["--version"]).await
     }
 
-    async fn make(&self, attempt: &Attempt<'_>) -> Result<(), Error> {
-        fs::create_dir_all(&self.state).map_err(Error::io("make the state directory"))?;
+    async fn build_image(&self, run: &BuildRun<'_>) -> Result<(), DriverError> {
+        fs::create_dir_all(&self.state).map_err(DriverError::io("create the state directory"))?;
         let _ = fs::remove_file(self.socket());
-        let mut said = start(&self.daemon()?, attempt.cage)?;
+        let mut lines = spawn_daemon(&self.daemon()?, run.cgroup)?;
         tokio::select! {
-            () = attempt.stop.cancelled() => return Err(Error::Cancelled),
-            ready = self.ready(&mut said) => ready?,
+            () = run.stop.cancelled() => return Err(DriverError::Cancelled),
+            ready = self.wait_until_ready(&mut lines) => ready?,
         }
-        let client = self.client(attempt.order)?;
-        let building = attempt.step(&client);
-        tokio::pin!(building);
-        // What the daemon prints must be taken, or it stands still.
-        let daemon = Tail::default();
-        let mut serving = true;
+        let client = self.client(run.spec)?;
+        let build = run.run_program(&client);
+        tokio::pin!(build);
+        // The daemon blocks unless its output is read.
+        let daemon_output = OutputTail::default();
+        let mut is_running = true;
         loop {
             tokio::select! {
-                built = &mut building => return match built {
-                    Err(Error::Failed { .. }) if !serving => Err(broken(&daemon)),
+                built = &mut build => return match built {
+                    Err(DriverError::Failed { .. }) if !is_running => Err(broken(&daemon_output)),
                     built => built,
                 },
-                printed = said.recv(), if serving => match printed {
-                    Some(printed) => daemon.push(&printed),
-                    None => serving = false,
+                line = lines.recv(), if is_running => match line {
+                    Some(line) => daemon_output.push(&line),
+                    None => is_running = false,
                 }
             }
         }
@@ -67,39 +67,38 @@ impl Driver for Buildkit {
 }
 
 impl Buildkit {
-    /// Waits until the daemon takes connections.
-    async fn ready(&self, said: &mut mpsc::Receiver<String>) -> Result<(), Error> {
-        let tail = Tail::default();
-        let deadline = tokio::time::Instant::now() + START;
+    /// Waits until the daemon accepts connections.
+    async fn wait_until_ready(&self, lines: &mut mpsc::Receiver<String>) -> Result<(), DriverError> {
+        let tail = OutputTail::default();
+        let deadline = tokio::time::Instant::now() + START_TIMEOUT;
         while UnixStream::connect(self.socket()).await.is_err() {
             tokio::select! {
-                line = said.recv() => match line {
+                line = lines.recv() => match line {
                     Some(line) => tail.push(&line),
                     None => return Err(broken(&tail)),
                 },
-                () = tokio::time::sleep(POLL) => {}
+                () = tokio::time::sleep(CONNECT_INTERVAL) => {}
                 () = tokio::time::sleep_until(deadline) => return Err(broken(&tail)),
             }
         }
         Ok(())
     }
 
-    fn daemon(&self) -> Result<Program, Error> {
+    fn daemon(&self) -> Result<Program, DriverError> {
         let config = self.state.join("buildkitd.toml");
-        fs::write(&config, self.config()).map_err(Error::io("write buildkitd's configuration"))?;
+        fs::write(&config, self.config()).map_err(DriverError::io("write buildkitd's configuration"))?;
         let root = self.state.join("buildkit").display().to_string();
-        let arguments =
-            ["--addr", &self.address(), "--root", &root, "--config", &config.display().to_string()];
+        let args = ["--addr", &self.address(), "--root", &root, "--config", &config.display().to_string()];
         Ok(Program {
             path: self.tools.find("buildkitd")?,
-            arguments: arguments.map(ToOwned::to_owned).into(),
-            environment: Vec::new(),
+            args: args.map(ToOwned::to_owned).into(),
+            env: Vec::new(),
             home: self.state.join("home"),
             has_namespaces: true,
         })
     }
 
-    /// The trace socket too is its own: where several daemons start at once, only one gets the usual one.
+    /// Returns the configuration. It names a trace socket, because daemons that start together cannot share the default.
     fn config(&self) -> String {
         let traces = self.state.join("t.sock").display().to_string();
         let mut text = format!(
@@ -112,24 +111,24 @@ impl Buildkit {
         text
     }
 
-    fn client(&self, order: &Order) -> Result<Program, Error> {
-        let context = order.context.display();
-        let mut arguments = vec!["--addr".to_owned(), self.address(), "build".to_owned()];
-        let mut flag = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+    fn client(&self, spec: &BuildSpec) -> Result<Program, DriverError> {
+        let context = spec.context.display();
+        let mut args = vec!["--addr".to_owned(), self.address(), "build".to_owned()];
+        let mut flag = |name: &str, value: String| args.extend([name.to_owned(), value]);
         flag("--progress", "plain".to_owned());
         flag("--frontend", "dockerfile.v0".to_owned());
         flag("--local", format!("context={context}"));
         flag("--local", format!("dockerfile={context}"));
-        flag("--opt", format!("build-arg:SOURCE_DATE_EPOCH={}", order.created));
-        for (name, value) in &order.labels {
+        flag("--opt", format!("build-arg:SOURCE_DATE_EPOCH={}", spec.source_date_epoch));
+        for (name, value) in &spec.labels {
             flag("--opt", format!("label:{name}={value}"));
         }
-        let output = format!("type=oci,tar=false,rewrite-timestamp=true,dest={}", order.output.display());
+        let output = format!("type=oci,tar=false,rewrite-timestamp=true,dest={}", spec.output.display());
         flag("--output", output);
         Ok(Program {
             path: self.tools.find("buildctl")?,
-            arguments,
-            environment: self.tools.docker_environment(),
+            args,
+            env: self.tools.docker_env(),
             home: self.state.join("home"),
             has_namespaces: false,
         })
@@ -144,7 +143,7 @@ impl Buildkit {
     }
 }
 
-/// The daemon ended by itself.
-fn broken(tail: &Tail) -> Error {
-    Error::Broken { driver: DriverKind::Buildkit, said: tail.text() }
+/// The error of a daemon that ended or did not start.
+fn broken(tail: &OutputTail) -> DriverError {
+    DriverError::Broken { driver: DriverKind::Buildkit, output: tail.text() }
 }

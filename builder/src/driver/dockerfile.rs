@@ -1,4 +1,4 @@
-//! A look at a Dockerfile, before it is built: what of it only some drivers can do. Pure, but for the reading.
+//! Checks a Dockerfile before it is built for features that only some drivers support.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,85 +6,105 @@ use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 
-use super::{DriverKind, Error};
+use super::{DriverError, DriverKind};
 
-/// The file.
-pub(super) const NAME: &str = "Dockerfile";
-/// The largest that is read.
+pub(super) const FILE_NAME: &str = "Dockerfile";
+/// Only this much of a Dockerfile is checked.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// What only some drivers can do.
+/// A feature that not all drivers support.
 struct Feature {
     name: &'static str,
-    unable: &'static [DriverKind],
-    is_in: fn(&str) -> bool,
+    unsupported_by: &'static [DriverKind],
+    is_used_in: fn(&str) -> bool,
 }
 
-const OLD: &[DriverKind] = &[DriverKind::Img, DriverKind::Buildah];
+const OLD_DRIVERS: &[DriverKind] = &[DriverKind::Img, DriverKind::Buildah];
 
 const FEATURES: [Feature; 7] = [
-    Feature { name: "a heredoc", unable: OLD, is_in: is_heredoc },
-    Feature { name: "COPY --chmod", unable: &[DriverKind::Img], is_in: |line| copies_with(line, "--chmod") },
-    Feature { name: "COPY --link", unable: OLD, is_in: |line| copies_with(line, "--link") },
-    Feature { name: "COPY --parents", unable: OLD, is_in: |line| copies_with(line, "--parents") },
-    Feature { name: "RUN --network", unable: OLD, is_in: |line| has(line, "RUN", "--network") },
-    // Its helper for archives is not there when it is built as its own authors build it.
-    Feature { name: "ADD of an archive", unable: &[DriverKind::Img], is_in: adds_archive },
-    Feature { name: "a # syntax= line", unable: &[DriverKind::Img], is_in: is_syntax_line },
+    Feature { name: "a heredoc", unsupported_by: OLD_DRIVERS, is_used_in: is_heredoc },
+    Feature {
+        name: "COPY --chmod",
+        unsupported_by: &[DriverKind::Img],
+        is_used_in: |line| copies_with(line, "--chmod"),
+    },
+    Feature {
+        name: "COPY --link",
+        unsupported_by: OLD_DRIVERS,
+        is_used_in: |line| copies_with(line, "--link"),
+    },
+    Feature {
+        name: "COPY --parents",
+        unsupported_by: OLD_DRIVERS,
+        is_used_in: |line| copies_with(line, "--parents"),
+    },
+    Feature {
+        name: "RUN --network",
+        unsupported_by: OLD_DRIVERS,
+        is_used_in: |line| has(line, "RUN", "--network"),
+    },
+    // img's helper for archives is missing in builds made as its authors make them.
+    Feature { name: "ADD of an archive", unsupported_by: &[DriverKind::Img], is_used_in: adds_archive },
+    Feature { name: "a # syntax= line", unsupported_by: &[DriverKind::Img], is_used_in: is_syntax_line },
 ];
 
-/// Refuses what `driver` cannot build. No link in the context is followed.
-pub(super) fn check(context: &Path, driver: DriverKind) -> Result<(), Error> {
+/// Checks that `driver` supports the Dockerfile of `context`. No link in the context is followed.
+pub(super) fn check(context: &Path, driver: DriverKind) -> Result<(), DriverError> {
     check_text(&read(context)?, driver)
 }
 
-/// Refuses a text for what `driver` cannot build.
-pub(crate) fn check_text(text: &str, driver: DriverKind) -> Result<(), Error> {
+/// Checks that `driver` supports a Dockerfile with this text.
+pub(crate) fn check_text(text: &str, driver: DriverKind) -> Result<(), DriverError> {
     for (number, line) in text.lines().enumerate() {
-        let found = FEATURES.iter().find(|feature| feature.unable.contains(&driver) && (feature.is_in)(line));
+        let found = FEATURES
+            .iter()
+            .find(|feature| feature.unsupported_by.contains(&driver) && (feature.is_used_in)(line));
         if let Some(Feature { name: feature, .. }) = found {
-            let able = DriverKind::Buildkit;
-            return Err(Error::Unsupported { driver, feature, line: number + 1, able });
+            let alternative = DriverKind::Buildkit;
+            return Err(DriverError::Unsupported { driver, feature, line: number + 1, alternative });
         }
     }
     Ok(())
 }
 
-fn read(context: &Path) -> Result<String, Error> {
-    let io = |error: rustix::io::Errno| Error::Io { what: "read the Dockerfile", source: error.into() };
+fn read(context: &Path) -> Result<String, DriverError> {
+    let io = |error: rustix::io::Errno| DriverError::Io { what: "read the Dockerfile", source: error.into() };
     let dir = openat(CWD, context, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     let rules = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = openat2(dir.map_err(io)?, NAME, flags, Mode::empty(), rules);
-    let file = file.map_err(|_| Error::NoDockerfile)?;
+    let file = openat2(dir.map_err(io)?, FILE_NAME, flags, Mode::empty(), rules);
+    let file = file.map_err(|_| DriverError::NoDockerfile)?;
     if !FileType::from_raw_mode(fstat(&file).map_err(io)?.st_mode).is_file() {
-        return Err(Error::NoDockerfile);
+        return Err(DriverError::NoDockerfile);
     }
     let mut bytes = Vec::new();
-    File::from(file).take(MAX_BYTES).read_to_end(&mut bytes).map_err(Error::io("read the Dockerfile"))?;
+    File::from(file)
+        .take(MAX_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(DriverError::io("read the Dockerfile"))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn is_heredoc(line: &str) -> bool {
-    let instruction = ["RUN", "COPY", "ADD"].iter().any(|word| starts_with(line, word));
-    let mark = line.split_once("<<").map(|(_, after)| after.trim_start_matches('-'));
-    instruction
-        && mark.is_some_and(|mark| {
-            mark.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '"' || c == '\'')
+    let can_have_heredoc = ["RUN", "COPY", "ADD"].iter().any(|name| starts_with(line, name));
+    let delimiter = line.split_once("<<").map(|(_, after)| after.trim_start_matches('-'));
+    can_have_heredoc
+        && delimiter.is_some_and(|delimiter| {
+            delimiter.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '"' || c == '\'')
         })
 }
 
 fn adds_archive(line: &str) -> bool {
-    let archive = |word: &str| {
-        let name = word.trim_matches(|c: char| "\"',[]".contains(c)).to_ascii_lowercase();
+    let is_archive = |source: &str| {
+        let name = source.trim_matches(|c: char| "\"',[]".contains(c)).to_ascii_lowercase();
         let ends = [".tar", ".tgz", ".tbz2", ".txz", ".tzst"];
         !name.contains("://") && (name.contains(".tar.") || ends.iter().any(|end| name.ends_with(end)))
     };
-    let words: Vec<&str> =
-        line.split_ascii_whitespace().skip(1).filter(|word| !word.starts_with("--")).collect();
-    // The last word is the target.
+    let args: Vec<&str> =
+        line.split_ascii_whitespace().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    // The last argument is the target.
     starts_with(line, "ADD")
-        && words.split_last().is_some_and(|(_, sources)| sources.iter().any(|word| archive(word)))
+        && args.split_last().is_some_and(|(_, sources)| sources.iter().any(|source| is_archive(source)))
 }
 
 fn copies_with(line: &str, flag: &str) -> bool {
@@ -92,8 +112,8 @@ fn copies_with(line: &str, flag: &str) -> bool {
 }
 
 fn has(line: &str, instruction: &str, flag: &str) -> bool {
-    let flags = line.split_ascii_whitespace().skip(1).take_while(|word| word.starts_with("--"));
-    starts_with(line, instruction) && flags.into_iter().any(|word| word.split('=').next() == Some(flag))
+    let flags = line.split_ascii_whitespace().skip(1).take_while(|arg| arg.starts_with("--"));
+    starts_with(line, instruction) && flags.into_iter().any(|arg| arg.split('=').next() == Some(flag))
 }
 
 fn starts_with(line: &str, instruction: &str) -> bool {
@@ -130,11 +150,11 @@ mod tests {
     #[case("ADD a.txt /b.tar", None)]
     #[case("COPY base.tar.gz /", None)]
     #[case("FROM scratch\nRUN --mount=type=cache,target=/c true", None)]
-    fn what_img_cannot_do(#[case] text: &str, #[case] expected: Option<(&str, usize)>) {
+    fn img_refuses_unsupported_features(#[case] text: &str, #[case] expected: Option<(&str, usize)>) {
         let context = tempfile::tempdir().unwrap();
-        std::fs::write(context.path().join(NAME), text).unwrap();
+        std::fs::write(context.path().join(FILE_NAME), text).unwrap();
         let found = match check(context.path(), DriverKind::Img) {
-            Err(Error::Unsupported { feature, line, able: DriverKind::Buildkit, .. }) => {
+            Err(DriverError::Unsupported { feature, line, alternative: DriverKind::Buildkit, .. }) => {
                 Some((feature, line))
             }
             other => other.map(|()| None).unwrap(),
@@ -144,10 +164,10 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_no_dockerfile() {
+    fn a_link_is_not_a_dockerfile() {
         let context = tempfile::tempdir().unwrap();
-        assert!(matches!(check(context.path(), DriverKind::Img), Err(Error::NoDockerfile)));
-        std::os::unix::fs::symlink("/etc/passwd", context.path().join(NAME)).unwrap();
-        assert!(matches!(check(context.path(), DriverKind::Img), Err(Error::NoDockerfile)));
+        assert!(matches!(check(context.path(), DriverKind::Img), Err(DriverError::NoDockerfile)));
+        std::os::unix::fs::symlink("/etc/passwd", context.path().join(FILE_NAME)).unwrap();
+        assert!(matches!(check(context.path(), DriverKind::Img), Err(DriverError::NoDockerfile)));
     }
 }

@@ -1,83 +1,83 @@
-//! Why there is no image.
+//! Errors of drivers.
 
 use std::io;
 use std::time::Duration;
 
-use super::{DriverKind, Unusable};
-use crate::confine;
+use super::{DriverKind, DriverUnavailable};
+use crate::confine::ConfineError;
 
-/// Why there is no image.
+/// An image could not be built.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
-pub enum Error {
-    /// The repository has none.
+pub enum DriverError {
+    /// The repository has no Dockerfile.
     #[error("there is no Dockerfile at the top of the repository, or it is no regular file")]
     NoDockerfile,
     /// The Dockerfile could not be built.
-    #[error("{said}")]
+    #[error("{output}")]
     Failed {
-        /// The last that was printed.
-        said: String,
+        /// The last lines of the output.
+        output: String,
     },
-    /// The Dockerfile asks for what this driver cannot do.
-    #[error("{driver} cannot do what the Dockerfile asks for: {feature} (line {line}); {able} can")]
+    /// The Dockerfile uses a feature that this driver does not support.
+    #[error("{driver} does not support {feature} (line {line} of the Dockerfile); {alternative} does")]
     Unsupported {
         /// This driver.
         driver: DriverKind,
-        /// What is asked for.
+        /// The feature.
         feature: &'static str,
-        /// Where.
+        /// The line of the Dockerfile, from 1.
         line: usize,
-        /// A driver that can.
-        able: DriverKind,
+        /// A driver that supports it.
+        alternative: DriverKind,
     },
-    /// Nothing was printed for too long.
+    /// The build printed nothing for too long.
     #[error("the build printed nothing for {0:?}, the limit")]
     Idle(Duration),
-    /// It filled the disk.
+    /// The build exceeded its disk limit.
     #[error("the build took more than {0} bytes of disk, the limit")]
     Disk(u64),
-    /// It took too much memory.
+    /// The build exceeded its memory limit.
     #[error("the build took more memory than its limit")]
     Memory,
-    /// The driver cannot be used here.
+    /// The driver cannot be used on this machine.
     #[error(transparent)]
-    Unusable(#[from] Unusable),
+    Unusable(#[from] DriverUnavailable),
     /// The driver itself failed.
-    #[error("{driver} failed: {said}")]
+    #[error("{driver} failed: {output}")]
     Broken {
-        /// Which.
+        /// The driver.
         driver: DriverKind,
-        /// What it said.
-        said: String,
+        /// Its last lines of output.
+        output: String,
     },
-    /// This machine's files.
+    /// A file operation on this machine failed.
     #[error("cannot {what}: {source}")]
     Io {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The caller did not want it any more.
+    /// The caller cancelled the build.
     #[error("the build was cancelled")]
     Cancelled,
 }
 
-impl Error {
+impl DriverError {
     pub(super) fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { what, source }
     }
 }
 
-impl From<confine::Error> for Error {
-    fn from(error: confine::Error) -> Self {
+impl From<ConfineError> for DriverError {
+    fn from(error: ConfineError) -> Self {
         match error {
-            confine::Error::Idle(limit) => Self::Idle(limit),
-            confine::Error::Disk(limit) => Self::Disk(limit),
-            confine::Error::Memory => Self::Memory,
-            confine::Error::Cancelled => Self::Cancelled,
-            confine::Error::Spawn { source, .. } => Self::Io { what: "start the driver", source },
+            ConfineError::Idle(limit) => Self::Idle(limit),
+            ConfineError::Disk(limit) => Self::Disk(limit),
+            ConfineError::Memory => Self::Memory,
+            ConfineError::Cancelled => Self::Cancelled,
+            ConfineError::Spawn { source, .. } => Self::Io { what: "start the driver", source },
         }
     }
 }

@@ -1,15 +1,17 @@
-//! img: one process for each build, its state in a directory that only one build at a time may use.
+//! img: one process per build, with its state in a directory that only one build at a time may use.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::{Attempt, Driver, DriverKind, Error, Order, Tools, Unusable, dockerfile, unpack};
+use super::{
+    BuildRun, BuildSpec, Driver, DriverError, DriverKind, DriverUnavailable, Tools, dockerfile, unpack,
+};
 use crate::confine::Program;
 
-/// The name that img wants; nobody sees it.
-const NAME: &str = "trackyard.invalid/build:latest";
+/// img requires an image name, which is not used otherwise.
+const IMAGE_NAME: &str = "trackyard.invalid/build:latest";
 
 #[derive(Debug)]
 pub(super) struct Img {
@@ -23,41 +25,44 @@ impl Driver for Img {
         DriverKind::Img
     }
 
-    async fn probe(&self) -> Result<String, Unusable> {
+    async fn probe(&self) -> Result<String, DriverUnavailable> {
         self.tools.version("runc", &["--version"]).await?;
         self.tools.version("img", &["version"]).await
     }
 
-    async fn make(&self, attempt: &Attempt<'_>) -> Result<(), Error> {
-        let order = attempt.order;
-        let archive = order.output.with_extension("tar");
+    async fn build_image(&self, run: &BuildRun<'_>) -> Result<(), DriverError> {
+        let spec = run.spec;
+        let archive = spec.output.with_extension("tar");
         let _ = fs::remove_file(&archive);
-        attempt.step(&self.program(order, &archive)?).await?;
-        let (from, into) = (archive.clone(), order.output.clone());
+        run.run_program(&self.program(spec, &archive)?).await?;
+        let from = archive.clone();
+        let into = spec.output.clone();
         let unpacked = tokio::task::spawn_blocking(move || unpack::unpack(&from, &into)).await;
         let _ = fs::remove_file(&archive);
-        unpacked.unwrap_or_else(|error| Err(error.into())).map_err(Error::io("read what img wrote"))
+        unpacked
+            .unwrap_or_else(|error| Err(error.into()))
+            .map_err(DriverError::io("unpack the archive that img wrote"))
     }
 }
 
 impl Img {
-    fn program(&self, order: &Order, archive: &Path) -> Result<Program, Error> {
-        let mut arguments: Vec<String> =
+    fn program(&self, spec: &BuildSpec, archive: &Path) -> Result<Program, DriverError> {
+        let mut args: Vec<String> =
             ["build", "--no-console", "--backend", "overlayfs", "--state"].map(ToOwned::to_owned).into();
-        arguments.push(self.state.join("img").display().to_string());
-        arguments.extend(["-f".to_owned(), order.context.join(dockerfile::NAME).display().to_string()]);
-        arguments.extend(["-t".to_owned(), NAME.to_owned()]);
-        for (name, value) in &order.labels {
-            arguments.extend(["--label".to_owned(), format!("{name}={value}")]);
+        args.push(self.state.join("img").display().to_string());
+        args.extend(["-f".to_owned(), spec.context.join(dockerfile::FILE_NAME).display().to_string()]);
+        args.extend(["-t".to_owned(), IMAGE_NAME.to_owned()]);
+        for (name, value) in &spec.labels {
+            args.extend(["--label".to_owned(), format!("{name}={value}")]);
         }
-        arguments.extend(["--build-arg".to_owned(), format!("SOURCE_DATE_EPOCH={}", order.created)]);
-        arguments.extend(["-o".to_owned(), format!("type=oci,dest={}", archive.display())]);
-        arguments.push(order.context.display().to_string());
+        args.extend(["--build-arg".to_owned(), format!("SOURCE_DATE_EPOCH={}", spec.source_date_epoch)]);
+        args.extend(["-o".to_owned(), format!("type=oci,dest={}", archive.display())]);
+        args.push(spec.context.display().to_string());
         let home = self.state.join("home");
         Ok(Program {
             path: self.tools.find("img")?,
-            arguments,
-            environment: self.tools.docker_environment(),
+            args,
+            env: self.tools.docker_env(),
             home,
             has_namespaces: true,
         })

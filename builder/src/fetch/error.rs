@@ -1,35 +1,37 @@
-//! Why there is no commit.
+//! Errors of fetching a commit.
 
 use std::io;
 use std::time::Duration;
 
-use super::reference::RULE;
+const REFERENCE_RULE: &str = "a whole sha (40 hex digits), a branch or a tag";
 
-/// Why a commit was not fetched. No message holds a credential.
+/// A commit could not be fetched. No message contains a credential.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
-pub enum Error {
-    /// The URL is not one that is fetched from.
+pub enum FetchError {
+    /// The URL is not allowed.
     #[error("{url:?} is not fetched from: {why}")]
     BadUrl {
-        /// The URL, cut, without user and password.
+        /// The URL without user and password, truncated.
         url: String,
-        /// The rule that it breaks.
+        /// The violated rule.
         why: &'static str,
     },
-    /// The reference breaks git's rules.
-    #[error("{reference:?} is no git reference: it must be {RULE}")]
+    /// The reference violates git's rules.
+    #[error("{reference:?} is not a git reference: it must be {REFERENCE_RULE}")]
     BadReference {
-        /// The reference, cut.
+        /// The reference, truncated.
         reference: String,
     },
-    /// Part of a sha.
-    #[error("{reference} looks like a part of a sha, and no branch or tag has that name: give {RULE}")]
+    /// The reference is part of a sha.
+    #[error(
+        "{reference} looks like part of a sha, and no branch or tag has that name: give {REFERENCE_RULE}"
+    )]
     ShortSha {
         /// The reference.
         reference: String,
     },
-    /// The repository has no such commit, branch or tag.
+    /// The repository does not have the commit, branch or tag.
     #[error("{url} has no commit, branch or tag {reference}")]
     NoReference {
         /// The repository.
@@ -37,7 +39,7 @@ pub enum Error {
         /// The reference.
         reference: String,
     },
-    /// The commit is gone since it was looked up: somebody forced another one onto its branch.
+    /// The commit disappeared after it was resolved, because its branch was force-pushed.
     #[error("{url} has no commit {commit} any more: its branch was overwritten meanwhile; build it again")]
     Moved {
         /// The repository.
@@ -45,17 +47,17 @@ pub enum Error {
         /// The commit.
         commit: String,
     },
-    /// The repository or the commit's files are larger than this builder takes.
+    /// The repository or the commit's files exceed the size limit.
     #[error("{what} of {url}: more than {limit} bytes, the limit")]
     TooLarge {
-        /// What is too large.
+        /// The part that is too large.
         what: &'static str,
         /// The repository.
         url: String,
         /// The limit.
         limit: u64,
     },
-    /// The commit has more files than this builder takes.
+    /// The commit exceeds the limit on the number of files.
     #[error("the commit has more than {limit} files")]
     TooMany {
         /// The limit.
@@ -66,10 +68,10 @@ pub enum Error {
         "the commit has the submodule {path:?}, which is not fetched: bring its files into the repository"
     )]
     Submodule {
-        /// Where.
+        /// The path of the submodule.
         path: String,
     },
-    /// It took too long.
+    /// A git command took too long.
     #[error("git {what} took longer than {limit:?}")]
     TimedOut {
         /// The git command.
@@ -77,39 +79,39 @@ pub enum Error {
         /// The limit.
         limit: Duration,
     },
-    /// git failed.
-    #[error("git {what} failed with {status}: {said}")]
+    /// A git command failed.
+    #[error("git {what} failed with {status}: {message}")]
     Git {
         /// The git command.
         what: &'static str,
-        /// How it ended.
+        /// Its exit status.
         status: String,
-        /// The end of what it printed.
-        said: String,
+        /// Its last lines of output.
+        message: String,
     },
-    /// git said what it never says.
-    #[error("git {what} printed what is not understood")]
+    /// The output of a git command is malformed.
+    #[error("git {what} printed unexpected output")]
     Malformed {
         /// The git command.
         what: &'static str,
     },
-    /// git cannot be run.
+    /// git could not be started.
     #[error("cannot run git: {0}; is it installed?")]
     Spawn(io::Error),
-    /// This machine's files.
+    /// A file operation on this machine failed.
     #[error("cannot {what}: {source}")]
     Io {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The caller did not want it any more.
+    /// The caller cancelled the fetch.
     #[error("the fetch was cancelled")]
     Cancelled,
 }
 
-impl Error {
+impl FetchError {
     pub(super) fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { what, source }
     }

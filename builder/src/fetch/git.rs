@@ -1,7 +1,7 @@
-//! Running git: with an environment of its own, without hooks, and never longer or larger than allowed.
+//! Runs git in its own environment, without hooks, and within limits of time and size.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -10,22 +10,23 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
-use super::error::Error;
-use super::repositories::Options;
+use super::error::FetchError;
+use super::options::FetchOptions;
 use super::url::{RepositoryUrl, without_login};
+use crate::size;
 
-/// What git may print of a listing.
-const MAX_OUTPUT: u64 = 64 << 20;
-/// What is kept of what it says on standard error.
-const MAX_SAID: u64 = 16 << 10;
-/// The authorities that the system trusts, on Debian, Alpine and their kin.
-const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs";
-/// Between two looks at the directory's size.
-const LOOK: Duration = Duration::from_millis(200);
-/// How long one that was killed may take to end.
-const END_DEADLINE: Duration = Duration::from_secs(2);
+/// Maximum size of the standard output that is kept.
+const MAX_OUTPUT_BYTES: u64 = 64 << 20;
+/// Maximum size of the standard error that is kept.
+const MAX_STDERR_BYTES: u64 = 16 << 10;
+/// The certificate authorities that the system trusts, on Debian, Alpine and similar distributions.
+const SYSTEM_CA_DIR: &str = "/etc/ssl/certs";
+/// Interval between two measurements of the directory.
+const SIZE_CHECK_INTERVAL: Duration = Duration::from_millis(200);
+/// How long to wait for a killed git.
+const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Settings of every command: a repository's own never count, and these come last.
+/// Settings of every command. They override those of the repository.
 const SETTINGS: [&str; 14] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -43,78 +44,77 @@ const SETTINGS: [&str; 14] = [
     "transfer.fsckObjects=true",
 ];
 
-/// The option of `fetch` and `ls-remote` for the git that serves a repository of this machine: a process of its own, which
-/// does not get this one's settings. The administrator allowed the repository's directory, and its owner is often not
-/// root; nothing of the repository is run.
-pub(super) fn serving(protocol: &str) -> Option<&'static str> {
+/// Returns the option of `fetch` and `ls-remote` for the git process that serves a local repository, which does not inherit
+/// the settings. Git must accept any owner of the directory: the administrator has allowed the directory, and nothing of
+/// the repository is run.
+pub(super) fn upload_pack_option(protocol: &str) -> Option<&'static str> {
     (protocol == "file").then_some("--upload-pack=git -c 'safe.directory=*' upload-pack")
 }
 
-/// Which command, and what bounds it.
+/// The environment and the limits of a git command.
 pub(super) struct Git<'a> {
-    pub(super) options: &'a Options,
-    /// The one protocol that it may speak; none for a command that stays here.
+    pub(super) options: &'a FetchOptions,
+    /// The only protocol that the command may use; none for a local command.
     pub(super) protocol: Option<&'static str>,
     pub(super) stop: &'a CancellationToken,
-    pub(super) bound: Option<Bound<'a>>,
+    pub(super) size_limit: Option<SizeLimit<'a>>,
 }
 
-/// A directory that may not grow beyond a size.
-pub(super) struct Bound<'a> {
-    pub(super) dir: PathBuf,
+/// The maximum size of a directory.
+pub(super) struct SizeLimit<'a> {
+    pub(super) dir: &'a Path,
     pub(super) limit: u64,
-    /// From where its content comes.
+    /// The repository that is fetched into it, for errors.
     pub(super) url: &'a RepositoryUrl,
 }
 
-/// How it ended.
-pub(super) struct Ended {
+/// The exit and output of a git command.
+pub(super) struct GitExit {
     pub(super) output: Vec<u8>,
-    /// What it said on standard error, if it failed.
-    pub(super) failed: Option<String>,
+    /// The last lines of standard error, if it failed.
+    pub(super) failure: Option<String>,
     status: String,
 }
 
 impl Git<'_> {
-    /// Runs `git <arguments>`; `what` names it in errors. An exit code other than 0 is not an error here.
+    /// Runs `git <args>`, which errors call `what`. Any exit code is a success here.
     pub(super) async fn run<S: AsRef<OsStr>>(
         &self,
         what: &'static str,
-        arguments: &[S],
-    ) -> Result<Ended, Error> {
-        let mut child = self.command(arguments).spawn().map_err(Error::Spawn)?;
+        args: &[S],
+    ) -> Result<GitExit, FetchError> {
+        let mut child = self.command(args).spawn().map_err(FetchError::Spawn)?;
         let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        let ended = tokio::select! {
+        let exit = tokio::select! {
             biased;
-            () = self.stop.cancelled() => Err(Error::Cancelled),
-            () = tokio::time::sleep(self.options.time) => {
-                Err(Error::TimedOut { what, limit: self.options.time })
+            () = self.stop.cancelled() => Err(FetchError::Cancelled),
+            () = tokio::time::sleep(self.options.command_timeout) => {
+                Err(FetchError::TimedOut { what, limit: self.options.command_timeout })
             }
             error = self.outgrown() => Err(error),
-            ended = wait(&mut child) => ended,
+            exit = wait(&mut child) => exit,
         };
-        if ended.is_err() {
+        if exit.is_err() {
             if let Some(group) = group {
-                // Its helpers too: ssh, git-remote-https, index-pack.
+                // This includes its helpers: ssh, git-remote-https, index-pack.
                 let _ = kill_process_group(group, Signal::KILL);
             }
-            // One that the kernel holds keeps nobody: the runtime reaps it whenever it ends.
-            let _ = tokio::time::timeout(END_DEADLINE, child.wait()).await;
+            // A process that the kernel holds up is not waited for: the runtime reaps it when it ends.
+            let _ = tokio::time::timeout(KILL_TIMEOUT, child.wait()).await;
         }
-        ended
+        exit
     }
 
-    /// Runs a command that must end with 0.
-    pub(super) async fn must<S: AsRef<OsStr>>(
+    /// Runs a command that must exit with 0, and returns its output.
+    pub(super) async fn run_ok<S: AsRef<OsStr>>(
         &self,
         what: &'static str,
-        arguments: &[S],
-    ) -> Result<Vec<u8>, Error> {
-        let ended = self.run(what, arguments).await?;
-        ended.success(what)
+        args: &[S],
+    ) -> Result<Vec<u8>, FetchError> {
+        self.run(what, args).await?.output(what)
     }
 
-    fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+    fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
         let mut command = Command::new("git");
         command.env_clear().envs(self.environment());
         SETTINGS.iter().for_each(|setting| {
@@ -123,7 +123,7 @@ impl Git<'_> {
         if let Some(file) = &self.options.credentials {
             command.arg("-c").arg(format!("credential.helper=store --file={}", file.display()));
         }
-        command.args(arguments);
+        command.args(args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
         command
@@ -143,10 +143,10 @@ impl Git<'_> {
         .into();
         all.push(("GIT_ALLOW_PROTOCOL", self.protocol.unwrap_or("none").to_owned()));
         all.push(("GIT_SSH_COMMAND", self.options.ssh_command()));
-        if let Some(file) = &self.options.authorities {
-            // The file alone would replace what curl trusts by itself; with a directory it is added.
+        if let Some(file) = &self.options.ca_file {
+            // Without the directory, the file would replace the authorities that curl trusts by default.
             all.push(("GIT_SSL_CAINFO", file.display().to_string()));
-            all.push(("GIT_SSL_CAPATH", SYSTEM_AUTHORITIES.to_owned()));
+            all.push(("GIT_SSL_CAPATH", SYSTEM_CA_DIR.to_owned()));
         }
         for name in ["PATH", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"] {
             all.extend(std::env::var(name).ok().map(|value| (name, value)));
@@ -154,50 +154,47 @@ impl Git<'_> {
         all
     }
 
-    /// Ends once the directory is too large.
-    async fn outgrown(&self) -> Error {
-        let Some(Bound { dir, limit, url }) = &self.bound else { return std::future::pending().await };
-        loop {
-            tokio::time::sleep(LOOK).await;
-            let path = dir.clone();
-            let size = tokio::task::spawn_blocking(move || crate::size::of(&path)).await.unwrap_or_default();
-            if size > *limit {
-                return Error::TooLarge { what: "the history", url: url.to_string(), limit: *limit };
-            }
-        }
+    /// Waits until the directory exceeds its limit.
+    async fn outgrown(&self) -> FetchError {
+        let Some(SizeLimit { dir, limit, url }) = self.size_limit else {
+            return std::future::pending().await;
+        };
+        size::outgrown(dir, limit, SIZE_CHECK_INTERVAL).await;
+        FetchError::TooLarge { what: "the history", url: url.to_string(), limit }
     }
 }
 
-impl Ended {
-    pub(super) fn success(self, what: &'static str) -> Result<Vec<u8>, Error> {
-        match self.failed {
+impl GitExit {
+    fn output(self, what: &'static str) -> Result<Vec<u8>, FetchError> {
+        match self.failure {
             None => Ok(self.output),
-            Some(said) => Err(Error::Git { what, status: self.status, said }),
+            Some(message) => Err(FetchError::Git { what, status: self.status, message }),
         }
     }
 }
 
-async fn wait(child: &mut Child) -> Result<Ended, Error> {
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (output, said) = tokio::join!(read(stdout, MAX_OUTPUT), read(stderr, MAX_SAID));
-    let status = child.wait().await.map_err(Error::io("wait for git"))?;
-    let failed = (!status.success()).then(|| shown(&said));
-    Ok(Ended { output, failed, status: status.to_string() })
+async fn wait(child: &mut Child) -> Result<GitExit, FetchError> {
+    let stdout = child.stdout.take();
+    let stderr = child.stderr.take();
+    let (output, stderr) = tokio::join!(read(stdout, MAX_OUTPUT_BYTES), read(stderr, MAX_STDERR_BYTES));
+    let status = child.wait().await.map_err(FetchError::io("wait for git"))?;
+    let failure = (!status.success()).then(|| last_lines(&stderr));
+    Ok(GitExit { output, failure, status: status.to_string() })
 }
 
-/// Reads to the end, and keeps no more than the last `limit` bytes of a message or the first of an output.
+/// Reads a pipe to its end and keeps the first `limit` bytes.
 async fn read(pipe: Option<impl AsyncRead + Unpin>, limit: u64) -> Vec<u8> {
     let mut kept = Vec::new();
     let Some(mut pipe) = pipe else { return kept };
     let _ = (&mut pipe).take(limit).read_to_end(&mut kept).await;
-    // The rest is read all the same, or git would wait for ever.
+    // The rest is read too, or git would block.
     let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
     kept
 }
 
-/// The last lines of what git said, without credentials. Its advice at the end takes two.
-fn shown(said: &[u8]) -> String {
-    let text = without_login(&String::from_utf8_lossy(said));
+/// Returns the last lines of an output, without credentials. There are four, because two may be advice.
+fn last_lines(output: &[u8]) -> String {
+    let text = without_login(&String::from_utf8_lossy(output));
     let clean = |line: &str| line.chars().filter(|c| !c.is_control()).take(300).collect::<String>();
     let lines: Vec<String> =
         text.lines().rev().filter(|line| !line.trim().is_empty()).take(4).map(clean).collect();

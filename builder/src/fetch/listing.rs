@@ -1,28 +1,28 @@
-//! What a remote repository has, from the output of `git ls-remote --symref`. Pure.
+//! Finds a reference in the output of `git ls-remote --symref`. Pure.
 
 use super::reference::{Commit, GitReference};
 
-/// A reference's commit.
+/// The commit of a reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolved {
+pub struct ResolvedCommit {
     /// The commit.
     pub commit: Commit,
-    /// What the reference is.
-    pub kind: Kind,
-    /// True for the branch that the repository's `HEAD` names.
+    /// The kind of the reference.
+    pub kind: ReferenceKind,
+    /// Whether the reference is the branch that the repository's `HEAD` names.
     pub is_default_branch: bool,
 }
 
-/// What a reference is.
+/// A kind of reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
-    /// A commit's own id.
+pub enum ReferenceKind {
+    /// A commit id.
     Sha,
-    /// A branch or tag, by its full name.
+    /// A branch or tag, with its full name.
     Name(String),
 }
 
-/// What to ask a repository about a name. An annotated tag's commit is listed under the name with `^{}`.
+/// Returns the `ls-remote` patterns for a name. The commit of an annotated tag is listed under its name with `^{}`.
 pub(super) fn patterns(name: &str) -> Vec<String> {
     let mut patterns = vec!["HEAD".to_owned()];
     for full in full_names(name) {
@@ -32,8 +32,8 @@ pub(super) fn patterns(name: &str) -> Vec<String> {
     patterns
 }
 
-/// The commit that the listing has for a name. As in git, a tag comes before a branch of the same name.
-pub(crate) fn find(listing: &str, name: &str) -> Option<Resolved> {
+/// Returns the commit of a name in a listing. As in git, a tag takes precedence over a branch of the same name.
+pub(crate) fn find(listing: &str, name: &str) -> Option<ResolvedCommit> {
     let mut head = None;
     let mut commits = Vec::new();
     for line in listing.lines() {
@@ -43,11 +43,12 @@ pub(crate) fn find(listing: &str, name: &str) -> Option<Resolved> {
             None => {}
         }
     }
-    let of = |full: &str| commits.iter().find(|(name, _)| *name == full).map(|(_, commit)| commit.clone());
+    let commit_of =
+        |full: &str| commits.iter().find(|(name, _)| *name == full).map(|(_, commit)| commit.clone());
     full_names(name).into_iter().find_map(|full| {
-        let commit = of(&format!("{full}^{{}}")).or_else(|| of(&full))?;
+        let commit = commit_of(&format!("{full}^{{}}")).or_else(|| commit_of(&full))?;
         let is_default_branch = head == Some(full.as_str());
-        Some(Resolved { commit, kind: Kind::Name(full), is_default_branch })
+        Some(ResolvedCommit { commit, kind: ReferenceKind::Name(full), is_default_branch })
     })
 }
 
@@ -58,10 +59,10 @@ fn full_names(name: &str) -> Vec<String> {
     vec![format!("refs/tags/{name}"), format!("refs/heads/{name}")]
 }
 
-/// A commit's own id needs no listing.
-pub(super) fn of_sha(reference: &GitReference) -> Option<Resolved> {
+/// Resolves a whole sha, which needs no listing.
+pub(super) fn resolve_sha(reference: &GitReference) -> Option<ResolvedCommit> {
     let GitReference::Sha(commit) = reference else { return None };
-    Some(Resolved { commit: commit.clone(), kind: Kind::Sha, is_default_branch: false })
+    Some(ResolvedCommit { commit: commit.clone(), kind: ReferenceKind::Sha, is_default_branch: false })
 }
 
 #[cfg(test)]
@@ -91,9 +92,9 @@ mod tests {
     #[case("bad", None)]
     #[case("HEAD", None)]
     #[case("missing", None)]
-    fn references(#[case] name: &str, #[case] expected: Option<(char, &str, bool)>) {
+    fn references_are_found(#[case] name: &str, #[case] expected: Option<(char, &str, bool)>) {
         let found = find(&listing(), name).map(|found| {
-            let Kind::Name(full) = found.kind else { panic!("a sha") };
+            let ReferenceKind::Name(full) = found.kind else { panic!("a sha") };
             (found.commit.as_str().chars().next().unwrap(), full, found.is_default_branch)
         });
         assert_eq!(found, expected.map(|(digit, full, default)| (digit, full.to_owned(), default)));

@@ -1,18 +1,16 @@
-//! What a build can be asked for.
+//! Git references: a commit id, a branch or a tag.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::error::Error;
+use super::error::FetchError;
 
-pub(super) const RULE: &str = "a whole sha (40 hex digits), a branch or a tag";
-
-/// A commit's id.
+/// A commit id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Commit(String);
 
 impl Commit {
-    /// The 40 hex digits.
+    /// Returns the 40 hex digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -29,25 +27,25 @@ impl fmt::Display for Commit {
     }
 }
 
-/// What a build was asked for.
+/// A reference to build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GitReference {
     /// A commit.
     Sha(Commit),
-    /// A branch or a tag, maybe after `refs/heads/` or `refs/tags/`.
+    /// A branch or a tag, with or without `refs/heads/` or `refs/tags/`.
     Name(String),
 }
 
 impl FromStr for GitReference {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self, Error> {
+    type Err = FetchError;
+    fn from_str(text: &str) -> Result<Self, FetchError> {
         if let Some(commit) = Commit::parse(&text.to_ascii_lowercase()) {
             return Ok(Self::Sha(commit));
         }
         if is_name(text) {
             return Ok(Self::Name(text.to_owned()));
         }
-        Err(Error::BadReference { reference: text.chars().take(100).collect() })
+        Err(FetchError::BadReference { reference: text.chars().take(100).collect() })
     }
 }
 
@@ -60,7 +58,7 @@ impl fmt::Display for GitReference {
     }
 }
 
-/// True for what is no branch's or tag's name so much as the start of a sha.
+/// Whether a text looks like the start of a sha.
 pub(super) fn is_short_sha(text: &str) -> bool {
     (4..40).contains(&text.len()) && text.bytes().all(is_hex)
 }
@@ -69,9 +67,9 @@ const fn is_hex(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
 
-/// git's own rules (git-check-ref-format), and no first character that a command line can misread.
+/// Whether a name satisfies git's rules (git-check-ref-format) and does not start like an option.
 fn is_name(text: &str) -> bool {
-    let component = |part: &str| {
+    let is_component = |part: &str| {
         !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock") && !part.ends_with('.')
     };
     text.len() <= 255
@@ -80,7 +78,7 @@ fn is_name(text: &str) -> bool {
         && !text.contains("..")
         && !text.contains("@{")
         && text != "@"
-        && text.split('/').all(component)
+        && text.split('/').all(is_component)
 }
 
 #[cfg(test)]
@@ -109,12 +107,12 @@ mod tests {
     #[case("HEAD~1", false)]
     #[case("a\u{7f}", false)]
     #[case("é", false)]
-    fn names(#[case] text: &str, #[case] good: bool) {
-        assert_eq!(text.parse::<GitReference>().is_ok(), good);
+    fn reference_names(#[case] text: &str, #[case] valid: bool) {
+        assert_eq!(text.parse::<GitReference>().is_ok(), valid);
     }
 
     #[test]
-    fn forty_hex_digits_are_a_commit_and_fewer_may_be_part_of_one() {
+    fn forty_hex_digits_are_a_commit() {
         let sha = "0123456789ABCDEF0123456789abcdef01234567";
         assert!(
             matches!(sha.parse(), Ok(GitReference::Sha(commit)) if commit.as_str() == sha.to_lowercase())

@@ -1,4 +1,4 @@
-//! Files' times: the commit's, so that the same commit gives the same layers.
+//! Sets files' times to that of the commit, so that the same commit makes the same layers.
 
 use std::fs::read_dir;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
-/// Gives a directory and all in it the time `seconds`; links themselves, never what they lead to.
+/// Sets the times of a directory and everything in it. Links are not followed.
 pub(super) fn set_times(dir: &Path, seconds: u64) -> io::Result<()> {
     for entry in read_dir(dir)? {
         let entry = entry?;

@@ -1,13 +1,13 @@
-//! Where repositories are.
+//! Repository URLs.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::error::Error;
+use super::error::FetchError;
 
-/// A git URL: `https://…`, `ssh://[user@]…`, `user@host:path` or `file:///…`. It never holds a password, and nothing
-/// in it can be taken for an option or for one of git's helper programs.
+/// A git URL: `https://…`, `ssh://[user@]…`, `user@host:path` or `file:///…`. It never has a password, and git cannot
+/// misread it as an option or as the name of a helper program.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RepositoryUrl {
     text: String,
@@ -15,73 +15,74 @@ pub struct RepositoryUrl {
 }
 
 impl RepositoryUrl {
-    /// As git is given it.
+    /// Returns the URL for git.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The one protocol that git may speak for it.
+    /// Returns the only protocol that git may use for it.
     pub(super) const fn protocol(&self) -> &'static str {
         self.protocol
     }
 
-    /// The directory, for a repository of this machine.
+    /// Returns the directory of a `file://` URL.
     #[must_use]
     pub fn dir(&self) -> Option<PathBuf> {
         self.text.strip_prefix("file://").map(PathBuf::from)
     }
 
-    /// Refuses a directory of this machine that is not below one of `allowed`.
+    /// Checks that the directory of a `file://` URL is below one of `allowed`.
     ///
     /// # Errors
     /// If it is not.
-    pub fn check_dir(&self, allowed: &[PathBuf]) -> Result<(), Error> {
+    pub fn check_dir(&self, allowed: &[PathBuf]) -> Result<(), FetchError> {
         let Some(dir) = self.dir() else { return Ok(()) };
         if allowed.iter().any(|base| dir.starts_with(base)) {
             return Ok(());
         }
-        Err(refused(&self.text, "this builder was not started with --allow-repository for that directory"))
+        Err(bad_url(&self.text, "this builder was not started with --allow-repository for that directory"))
     }
 }
 
 impl FromStr for RepositoryUrl {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self, Error> {
+    type Err = FetchError;
+    fn from_str(text: &str) -> Result<Self, FetchError> {
         if text.len() > 1024 || !text.bytes().all(|b| b.is_ascii_graphic() && !b"\"'`\\<>{}|^".contains(&b)) {
-            return Err(refused(
+            return Err(bad_url(
                 text,
                 "it must be at most 1024 printable characters without quotes and braces",
             ));
         }
-        if climbs(text) {
-            return Err(refused(text, "it has .. in its path"));
+        if has_parent_dir(text) {
+            return Err(bad_url(text, "it has .. in its path"));
         }
-        let protocol = protocol(text).map_err(|why| refused(text, why))?;
+        let protocol = protocol(text).map_err(|why| bad_url(text, why))?;
         Ok(Self { text: text.to_owned(), protocol })
     }
 }
 
-/// Who fetches takes `a/../b` for `b`, also where the dots are escaped: what such a URL starts with says nothing.
-fn climbs(text: &str) -> bool {
-    let plain = text.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/");
-    plain.split(['/', ':']).any(|part| part == "..")
+/// Whether the path has a `..`, escaped or not. Servers read `a/../b` as `b`, so that a check of the start of such a URL
+/// would be worthless.
+fn has_parent_dir(text: &str) -> bool {
+    let unescaped = text.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/");
+    unescaped.split(['/', ':']).any(|part| part == "..")
 }
 
 fn protocol(text: &str) -> Result<&'static str, &'static str> {
     if let Some(rest) = text.strip_prefix("https://") {
         let (host, path) = rest.split_once('/').ok_or("it has no path")?;
         if host.contains('@') {
-            return Err("user and password do not belong into a URL: use a credentials file");
+            return Err("it must not have a user or password: use a credentials file");
         }
-        return (is_host(host) && !path.is_empty()).then_some("https").ok_or("host or path is missing");
+        return (is_host(host) && !path.is_empty()).then_some("https").ok_or("its host or path is missing");
     }
     if let Some(rest) = text.strip_prefix("ssh://") {
         let (host, _) = rest.split_once('/').ok_or("it has no path")?;
-        return is_login(host).then_some("ssh").ok_or("host is missing, or there is a password");
+        return is_login(host).then_some("ssh").ok_or("its host is missing, or it has a password");
     }
     if let Some(path) = text.strip_prefix("file://") {
-        return path.starts_with('/').then_some("file").ok_or("it is no absolute path");
+        return path.starts_with('/').then_some("file").ok_or("its path is not absolute");
     }
     match text.split_once(':') {
         Some((login, path))
@@ -104,15 +105,15 @@ fn is_host(host: &str) -> bool {
 
 fn is_login(login: &str) -> bool {
     let (user, host) = login.split_once('@').map_or((None, login), |(user, host)| (Some(user), host));
-    let plain = |user: &str| user.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
-    is_host(host) && user.is_none_or(|user| !user.is_empty() && !user.starts_with('-') && plain(user))
+    let is_plain = |user: &str| user.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    is_host(host) && user.is_none_or(|user| !user.is_empty() && !user.starts_with('-') && is_plain(user))
 }
 
-fn refused(text: &str, why: &'static str) -> Error {
-    Error::BadUrl { url: without_login(text).chars().take(200).collect(), why }
+fn bad_url(text: &str, why: &'static str) -> FetchError {
+    FetchError::BadUrl { url: without_login(text).chars().take(200).collect(), why }
 }
 
-/// A URL without user and password, wherever it stands in a text.
+/// Removes user and password from every URL in a text.
 pub(super) fn without_login(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -165,12 +166,12 @@ mod tests {
     #[case("/srv/repos/a", None)]
     #[case("https://example.org/a\n", None)]
     #[case("", None)]
-    fn urls(#[case] text: &str, #[case] protocol: Option<&str>) {
+    fn urls_are_parsed(#[case] text: &str, #[case] protocol: Option<&str>) {
         assert_eq!(text.parse::<RepositoryUrl>().ok().map(|url| url.protocol), protocol);
     }
 
     #[test]
-    fn no_login_is_shown() {
+    fn errors_do_not_show_logins() {
         let error = "https://user:secret@example.org/a".parse::<RepositoryUrl>().unwrap_err().to_string();
         assert!(!error.contains("secret") && error.contains("example.org"), "{error}");
         let text = "fatal: 'https://u:p@h/x' and ssh://me@h2/y failed";
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dir_must_be_allowed() {
+    fn dir_must_be_allowed() {
         let url: RepositoryUrl = "file:///srv/repos/a".parse().unwrap();
         assert!(url.check_dir(&[PathBuf::from("/srv/repos")]).is_ok());
         assert!(url.check_dir(&[PathBuf::from("/srv/repo")]).is_err());

@@ -1,7 +1,7 @@
 //! A Dockerfile, before it is built.
 
 use strum::IntoEnumIterator;
-use trackyard_builder::driver::{DriverKind, Error};
+use trackyard_builder::driver::{DriverError, DriverKind};
 use trackyard_builder::fuzzing::check;
 
 /// What is refused names a line that is there and a driver that takes it.
@@ -10,9 +10,9 @@ pub fn run(bytes: &[u8]) {
     for driver in DriverKind::iter() {
         match check(&text, driver) {
             Ok(()) => {}
-            Err(Error::Unsupported { line, able, .. }) => {
+            Err(DriverError::Unsupported { line, alternative, .. }) => {
                 assert!((1..=text.lines().count()).contains(&line));
-                assert!(able != driver && check(&text, able).is_ok());
+                assert!(alternative != driver && check(&text, alternative).is_ok());
             }
             Err(error) => panic!("{error}"),
         }

@@ -1,6 +1,6 @@
 //! Where a repository is, what is asked of it, and what it lists: a URL, a reference, and the output of `git ls-remote`.
 
-use trackyard_builder::fetch::{GitReference, Kind, RepositoryUrl};
+use trackyard_builder::fetch::{GitReference, ReferenceKind, RepositoryUrl};
 use trackyard_builder::fuzzing::find;
 
 /// What git is given cannot be taken for an option or climb, and no commit is found that was not listed.
@@ -25,7 +25,7 @@ pub fn run(bytes: &[u8]) {
     assert!(!name.starts_with('-') && !name.contains("..") && !name.contains(char::is_whitespace));
     if let Some(found) = find(listing, &name) {
         assert!(listing.contains(&format!("{}\t", found.commit)) && found.commit.as_str().len() == 40);
-        let Kind::Name(full) = found.kind else { panic!("a listing has names only") };
+        let ReferenceKind::Name(full) = found.kind else { panic!("a listing has names only") };
         assert!(full.ends_with(&name) && full.starts_with("refs/") && listing.contains(&full));
     }
 }

@@ -1,6 +1,6 @@
 //! A manifest or an index, from a registry or a layout directory. The first line is the media type that came with it.
 
-use trackyard_images::fuzzing::{Kind, document};
+use trackyard_images::fuzzing::{DocumentKind, document};
 
 /// A document is one thing: without its media type too, and what is refused is refused shortly.
 pub fn run(bytes: &[u8]) {
@@ -9,7 +9,7 @@ pub fn run(bytes: &[u8]) {
     match document(said, body) {
         Ok(read) => {
             assert_eq!(document(None, body).as_ref(), Ok(&read));
-            if let Kind::Manifest(layers, checked) = read {
+            if let DocumentKind::Manifest(layers, checked) = read {
                 assert!(checked.is_err() || (1..=127).contains(&layers));
             }
         }

@@ -1,6 +1,6 @@
 //! An `index.json` that gets one more tag. The first line is the tag.
 
-use trackyard_images::fuzzing::{Kind, document, is_tag, tagged};
+use trackyard_images::fuzzing::{DocumentKind, document, is_tag, tagged};
 use trackyard_protocol::version::Digest;
 
 /// What is written is an index, it is not written a second time, and another image does not get the name.
@@ -12,7 +12,7 @@ pub fn run(bytes: &[u8]) {
     }
     let [one, other] = [1, 2].map(|byte| Digest::from_sha256(&[byte; 32]));
     if let Ok(Some(written)) = tagged(index.as_bytes(), name, &one) {
-        assert!(matches!(document(None, &written), Ok(Kind::Index(_))));
+        assert!(matches!(document(None, &written), Ok(DocumentKind::Index(_))));
         assert_eq!(tagged(&written, name, &one), Ok(None), "it is there");
         assert_eq!(tagged(&written, name, &other), Ok(None), "it is another image's");
     }

@@ -1,4 +1,4 @@
-//! What a build driver left: a layout directory with one image, read without following any symlink.
+//! The output of a build driver: a layout directory with one image, read without following any symlink.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use trackyard_protocol::version::Digest;
 use super::error::ReleaseError;
 use crate::blob::{self, Blob, Expected};
 use crate::document::{self, Descriptor, Document, Index, Parsed};
-use crate::error::Error;
+use crate::error::ImageError;
 use crate::image;
-use crate::layout::Layout;
-use crate::options::Options;
+use crate::options::ImageOptions;
 use crate::source::Source;
+use crate::source::layout::Layout;
 
-/// The layout is the directory itself.
-const HERE: &str = ".";
-const MAX_MARK: u64 = 4096;
+/// The repository path of a layout that is the location itself.
+const ROOT: &str = ".";
+const MAX_LAYOUT_FILE_BYTES: u64 = 4096;
 
 /// A blob of the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,65 +26,65 @@ pub(crate) struct BuiltBlob {
     pub(crate) size: u64,
 }
 
-/// One whole image, not yet released.
-pub(crate) struct Built {
+/// One whole image that is not released yet.
+pub(crate) struct BuiltImage {
     layout: Arc<Layout>,
-    options: Options,
+    options: ImageOptions,
     pub(crate) digest: Digest,
     pub(crate) manifest: Document,
     /// The manifest's media type.
     pub(crate) media_type: String,
-    /// Each once.
+    /// The layers without duplicates.
     pub(crate) layers: Vec<BuiltBlob>,
     pub(crate) config: BuiltBlob,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Mark {
+struct LayoutFile {
     image_layout_version: String,
 }
 
-impl Built {
-    /// Reads index, manifest and configuration, and checks that workers could run what they say. Layers are checked
-    /// while they are sent.
-    pub(crate) async fn open(dir: &Path, options: &Options) -> Result<Self, ReleaseError> {
-        read(dir, options).await.map_err(ReleaseError::of_layout)
+impl BuiltImage {
+    /// Reads index, manifest and configuration, and checks that workers could run the image. Layers are checked while
+    /// they are sent.
+    pub(crate) async fn open(dir: &Path, options: &ImageOptions) -> Result<Self, ReleaseError> {
+        read(dir, options).await.map_err(ReleaseError::from_layout)
     }
 
-    /// The blob's bytes, verified while they stream.
+    /// Streams a blob and verifies it on the way.
     pub(crate) fn read(&self, blob: &BuiltBlob) -> Blob {
         let what = format!("blob {} of the built image", blob.digest);
         stream(&self.layout, what, blob, &self.options)
     }
 }
 
-async fn read(dir: &Path, options: &Options) -> Result<Built, Error> {
-    // A local file that is cut short stays so.
-    let options = Options { attempts: 1, ..options.clone() };
-    let name = dir
-        .to_str()
-        .ok_or_else(|| Error::configuration(format!("directory {}", dir.display()), "a path in UTF-8"))?;
+async fn read(dir: &Path, options: &ImageOptions) -> Result<BuiltImage, ImageError> {
+    // Retries are pointless: a truncated local file stays truncated.
+    let options = ImageOptions { max_attempts: 1, ..options.clone() };
+    let name = dir.to_str().ok_or_else(|| {
+        ImageError::configuration(format!("directory {}", dir.display()), "it must be UTF-8")
+    })?;
     let layout = Arc::new(Layout::without_symlinks(name, &options)?);
-    check_mark(&layout).await?;
-    let entry = choose(layout.index(HERE).await?, "index.json")?;
-    let (entry, manifest) = open_entry(&layout, entry).await?;
+    check_layout_version(&layout).await?;
+    let entry = only_image(layout.index(ROOT).await?, "index.json")?;
+    let (entry, manifest) = read_entry(&layout, entry).await?;
     let what = format!("manifest {}", entry.digest);
     let Parsed::Manifest(parsed) = manifest.parse(&what)? else {
-        return Err(Error::malformed(what, "an index inside an index"));
+        return Err(ImageError::malformed(what, "it is an index inside an index"));
     };
     image::check_manifest(&what, &parsed)?;
-    let config = blob_of(&parsed.config);
+    let config = blob_from(&parsed.config);
     let bytes =
         blob::collect(stream(&layout, format!("the configuration of {what}"), &config, &options)).await?;
     image::assemble(&what, entry.digest.clone(), &parsed, &bytes, document::architecture())?;
     let mut layers: Vec<BuiltBlob> = Vec::with_capacity(parsed.layers.len());
-    for layer in parsed.layers.iter().map(blob_of) {
+    for layer in parsed.layers.iter().map(blob_from) {
         if !layers.contains(&layer) {
             layers.push(layer);
         }
     }
-    Ok(Built {
+    Ok(BuiltImage {
         layout,
         options,
         digest: entry.digest,
@@ -95,52 +95,53 @@ async fn read(dir: &Path, options: &Options) -> Result<Built, Error> {
     })
 }
 
-async fn check_mark(layout: &Layout) -> Result<(), Error> {
-    let bytes = layout.read("oci-layout".to_owned(), MAX_MARK).await?;
-    let mark: Mark = serde_json::from_slice(&bytes).map_err(|e| Error::malformed("oci-layout", e))?;
-    if mark.image_layout_version == "1.0.0" {
+async fn check_layout_version(layout: &Layout) -> Result<(), ImageError> {
+    let bytes = layout.read("oci-layout".to_owned(), MAX_LAYOUT_FILE_BYTES).await?;
+    let file: LayoutFile =
+        serde_json::from_slice(&bytes).map_err(|e| ImageError::malformed("oci-layout", e))?;
+    if file.image_layout_version == "1.0.0" {
         return Ok(());
     }
-    Err(Error::malformed("oci-layout", "its version is not 1.0.0"))
+    Err(ImageError::malformed("oci-layout", "its version is not 1.0.0"))
 }
 
-/// The document of an entry; where that is an index, the one of its image.
-async fn open_entry(layout: &Layout, entry: Descriptor) -> Result<(Descriptor, Document), Error> {
+/// Reads the manifest of an entry, through one nested index if the entry is one.
+async fn read_entry(layout: &Layout, entry: Descriptor) -> Result<(Descriptor, Document), ImageError> {
     let document = document(layout, &entry).await?;
     let what = format!("index {}", entry.digest);
     match document.parse(&what)? {
         Parsed::Manifest(_) => Ok((entry, document)),
         Parsed::Index(index) => {
-            let entry = choose(index, &what)?;
+            let entry = only_image(index, &what)?;
             let document = self::document(layout, &entry).await?;
             Ok((entry, document))
         }
     }
 }
 
-async fn document(layout: &Layout, entry: &Descriptor) -> Result<Document, Error> {
-    let bytes = layout.document(HERE, &entry.digest).await?.bytes;
+async fn document(layout: &Layout, entry: &Descriptor) -> Result<Document, ImageError> {
+    let bytes = layout.document(ROOT, &entry.digest).await?.bytes;
     let document = Document { media_type: Some(entry.media_type.clone()), bytes };
     document.verify(&format!("manifest {} of the built image", entry.digest), &entry.digest)?;
     Ok(document)
 }
 
-/// The one image of an index. Attestations beside it are left behind; the same image under two names is one.
-fn choose(index: Index, what: &str) -> Result<Descriptor, Error> {
+/// Returns the only image of an index. Attestations are skipped, and one image may have several names.
+fn only_image(index: Index, what: &str) -> Result<Descriptor, ImageError> {
     let mut images = index.manifests.into_iter().filter(|entry| !entry.is_attestation());
-    let first = images.next().ok_or_else(|| Error::malformed(what, "it names no image"))?;
+    let first = images.next().ok_or_else(|| ImageError::malformed(what, "it names no image"))?;
     if images.all(|other| other.digest == first.digest) {
         return Ok(first);
     }
-    Err(Error::malformed(what, "it names more than one image; build for one platform at a time"))
+    Err(ImageError::malformed(what, "it names more than one image; build for one platform at a time"))
 }
 
-fn blob_of(descriptor: &Descriptor) -> BuiltBlob {
+fn blob_from(descriptor: &Descriptor) -> BuiltBlob {
     BuiltBlob { digest: descriptor.digest.clone(), size: descriptor.size }
 }
 
-fn stream(layout: &Arc<Layout>, what: String, blob: &BuiltBlob, options: &Options) -> Blob {
+fn stream(layout: &Arc<Layout>, what: String, blob: &BuiltBlob, options: &ImageOptions) -> Blob {
     let expected = Expected { what, digest: blob.digest.clone(), size: blob.size };
     let layout: Arc<dyn Source> = Arc::<Layout>::clone(layout);
-    blob::stream(layout, HERE, expected, options)
+    blob::stream(layout, ROOT, expected, options)
 }

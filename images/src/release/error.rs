@@ -1,159 +1,158 @@
-//! Why an image could not be released.
+//! Errors of releasing an image.
 
 use std::time::Duration;
 
-use crate::error::Error;
+use crate::error::ImageError;
 
-/// Why an image could not be released. No variant ever holds a credential, a URL's query or text that a registry
-/// wrote.
+/// An image could not be released. No variant ever holds a credential, a URL's query or text that a registry wrote.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum ReleaseError {
-    /// The directory that the build left is not one whole image.
+    /// The output directory of the build is not one whole image.
     #[error("the built image cannot be released: {what}: {detail}; build it again, or with another driver")]
     BadLayout {
-        /// Which file or document.
+        /// The file or document.
         what: String,
-        /// The rule that it breaks.
+        /// The violated rule.
         detail: String,
     },
-    /// Bytes are not those that their digest names.
+    /// The bytes do not have the expected digest.
     #[error("{what} is corrupt: expected {expected}, found {found}; build it again")]
     DigestMismatch {
-        /// What was read or stored.
+        /// The object that was read or stored.
         what: String,
         /// The digest that the manifest names.
         expected: String,
-        /// What was found instead.
+        /// The digest that was found instead.
         found: String,
     },
-    /// It is larger than is allowed.
+    /// The object is larger than is allowed.
     #[error("{what} is larger than {limit}: make it smaller")]
     TooLarge {
-        /// What was read.
+        /// The object.
         what: String,
         /// The allowed size or count.
         limit: u64,
     },
-    /// The image is not for this yard's machines.
+    /// The image is built for another platform than the workers'.
     #[error("{what} is not an image for {wanted}: build it for that platform")]
     Platform {
-        /// What was read.
+        /// The object.
         what: String,
         /// The platform that is needed.
         wanted: String,
     },
-    /// The place says no, and would again.
-    #[error("{place} refuses {what} (HTTP status {status}{}): see that the credentials may push to this repository, and that the registry takes pushes", said(*.code))]
+    /// The registry refuses the write for good.
+    #[error("{location} refuses {what} (HTTP status {status}{}): see that the credentials may push to this repository, and that the registry takes pushes", code_suffix(*.code))]
     Refused {
-        /// Who refused.
-        place: String,
-        /// What was to be written.
+        /// The registry that refused.
+        location: String,
+        /// The object to be written.
         what: String,
         /// The HTTP status.
         status: u16,
-        /// The registry's code for it, if it is one that the specification knows.
+        /// The registry's error code, if the specification defines it.
         code: Option<&'static str>,
     },
-    /// The place has no room.
-    #[error("{place} has no room for {what} (HTTP status {status}): free some, or raise its limits")]
+    /// The registry is out of space or quota.
+    #[error("{location} has no room for {what} (HTTP status {status}): free some, or raise its limits")]
     Full {
-        /// Who refused.
-        place: String,
-        /// What was to be written.
+        /// The registry that refused.
+        location: String,
+        /// The object to be written.
         what: String,
         /// The HTTP status.
         status: u16,
     },
-    /// The place wants credentials, or refuses those given.
-    #[error("{place} refuses access: {detail}")]
+    /// The image source requires credentials, or refuses those given.
+    #[error("{location} refuses access: {detail}")]
     Unauthorized {
-        /// Who refused.
-        place: String,
-        /// What was tried and what to do.
+        /// The registry that refused.
+        location: String,
+        /// The reason and the remedy.
         detail: String,
     },
-    /// No connection, or an answer that says "try again".
-    #[error("{place} cannot be reached: {detail}; try again later")]
+    /// The connection failed, or the answer says "try again".
+    #[error("{location} cannot be reached: {detail}; try again later")]
     Unreachable {
-        /// Who was asked.
-        place: String,
-        /// What happened.
+        /// The registry that was asked.
+        location: String,
+        /// The cause.
         detail: String,
     },
-    /// The connection broke while something was sent.
-    #[error("{place} dropped the connection while {what} was sent: {detail}; try again later")]
+    /// The connection broke during a transfer.
+    #[error("{location} dropped the connection while {what} was sent: {detail}; try again later")]
     Dropped {
-        /// Who was sent to.
-        place: String,
-        /// What was being sent.
+        /// The registry.
+        location: String,
+        /// The object being sent.
         what: String,
-        /// What happened.
+        /// The cause.
         detail: String,
     },
-    /// Nothing moved for too long.
+    /// A transfer stopped for too long.
     #[error("{what} made no progress for {} s; try again later", after.as_secs())]
     Stalled {
-        /// What was being written.
+        /// The object being written.
         what: String,
-        /// For how long nothing moved.
+        /// The timeout.
         after: Duration,
     },
-    /// Too many requests.
-    #[error("{place} answers that there are too many requests: try again later")]
+    /// The registry limits the rate of requests.
+    #[error("{location} answers that there are too many requests: try again later")]
     Throttled {
-        /// Who answered.
-        place: String,
+        /// The registry that answered.
+        location: String,
     },
-    /// An answer that the protocol does not foresee, or that is not allowed.
-    #[error("{place} answers in a way that is not allowed: {detail}")]
+    /// The answer violates the registry protocol or a security rule.
+    #[error("{location} answers in a way that is not allowed: {detail}")]
     BadAnswer {
-        /// Who answered.
-        place: String,
-        /// The rule that it breaks.
+        /// The registry that answered.
+        location: String,
+        /// The violated rule.
         detail: String,
     },
-    /// It was written, but is not there.
-    #[error("{place} took {what} but does not show it: look whether someone deletes tags there")]
+    /// A tag was written but does not appear.
+    #[error("{location} accepted {what} but does not show it: check whether someone deletes tags there")]
     Unconfirmed {
-        /// Who took it.
-        place: String,
-        /// What was written.
+        /// The registry that accepted it.
+        location: String,
+        /// The tag.
         what: String,
     },
-    /// The place, a repository's name or the Docker configuration is not valid.
+    /// A location, a repository's name or the Docker configuration is not valid.
     #[error("{what} is not valid: {detail}")]
     Configuration {
-        /// What is not valid.
+        /// The invalid setting.
         what: String,
-        /// The rule that it breaks.
+        /// The violated rule.
         detail: String,
     },
-    /// A file of the place cannot be read or written.
+    /// A file of the target cannot be read or written.
     #[error("{what} cannot be read or written: {detail}")]
     Io {
-        /// Which file.
+        /// The file.
         what: String,
-        /// The system's words.
+        /// The system's error message.
         detail: String,
     },
-    /// The caller did not want it any more.
+    /// The caller cancelled the release.
     #[error("the release was cancelled")]
     Cancelled,
 }
 
-fn said(code: Option<&'static str>) -> String {
+fn code_suffix(code: Option<&'static str>) -> String {
     code.map(|code| format!(", {code}")).unwrap_or_default()
 }
 
 impl ReleaseError {
-    /// The variant's name, as a stable word for logs and metrics.
+    /// Returns the variant's stable name, for logs and metrics.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         self.into()
     }
 
-    /// True if the same release may well succeed later, with nothing changed by anyone here.
+    /// Whether the same release may succeed later without any change here.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(
@@ -162,49 +161,51 @@ impl ReleaseError {
         )
     }
 
-    /// An error met while reading what the build left.
-    pub(crate) fn of_layout(error: Error) -> Self {
+    /// Converts an error of reading the built image.
+    pub(crate) fn from_layout(error: ImageError) -> Self {
         match error {
-            Error::NotFound { what, .. } => Self::BadLayout { what, detail: "it is missing".to_owned() },
-            Error::Truncated { what, expected, found } => {
+            ImageError::NotFound { what, .. } => Self::BadLayout { what, detail: "it is missing".to_owned() },
+            ImageError::Truncated { what, expected, found } => {
                 Self::BadLayout { what, detail: format!("it has {found} of {expected} bytes") }
             }
-            Error::MediaType { what, found } => {
+            ImageError::MediaType { what, found } => {
                 Self::BadLayout { what, detail: format!("the media type {found:?} cannot be used here") }
             }
-            Error::Malformed { what, detail }
-            | Error::Io { what, detail }
-            | Error::Configuration { what, detail } => Self::BadLayout { what, detail },
+            ImageError::Malformed { what, detail }
+            | ImageError::Io { what, detail }
+            | ImageError::Configuration { what, detail } => Self::BadLayout { what, detail },
             other => Self::from(other),
         }
     }
 }
 
-/// An error of the place.
-impl From<Error> for ReleaseError {
-    fn from(error: Error) -> Self {
+/// Converts an error of the target.
+impl From<ImageError> for ReleaseError {
+    fn from(error: ImageError) -> Self {
         match error {
-            Error::Unauthorized { place, detail } => Self::Unauthorized { place, detail },
-            Error::Unreachable { place, detail } => Self::Unreachable { place, detail },
-            Error::Throttled { place } => Self::Throttled { place },
-            Error::Stalled { what, after } => Self::Stalled { what, after },
-            Error::DigestMismatch { what, expected, found } => Self::DigestMismatch { what, expected, found },
-            Error::TooLarge { what, limit } => Self::TooLarge { what, limit },
-            Error::Platform { what, wanted } => Self::Platform { what, wanted },
-            Error::Configuration { what, detail } => Self::Configuration { what, detail },
-            Error::Io { what, detail } => Self::Io { what, detail },
-            Error::Unexpected { place, status } => {
-                Self::BadAnswer { place, detail: format!("the HTTP status {status}") }
+            ImageError::Unauthorized { location, detail } => Self::Unauthorized { location, detail },
+            ImageError::Unreachable { location, detail } => Self::Unreachable { location, detail },
+            ImageError::Throttled { location } => Self::Throttled { location },
+            ImageError::Stalled { what, after } => Self::Stalled { what, after },
+            ImageError::DigestMismatch { what, expected, found } => {
+                Self::DigestMismatch { what, expected, found }
             }
-            Error::NotFound { what, place } => {
-                Self::BadAnswer { place, detail: format!("{what} is not there") }
+            ImageError::TooLarge { what, limit } => Self::TooLarge { what, limit },
+            ImageError::Platform { what, wanted } => Self::Platform { what, wanted },
+            ImageError::Configuration { what, detail } => Self::Configuration { what, detail },
+            ImageError::Io { what, detail } => Self::Io { what, detail },
+            ImageError::Unexpected { location, status } => {
+                Self::BadAnswer { location, detail: format!("the HTTP status {status}") }
             }
-            Error::Malformed { what, detail } => Self::BadAnswer { place: what, detail },
-            Error::MediaType { what, found } => {
-                Self::BadAnswer { place: what, detail: format!("the media type {found:?}") }
+            ImageError::NotFound { what, location } => {
+                Self::BadAnswer { location, detail: format!("{what} is not there") }
             }
-            Error::Truncated { what, .. } => {
-                Self::BadAnswer { place: what, detail: "it ends early".to_owned() }
+            ImageError::Malformed { what, detail } => Self::BadAnswer { location: what, detail },
+            ImageError::MediaType { what, found } => {
+                Self::BadAnswer { location: what, detail: format!("the media type {found:?}") }
+            }
+            ImageError::Truncated { what, .. } => {
+                Self::BadAnswer { location: what, detail: "it ends early".to_owned() }
             }
         }
     }

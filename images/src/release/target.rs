@@ -1,41 +1,55 @@
-//! What each kind of place must be able to do for a release.
+//! Releasing: what each kind of target can do.
 
 use async_trait::async_trait;
 use trackyard_protocol::version::Digest;
 
-use super::built::{Built, BuiltBlob};
+use super::built::{BuiltBlob, BuiltImage};
+use super::control::ReleaseControl;
 use super::error::ReleaseError;
 use super::tags::Tag;
-use super::watch::Watch;
-use crate::error::Error;
+use crate::error::ImageError;
 
-/// A place that takes images. `repository` is a checked name, a tag's name a valid one.
+/// A target of releases. `repository` is a checked name, and a tag's name is valid.
 #[async_trait]
 pub(crate) trait Target: Send + Sync {
-    /// What a tag names; nothing if the tag or the whole repository is not there.
-    async fn named(&self, repository: &str, tag: &str) -> Result<Option<Digest>, Error>;
+    /// Returns the digest that a tag names, if the tag and its repository exist.
+    async fn resolve_tag(&self, repository: &str, tag: &str) -> Result<Option<Digest>, ImageError>;
 
-    /// Makes what blobs need: the repository.
-    async fn prepare(&self, repository: &str) -> Result<(), ReleaseError>;
+    /// Creates the repository if it is missing.
+    async fn prepare_repository(&self, repository: &str) -> Result<(), ReleaseError>;
 
-    /// Puts a blob, if it is not there.
+    /// Sends a blob unless the target has it.
     async fn put_blob(
         &self,
         repository: &str,
-        built: &Built,
+        built: &BuiltImage,
         blob: &BuiltBlob,
-        watch: &Watch,
+        control: &ReleaseControl,
     ) -> Result<(), ReleaseError>;
 
-    /// Makes a tag name the image, whose blobs are there. Where the place can tell, a tag that names another image
-    /// for ever is not touched, and the answer [`Put::Taken`].
-    async fn put_tag(&self, repository: &str, built: &Built, tag: &Tag) -> Result<Put, ReleaseError>;
+    /// Makes a tag name the image, whose blobs were sent. A target that can check this in the same step leaves an
+    /// immutable tag of another image alone and returns [`PutOutcome::Occupied`].
+    async fn put_tag(
+        &self,
+        repository: &str,
+        built: &BuiltImage,
+        tag: &Tag,
+    ) -> Result<PutOutcome, ReleaseError>;
 }
 
-/// What became of a tag.
+/// The outcome of writing a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Put {
+pub(crate) enum PutOutcome {
     Written,
-    /// The place keeps what the tag names.
-    Taken,
+    /// The tag is immutable and names another image.
+    Occupied,
+}
+
+/// Turns [`ImageError::NotFound`] into `None`.
+pub(crate) fn none_if_missing<T>(found: Result<T, ImageError>) -> Result<Option<T>, ImageError> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(ImageError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

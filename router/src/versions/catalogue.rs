@@ -3,21 +3,21 @@
 use std::collections::BTreeMap;
 
 use tokio::sync::Mutex;
-use trackyard_images::{Error, Images, Options};
+use trackyard_images::{ImageError, ImageOptions, Images};
 use trackyard_protocol::request::Place;
 use trackyard_protocol::source::ImageSource;
 use trackyard_protocol::version::{ContainerVersion, Digest, PinnedVersion};
 
 /// The image source. It is connected on first use, and again when the configuration names another one.
 pub struct Catalogue {
-    options: Options,
+    options: ImageOptions,
     connected: Mutex<Option<(ImageSource, Images)>>,
 }
 
 impl Catalogue {
     /// A catalogue that is not connected yet.
     #[must_use]
-    pub fn new(options: Options) -> Self {
+    pub fn new(options: ImageOptions) -> Self {
         Self { options, connected: Mutex::new(None) }
     }
 
@@ -30,7 +30,7 @@ impl Catalogue {
         source: &ImageSource,
         place: &Place,
         version: &ContainerVersion,
-    ) -> Result<PinnedVersion, Error> {
+    ) -> Result<PinnedVersion, ImageError> {
         let repository = repository(source, place)?;
         let digest = self.images(source).await?.resolve(&repository, version).await?;
         Ok(PinnedVersion { version: version.clone(), digest: Some(digest) })
@@ -44,12 +44,12 @@ impl Catalogue {
         &self,
         source: &ImageSource,
         place: &Place,
-    ) -> Result<BTreeMap<Digest, Vec<String>>, Error> {
+    ) -> Result<BTreeMap<Digest, Vec<String>>, ImageError> {
         let repository = repository(source, place)?;
         self.images(source).await?.list(&repository).await
     }
 
-    async fn images(&self, source: &ImageSource) -> Result<Images, Error> {
+    async fn images(&self, source: &ImageSource) -> Result<Images, ImageError> {
         let mut connected = self.connected.lock().await;
         if let Some((known, images)) = &*connected
             && known == source
@@ -62,8 +62,8 @@ impl Catalogue {
     }
 }
 
-fn repository(source: &ImageSource, place: &Place) -> Result<String, Error> {
-    source.repository(place.channel, &place.track).ok_or_else(|| Error::Configuration {
+fn repository(source: &ImageSource, place: &Place) -> Result<String, ImageError> {
+    source.repository(place.channel, &place.track).ok_or_else(|| ImageError::Configuration {
         what: format!("images.repositories.{}", place.channel),
         detail: "the configuration names no repository for this channel".to_owned(),
     })

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::watch;
-use trackyard_builder::{driver, fetch};
+use trackyard_builder::driver::DriverUnavailable;
+use trackyard_builder::fetch::FetchError;
 use trackyard_daemon::admin::{self, Admin};
 use trackyard_daemon::metrics::Metrics as AllMetrics;
 use trackyard_daemon::pulse::Pulse;
 use trackyard_daemon::readiness::Readiness;
 use trackyard_daemon::shutdown::{self, Shutdown};
-use trackyard_images::Options;
+use trackyard_images::ImageOptions;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::token::Incarnation;
 
@@ -65,10 +66,10 @@ pub enum Error {
     SlotStuck(Duration),
     /// The driver of a builder cannot be used.
     #[error("the driver cannot be used: {0}")]
-    Driver(#[from] driver::Unusable),
+    Driver(#[from] DriverUnavailable),
     /// The cache of repositories cannot be used.
     #[error(transparent)]
-    Repositories(#[from] fetch::Error),
+    Repositories(#[from] FetchError),
     /// The directories of builds cannot be made.
     #[error("cannot make the directories of builds: {0}")]
     Bench(std::io::Error),
@@ -239,11 +240,11 @@ fn trust(args: &Listen, bootstrap: &Bootstrap) -> Trust {
     trust
 }
 
-pub(crate) fn image_options(allowed: &Allowed) -> Options {
-    Options {
+pub(crate) fn image_options(allowed: &Allowed) -> ImageOptions {
+    ImageOptions {
         docker_config: allowed.docker_config.clone(),
         ca_file: allowed.ca_file.clone(),
         ecr_endpoint: allowed.ecr_endpoint.clone(),
-        ..Options::default()
+        ..ImageOptions::default()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 use trackyard_builder::driver;
-use trackyard_builder::fetch::{self, Repositories};
+use trackyard_builder::fetch::{FetchOptions, Repositories};
 use trackyard_protocol::worker::{Build, BuildLog, FromWorker};
 
 use super::Agent;
@@ -38,9 +38,9 @@ impl Builds {
         trust: &Trust,
     ) -> Result<Self, Error> {
         let tools = args.tools();
-        let fetching = fetch::Options {
-            dirs: dirs(allowed, trust),
-            authorities: allowed.ca_file.clone(),
+        let fetching = FetchOptions {
+            allowed_dirs: dirs(allowed, trust),
+            ca_file: allowed.ca_file.clone(),
             ..args.fetching()
         };
         let repositories = Repositories::open(workdir.join("repositories"), fetching)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use trackyard_builder::driver::{DriverKind, Tools};
-use trackyard_builder::fetch;
+use trackyard_builder::fetch::FetchOptions;
 
 /// How a builder builds.
 #[derive(Debug, Clone, Args)]
@@ -52,12 +52,12 @@ impl BuilderArgs {
 
     /// How repositories are fetched; none by `file://`.
     #[must_use]
-    pub fn fetching(&self) -> fetch::Options {
-        fetch::Options {
+    pub fn fetching(&self) -> FetchOptions {
+        FetchOptions {
             credentials: self.git_credentials.clone(),
             ssh_key: self.ssh_key.clone(),
             known_hosts: self.known_hosts.clone(),
-            ..fetch::Options::default()
+            ..FetchOptions::default()
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Why a build ended without a released image.
 
-use trackyard_builder::{driver, fetch};
-use trackyard_images::{Error as ImagesError, ReleaseError};
+use trackyard_builder::driver::DriverError;
+use trackyard_builder::fetch::FetchError;
+use trackyard_images::{ImageError, ReleaseError};
 use trackyard_protocol::reason::Reason;
 
 use super::smoke;
@@ -21,27 +22,27 @@ impl Failed {
     }
 }
 
-impl From<fetch::Error> for Failed {
-    fn from(error: fetch::Error) -> Self {
+impl From<FetchError> for Failed {
+    fn from(error: FetchError) -> Self {
         let reason = match &error {
-            fetch::Error::ShortSha { .. }
-            | fetch::Error::BadReference { .. }
-            | fetch::Error::NoReference { .. } => Reason::BadReference,
-            fetch::Error::TooLarge { .. } => Reason::DiskLimit,
+            FetchError::ShortSha { .. }
+            | FetchError::BadReference { .. }
+            | FetchError::NoReference { .. } => Reason::BadReference,
+            FetchError::TooLarge { .. } => Reason::DiskLimit,
             _ => Reason::Fetch,
         };
         Self::new(reason, error.to_string())
     }
 }
 
-impl From<driver::Error> for Failed {
-    fn from(error: driver::Error) -> Self {
+impl From<DriverError> for Failed {
+    fn from(error: DriverError) -> Self {
         let reason = match &error {
-            driver::Error::Failed { .. } | driver::Error::NoDockerfile => Reason::BuildFailed,
-            driver::Error::Unsupported { .. } => Reason::Unsupported,
-            driver::Error::Idle(_) => Reason::IdleTime,
-            driver::Error::Disk(_) => Reason::DiskLimit,
-            driver::Error::Memory => Reason::OomKilled,
+            DriverError::Failed { .. } | DriverError::NoDockerfile => Reason::BuildFailed,
+            DriverError::Unsupported { .. } => Reason::Unsupported,
+            DriverError::Idle(_) => Reason::IdleTime,
+            DriverError::Disk(_) => Reason::DiskLimit,
+            DriverError::Memory => Reason::OomKilled,
             _ => Reason::Driver,
         };
         Self::new(reason, error.to_string())
@@ -75,8 +76,8 @@ impl From<ReleaseError> for Failed {
     }
 }
 
-impl From<ImagesError> for Failed {
-    fn from(error: ImagesError) -> Self {
+impl From<ImageError> for Failed {
+    fn from(error: ImageError) -> Self {
         Self::new(Reason::Release, error.to_string())
     }
 }

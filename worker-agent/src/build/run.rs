@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
-use trackyard_builder::driver::{Attempt, Order};
-use trackyard_builder::fetch::{Checkout, GitReference, RepositoryUrl, Resolved};
-use trackyard_images::{Images, ReleaseTags, Released, Watch, built_digest};
+use trackyard_builder::driver::{BuildRun, BuildSpec};
+use trackyard_builder::fetch::{Checkout, GitReference, RepositoryUrl, ResolvedCommit};
+use trackyard_images::{Images, ReleaseControl, ReleaseOutcome, ReleaseTags, built_digest};
 use trackyard_protocol::build::{BuildLimits, BuildStatus};
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::quantity::HumanDuration;
@@ -93,7 +93,7 @@ impl Task {
         let images = unless_stopped(stop, Images::connect(source, &self.workshop.options)).await?;
         let release =
             Release { images, repository: &repository, version: format!("git-{}", resolved.commit) };
-        let built = release.images.built(&repository, &release.version);
+        let built = release.images.resolve_tag(&repository, &release.version);
         if let Some(digest) = unless_stopped(stop, built).await? {
             self.log.line(&format!("release: {} is released already", release.version));
             return Ok(self.outcome(BuildStatus::Ignored, &release, digest));
@@ -104,7 +104,7 @@ impl Task {
         self.release(&release, &resolved, bench, stop).await
     }
 
-    async fn resolve(&self, stop: &CancellationToken) -> Result<(RepositoryUrl, Resolved), Failed> {
+    async fn resolve(&self, stop: &CancellationToken) -> Result<(RepositoryUrl, ResolvedCommit), Failed> {
         let url = self.workshop.trust.repository(&self.build.source)?;
         let reference: GitReference = self.build.git_reference.parse()?;
         self.log.line(&format!("fetch: looking for {reference} in {url}"));
@@ -116,7 +116,7 @@ impl Task {
     async fn fetch(
         &self,
         url: &RepositoryUrl,
-        resolved: &Resolved,
+        resolved: &ResolvedCommit,
         bench: &Bench,
         stop: &CancellationToken,
     ) -> Result<Checkout, Failed> {
@@ -132,22 +132,22 @@ impl Task {
         bench: &Bench,
         stop: &CancellationToken,
     ) -> Result<(), Failed> {
-        let order = Order {
+        let spec = BuildSpec {
             context: bench.tree(),
             output: bench.image(),
-            created: checkout.commit_time,
+            source_date_epoch: checkout.commit_time,
             labels: self.labels(checkout)?,
-            idle: self.limits.idle.0,
+            idle_timeout: self.limits.idle.0,
             dir: bench.dir().to_owned(),
-            disk: self.limits.disk.0,
+            max_disk_bytes: self.limits.disk.0,
         };
         self.log.line(&format!("build: with {}", bench.driver.kind()));
-        let cage = unless_stopped(stop, slot.cage(&self.limits)).await?;
+        let cgroup = unless_stopped(stop, slot.cage(&self.limits)).await?;
         // Where things are on this machine is nobody else's business.
         let here = bench.dir().display().to_string();
         let log = |line: &str| self.log.line(&line.replace(&here, "."));
-        let attempt = Attempt { order: &order, cage: &cage, line: &log, stop };
-        bench.driver.build(&attempt).await.map_err(|error| {
+        let run = BuildRun { spec: &spec, cgroup: &cgroup, on_line: &log, stop };
+        bench.driver.build(&run).await.map_err(|error| {
             let Failed { reason, message } = Failed::from(error);
             Failed::new(reason, message.replace(&here, "."))
         })
@@ -213,17 +213,18 @@ impl Task {
     async fn release(
         &self,
         release: &Release<'_>,
-        resolved: &Resolved,
+        resolved: &ResolvedCommit,
         bench: &Bench,
         stop: &CancellationToken,
     ) -> Result<Outcome, Failed> {
         let tags = ReleaseTags::new(resolved.commit.as_str(), std::time::SystemTime::now())?;
         let tags = tags.git_reference(&self.build.git_reference).latest(resolved.is_default_branch);
         let log = self.log.clone();
-        let watch = Watch::new(stop.clone(), move |progress| log.line(&format!("release: {progress}")));
-        match release.images.release(release.repository, &bench.image(), &tags, &watch).await? {
-            Released::Done { digest, .. } => Ok(self.outcome(BuildStatus::Built, release, digest)),
-            Released::Ignored { digest } => Ok(self.outcome(BuildStatus::Ignored, release, digest)),
+        let control =
+            ReleaseControl::new(stop.clone(), move |progress| log.line(&format!("release: {progress}")));
+        match release.images.release(release.repository, &bench.image(), &tags, &control).await? {
+            ReleaseOutcome::Done { digest, .. } => Ok(self.outcome(BuildStatus::Built, release, digest)),
+            ReleaseOutcome::Ignored { digest } => Ok(self.outcome(BuildStatus::Ignored, release, digest)),
         }
     }
 }

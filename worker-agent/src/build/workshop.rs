@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use trackyard_builder::driver::Driver;
 use trackyard_builder::fetch::Repositories;
-use trackyard_images::Options;
+use trackyard_images::ImageOptions;
 use trackyard_protocol::source::ImageSource;
 use trackyard_protocol::version::Digest;
 
@@ -31,7 +31,7 @@ pub struct Workshop {
     /// The sandbox.
     pub host: Host,
     /// Credentials of registries and such.
-    pub options: Options,
+    pub options: ImageOptions,
     /// Whose word counts.
     pub trust: Arc<Trust>,
     /// Where images are released to.
@@ -91,7 +91,7 @@ impl Bench {
     pub fn trim(&mut self) -> io::Result<()> {
         self.builds += 1;
         let state = Self::state(&self.dir);
-        if self.builds.is_multiple_of(TRIM_EVERY) && trackyard_builder::size::of(&state) > MAX_STATE {
+        if self.builds.is_multiple_of(TRIM_EVERY) && trackyard_builder::size::disk_usage(&state) > MAX_STATE {
             tracing::info!(dir = %state.display(), "the driver's cache is emptied");
             fs::remove_dir_all(state)?;
         }

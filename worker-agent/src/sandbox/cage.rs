@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::OwnedMutexGuard;
-use trackyard_builder::confine::{self, Hierarchy};
+use trackyard_builder::confine::{BuildCgroup, CgroupMount};
 use trackyard_protocol::build::BuildLimits;
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::quantity::Cpus;
@@ -41,12 +41,12 @@ impl Slot {
     }
 }
 
-impl confine::Cage for Cage {
-    fn entrances(&self) -> Vec<PathBuf> {
+impl BuildCgroup for Cage {
+    fn procs_files(&self) -> Vec<PathBuf> {
         self.group.entrances()
     }
 
-    fn hierarchies(&self) -> Vec<Hierarchy> {
+    fn hierarchies(&self) -> Vec<CgroupMount> {
         self.group.mounts()
     }
 

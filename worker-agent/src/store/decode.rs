@@ -20,7 +20,7 @@ const BUFFER: usize = 128 << 10;
 const ZSTD_WINDOW_LOG: u32 = 24;
 
 /// What comes from the network: bytes, then `None` once they are all verified, or an error.
-pub(crate) type Message = Option<Result<Bytes, trackyard_images::Error>>;
+pub(crate) type Message = Option<Result<Bytes, trackyard_images::ImageError>>;
 
 /// How a layer's work ended.
 pub(crate) enum Unpacked {
@@ -101,7 +101,7 @@ struct Chunks {
 }
 
 enum Fault {
-    Pull(trackyard_images::Error),
+    Pull(trackyard_images::ImageError),
     /// Nobody wants the layer any more.
     Cancelled,
 }

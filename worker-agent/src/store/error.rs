@@ -20,7 +20,7 @@ pub enum Error {
     },
     /// The image could not be read from where it lives.
     #[error(transparent)]
-    Pull(#[from] trackyard_images::Error),
+    Pull(#[from] trackyard_images::ImageError),
     /// A layer breaks a rule.
     #[error("layer {layer} is refused: {rejected}")]
     Rejected {
@@ -51,7 +51,7 @@ impl Error {
     /// The reason to give a client whose job needed the image.
     #[must_use]
     pub const fn reason(&self) -> Reason {
-        use trackyard_images::Error as Pull;
+        use trackyard_images::ImageError as Pull;
         match self {
             Self::Pull(
                 Pull::MediaType { .. }
@@ -101,8 +101,8 @@ mod tests {
 
     #[rstest]
     #[case(Error::Rejected { layer: String::new(), rejected: Rejected::Truncated }, Reason::UnpackRejected, false)]
-    #[case(trackyard_images::Error::Throttled { place: String::new() }.into(), Reason::PullFailed, true)]
-    #[case(trackyard_images::Error::TooLarge { what: String::new(), limit: 1 }.into(), Reason::UnpackRejected, false)]
+    #[case(trackyard_images::ImageError::Throttled { location: String::new() }.into(), Reason::PullFailed, true)]
+    #[case(trackyard_images::ImageError::TooLarge { what: String::new(), limit: 1 }.into(), Reason::UnpackRejected, false)]
     #[case(Error::Io { what: String::new(), source: io::ErrorKind::StorageFull.into() }, Reason::HostResources, true)]
     fn reasons(#[case] error: Error, #[case] reason: Reason, #[case] transient: bool) {
         assert_eq!((error.reason(), error.is_transient()), (reason, transient));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::OnceCell;
-use trackyard_images::{Images, Options};
+use trackyard_images::{ImageOptions, Images};
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::source::{ImageSource, ImageSourceKind};
@@ -32,7 +32,7 @@ pub struct Preparer {
     store: Store,
     host: Host,
     channel: Channel,
-    options: Options,
+    options: ImageOptions,
     source: Result<ImageSource, Refused>,
     images: Arc<OnceCell<Images>>,
 }
@@ -44,7 +44,7 @@ impl Preparer {
         store: Store,
         host: Host,
         channel: Channel,
-        options: Options,
+        options: ImageOptions,
         source: Result<ImageSource, Refused>,
     ) -> Self {
         Self { store, host, channel, options, source, images: Arc::default() }
@@ -124,8 +124,11 @@ fn from_store(error: &store::Error) -> Failure {
     Failure { reason, message, is_transient: error.is_transient() }
 }
 
-const fn is_local(error: &trackyard_images::Error) -> bool {
-    matches!(error, trackyard_images::Error::Io { .. } | trackyard_images::Error::Configuration { .. })
+const fn is_local(error: &trackyard_images::ImageError) -> bool {
+    matches!(
+        error,
+        trackyard_images::ImageError::Io { .. } | trackyard_images::ImageError::Configuration { .. }
+    )
 }
 
 fn reference(source: &ImageSource, repository: &str, version: &TrackVersion) -> String {
@@ -153,9 +156,9 @@ mod tests {
 
     #[test]
     fn a_failure_of_the_image_says_what_is_wrong() {
-        let not_found = trackyard_images::Error::NotFound {
+        let not_found = trackyard_images::ImageError::NotFound {
             what: "ruby-test-runner@sha256:1".to_owned(),
-            place: "127.0.0.1:5000".to_owned(),
+            location: "127.0.0.1:5000".to_owned(),
         };
         let failure = from_store(&not_found.into());
         assert!(failure.message.contains("ruby-test-runner"), "{}", failure.message);

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::stored::{Number, Stored, Texts};
+use super::log::Number;
+use super::stored::{Stored, Texts};
 use crate::dispatch::Output;
 
 /// The most answers of a page.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, WaitOptions, waitpid};
-use trackyard_builder::confine::Hierarchy as Mounted;
+use trackyard_builder::confine::CgroupMount;
 use trackyard_protocol::limits::Limits;
 
 use super::layout::Version;
@@ -62,7 +62,7 @@ impl JobGroup {
     }
 
     /// The hierarchies, as they are mounted.
-    pub(crate) fn mounts(&self) -> Vec<Mounted> {
+    pub(crate) fn mounts(&self) -> Vec<CgroupMount> {
         let version = self.version();
         self.tree.layout.hierarchies.iter().map(|hierarchy| hierarchy.mounted(version)).collect()
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use trackyard_builder::confine::Hierarchy as Mounted;
+use trackyard_builder::confine::CgroupMount;
 
 use crate::sandbox::error::Error;
 
@@ -50,14 +50,14 @@ impl Hierarchy {
     }
 
     /// How it is mounted.
-    pub(crate) fn mounted(&self, version: Version) -> Mounted {
+    pub(crate) fn mounted(&self, version: Version) -> CgroupMount {
         let (kind, options) = match (version, self.controllers.is_empty()) {
             (Version::V2, _) | (Version::V1, true) => ("cgroup2", "rw".to_owned()),
             (Version::V1, false) => {
                 ("cgroup", self.controllers.iter().map(|name| option(name)).collect::<Vec<_>>().join(","))
             }
         };
-        Mounted { kind, options, point: self.mount_point.clone() }
+        CgroupMount { kind, options, mount_point: self.mount_point.clone() }
     }
 }
 

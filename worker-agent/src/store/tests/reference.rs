@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use trackyard_images::{Images, Options};
+use trackyard_images::{ImageOptions, Images};
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, default_repositories};
 use trackyard_protocol::version::ContainerVersion;
 
@@ -100,7 +100,7 @@ async fn the_tree_is_the_one_that_umoci_unpacks() {
         location: dir.path().join("images").display().to_string(),
         repositories: default_repositories(),
     };
-    let images = Images::connect(&source, &Options::default()).await.unwrap();
+    let images = Images::connect(&source, &ImageOptions::default()).await.unwrap();
     let version: ContainerVersion = VERSION.parse().unwrap();
     let digest = images.resolve("odd", &version).await.unwrap();
     let store = Store::open(&dir.path().join("work")).unwrap();

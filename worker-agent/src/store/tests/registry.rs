@@ -13,7 +13,7 @@ use flate2::write::GzEncoder;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
-use trackyard_images::{Images, Options};
+use trackyard_images::{ImageOptions, Images};
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, default_repositories};
 use trackyard_protocol::version::Digest;
 
@@ -70,7 +70,11 @@ impl Registry {
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         let source =
             ImageSource { kind: ImageSourceKind::Registry, location, repositories: default_repositories() };
-        let options = Options { attempts: 2, first_backoff: Duration::from_millis(1), ..Options::default() };
+        let options = ImageOptions {
+            max_attempts: 2,
+            first_backoff: Duration::from_millis(1),
+            ..ImageOptions::default()
+        };
         let images = Images::connect(&source, &options).await.unwrap();
         Self { shelf, images, server }
     }
