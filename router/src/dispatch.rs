@@ -8,59 +8,45 @@
 //! `poison`.
 
 mod action;
-mod adoption;
+mod admin;
 mod answers;
-mod arrival;
-mod assign;
-mod attempt;
-mod clock;
-mod closing;
-mod deploy;
 mod event;
-mod hello;
-mod job;
-mod lane;
+mod ids;
+mod jobs;
 mod log;
-mod loss;
-mod number;
-mod poison;
-mod pool;
+mod planted_fault;
 mod queue;
-mod sabotage;
 mod settings;
 mod snapshot;
 #[cfg(test)]
 mod tests;
-mod turn;
-mod words;
-mod work;
-mod worker;
+mod timers;
+mod workers;
 
 use std::collections::BTreeMap;
 
+use trackyard_protocol::build::{BuildProgress, BuildState, LogPage};
 use trackyard_protocol::request::Place;
-use trackyard_protocol::token::Epoch;
+use trackyard_protocol::token::{Epoch, JobKey};
 use trackyard_protocol::version::PinnedVersion;
 use trackyard_protocol::worker::BATCHES_SINCE;
 
 pub use action::{Action, Answer, Counter, Ending, Output};
 pub(crate) use event::Effort;
 pub use event::{Deployment, Event, NewJob, Order, Peer, Time, Waiter};
-pub(crate) use number::Map;
+pub(crate) use ids::Map;
 #[doc(hidden)]
-pub use sabotage::Sabotage;
+pub use planted_fault::Sabotage;
 pub use settings::{PoolCover, Settings};
 pub use snapshot::{FailedView, JobView, QueueView, Snapshot, Totals, WorkerView};
 
+use action::Turn;
 use answers::Answers;
-use attempt::Attempts;
-use job::Jobs;
-use lane::Lanes;
-use loss::Returning;
-use poison::Poison;
-use sabotage::Saboteur;
-use turn::Turn;
-use worker::Workers;
+use jobs::{Jobs, Poison};
+use planted_fault::Saboteur;
+use queue::Lanes;
+use workers::attempt::Attempts;
+use workers::{Returning, Workers};
 
 /// The dispatcher: all that the router knows of jobs and workers.
 #[derive(Debug)]
@@ -145,8 +131,10 @@ impl Dispatch {
 
     /// When [`Event::Tick`] is due at the latest.
     #[must_use]
-    pub fn next_wake(&self) -> Option<Time> {
-        Some(self.wake())
+    pub fn next_wake(&self) -> Time {
+        let recovery = if self.recovering { self.recover_until } else { Time::MAX };
+        let timer = self.jobs.first_timer().unwrap_or(Time::MAX);
+        recovery.min(timer).min(self.next_beat).min(self.next_silence)
     }
 
     /// True for the first seconds, in which workers report what they hold and nothing is dispatched.
@@ -172,5 +160,20 @@ impl Dispatch {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.view()
+    }
+
+    /// How far a build is, and its lines from `from` on.
+    #[must_use]
+    pub fn build_progress(&self, key: JobKey, from: u64) -> BuildProgress {
+        let job = self.jobs.by_key(key).and_then(|no| self.jobs.get(no));
+        let Some(job) = job else {
+            return BuildProgress { state: BuildState::None, log: LogPage { lines: Vec::new(), next: from } };
+        };
+        match job.attempts.last().and_then(|token| self.attempts.get(*token)) {
+            Some(attempt) => BuildProgress { state: BuildState::Running, log: attempt.log.since(from) },
+            None => {
+                BuildProgress { state: BuildState::Waiting, log: LogPage { lines: Vec::new(), next: from } }
+            }
+        }
     }
 }

@@ -160,7 +160,7 @@ impl Service {
         } else {
             self.take_all(ports);
         }
-        if self.dispatch.next_wake().is_some_and(|due| due <= self.clock.time()) {
+        if self.dispatch.next_wake() <= self.clock.time() {
             if self.clock.time() > began + 2 * LONGEST_TURN {
                 // As after a pause.
                 ports.wait(Duration::ZERO);
@@ -224,8 +224,7 @@ impl Service {
     }
 
     fn timeout(&self) -> Duration {
-        let next = self.dispatch.next_wake();
-        next.map_or(LONGEST_POLL, |due| due.saturating_sub(self.clock.time())).min(LONGEST_POLL)
+        self.dispatch.next_wake().saturating_sub(self.clock.time()).min(LONGEST_POLL)
     }
 
     /// The configuration. While the cluster has not said which versions are deployed, those count that workers had at

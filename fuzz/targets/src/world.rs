@@ -102,8 +102,8 @@ impl World {
     /// Time passes, and what is due is done when it is.
     pub(crate) fn pass(&mut self, span: Duration) {
         let end = self.now + span;
-        while let Some(due) = self.dispatch.next_wake().filter(|due| *due < end) {
-            self.tick(due);
+        while self.dispatch.next_wake() < end {
+            self.tick(self.dispatch.next_wake());
         }
         self.tick(end);
     }
@@ -111,8 +111,7 @@ impl World {
     fn tick(&mut self, at: Time) {
         self.now = self.now.max(at);
         self.on(Event::Tick);
-        let next = self.dispatch.next_wake();
-        assert!(next.is_none_or(|next| next > self.now), "what is due is not done: the edge would spin");
+        assert!(self.dispatch.next_wake() > self.now, "what is due is not done: the edge would spin");
     }
 
     pub(crate) fn versions(
@@ -140,7 +139,7 @@ impl World {
             if self.waiting.is_empty() {
                 break;
             }
-            self.tick(self.dispatch.next_wake().unwrap_or(self.now));
+            self.tick(self.dispatch.next_wake());
         }
         assert!(self.waiting.is_empty(), "no answer for {:?}", self.waiting);
         self.check();

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use trackyard_protocol::name::WorkerName;
 use trackyard_protocol::reason::Reason;
+use trackyard_protocol::request::Place;
 use trackyard_protocol::worker::{FromRouter, Usage};
 
-use super::{Peer, Waiter};
+use super::{Peer, Time, Waiter};
 
 /// Something to do.
 #[derive(Debug, Clone)]
@@ -51,6 +52,12 @@ pub struct Ending {
 }
 
 impl Ending {
+    /// No connected worker serves the track.
+    pub(crate) fn no_worker(place: &Place) -> Self {
+        let Place { channel, track } = place;
+        Self::new(Reason::NoWorker, format!("no connected worker serves {track} of {channel}"))
+    }
+
     /// An ending that no worker gave.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {
@@ -138,4 +145,29 @@ pub enum Counter {
     Poisoned,
     /// A stored answer was forgotten before its time, to make room.
     AnswerEvicted,
+}
+
+/// The time of an event, and the actions that it leads to.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    pub(crate) now: Time,
+    actions: &'a mut Vec<Action>,
+}
+
+impl<'a> Turn<'a> {
+    pub(crate) fn new(now: Time, actions: &'a mut Vec<Action>) -> Self {
+        Self { now, actions }
+    }
+
+    pub(crate) fn answer(&mut self, waiter: Waiter, answer: impl Into<Answer>) {
+        self.actions.push(Action::Answer { waiter, answer: answer.into() });
+    }
+
+    pub(crate) fn send(&mut self, peer: Peer, message: FromRouter) {
+        self.actions.push(Action::Send { peer, message });
+    }
+
+    pub(crate) fn count(&mut self, counter: Counter) {
+        self.actions.push(Action::Count(counter));
+    }
 }

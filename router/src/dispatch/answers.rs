@@ -7,14 +7,14 @@ mod stored;
 
 use std::time::Duration;
 
-use trackyard_protocol::channel::{Channel, Topics};
 use trackyard_protocol::request::Place;
 use trackyard_protocol::token::JobKey;
 
-use super::worker::About;
 use super::{Answer, Ending, Time};
 use index::Index;
 use log::Log;
+
+pub(super) use stored::Origin;
 
 /// When there is no room any more, this part of it is made: some thousand answers.
 const ROOM: usize = 64;
@@ -25,25 +25,6 @@ pub(crate) struct Answers {
     /// What may be given; what else the log has waits there for its turn to be forgotten.
     index: Index,
     log: Log,
-}
-
-/// What the worker serves that gave an answer to a job that was known by its key alone.
-#[derive(Debug)]
-pub(crate) struct Origin {
-    channel: Channel,
-    topics: Topics,
-}
-
-impl From<&About> for Origin {
-    fn from(about: &About) -> Self {
-        Self { channel: about.channel, topics: about.topics.clone() }
-    }
-}
-
-impl Origin {
-    fn covers(&self, place: &Place) -> bool {
-        place.is_covered_by(self.channel, &self.topics)
-    }
 }
 
 impl Answers {
@@ -136,6 +117,7 @@ impl Answers {
 mod tests {
     use super::stored::OVERHEAD;
     use super::*;
+    use trackyard_protocol::channel::Channel;
     use trackyard_protocol::reason::Reason;
 
     const SECOND: Time = Duration::from_secs(1);

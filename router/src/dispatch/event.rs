@@ -167,3 +167,13 @@ impl NewJob {
 /// The deployed versions of each channel and track.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Deployment(pub BTreeMap<Place, Vec<PinnedVersion>>);
+
+pub(crate) fn pairs(
+    deployed: &BTreeMap<Place, Vec<PinnedVersion>>,
+) -> impl Iterator<Item = (&Place, &PinnedVersion)> {
+    deployed.iter().flat_map(|(place, versions)| versions.iter().map(move |version| (place, version)))
+}
+
+pub(crate) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

@@ -9,11 +9,11 @@ use trackyard_protocol::token::{Epoch, Incarnation, Token};
 use trackyard_protocol::version::PinnedVersion;
 use trackyard_protocol::worker::TrackVersion;
 
-use super::assign::millis;
-use super::attempt::State;
-use super::number::{LaneId, WorkerId};
-use super::worker::{About, Failure, Worker};
 use crate::deployed::TrackRef;
+use crate::dispatch::event::millis;
+use crate::dispatch::ids::{LaneId, WorkerId};
+use crate::dispatch::workers::attempt::State;
+use crate::dispatch::workers::{About, Failure, Worker};
 
 /// Everything, at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -1,8 +1,8 @@
 //! The dispatcher's rules, one by one; `tests/simulation` has them all at once.
 
-mod bench;
 mod builds;
+mod choice;
 mod endings;
+mod harness;
 mod queues;
-mod rule;
 mod workers;

@@ -185,9 +185,9 @@ impl World {
         self.wake_router(wake);
     }
 
-    fn wake_router(&mut self, wake: Option<Time>) {
+    fn wake_router(&mut self, wake: Time) {
         // The edge's timer has steps of some milliseconds.
-        let Some(at) = wake.map(|wake| wake.max(self.now) + Duration::from_millis(5)) else { return };
+        let at = wake.max(self.now) + Duration::from_millis(5);
         if self.router.tick_at.is_none_or(|set| at < set) {
             self.router.tick_at = Some(at);
             self.at(at, Happening::RouterTick);

@@ -7,8 +7,9 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::OccupiedEntry;
 use trackyard_protocol::token::JobKey;
 
-use super::log::{Log, Number};
-use crate::dispatch::number::Seeded;
+use super::log::Log;
+use super::stored::Number;
+use crate::dispatch::ids::Seeded;
 
 /// The numbers of the answers that may be given.
 #[derive(Debug, Default)]

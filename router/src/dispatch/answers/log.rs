@@ -5,14 +5,9 @@ use std::collections::VecDeque;
 
 use trackyard_protocol::token::JobKey;
 
-use super::Origin;
 use super::page::Page;
-use super::stored::{Stored, size};
+use super::stored::{Number, Origin, Stored, size};
 use crate::dispatch::{Ending, Output, Time};
-
-/// What an answer in the log is known by. Numbers count up and begin again after the last; there are never so many at a
-/// time.
-pub(super) type Number = u32;
 
 /// The answers that are stored.
 #[derive(Debug, Default)]

@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::log::Number;
-use super::stored::{Stored, Texts};
+use super::stored::{Number, Stored, Texts};
 use crate::dispatch::Output;
 
 /// The most answers of a page.

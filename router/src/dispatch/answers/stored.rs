@@ -1,15 +1,40 @@
 //! An answer as it is stored.
 
+use trackyard_protocol::channel::{Channel, Topics};
 use trackyard_protocol::name::WorkerName;
 use trackyard_protocol::reason::Reason;
+use trackyard_protocol::request::Place;
 use trackyard_protocol::token::JobKey;
 use trackyard_protocol::worker::Usage;
 
-use super::Origin;
+use crate::dispatch::workers::About;
 use crate::dispatch::{Ending, Output, Time};
+
+/// What an answer in the log is known by. Numbers count up and begin again after the last; there are never so many at a
+/// time.
+pub(super) type Number = u32;
 
 /// What an answer takes besides its texts, its entry in an index included.
 pub(super) const OVERHEAD: usize = 512;
+
+/// What the worker serves that gave an answer to a job that was known by its key alone.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(super) channel: Channel,
+    pub(super) topics: Topics,
+}
+
+impl From<&About> for Origin {
+    fn from(about: &About) -> Self {
+        Self { channel: about.channel, topics: about.topics.clone() }
+    }
+}
+
+impl Origin {
+    pub(super) fn covers(&self, place: &Place) -> bool {
+        place.is_covered_by(self.channel, &self.topics)
+    }
+}
 
 /// An answer that is stored.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use trackyard_protocol::worker::{
     Build, BuildLog, FromRouter, FromWorker, HeldJob, HeldState, Hello, Load, Returned,
 };
 
-use super::bench::{Bench, hello, place};
+use super::harness::{Bench, hello, place};
 use crate::dispatch::{Event, NewJob, Order, Peer};
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -9,7 +9,7 @@ use trackyard_protocol::worker::{
     Ack, Acknowledge, Cancel, FromRouter, FromWorker, HeldJob, HeldState, Load, Returned,
 };
 
-use super::bench::{Bench, hello, new_job, settings, with};
+use super::harness::{Bench, hello, new_job, settings, with};
 use crate::dispatch::{Counter, Event, NewJob, Peer};
 
 fn one_worker() -> Bench {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::worker::{FromRouter, FromWorker, Load, VersionFailed};
 
-use super::bench::{Bench, hello, new_job, of_track, settings};
+use super::harness::{Bench, hello, new_job, of_track, settings};
 use crate::dispatch::Settings;
 
 const TRACKS: [&str; 3] = ["ruby", "python", "csharp"];

@@ -8,7 +8,7 @@ use trackyard_protocol::worker::{
     Drain, FromRouter, FromWorker, HeldJob, HeldState, Load, Returned, Then, TrackVersion,
 };
 
-use super::bench::{Bench, EPOCH, hello, new_job, of_track, settings, version};
+use super::harness::{Bench, EPOCH, hello, new_job, of_track, settings, version};
 use crate::dispatch::{Counter, Event, Peer, Settings};
 
 const AGAIN: FromRouter = FromRouter::Drain(Drain { then: Then::Bootstrap });

@@ -9,14 +9,11 @@ use trackyard_protocol::request::Place;
 use trackyard_protocol::token::{Epoch, Incarnation, Token};
 use trackyard_protocol::worker::VersionFailed;
 
-use super::number::{LaneId, Map, Numbers, TrackId, WorkerId};
-use super::pool::{Free, Pools};
-use super::queue::Queue;
-use super::{Peer, Time};
-
-/// Characters of the reason and of the message that are kept of a version that a worker failed to get.
-const MOST_REASON: usize = 64;
-const MOST_MESSAGE: usize = 500;
+use super::bounds::{MAX_MESSAGE_CHARS, MAX_REASON_CHARS};
+use super::ranking::{Free, Pools};
+use crate::dispatch::ids::{LaneId, Map, Numbers, TrackId, WorkerId};
+use crate::dispatch::queue::SortedQueue;
+use crate::dispatch::{Peer, Time};
 
 /// One start of a worker.
 #[derive(Debug)]
@@ -29,7 +26,7 @@ pub(crate) struct Worker {
     pub(crate) ready: BTreeSet<LaneId>,
     pub(crate) failed: BTreeMap<LaneId, Failure>,
     /// The attempts that it has not closed.
-    pub(crate) hand: Queue<Token>,
+    pub(crate) hand: SortedQueue<Token>,
     /// How many of them fill a slot.
     pub(crate) busy: u32,
     /// It takes no more jobs.
@@ -81,12 +78,20 @@ impl Failure {
     pub(crate) fn of(failed: &VersionFailed) -> Self {
         let cut = |text: &str, most: usize| text.chars().take(most).collect();
         Self {
-            reason: cut(&failed.reason, MOST_REASON),
+            reason: cut(&failed.reason, MAX_REASON_CHARS),
             status_code: failed.status_code,
-            message: cut(&failed.message, MOST_MESSAGE),
+            message: cut(&failed.message, MAX_MESSAGE_CHARS),
             retrying: failed.retrying,
         }
     }
+}
+
+/// A worker that left to bootstrap again.
+#[derive(Debug)]
+pub(crate) struct Returning {
+    pub(crate) until: Time,
+    pub(crate) channel: Channel,
+    pub(crate) topics: Topics,
 }
 
 impl Worker {
@@ -138,7 +143,7 @@ impl Workers {
                 tracks: Vec::new(),
                 ready: BTreeSet::new(),
                 failed: BTreeMap::new(),
-                hand: Queue::default(),
+                hand: SortedQueue::default(),
                 busy: 0,
                 draining: false,
                 returning: false,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use trackyard_protocol::channel::Channel;
 
-use super::number::{Map, TrackId, WorkerId};
+use crate::dispatch::ids::{Map, TrackId, WorkerId};
 
 /// A worker's place among those with free slots; the smallest is the first choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

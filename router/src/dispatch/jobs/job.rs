@@ -7,10 +7,10 @@ use smallvec::SmallVec;
 use trackyard_protocol::request::Place;
 use trackyard_protocol::token::{JobKey, Token};
 
-use super::attempt::Attempt;
-use super::number::{JobNo, LaneId, Map, Numbers, SeededMap};
-use super::work::Work;
-use super::{Time, Waiter};
+use super::payload::Work;
+use crate::dispatch::ids::{JobNo, LaneId, Map, Numbers, SeededMap};
+use crate::dispatch::workers::attempt::Attempt;
+use crate::dispatch::{Time, Waiter};
 
 /// A job. Either it is queued, or a worker has it in hand (`live`), never both.
 #[derive(Debug)]

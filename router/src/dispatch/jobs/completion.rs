@@ -6,13 +6,13 @@ use trackyard_protocol::reason::Reason;
 use trackyard_protocol::token::Token;
 use trackyard_protocol::worker::{Ack, Acknowledge, Cancel, FromRouter, JobResult, Returned, Verdict};
 
-use super::answers::Origin;
-use super::assign::millis;
-use super::attempt::{Attempt, State};
-use super::number::{JobNo, LaneId, WorkerId};
-use super::sabotage::Sabotage;
-use super::turn::Turn;
-use super::{Counter, Dispatch, Ending, Output, Peer};
+use crate::dispatch::action::Turn;
+use crate::dispatch::answers::Origin;
+use crate::dispatch::event::millis;
+use crate::dispatch::ids::{JobNo, LaneId, WorkerId};
+use crate::dispatch::planted_fault::Sabotage;
+use crate::dispatch::workers::attempt::{Attempt, State};
+use crate::dispatch::{Counter, Dispatch, Ending, Output, Peer};
 
 impl Dispatch {
     /// A worker sent a result: it is acknowledged whatever becomes of it.
@@ -136,6 +136,15 @@ impl Dispatch {
                 turn.answer(waiting.waiter, Arc::clone(&ending));
             }
             turn.answer(waiting.waiter, ending);
+        }
+    }
+
+    /// Ends all jobs that wait in a lane.
+    pub(crate) fn finish_waiting(&mut self, lane: LaneId, ending: Ending, turn: &mut Turn<'_>) {
+        let ending = Arc::new(ending);
+        let waiting = self.lanes.lane(lane).map(|lane| lane.waiting.clone()).unwrap_or_default();
+        for no in waiting {
+            self.finish(no, Arc::clone(&ending), turn);
         }
     }
 

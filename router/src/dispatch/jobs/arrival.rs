@@ -1,14 +1,13 @@
 //! A job arrives: joined to one in flight, answered from the store, refused, sent to a worker, or let wait.
 
 use trackyard_protocol::reason::Reason;
-use trackyard_protocol::request::Place;
 
 use super::job::{Job, Waiting};
-use super::number::{JobNo, LaneId, TrackId};
-use super::sabotage::Sabotage;
-use super::turn::Turn;
-use super::work::Work;
-use super::{Counter, Dispatch, Ending, NewJob, Waiter};
+use super::payload::Work;
+use crate::dispatch::action::Turn;
+use crate::dispatch::ids::{JobNo, LaneId, TrackId};
+use crate::dispatch::planted_fault::Sabotage;
+use crate::dispatch::{Counter, Dispatch, Ending, NewJob, Waiter};
 
 impl Dispatch {
     pub(crate) fn arrive(&mut self, waiter: Waiter, new: Box<NewJob>, turn: &mut Turn<'_>) {
@@ -43,7 +42,7 @@ impl Dispatch {
         let track = lane.and_then(|lane| self.lanes.lane(lane)).map(|lane| lane.track);
         let served = track.is_some_and(|track| self.workers.pools.is_served(place.channel, Some(track)));
         if !served && !self.recovering && !self.is_servable(place) {
-            return Some(no_worker(place));
+            return Some(Ending::no_worker(place));
         }
         if let Some(failure) = lane.and_then(|lane| self.failure_everywhere(lane)) {
             return Some(failure);
@@ -132,18 +131,6 @@ impl Dispatch {
         job.work = work;
         self.drop_made_up(no, turn);
     }
-
-    /// True if a job of the track may wait: a connected worker covers it, or one is expected, or a pool may start one.
-    pub(crate) fn is_servable(&self, place: &Place) -> bool {
-        self.workers.pools.is_served(place.channel, self.lanes.track_id(place))
-            || self.settings.expected.contains(place)
-            || self.settings.cold_start(place).is_some()
-            || self.returning.iter().any(|r| place.is_covered_by(r.channel, &r.topics))
-    }
-}
-
-pub(crate) fn no_worker(place: &Place) -> Ending {
-    Ending::new(Reason::NoWorker, format!("no connected worker serves {} of {}", place.track, place.channel))
 }
 
 fn waiting(waiter: Waiter, new: &NewJob, turn: &Turn<'_>) -> Waiting {

@@ -7,7 +7,7 @@ use trackyard_protocol::channel::{Channel, Topics};
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::worker::{FromWorker, Load};
 
-use super::bench::{Bench, hello, new_job, place, settings};
+use super::harness::{Bench, hello, new_job, place, settings};
 use crate::dispatch::{Event, PoolCover, Settings};
 
 /// A worker: connection, topics, slots, tracks ready.

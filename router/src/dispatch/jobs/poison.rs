@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use trackyard_protocol::token::JobKey;
 
-use super::Time;
-use super::number::SeededMap;
+use crate::dispatch::Time;
+use crate::dispatch::ids::SeededMap;
 
 /// How many are remembered; the oldest go first.
 const MOST: usize = 10_000;

@@ -10,8 +10,8 @@ use trackyard_protocol::limits::{Limits, SharedLimits};
 use trackyard_protocol::request::Place;
 use trackyard_protocol::version::PinnedVersion;
 
-use super::number::{JobNo, LaneId, Map, Numbers, SeededMap, TrackId, WorkerId};
-use super::queue::Queue;
+use super::sorted_queue::SortedQueue;
+use crate::dispatch::ids::{JobNo, LaneId, Map, Numbers, SeededMap, TrackId, WorkerId};
 
 /// A version of a channel's track, or a track's builds.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct Lane {
     /// Jobs in flight, waiting or running.
     pub(crate) jobs: usize,
     /// In order of receipt, so that a job that comes back is ahead of those received after it.
-    pub(crate) waiting: Queue<JobNo>,
+    pub(crate) waiting: SortedQueue<JobNo>,
     /// Connected workers that have it ready.
     pub(crate) ready: BTreeSet<WorkerId>,
     /// Connected workers that could not make it ready.
@@ -168,7 +168,7 @@ impl Lane {
             version,
             deployed: false,
             jobs: 0,
-            waiting: Queue::default(),
+            waiting: SortedQueue::default(),
             ready: BTreeSet::new(),
             failed: BTreeSet::new(),
             urged: false,

@@ -5,14 +5,14 @@ use std::time::Duration;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::request::Place;
 
-use super::attempt::{Attempt, State};
-use super::job::Job;
-use super::log::Tail;
-use super::number::{JobNo, LaneId, TrackId, WorkerId};
-use super::sabotage::Sabotage;
-use super::turn::Turn;
-use super::worker::Worker;
-use super::{Counter, Dispatch, Effort, Time};
+use crate::dispatch::action::Turn;
+use crate::dispatch::ids::{JobNo, LaneId, TrackId, WorkerId};
+use crate::dispatch::jobs::Job;
+use crate::dispatch::log::Tail;
+use crate::dispatch::planted_fault::Sabotage;
+use crate::dispatch::workers::Worker;
+use crate::dispatch::workers::attempt::{Attempt, State};
+use crate::dispatch::{Counter, Dispatch, Effort, Time};
 
 /// Up to so many workers that have a version ready are compared one by one; beyond, the pools are walked, where
 /// one of many is soon found.
@@ -183,8 +183,4 @@ impl Dispatch {
         let attempts = if effort.is_build { 1 } else { self.settings.max_attempts };
         self.attempt_total(effort) * attempts
     }
-}
-
-pub(crate) fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -5,12 +5,10 @@ use trackyard_protocol::channel::Channel;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::worker::FromRouter;
 
-use super::arrival::no_worker;
-use super::lane::Track;
-use super::number::{JobNo, LaneId, TrackId, WorkerId};
-use super::turn::Turn;
-use super::words::ASK_AGAIN;
-use super::{Dispatch, Ending, Time};
+use crate::dispatch::action::Turn;
+use crate::dispatch::ids::{JobNo, WorkerId};
+use crate::dispatch::workers::HELLO_REQUEST_INTERVAL;
+use crate::dispatch::{Dispatch, Ending, Time};
 
 impl Dispatch {
     pub(crate) fn tick(&mut self, turn: &mut Turn<'_>) {
@@ -29,15 +27,9 @@ impl Dispatch {
             self.beat(turn);
             self.answers.expire(self.settings.store_ttl, turn.now);
             self.poison.expire(self.settings.poison_ttl, turn.now);
-            self.asked.retain(|_, at| turn.now < *at + ASK_AGAIN);
+            self.asked.retain(|_, at| turn.now < *at + HELLO_REQUEST_INTERVAL);
             self.returning.retain(|returning| returning.until > turn.now);
         }
-    }
-
-    pub(crate) fn wake(&self) -> Time {
-        let recovery = if self.recovering { self.recover_until } else { Time::MAX };
-        let timer = self.jobs.first_timer().unwrap_or(Time::MAX);
-        recovery.min(timer).min(self.next_beat).min(self.next_silence)
     }
 
     /// Every worker that is there has said what it holds: what waited is given out, or refused.
@@ -48,20 +40,6 @@ impl Dispatch {
         }
         self.refuse_unserved(turn);
         self.refuse_all_failed(turn);
-    }
-
-    /// Answers the jobs for which nobody may come.
-    pub(super) fn refuse_unserved(&mut self, turn: &mut Turn<'_>) {
-        let unserved = |(_, track): &(TrackId, &Track)| !self.is_servable(&track.place);
-        let lanes = |(_, track): (TrackId, &Track)| track.waiting_lanes.iter().copied().collect::<Vec<_>>();
-        let lanes: Vec<LaneId> = self.lanes.waiting_tracks().filter(unserved).flat_map(lanes).collect();
-        for lane in lanes {
-            let Some(ending) = self.lanes.place(lane).map(no_worker) else { continue };
-            let jobs = self.lanes.lane(lane).map(|lane| lane.waiting.clone()).unwrap_or_default();
-            for no in jobs {
-                self.finish(no, ending.clone(), turn);
-            }
-        }
     }
 
     /// True if the job's time is over, or that of one who waits for it; the job may be gone then.

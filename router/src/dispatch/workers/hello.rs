@@ -4,22 +4,12 @@ use trackyard_protocol::channel::{Topic, Topics};
 use trackyard_protocol::request::Place;
 use trackyard_protocol::worker::{Drain, FromRouter, Hello, PROTOCOL, Then, TrackVersion, Welcome};
 
-use super::assign::millis;
-use super::number::WorkerId;
-use super::turn::Turn;
+use super::bounds::{MAX_HELD_JOBS, MAX_RELEASE_CHARS, MAX_SLOTS, MAX_TOPICS, MAX_VERSIONS, MAX_WORKERS};
 use super::worker::About;
-use super::{Counter, Dispatch, Peer};
-
-/// Workers known at a time.
-const MOST_WORKERS: usize = 10_000;
-/// Versions ready on one worker, and as many failed ones.
-pub(crate) const MOST_VERSIONS: usize = 4096;
-/// Jobs and results that one worker holds.
-pub(crate) const MOST_HELD: usize = 4096;
-/// Topics of one worker.
-const MOST_TOPICS: usize = 1024;
-/// Slots of one worker.
-const MOST_SLOTS: u32 = 1024;
+use crate::dispatch::action::Turn;
+use crate::dispatch::event::millis;
+use crate::dispatch::ids::WorkerId;
+use crate::dispatch::{Counter, Dispatch, Peer};
 
 impl Dispatch {
     pub(crate) fn hello(&mut self, peer: Peer, mut hello: Hello, turn: &mut Turn<'_>) {
@@ -42,15 +32,13 @@ impl Dispatch {
             }
             stranded = self.retire(old, turn);
         }
-        if same.is_none() && self.workers.len() >= MOST_WORKERS {
+        if same.is_none() && self.workers.len() >= MAX_WORKERS {
             turn.count(Counter::HelloCut);
         } else {
             let id = same.unwrap_or_else(|| self.workers.insert(about(&hello), turn.now));
             self.take_up(id, peer, &hello, turn);
         }
-        for no in stranded {
-            self.run_on(no, turn);
-        }
+        self.retry_all(stranded, turn);
     }
 
     fn is_incarnation(&self, id: WorkerId, hello: &Hello) -> bool {
@@ -69,9 +57,7 @@ impl Dispatch {
         self.welcome(id, peer, turn);
         self.restart_if_old(id, peer, hello, turn);
         self.workers.refit(id);
-        for no in stranded {
-            self.run_on(no, turn);
-        }
+        self.retry_all(stranded, turn);
         self.fill(id, turn);
     }
 
@@ -167,7 +153,7 @@ fn about(hello: &Hello) -> About {
         topics: hello.topics.clone(),
         slots: hello.slots,
         bootstrap: hello.bootstrap,
-        release: hello.release.chars().take(80).collect(),
+        release: hello.release.chars().take(MAX_RELEASE_CHARS).collect(),
         protocol: hello.protocol,
     }
 }
@@ -175,15 +161,15 @@ fn about(hello: &Hello) -> About {
 /// Bounds what a worker may say; true if something was cut.
 fn cut(hello: &mut Hello) -> bool {
     let topics = hello.topics.iter().count();
-    let over = hello.versions.len() > MOST_VERSIONS
-        || hello.jobs.len() > MOST_HELD
-        || hello.slots > MOST_SLOTS
-        || topics > MOST_TOPICS;
-    hello.versions.truncate(MOST_VERSIONS);
-    hello.jobs.truncate(MOST_HELD);
-    hello.slots = hello.slots.min(MOST_SLOTS);
-    if topics > MOST_TOPICS {
-        hello.topics = hello.topics.iter().take(MOST_TOPICS).cloned().collect::<Topics>();
+    let over = hello.versions.len() > MAX_VERSIONS
+        || hello.jobs.len() > MAX_HELD_JOBS
+        || hello.slots > MAX_SLOTS
+        || topics > MAX_TOPICS;
+    hello.versions.truncate(MAX_VERSIONS);
+    hello.jobs.truncate(MAX_HELD_JOBS);
+    hello.slots = hello.slots.min(MAX_SLOTS);
+    if topics > MAX_TOPICS {
+        hello.topics = hello.topics.iter().take(MAX_TOPICS).cloned().collect::<Topics>();
     }
     over
 }

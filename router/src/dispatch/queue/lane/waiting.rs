@@ -3,7 +3,7 @@
 use trackyard_protocol::channel::Channel;
 
 use super::{Lane, Lanes, Track};
-use crate::dispatch::number::{JobNo, LaneId, Map, TrackId};
+use crate::dispatch::ids::{JobNo, LaneId, Map, TrackId};
 
 impl Lanes {
     pub(crate) fn waiting(&self) -> usize {
@@ -66,6 +66,11 @@ impl Lanes {
     /// All tracks with waiting jobs.
     pub(crate) fn waiting_tracks(&self) -> impl Iterator<Item = (TrackId, &Track)> + '_ {
         self.turns.values().filter_map(|id| Some((*id, self.tracks.get(id)?)))
+    }
+
+    /// All lanes with waiting jobs.
+    pub(crate) fn waiting_lanes(&self) -> Vec<LaneId> {
+        self.waiting_tracks().flat_map(|(_, track)| track.waiting_lanes.iter().copied()).collect()
     }
 
     /// The job of a track that waits longest among the lanes that `usable` accepts.

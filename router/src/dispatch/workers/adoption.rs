@@ -12,15 +12,12 @@ use trackyard_protocol::token::Token;
 use trackyard_protocol::worker::{Cancel, FromRouter, HeldJob, HeldState, Hello};
 
 use super::attempt::{Attempt, State};
-use super::hello::MOST_HELD;
-use super::job::Job;
-use super::number::{JobNo, WorkerId};
-use super::sabotage::Sabotage;
-use super::turn::Turn;
-use super::{Counter, Dispatch};
-
-/// Jobs in flight beyond which no more are adopted.
-const MOST_JOBS: usize = 200_000;
+use super::bounds::{MAX_HELD_JOBS, MAX_JOBS_WHEN_ADOPTING};
+use crate::dispatch::action::Turn;
+use crate::dispatch::ids::{JobNo, WorkerId};
+use crate::dispatch::jobs::Job;
+use crate::dispatch::planted_fault::Sabotage;
+use crate::dispatch::{Counter, Dispatch};
 
 impl Dispatch {
     /// `same_connection`: nothing can have been lost on the way, a job that was sent will still arrive.
@@ -123,7 +120,7 @@ impl Dispatch {
 
     /// The worker runs what nobody waits for: it is told so, and its slot is filled until it says that it is not.
     pub(crate) fn disown(&mut self, id: WorkerId, token: Token, turn: &mut Turn<'_>) {
-        let Some(worker) = self.workers.get(id).filter(|worker| worker.hand.len() < MOST_HELD) else {
+        let Some(worker) = self.workers.get(id).filter(|worker| worker.hand.len() < MAX_HELD_JOBS) else {
             return;
         };
         let Some(peer) = worker.peer else { return };
@@ -141,7 +138,7 @@ impl Dispatch {
             let place = self.jobs.get(no).and_then(Job::place);
             return place.is_none_or(|place| self.covers(id, place)).then_some(no);
         }
-        if self.answers.has(held.key) || self.jobs.len() >= MOST_JOBS {
+        if self.answers.has(held.key) || self.jobs.len() >= MAX_JOBS_WHEN_ADOPTING {
             return None;
         }
         let until = turn.now + self.adopted_life(id, None);

@@ -9,10 +9,10 @@ use trackyard_protocol::request::{BuildRequest, JobRequest, Place};
 use trackyard_protocol::token::{JobKey, Token};
 use trackyard_protocol::worker::{Build, FromRouter, Job as JobMessage, Task};
 
-use super::assign::millis;
-use super::lane::Lane;
-use super::number::LaneId;
-use super::{Effort, NewJob, Order};
+use crate::dispatch::event::millis;
+use crate::dispatch::ids::LaneId;
+use crate::dispatch::queue::Lane;
+use crate::dispatch::{Effort, NewJob, Order};
 
 /// What to run, without what mattered on arrival alone.
 #[derive(Debug)]

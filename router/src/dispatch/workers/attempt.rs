@@ -2,10 +2,10 @@
 
 use trackyard_protocol::token::{Epoch, Token};
 
-use super::Time;
-use super::log::Tail;
-use super::number::{JobNo, Map, Numbers, WorkerId};
-use super::sabotage::{Sabotage, Saboteur};
+use crate::dispatch::Time;
+use crate::dispatch::ids::{JobNo, Map, Numbers, WorkerId};
+use crate::dispatch::log::Tail;
+use crate::dispatch::planted_fault::{Sabotage, Saboteur};
 
 /// One dispatch of a job to one worker.
 #[derive(Debug, Clone)]

@@ -1,23 +1,16 @@
 //! What workers say.
 
-use std::time::Duration;
-
-use trackyard_protocol::reason::Reason;
+use trackyard_protocol::build::LogPage;
 use trackyard_protocol::request::Place;
 use trackyard_protocol::token::Token;
 use trackyard_protocol::worker::{FromRouter, FromWorker, TrackVersion, VersionFailed};
 
 use super::attempt::State;
-use super::hello::MOST_VERSIONS;
-use super::number::{LaneId, WorkerId};
-use super::turn::Turn;
+use super::bounds::{HELLO_REQUEST_INTERVAL, MAX_HELLO_REQUESTS, MAX_VERSIONS};
 use super::worker::Failure;
-use super::{Counter, Dispatch, Ending, Peer};
-
-/// Between two requests for the same `Hello`.
-pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(500);
-/// How many of those asked are remembered.
-const MOST_ASKED: usize = 10_000;
+use crate::dispatch::action::Turn;
+use crate::dispatch::ids::{LaneId, WorkerId};
+use crate::dispatch::{Counter, Dispatch, Peer};
 
 impl Dispatch {
     /// Before its `Hello`, a worker is only asked for it.
@@ -40,11 +33,11 @@ impl Dispatch {
 
     /// Asks once for all that comes before the `Hello`, and again if none comes: each answer is a long message.
     fn ask_hello(&mut self, peer: Peer, turn: &mut Turn<'_>) {
-        let asked = self.asked.get(&peer).is_some_and(|at| turn.now < *at + ASK_AGAIN);
+        let asked = self.asked.get(&peer).is_some_and(|at| turn.now < *at + HELLO_REQUEST_INTERVAL);
         if asked {
             return;
         }
-        if self.asked.len() < MOST_ASKED {
+        if self.asked.len() < MAX_HELLO_REQUESTS {
             self.asked.insert(peer, turn.now);
         }
         turn.count(Counter::SaidHelloPlease);
@@ -80,6 +73,13 @@ impl Dispatch {
         }
     }
 
+    fn take_log(&mut self, id: WorkerId, token: Token, page: LogPage, turn: &mut Turn<'_>) {
+        match self.attempts.get_mut(token).filter(|attempt| attempt.worker == id) {
+            Some(attempt) => attempt.log.push(page),
+            None => turn.count(Counter::UnknownToken),
+        }
+    }
+
     pub(crate) fn note_ready(&mut self, id: WorkerId, version: &TrackVersion) {
         let Some(lane) = self.lane_for(id, version) else { return };
         if let Some(worker) = self.workers.get_mut(id) {
@@ -96,7 +96,7 @@ impl Dispatch {
     /// The lane of a version that this worker may run; none for another's track, or for one version too many.
     fn lane_for(&mut self, id: WorkerId, version: &TrackVersion) -> Option<LaneId> {
         let worker = self.workers.get(id)?;
-        let full = worker.ready.len() >= MOST_VERSIONS || worker.failed.len() >= MOST_VERSIONS;
+        let full = worker.ready.len() >= MAX_VERSIONS || worker.failed.len() >= MAX_VERSIONS;
         if full || !worker.about.topics.covers(&version.track) {
             return None;
         }
@@ -138,35 +138,6 @@ impl Dispatch {
         self.refuse_failed(lane, turn);
     }
 
-    /// Answers a lane's waiting jobs if no worker will ever have its version ready.
-    pub(crate) fn refuse_failed(&mut self, lane: LaneId, turn: &mut Turn<'_>) {
-        let Some(failure) = self.failure_everywhere(lane) else { return };
-        let waiting = self.lanes.lane(lane).map(|lane| lane.waiting.clone()).unwrap_or_default();
-        for no in waiting {
-            self.finish(no, failure.clone(), turn);
-        }
-    }
-
-    /// The workers' error, once all that could serve a version have failed it for good.
-    pub(crate) fn failure_everywhere(&self, id: LaneId) -> Option<Ending> {
-        let lane = self.lanes.lane(id).filter(|lane| lane.ready.is_empty() && !lane.failed.is_empty())?;
-        let channel = self.lanes.track(lane.track)?.place.channel;
-        let serving = self.workers.connected().filter(|(_, worker, _)| {
-            worker.serves(channel, lane.track) && (!worker.draining || worker.returning)
-        });
-        let mut found = None;
-        for (_, worker, _) in serving {
-            let failure = worker.failed.get(&id).filter(|failure| !failure.retrying)?;
-            found.get_or_insert((worker, failure));
-        }
-        let (worker, failure) = found.filter(|_| !self.recovering)?;
-        let reason = Reason::find(failure.status_code, &failure.reason);
-        let reason = reason.filter(|reason| matches!(reason.code(), 511 | 512));
-        let mut ending = Ending::new(reason.unwrap_or(Reason::NotUnpacked), failure.message.clone());
-        ending.error_detail = Some(format!("{} on worker {}", failure.reason, worker.about.name));
-        Some(ending)
-    }
-
     fn note_draining(&mut self, id: WorkerId, turn: &mut Turn<'_>) {
         if let Some(worker) = self.workers.get_mut(id) {
             worker.draining = true;
@@ -176,18 +147,8 @@ impl Dispatch {
     }
 
     fn take_leave(&mut self, id: WorkerId, turn: &mut Turn<'_>) {
-        for no in self.retire(id, turn) {
-            self.run_on(no, turn);
-        }
+        let jobs = self.retire(id, turn);
+        self.retry_all(jobs, turn);
         self.refuse_all_failed(turn);
-    }
-
-    /// Fewer workers may mean that all that are left have failed a version.
-    pub(crate) fn refuse_all_failed(&mut self, turn: &mut Turn<'_>) {
-        let lanes: Vec<LaneId> =
-            self.lanes.waiting_tracks().flat_map(|(_, track)| track.waiting_lanes.iter().copied()).collect();
-        for lane in lanes {
-            self.refuse_failed(lane, turn);
-        }
     }
 }

@@ -1,0 +1,88 @@
+//! A set in order, for what mostly comes at its end and leaves near its front: there a tree costs several times as much.
+
+use std::collections::VecDeque;
+use std::collections::vec_deque;
+
+/// Entries in ascending order, none twice.
+#[derive(Debug, Clone)]
+pub(crate) struct SortedQueue<T>(VecDeque<T>);
+
+impl<T> Default for SortedQueue<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<T: Ord> SortedQueue<T> {
+    /// Adds an entry; false if it was there already.
+    pub(crate) fn insert(&mut self, entry: T) -> bool {
+        if self.0.back().is_none_or(|last| *last < entry) {
+            self.0.push_back(entry);
+            return true;
+        }
+        let place = self.0.binary_search(&entry);
+        place.is_err_and(|place| {
+            self.0.insert(place, entry);
+            true
+        })
+    }
+
+    /// Takes an entry out; false if it was not there.
+    pub(crate) fn remove(&mut self, entry: &T) -> bool {
+        if self.0.front() == Some(entry) {
+            return self.0.pop_front().is_some();
+        }
+        self.0.binary_search(entry).is_ok_and(|place| self.0.remove(place).is_some())
+    }
+
+    pub(crate) fn first(&self) -> Option<&T> {
+        self.0.front()
+    }
+
+    pub(crate) fn last(&self) -> Option<&T> {
+        self.0.back()
+    }
+
+    pub(crate) fn iter(&self) -> vec_deque::Iter<'_, T> {
+        self.0.iter()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<T> IntoIterator for SortedQueue<T> {
+    type Item = T;
+    type IntoIter = vec_deque::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn it_is_a_set_in_order(steps in prop::collection::vec((any::<bool>(), 0..20u8), 0..60)) {
+            let (mut queue, mut set) = (SortedQueue::default(), BTreeSet::new());
+            for (adds, entry) in steps {
+                let changed = if adds { queue.insert(entry) } else { queue.remove(&entry) };
+                prop_assert_eq!(changed, if adds { set.insert(entry) } else { set.remove(&entry) });
+                prop_assert!(queue.iter().eq(&set));
+                prop_assert_eq!((queue.first(), queue.last()), (set.first(), set.last()));
+                prop_assert_eq!((queue.len(), queue.is_empty()), (set.len(), set.is_empty()));
+            }
+            prop_assert!(queue.into_iter().eq(set));
+        }
+    }
+}
