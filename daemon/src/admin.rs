@@ -1,4 +1,4 @@
-//! The admin port: `/livez`, `/readyz`, `/metrics` and `/status.json`. Reading only; it changes nothing.
+//! The admin port: `/livez`, `/readyz`, `/metrics` and `/status.json`. Read-only.
 
 use std::fmt::Write;
 use std::future::Future;
@@ -19,7 +19,7 @@ use crate::metrics::{MEDIA_TYPE, Metrics};
 use crate::pulse::Pulse;
 use crate::readiness::Readiness;
 
-/// Why the admin port does not serve.
+/// Why the admin port cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address cannot be bound.
@@ -27,37 +27,37 @@ pub enum Error {
     Bind {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Serving ended by itself.
+    /// The server failed.
     #[error("the admin port failed: {0}")]
     Serve(io::Error),
 }
 
-/// What is wrong, if the process should be ended and begun again.
-type Vital = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+/// Returns what is wrong if the process must be restarted.
+type LivenessCheck = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 type Status = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = serde_json::Value> + Send>> + Send + Sync>;
 
-/// What the admin port shows.
+/// The pages of the admin port.
 #[derive(Clone)]
 pub struct Admin {
     readiness: Readiness,
     metrics: Metrics,
-    vitals: Vec<Vital>,
+    liveness_checks: Vec<LivenessCheck>,
     status: Status,
     more: Router,
 }
 
 impl Admin {
-    /// An admin port that shows readiness and metrics.
+    /// Returns an admin port that shows readiness and metrics.
     #[must_use]
     pub fn new(readiness: Readiness, metrics: Metrics) -> Self {
         let status: Status = Arc::new(|| Box::pin(async { serde_json::json!({}) }));
-        Self { readiness, metrics, vitals: Vec::new(), status, more: Router::new() }
+        Self { readiness, metrics, liveness_checks: Vec::new(), status, more: Router::new() }
     }
 
-    /// Shows what `status` gives at `/status.json`.
+    /// Serves the value of `status` at `/status.json`.
     #[must_use]
     pub fn with_status<F, S>(mut self, status: F) -> Self
     where
@@ -68,27 +68,27 @@ impl Admin {
         self
     }
 
-    /// Shows more pages, which must only read.
+    /// Serves more pages, which must be read-only.
     #[must_use]
     pub fn with_pages(mut self, pages: Router) -> Self {
         self.more = pages;
         self
     }
 
-    /// Makes `/livez` fail once `pulse` is stuck.
+    /// Makes `/livez` fail while `pulse` is stuck.
     #[must_use]
     pub fn with_pulse(self, pulse: Pulse) -> Self {
-        self.with_vital(move || Some(format!("stuck for {} s", pulse.stuck_for()?.as_secs())))
+        self.with_liveness_check(move || Some(format!("stuck for {} s", pulse.stuck_for()?.as_secs())))
     }
 
-    /// Makes `/livez` fail while `vital` says what is wrong.
+    /// Makes `/livez` fail while `check` returns what is wrong.
     #[must_use]
-    pub fn with_vital(mut self, vital: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
-        self.vitals.push(Arc::new(vital));
+    pub fn with_liveness_check(mut self, check: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        self.liveness_checks.push(Arc::new(check));
         self
     }
 
-    /// Binds `address`; apart from serving, so that a port in use is known at start.
+    /// Binds `address`. Apart from [`serve`](Self::serve), so that a port in use is an error at start.
     ///
     /// # Errors
     /// If the address cannot be bound.
@@ -102,7 +102,7 @@ impl Admin {
     /// If the listener fails.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), Error> {
         let server = axum::serve(listener, self.routes()).into_future();
-        // Not gracefully: a reader that keeps its connection open must not keep the process.
+        // Not gracefully: a client that keeps its connection open must not keep the process alive.
         tokio::select! {
             ended = server => ended.map_err(Error::Serve),
             () = stop.cancelled() => Ok(()),
@@ -122,7 +122,7 @@ impl Admin {
 }
 
 async fn live(State(admin): State<Admin>) -> Response {
-    let wrong: String = admin.vitals.iter().filter_map(|vital| Some(vital()? + "\n")).collect();
+    let wrong: String = admin.liveness_checks.iter().filter_map(|check| Some(check()? + "\n")).collect();
     if wrong.is_empty() {
         return "ok\n".into_response();
     }

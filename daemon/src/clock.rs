@@ -1,43 +1,43 @@
-//! The wall clock, for people, and the monotonic clock, for decisions.
+//! The wall clock, which is shown, and the monotonic clock, which decisions use.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// One point in time on both clocks.
+/// A point in time on both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
-    /// For what is measured or awaited.
+    /// The monotonic time, for measurements and timeouts.
     pub monotonic: Instant,
-    /// Milliseconds since the epoch, for what is shown.
+    /// Milliseconds since the Unix epoch, to be shown.
     pub unix_ms: u64,
 }
 
 impl Moment {
-    /// Now.
+    /// Returns the present moment.
     #[must_use]
     pub fn now() -> Self {
         Self { monotonic: Instant::now(), unix_ms: unix_ms() }
     }
 
-    /// What has passed since an earlier moment.
+    /// Returns the time since an earlier moment.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Duration {
         self.monotonic.saturating_duration_since(earlier.monotonic)
     }
 
-    /// What has passed since.
+    /// Returns the time since this moment.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.monotonic.elapsed()
     }
 }
 
-/// Milliseconds since the epoch; 0 if the wall clock stands before it.
+/// Returns the milliseconds since the Unix epoch; 0 if the wall clock is before it.
 #[must_use]
 pub fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis)
 }
 
-/// Whole milliseconds of a length of time.
+/// Returns a duration in whole milliseconds, at most `u64::MAX`.
 #[must_use]
 pub fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wall_clock_is_of_this_century() {
+    fn wall_clock_is_plausible() {
         assert!(Moment::now().unix_ms > 1_600_000_000_000);
     }
 }

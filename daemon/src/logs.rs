@@ -1,10 +1,10 @@
-//! Logs on standard error: text on a terminal, one JSON object a line otherwise.
+//! Logs on standard error: text on a terminal, otherwise one JSON object a line.
 
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
-/// The flags of every binary that has logs.
+/// The flags of a binary that writes logs.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LogArgs {
     /// What to log: a level (error, warn, info, debug, trace), or `target=level` pairs with commas between
@@ -15,38 +15,38 @@ pub struct LogArgs {
     pub format: Format,
 }
 
-/// How a line of log is written.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// Text on a terminal, JSON otherwise.
     Auto,
-    /// For people.
+    /// Readable text.
     Text,
-    /// For machines.
+    /// One JSON object a line.
     Json,
 }
 
-/// Why there are no logs.
+/// Why logging cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The filter cannot be read.
+    /// The filter cannot be parsed.
     #[error("--log {filter:?} is not a filter: {source}; write a level such as debug, or target=level")]
     Filter {
-        /// What was given.
+        /// The filter.
         filter: String,
-        /// What is wrong with it.
+        /// What is wrong with the filter.
         source: tracing_subscriber::filter::ParseError,
     },
-    /// Logs were started twice in one process.
+    /// Logging is set up already.
     #[error("logs are already set up")]
     Twice,
 }
 
 impl LogArgs {
-    /// Starts the logs of this process.
+    /// Sets up the logs of this process.
     ///
     /// # Errors
-    /// If the filter is not one, or logs are set up already.
+    /// If the filter is invalid, or logging is set up already.
     pub fn init(&self) -> Result<(), Error> {
         let filter = EnvFilter::try_new(&self.filter)
             .map_err(|source| Error::Filter { filter: self.filter.clone(), source })?;
@@ -78,14 +78,14 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_gets_text_and_a_pipe_json() {
+    fn terminal_gets_text_and_pipe_json() {
         let choice = |format, terminal| args("info", format).is_json(terminal);
         assert!(!choice(Format::Auto, true) && choice(Format::Auto, false));
         assert!(!choice(Format::Text, false) && choice(Format::Json, true));
     }
 
     #[test]
-    fn a_bad_filter_is_named() {
+    fn bad_filter_is_named() {
         let error = args("trackyard=loud", Format::Auto).init().unwrap_err();
         assert!(error.to_string().contains("trackyard=loud"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! Metrics in OpenMetrics text. Every metric is registered once, at start; labels come from closed sets only.
+//! Metrics in OpenMetrics text. Every metric is registered once, at start. Labels come from closed sets only.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; chars
 pub struct Metrics(Arc<Registry>);
 
 impl Metrics {
-    /// No metric but the binary's version may be added later: whoever has one takes the registry first.
+    /// Returns the metrics of `registry`. No metric can be added afterwards.
     #[must_use]
     pub fn new(registry: Registry) -> Self {
         Self(Arc::new(registry))
     }
 
-    /// A registry whose metrics all start with `trackyard_`, with the binary's version in it.
+    /// Returns a registry whose metrics all start with `trackyard_`, and which has the metric `build_info`.
     #[must_use]
     pub fn registry(component: &'static str, version: &'static str) -> Registry {
         let mut registry = Registry::with_prefix("trackyard");
@@ -30,7 +30,7 @@ impl Metrics {
         registry
     }
 
-    /// The metrics as they stand.
+    /// Returns the metrics as text.
     ///
     /// # Errors
     /// If a metric cannot be written.
@@ -40,8 +40,8 @@ impl Metrics {
         Ok(text)
     }
 
-    /// The names by which the metrics that have a value are asked for, but `trackyard_build_info`, which all programs
-    /// have. A histogram's stands for those with `_bucket`, `_sum` and `_count` after it.
+    /// Returns the names under which the metrics that have a value are queried, without `trackyard_build_info`, which all
+    /// programs have. The name of a histogram stands for those with the suffixes `_bucket`, `_sum` and `_count`.
     ///
     /// # Errors
     /// If a metric cannot be written.
@@ -66,14 +66,14 @@ mod tests {
     use prometheus_client::registry::Unit;
 
     #[test]
-    fn the_build_is_told() {
+    fn build_info_is_exported() {
         let text = Metrics::new(Metrics::registry("router", "1.2.3")).text().unwrap();
         assert!(text.contains(r#"trackyard_build_info{component="router",version="1.2.3"} 1"#), "{text}");
         assert!(text.ends_with("# EOF\n"));
     }
 
     #[test]
-    fn names_are_those_that_are_asked_for() {
+    fn names_are_query_names() {
         let mut registry = Metrics::registry("router", "1.2.3");
         registry.register("jobs", "Jobs", Counter::<u64>::default());
         registry.register("slots", "Slots", Gauge::<i64>::default());

@@ -1,4 +1,4 @@
-//! Liveness: the main loop beats, and one that stopped beating is stuck.
+//! Liveness of a main loop, which reports every iteration. A loop that has stopped reporting is stuck.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,32 +6,32 @@ use std::time::{Duration, Instant};
 
 use crate::clock::millis;
 
-/// When a loop last went round. Clones are the same pulse.
+/// The time of a loop's last iteration. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Pulse {
     started: Instant,
     last_ms: Arc<AtomicU64>,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Pulse {
-    /// A pulse that counts as stuck after `patience` without a beat.
+    /// Returns a pulse that counts as stuck after `timeout` without a beat.
     #[must_use]
-    pub fn new(patience: Duration) -> Self {
-        Self { started: Instant::now(), last_ms: Arc::default(), patience }
+    pub fn new(timeout: Duration) -> Self {
+        Self { started: Instant::now(), last_ms: Arc::default(), timeout }
     }
 
-    /// The loop goes round.
+    /// Reports an iteration of the loop.
     pub fn beat(&self) {
         self.last_ms.store(millis(self.started.elapsed()), Ordering::Relaxed);
     }
 
-    /// How long ago the last beat was, if that is too long.
+    /// Returns the time since the last beat, if it exceeds the timeout.
     #[must_use]
     pub fn stuck_for(&self) -> Option<Duration> {
         let last = Duration::from_millis(self.last_ms.load(Ordering::Relaxed));
         let since = self.started.elapsed().saturating_sub(last);
-        (since > self.patience).then_some(since)
+        (since > self.timeout).then_some(since)
     }
 }
 
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_loop_without_patience_is_stuck_at_once_and_a_patient_one_is_not() {
+    fn pulse_is_stuck_after_timeout() {
         let hasty = Pulse { started: Instant::now() - Duration::from_secs(1), ..Pulse::new(Duration::ZERO) };
         assert!(hasty.stuck_for().is_some());
         let patient = Pulse::new(Duration::from_secs(60));

@@ -1,37 +1,38 @@
-//! Named gates. The process is ready once every gate is open; until then readiness names what is missing, and why.
+//! Readiness by named gates. The process is ready while every gate is open. Otherwise readiness names the closed gates, and
+//! why they are closed.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// All gates of a process.
+/// The gates of a process.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, Option<String>>>>);
 
-/// One condition of readiness. Clones are the same gate.
+/// One condition of readiness. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Gate {
     name: &'static str,
     all: Readiness,
 }
 
-/// A gate that is not open.
+/// A closed gate.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Missing {
     /// The gate's name.
     pub gate: &'static str,
-    /// Why it is not open.
+    /// Why the gate is closed.
     pub why: String,
 }
 
 impl Readiness {
-    /// Adds a gate, closed for the reason `why`.
+    /// Adds a gate, which is closed because of `why`.
     pub fn gate(&self, name: &'static str, why: impl Into<String>) -> Gate {
         let gate = Gate { name, all: self.clone() };
         gate.close(why);
         gate
     }
 
-    /// The gates that are not open, by name; none if the process is ready.
+    /// Returns the closed gates, by name; none if the process is ready.
     #[must_use]
     pub fn missing(&self) -> Vec<Missing> {
         let closed = |(gate, why): (&&'static str, &Option<String>)| {
@@ -40,7 +41,7 @@ impl Readiness {
         self.lock().iter().filter_map(closed).collect()
     }
 
-    /// True if every gate is open.
+    /// Returns whether every gate is open.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.lock().values().all(Option::is_none)
@@ -57,7 +58,7 @@ impl Gate {
         self.all.lock().insert(self.name, None);
     }
 
-    /// Closes the gate for the reason `why`.
+    /// Closes the gate because of `why`.
     pub fn close(&self, why: impl Into<String>) {
         self.all.lock().insert(self.name, Some(why.into()));
     }
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn closed_gates_are_named() {
         let readiness = Readiness::default();
         let sockets = readiness.gate("sockets", "not bound yet");
         let config = readiness.gate("config", "not read yet");

@@ -1,26 +1,26 @@
-//! SIGTERM and SIGINT ask for an orderly end; a second one asks for a quick end.
+//! Shutdown by SIGTERM or SIGINT. A second signal asks for a quick shutdown.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 pub use tokio_util::sync::CancellationToken;
 
-/// Why signals cannot be heard.
+/// Why the signals cannot be handled.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen for SIGTERM and SIGINT: {0}")]
 pub struct Error(#[from] io::Error);
 
-/// The end of the process, as it is asked for.
+/// The requested shutdown of the process.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
-    /// Cancelled by the first signal: finish what is in hand.
+    /// Cancelled by the first signal: the process finishes what is in flight.
     pub requested: CancellationToken,
-    /// Cancelled by the second signal: leave now.
+    /// Cancelled by the second signal: the process leaves now.
     pub hurried: CancellationToken,
 }
 
 impl Shutdown {
-    /// Listens for the signals in a task of the current runtime.
+    /// Handles the signals in a task of the current runtime.
     ///
     /// # Errors
     /// If the handlers cannot be installed.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{Stream, stream};
 use tokio::sync::watch::{self, Receiver, Sender};
-use trackyard_protocol::pools::{LONGEST_POLL, Report};
+use trackyard_protocol::pools::{MAX_POLL, Report};
 
 /// Figures that are older say nothing.
 const STALE: Duration = Duration::from_secs(10);
@@ -13,7 +13,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// After a router that did not answer.
 const AGAIN: Duration = Duration::from_secs(2);
 /// Longer than an answer may take.
-const PATIENCE: Duration = LONGEST_POLL.saturating_mul(2);
+const PATIENCE: Duration = MAX_POLL.saturating_mul(2);
 /// Bytes of an answer.
 const MOST: usize = 64 << 20;
 

@@ -78,7 +78,7 @@ async fn serve(args: &Args) -> Result<(), Error> {
     let vitals = Vitals::default();
     registry.register_collector(Box::new(vitals.clone()));
     let client = vitals.client().await.map_err(Box::new)?;
-    let admin = Admin::new(readiness, Metrics::new(registry)).with_vital(move || vitals.silent());
+    let admin = Admin::new(readiness, Metrics::new(registry)).with_liveness_check(move || vitals.silent());
     tokio::spawn(admin.serve(listener, stop.clone()));
     let gate = if args.lease_namespace.is_some() { lease::Gate::shut() } else { lease::Gate::always() };
     let lease = args.lease(&client, &gate);

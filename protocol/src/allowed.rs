@@ -1,12 +1,11 @@
-//! The list of allowed keys: a line each, of a right, a public key and, for people, a name. Lines that begin with `#` are
-//! comments.
+//! The list of allowed keys. Each line has a right, a public key and an optional name. Lines that begin with `#` are comments.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use crate::keys::PublicKey;
 
-/// What the owner of a key may do. Whoever may administer may also submit.
+/// What the owner of a key may do. `Administer` includes `Submit`.
 #[derive(
     Debug,
     Clone,
@@ -21,42 +20,42 @@ use crate::keys::PublicKey;
 )]
 #[strum(serialize_all = "snake_case")]
 pub enum Right {
-    /// Send jobs and ask.
+    /// Submit jobs and read the status.
     Submit,
-    /// Change the platform too: deploy, build, restart.
+    /// Also change the platform: deploy, build, restart.
     Administer,
-    /// Run jobs.
+    /// Run jobs, as a worker.
     Work,
 }
 
-/// Who may do what.
+/// The rights of all allowed keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Allowed(BTreeMap<String, BTreeSet<Right>>);
 
-/// What is wrong with a list.
+/// Why a list is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {what}; write `submit`, `administer` or `work`, a public key, and a name if you like")]
+#[error("line {line}: {what}; write `submit`, `administer` or `work`, a public key, and an optional name")]
 pub struct Mistake {
     /// The line, counted from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// What is wrong with the line.
     pub what: &'static str,
 }
 
 impl Allowed {
-    /// True if the owner of `key` may do `what`.
+    /// Returns whether the owner of `key` has the right `what`.
     #[must_use]
     pub fn may(&self, key: &str, what: Right) -> bool {
         self.0.get(key).is_some_and(|rights| rights.contains(&what))
     }
 
-    /// How many keys there are.
+    /// Returns the number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// True if nobody may do anything.
+    /// Returns whether the list has no key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -78,7 +77,7 @@ impl FromStr for Allowed {
     }
 }
 
-/// Keys may hold `#`, so a comment is a line of its own; the name after the key is not looked at.
+/// Parses a line. Keys may contain `#`, so a comment is a line of its own. The name after the key is ignored.
 fn entry(line: &str) -> Result<(String, Right), &'static str> {
     let mut words = line.split_whitespace();
     let right = words.next().unwrap_or_default().parse().map_err(|_| "the first word is no right")?;
@@ -93,7 +92,7 @@ mod tests {
     use rstest::rstest;
 
     #[test]
-    fn a_list_is_read() {
+    fn list_is_parsed() {
         let (a, b) = ("a".repeat(40), "b".repeat(40));
         let text = format!("# who\n\nsubmit {a} the website\n  work\t{b}\r\nadminister {a}\n");
         let allowed: Allowed = text.parse().unwrap();
@@ -107,7 +106,7 @@ mod tests {
     #[case("submit", 1, "no key")]
     #[case("\n# x\nsubmit short", 3, "no public key")]
     #[case("Submit aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 1, "no right")]
-    fn mistakes_are_found_by_their_line(#[case] text: &str, #[case] line: usize, #[case] what: &str) {
+    fn mistakes_have_a_line(#[case] text: &str, #[case] line: usize, #[case] what: &str) {
         let mistake = text.parse::<Allowed>().unwrap_err();
         assert_eq!((mistake.line, mistake.to_string().contains(what)), (line, true), "{mistake}");
     }

@@ -1,4 +1,4 @@
-//! What a client gets back.
+//! The answer to a client.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -7,59 +7,58 @@ use crate::json;
 use crate::reason::Reason;
 use crate::worker::Usage;
 
-/// How a request ended, as the client reads it.
+/// The status of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// True for 200 only.
+    /// Whether the status code is 200.
     pub ok: bool,
     /// The status code.
     pub status_code: u16,
-    /// What happened, for people: for a limit, the limit and the use.
+    /// What happened, in words. For a limit: the limit and the use.
     pub message: String,
-    /// One line of the reason; absent when `ok`.
+    /// One line that explains the reason; absent if `ok`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// The reason's stable word.
+    /// The stable name of the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// Milliseconds since the epoch, and between.
+/// The times of a request, in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// When the router had the request.
+    /// When the router received the request.
     pub start_time: u64,
-    /// When it answered.
+    /// When the router answered.
     pub end_time: u64,
-    /// Measured on a monotonic clock, so not always the difference.
+    /// The time between, on a monotonic clock: not always the difference of the two.
     pub duration_milliseconds: u64,
 }
 
-/// What the router knows of a request: the last part of an answer's context.
+/// The router's own fields of an answer's context.
 #[derive(Debug, Clone)]
 pub struct RouterContext<'a> {
-    /// The client's id of the job.
+    /// The id that the client gave.
     pub id: Option<&'a str>,
-    /// When, and how long.
+    /// The times of the request.
     pub timing: Timing,
     /// The worker that ran the job.
     pub worker: Option<&'a str>,
-    /// Which attempt gave the answer, from 1.
+    /// The number of the attempt that gave the answer, from 1.
     pub attempt: Option<u32>,
-    /// What the job used.
+    /// The resources that the job used.
     pub usage: Option<&'a Usage>,
-    /// Present and true if the answer is a stored one.
+    /// Whether the answer is a stored one. Absent if not.
     pub replayed: bool,
-    /// More on an error.
+    /// Details of an error.
     pub error_detail: Option<&'a str>,
 }
 
-/// Writes an answer to the end of `out`. `response` and `context` are JSON texts that pass through as they are;
-/// `context` is an object, and the router's own fields come after its fields, so that they win. An empty `message`
-/// becomes the reason's own line.
+/// Appends an answer to `out`. `response` and `context` are JSON that passes through unchanged. `context` is an object; the
+/// router's own fields follow its fields, so that they win. An empty `message` becomes the reason's own line.
 ///
 /// # Errors
-/// If `response` or `context` is not JSON, or `context` is not an object; `out` then ends in half an answer.
+/// If `response` or `context` is not JSON, or `context` is not an object. `out` then ends with a partial answer.
 pub fn write(
     reason: Reason,
     message: &str,
@@ -85,7 +84,7 @@ pub fn write(
     Ok(())
 }
 
-/// An empty message becomes the reason's own line.
+/// Writes the status. An empty message becomes the reason's own line.
 fn write_status(reason: Reason, message: &str, out: &mut Vec<u8>) {
     let (ok, status_code) = (&reason.is_ok(), &reason.code());
     let message = if message.is_empty() { reason.text() } else { message };
@@ -97,7 +96,7 @@ fn write_status(reason: Reason, message: &str, out: &mut Vec<u8>) {
 json::write_as_object!(Timing { start_time, end_time, duration_milliseconds });
 
 impl RouterContext<'_> {
-    /// Writes its fields, and the brace that ends the context.
+    /// Writes the fields, and the brace that ends the context.
     fn write_fields(&self, out: &mut Vec<u8>) {
         let Self { id, timing, worker, attempt, usage, replayed, error_detail } = self;
         let replayed = &replayed.then_some(true);
@@ -105,7 +104,7 @@ impl RouterContext<'_> {
     }
 }
 
-/// One JSON value, without the spaces around it.
+/// Returns the text of one JSON value, without surrounding whitespace.
 fn value(bytes: &[u8]) -> Result<&str, serde_json::Error> {
     match std::str::from_utf8(bytes) {
         Ok(text) if json::is_value(text) => Ok(text.trim_ascii()),
@@ -113,7 +112,7 @@ fn value(bytes: &[u8]) -> Result<&str, serde_json::Error> {
     }
 }
 
-/// What stands between the braces of a JSON object.
+/// Returns the text between the braces of a JSON object.
 fn fields(object: &[u8]) -> Result<&str, serde_json::Error> {
     let inner = value(object)?.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
     let inner = inner
@@ -121,15 +120,15 @@ fn fields(object: &[u8]) -> Result<&str, serde_json::Error> {
     Ok(inner.trim())
 }
 
-/// An answer, as the Rust client reads it.
+/// An answer, as the client of this crate reads it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Answer {
-    /// How the request ended.
+    /// The status of the request.
     pub status: Status,
-    /// What the container wrote, or what the action gives.
+    /// The output of the container, or the response of the action.
     #[serde(default)]
     pub response: serde_json::Value,
-    /// Timing, the job's id and how it ran.
+    /// The times, the job's id, and how it ran.
     #[serde(default)]
     pub context: serde_json::Value,
 }
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parts_are_joined() {
+    fn parts_are_joined() {
         let answer = written(Some(b" {\"version\": 2} "), Some(b"{\"exit_status\": 0}"));
         assert_eq!(answer.response["version"], 2);
         assert_eq!(answer.context["exit_status"], 0);
@@ -165,18 +164,18 @@ mod tests {
     }
 
     #[test]
-    fn a_context_may_be_empty_or_absent() {
+    fn context_may_be_empty_or_absent() {
         assert_eq!(written(None, Some(b"{ }")).context["id"], "42");
         assert_eq!(written(None, None).context["id"], "42");
     }
 
     #[test]
-    fn the_routers_own_fields_win() {
+    fn router_fields_win() {
         assert_eq!(written(None, Some(b"{\"worker\": \"liar\"}")).context["worker"], "w");
     }
 
     #[test]
-    fn what_is_not_json_is_refused() {
+    fn invalid_json_is_refused() {
         for (response, context) in
             [(Some(b"{".as_slice()), None), (None, Some(b"[]".as_slice())), (Some(b""), None)]
         {
@@ -185,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_has_its_line_and_word() {
+    fn error_has_line_and_name() {
         let mut status = Vec::new();
         write_status(Reason::NoWorker, "no worker serves ruby", &mut status);
         let status: Status = serde_json::from_slice(&status).unwrap();

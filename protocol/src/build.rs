@@ -1,4 +1,4 @@
-//! What a build may use, and what it answers.
+//! The limits of builds, and the responses of build requests.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,19 +9,19 @@ use crate::quantity::{Bytes, HumanDuration};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BuildLimits {
-    /// From the start of the fetch to the end of the release.
+    /// Time from the start of the fetch to the end of the release.
     pub wall: HumanDuration,
     /// The longest `wall` that a request's `execution_timeout` may ask for.
     pub wall_max: HumanDuration,
-    /// How long the build may print nothing.
+    /// Maximum time without output.
     pub idle: HumanDuration,
     /// Memory of the build's processes, with everything that is charged to it; there is no swap.
     pub memory: Bytes,
     /// Processes and threads.
     pub pids: u32,
-    /// What the build's files, its cache and the image may grow by, together; the fetch has a bound of its own.
+    /// Maximum growth of the build's files, its cache and the image, together. The fetch has a bound of its own.
     pub disk: Bytes,
-    /// What is kept of the log: its first half and its end.
+    /// Maximum size of the log. Of a longer one, the first and the last half of this size are kept.
     pub log: Bytes,
 }
 
@@ -40,7 +40,7 @@ impl Default for BuildLimits {
 }
 
 impl BuildLimits {
-    /// The smaller of each.
+    /// Returns the lower of each limit.
     #[must_use]
     pub fn at_most(&self, ceiling: &Self) -> Self {
         Self {
@@ -58,61 +58,61 @@ impl BuildLimits {
 /// Lines of a growing log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogPage {
-    /// The lines, without line ends; some may be missing before the first.
+    /// The lines, without line ends. Lines before the first may be missing.
     pub lines: Vec<String>,
-    /// The number of the line after the last, from 0: what to ask for next.
+    /// The number of the line after the last, counted from 0: the `from` of the next request.
     pub next: u64,
 }
 
-/// How far a build is: the `response` of `build_log`.
+/// The progress of a build: the `response` of `build_log`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildProgress {
-    /// How far it is.
+    /// The state of the build.
     pub state: BuildState,
-    /// What it has printed since the line that was asked for.
+    /// The log from the requested line on.
     #[serde(flatten)]
     pub log: LogPage,
 }
 
-/// How far a build is.
+/// The state of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BuildState {
-    /// There is none: it has ended, or was never asked for.
+    /// There is no such build: it has ended, or was never requested.
     None,
     /// It waits for a builder.
     Waiting,
-    /// A builder has it in hand.
+    /// A builder runs it.
     Running,
 }
 
-/// What became of a build that went well.
+/// The outcome of a successful build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BuildStatus {
-    /// It is released now.
+    /// The image was built and released.
     Built,
-    /// It was released already, maybe while this build ran; nothing was changed.
+    /// The version had been released before this build ended. Nothing was changed.
     Ignored,
 }
 
 /// The `response` of a build's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildResponse {
-    /// What became of it.
+    /// The outcome.
     pub status: BuildStatus,
-    /// The same for people.
+    /// The outcome in words.
     pub message: String,
     /// The track.
     pub track: TrackSlug,
-    /// The image: the registry or directory, the repository and the container version.
+    /// The image: registry or directory, repository and container version.
     pub image: String,
-    /// The container version, ready to be deployed.
+    /// The container version, which can be deployed now.
     pub image_tag: String,
-    /// The branch, tag or sha that was asked for.
+    /// The requested branch, tag or sha.
     pub git_tag: String,
-    /// The manifest's digest.
+    /// The digest of the manifest.
     pub digest: String,
-    /// What fetch, build, smoke check and release printed.
+    /// The log of fetch, build, smoke check and release.
     pub logs: String,
 }

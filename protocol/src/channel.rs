@@ -1,4 +1,4 @@
-//! Channels, the kinds of work, and topics, what a worker is scoped to.
+//! Channels (the kinds of work) and topics (what a worker is scoped to).
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -44,7 +44,7 @@ impl Channel {
     /// The channels whose jobs run a track's container, in a fixed order.
     pub const TOOLING: [Self; 3] = [Self::TestRunners, Self::StaticAnalyzers, Self::Representers];
 
-    /// The channel's word, as in messages and configuration.
+    /// Returns the channel's name, as in messages and configuration.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
@@ -53,10 +53,10 @@ impl Channel {
 
 write_as_plain_text!(Channel);
 
-/// What a worker is scoped to: one track, or `*` for any.
+/// What a worker is scoped to: one track, or `*` for all tracks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Topic {
-    /// A generic worker's topic, written `*`.
+    /// All tracks, written `*`.
     Any,
     /// One track.
     Track(TrackSlug),
@@ -80,37 +80,37 @@ impl std::str::FromStr for Topic {
 
 as_text!(Topic);
 
-/// A worker's topics; never empty, `*` when none was given.
+/// The topics of a worker; never empty, and `*` by default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "BTreeSet<Topic>", into = "BTreeSet<Topic>")]
 pub struct Topics(BTreeSet<Topic>);
 
 impl Topics {
-    /// The topics of a generic worker.
+    /// Returns the topics of a generic worker.
     #[must_use]
     pub fn any() -> Self {
         Self(BTreeSet::from([Topic::Any]))
     }
 
-    /// True if the worker is scoped to `track` by name.
+    /// Returns whether the worker is scoped to `track` by name.
     #[must_use]
     pub fn names(&self, track: &TrackSlug) -> bool {
         self.0.iter().any(|topic| matches!(topic, Topic::Track(own) if own == track))
     }
 
-    /// True if the worker takes any track.
+    /// Returns whether the worker takes all tracks.
     #[must_use]
     pub fn is_generic(&self) -> bool {
         self.0.contains(&Topic::Any)
     }
 
-    /// True if the worker serves `track`, by name or as a generic one.
+    /// Returns whether the worker serves `track`, by name or as a generic worker.
     #[must_use]
     pub fn covers(&self, track: &TrackSlug) -> bool {
         self.is_generic() || self.names(track)
     }
 
-    /// The topics in order.
+    /// Iterates over the topics in order.
     pub fn iter(&self) -> impl Iterator<Item = &Topic> {
         self.0.iter()
     }
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scoped_worker_covers_its_tracks_only() {
+    fn scoped_worker_covers_only_its_tracks() {
         let topics: Topics = ["ruby", "python"].iter().map(|t| t.parse().unwrap()).collect();
         assert!(topics.covers(&TrackSlug::new("ruby").unwrap()));
         assert!(!topics.covers(&TrackSlug::new("csharp").unwrap()));
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn channels_are_written_as_in_the_original() {
+    fn channels_have_the_original_names() {
         assert_eq!(Channel::StaticAnalyzers.as_str(), "static_analyzers");
         assert_eq!("test_runners".parse(), Ok(Channel::TestRunners));
     }

@@ -13,25 +13,25 @@ pub enum Error {
     Socket {
         /// The router's client address.
         address: String,
-        /// What libzmq says.
+        /// The error of libzmq.
         source: zmq::Error,
     },
-    /// Nothing came in time.
+    /// No answer came in time.
     #[error("no answer from {address} within {waited:?}; is a router listening there{}?", if *.keyed { " with that key, and does it allow yours" } else { "" })]
     TimedOut {
         /// The router's client address.
         address: String,
-        /// How long this client waited.
+        /// The time that the client waited.
         waited: Duration,
-        /// Whether it has a key, which the router may not allow.
+        /// Whether the client has a key, which the router may not allow.
         keyed: bool,
     },
-    /// What came is not an answer.
+    /// The message that came is not an answer.
     #[error("{address} sent what is not an answer: {why}")]
     NotAnAnswer {
         /// The router's client address.
         address: String,
-        /// What is wrong with it.
+        /// What is wrong with the message.
         why: String,
     },
 }
@@ -44,18 +44,18 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to `address`, such as `tcp://127.0.0.1:5555`. Does not wait for the router.
+    /// Connects to `address`, such as `tcp://127.0.0.1:5555`, without waiting for the router.
     ///
     /// # Errors
-    /// If the address is not one.
+    /// If the address is not valid.
     pub fn connect(address: &str) -> Result<Self, Error> {
         Self::connect_with(address, None)
     }
 
-    /// Connects to `address`, with keys if it is a port of keyed clients.
+    /// Connects to `address`. A port for clients with keys needs `curve`.
     ///
     /// # Errors
-    /// If the address is not one.
+    /// If the address is not valid.
     pub fn connect_with(address: &str, curve: Option<&Curve>) -> Result<Self, Error> {
         let failed = |source| Error::Socket { address: address.to_owned(), source };
         let socket = connect(address, curve).map_err(failed)?;
@@ -65,17 +65,17 @@ impl Client {
     /// Sends one request.
     ///
     /// # Errors
-    /// If the socket's queue is full for five seconds: nobody listens there.
+    /// If the queue of the socket is full for five seconds, because no router listens there.
     pub fn send(&self, request: &serde_json::Value) -> Result<(), Error> {
         self.socket
             .send_multipart([b"".to_vec(), request.to_string().into_bytes()], 0)
             .map_err(|e| self.error(e))
     }
 
-    /// Waits for the next answer, to whichever request.
+    /// Waits for the next answer to any request.
     ///
     /// # Errors
-    /// If none comes within `wait`, or what comes is not an answer.
+    /// If no answer comes within `wait`, or a message comes that is not an answer.
     pub fn receive(&self, wait: Duration) -> Result<Answer, Error> {
         let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
         let ready = self.socket.poll(zmq::POLLIN, millis).map_err(|e| self.error(e))?;
@@ -88,7 +88,7 @@ impl Client {
             .map_err(|e| Error::NotAnAnswer { address: self.address.clone(), why: e.to_string() })
     }
 
-    /// Sends one request and waits for its answer; answers to others are dropped.
+    /// Sends a request and waits for its answer. Answers to other requests are dropped.
     ///
     /// # Errors
     /// As [`send`](Self::send) and [`receive`](Self::receive).

@@ -1,28 +1,28 @@
-//! Multipart frames of the client port: what comes before the first empty frame is the way back to the client.
+//! The frames of a client's message. Those before the first empty frame are the route back to the client.
 
-/// Frames before the first empty one that are kept, the socket's own routing id not counted.
+/// Maximum number of frames before the first empty one, without the routing id of the socket.
 pub const MAX_ROUTE_FRAMES: usize = 8;
-/// Bytes of such a frame.
+/// Maximum bytes of a frame of the route.
 pub const MAX_ROUTE_FRAME_BYTES: usize = 255;
-/// Bytes of a request's JSON.
+/// Maximum bytes of a request's JSON.
 pub const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// A client's message, taken apart.
+/// The parts of a client's message.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ClientFrames<'a> {
-    /// The frames that lead back to the client, without the empty one; mostly none.
+    /// The frames before the empty one; usually none.
     pub route: Vec<&'a [u8]>,
-    /// The JSON of the request, or why there is none.
+    /// The JSON of the request, or why the message has none.
     pub request: Result<&'a [u8], Error>,
 }
 
-/// Why a client's frames hold no request. Every one is answered.
+/// Why a client's message has no request. The router answers each of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// No frame is empty.
     #[error("no empty frame before the JSON: send [empty, JSON], as a REQ socket does")]
     NoDelimiter,
-    /// Nothing, or more than one frame, follows the empty one.
+    /// Not exactly one frame follows the empty one.
     #[error("{0} frames after the empty one: exactly one holds the JSON")]
     BodyFrames(usize),
     /// Too many frames before the empty one.
@@ -36,7 +36,7 @@ pub enum Error {
     BodyBytes(usize),
 }
 
-/// Takes a client's message apart.
+/// Splits a client's message into its parts.
 pub fn split<'a>(mut frames: impl ExactSizeIterator<Item = &'a [u8]>) -> ClientFrames<'a> {
     let mut route = Vec::new();
     let mut problem = Error::NoDelimiter;
@@ -49,14 +49,14 @@ pub fn split<'a>(mut frames: impl ExactSizeIterator<Item = &'a [u8]>) -> ClientF
             break;
         }
         if frame.len() > MAX_ROUTE_FRAME_BYTES {
-            // A request without its delimiter looks like this too, and is far likelier.
+            // This may also be a request without a delimiter, which is far more likely.
             let alone = route.is_empty() && frames.len() == 0;
             problem = if alone { Error::NoDelimiter } else { Error::RouteFrameBytes };
             break;
         }
         route.push(frame);
     }
-    // Without a delimiter nothing tells the way back from the request.
+    // Without a delimiter the route cannot be told from the request.
     ClientFrames { route: Vec::new(), request: Err(problem) }
 }
 
@@ -92,14 +92,14 @@ mod tests {
     #[case(&["1", "2", "3", "4", "5", "6", "7", "8", "9", "", "{}"], 0, Err(Error::RouteFrames))]
     #[case(&[TOO_LONG], 0, Err(Error::NoDelimiter))]
     #[case(&[TOO_LONG, "", "{}"], 0, Err(Error::RouteFrameBytes))]
-    fn splitting(#[case] parts: &[&str], #[case] route: usize, #[case] body: Result<&str, Error>) {
+    fn messages_are_split(#[case] parts: &[&str], #[case] route: usize, #[case] body: Result<&str, Error>) {
         let split = split(parts.iter().map(|part| part.as_bytes()));
         assert_eq!((split.route.len(), split.request), (route, body.map(str::as_bytes)));
     }
 
     proptest! {
         #[test]
-        fn of_a_request_no_frame_is_lost(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 0..14)) {
+        fn no_frame_is_lost(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 0..14)) {
             let frames: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
             let split = split(frames.iter().copied());
             if let Ok(body) = split.request {

@@ -1,5 +1,5 @@
-//! CURVE keys: who somebody is on a connection, and how nobody else reads it. Keys are written in Z85, 40 characters
-//! each (<https://rfc.zeromq.org/spec/32/>); CURVE itself is <https://rfc.zeromq.org/spec/26/>.
+//! CURVE keys, which authenticate and encrypt a connection. Keys are written in Z85, 40 characters each
+//! (<https://rfc.zeromq.org/spec/32/>); CURVE itself is <https://rfc.zeromq.org/spec/26/>.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// A key file is two lines of 40 characters; more than this is none.
+/// Maximum size of a key file, which has two lines of 40 characters; larger files are rejected.
 const MAX_FILE_BYTES: u64 = 1024;
 
 /// Why a key cannot be used.
@@ -20,19 +20,19 @@ pub enum Error {
     /// A file cannot be read or written.
     #[error("cannot {doing} the key file {}: {source}", file.display())]
     Io {
-        /// What was tried.
+        /// The operation.
         doing: &'static str,
-        /// On which file.
+        /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A file does not hold what it should.
+    /// A file does not have the expected content.
     #[error("{} does not hold {wanted}; `trackyard keys new FILE` writes FILE with both keys and FILE.pub", file.display())]
     Content {
         /// The file.
         file: PathBuf,
-        /// What it should hold.
+        /// The expected content.
         wanted: &'static str,
     },
     /// libzmq has no CURVE.
@@ -40,7 +40,7 @@ pub enum Error {
     NoCurve(#[from] zmq::Error),
 }
 
-/// A public key: whoever proves to have the secret one to it is its owner.
+/// A public key. Its owner proves to have the matching secret key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey(String);
 
@@ -48,20 +48,20 @@ impl PublicKey {
     /// Reads a file that holds one public key.
     ///
     /// # Errors
-    /// If it cannot be read, or holds something else.
+    /// If the file cannot be read, or has other content.
     pub fn read(file: &Path) -> Result<Self, Error> {
         let wanted = || Error::Content { file: file.to_owned(), wanted: "one public key" };
         let text = read(file)?;
         text.trim().parse().map_err(|_| wanted())
     }
 
-    /// The key that libzmq names by its 32 bytes.
+    /// Returns the key with these 32 bytes, the form in which libzmq reports a key.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         zmq::z85_encode(bytes).ok().filter(|text| is_key(text)).map(Self)
     }
 
-    /// The key as Z85.
+    /// Returns the key in Z85.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -81,13 +81,14 @@ impl fmt::Display for PublicKey {
     }
 }
 
-/// libzmq takes what is not Z85 for something else, so that two texts could be one key: only its own form is one.
+/// Returns whether `text` is a key in Z85. libzmq also decodes other texts, so that two texts could be one key: only the
+/// canonical text is accepted.
 fn is_key(text: &str) -> bool {
     let own_form = |key: Vec<u8>| zmq::z85_encode(&key).is_ok_and(|again| again == text);
     text.len() == 40 && text.is_ascii() && zmq::z85_decode(text).is_ok_and(own_form)
 }
 
-/// A public key and the secret one to it.
+/// A public key and its secret key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyPair {
     public: PublicKey,
@@ -95,7 +96,7 @@ pub struct KeyPair {
 }
 
 impl KeyPair {
-    /// A new pair.
+    /// Generates a new pair.
     ///
     /// # Errors
     /// If libzmq has no CURVE.
@@ -109,20 +110,20 @@ impl KeyPair {
     /// Reads a file of two lines, the public key first.
     ///
     /// # Errors
-    /// If it cannot be read, or holds something else.
+    /// If the file cannot be read, or has other content.
     pub fn read(file: &Path) -> Result<Self, Error> {
         let wanted = "a public and a secret key on two lines";
         read(file)?.parse().map_err(|_| Error::Content { file: file.to_owned(), wanted })
     }
 
-    /// The secret and the public key, 32 bytes each; none if the texts are no keys.
+    /// Returns the secret and the public key, 32 bytes each; `None` if the texts are not keys.
     #[must_use]
     pub fn to_bytes(&self) -> Option<([u8; 32], [u8; 32])> {
         let bytes = |text: &str| zmq::z85_decode(text).ok()?.try_into().ok();
         Some((bytes(&self.secret)?, bytes(self.public.as_str())?))
     }
 
-    /// Writes a new file that only its owner reads.
+    /// Writes a new file, readable by its owner only.
     ///
     /// # Errors
     /// If the file exists, or cannot be written.
@@ -133,13 +134,13 @@ impl KeyPair {
         written.map_err(|source| Error::Io { doing: "write", file: file.to_owned(), source })
     }
 
-    /// The content of a key file. It is secret.
+    /// Returns the content of a key file, which is secret.
     #[must_use]
     pub fn text(&self) -> String {
         format!("{}\n{}\n", self.public, self.secret)
     }
 
-    /// The public key.
+    /// Returns the public key.
     #[must_use]
     pub fn public(&self) -> &PublicKey {
         &self.public
@@ -165,17 +166,17 @@ impl fmt::Debug for KeyPair {
     }
 }
 
-/// What a peer needs to talk to a router with a key.
+/// The keys with which a peer connects to a router.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Curve {
-    /// The router's key: nobody else is talked to.
+    /// The router's key. The peer talks to no other server.
     pub router: PublicKey,
-    /// The peer's own.
+    /// The peer's own keys.
     pub own: KeyPair,
 }
 
 impl Curve {
-    /// Lets `socket` connect to that router alone.
+    /// Sets up `socket` so that it connects to that router only.
     ///
     /// # Errors
     /// If libzmq refuses.
@@ -205,13 +206,13 @@ mod tests {
     #[case("~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~")]
     #[case("########################################")]
     #[case("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")]
-    fn what_is_no_key(#[case] text: &str) {
+    fn invalid_keys_are_refused(#[case] text: &str) {
         assert!(text.parse::<PublicKey>().is_err());
         assert!(format!("{}\n{text}\n", "a".repeat(40)).parse::<KeyPair>().is_err());
     }
 
     #[test]
-    fn a_pair_survives_its_file_and_is_never_shown() {
+    fn pair_round_trips_and_is_not_shown() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("key");
         let pair = KeyPair::generate().unwrap();
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_public_key_is_read_from_its_file() {
+    fn public_key_is_read_from_file() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let key = KeyPair::generate().unwrap().public().clone();
         fs::write(file.path(), format!("{key}\n")).unwrap();

@@ -1,4 +1,4 @@
-//! Validated names. Each is checked once, when it is made; whoever holds one may join it to a path or log it.
+//! Validated names. A name is checked once, when it is made, and may then be joined to a path or logged.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} {value:?} is not valid: {rule}")]
 pub struct Error {
-    /// What the name is the name of, such as `track`.
+    /// The kind of name, such as `track`.
     pub kind: &'static str,
     /// The refused value, cut to 80 characters.
     pub value: String,
-    /// The rule that it broke.
+    /// The rule that the value breaks.
     pub rule: &'static str,
 }
 
@@ -21,7 +21,7 @@ impl Error {
     }
 }
 
-/// Makes a newtype over a shared text that holds only what `$valid` accepts.
+/// Defines a newtype over shared text that `$valid` accepts.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $rule:literal, $valid:expr) => {
         $(#[$doc])*
@@ -32,14 +32,14 @@ macro_rules! name {
             /// Checks `value`.
             ///
             /// # Errors
-            /// When it breaks the rule of this kind of name.
+            /// If `value` breaks the rule of this kind of name.
             pub fn new(value: impl AsRef<str>) -> Result<Self, Error> {
                 let value = value.as_ref();
                 let valid: fn(&str) -> bool = $valid;
                 if valid(value) { Ok(Self(value.into())) } else { Err(Error::new($kind, value, $rule)) }
             }
 
-            /// The name as text.
+            /// Returns the name as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -153,7 +153,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn names_are_written_as_serde_json_writes_them(text in "[ -~]{1,9}|[A-Za-z0-9][A-Za-z0-9._:-]{0,20}|[a-z0-9_-]{1,9}") {
+        fn names_are_written_as_serde_json_does(text in "[ -~]{1,9}|[A-Za-z0-9][A-Za-z0-9._:-]{0,20}|[a-z0-9_-]{1,9}") {
             macro_rules! check {
                 ($($name:ident),*) => {$(
                     if let Ok(name) = $name::new(&text) {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_rule_and_bounds_the_value() {
+    fn refusal_has_rule_and_bounded_value() {
         let error = TrackSlug::new("é".repeat(4096)).unwrap_err();
         assert_eq!(error.value.chars().count(), 80);
         assert!(error.to_string().contains("starting with a letter or a digit"));

@@ -1,5 +1,5 @@
-//! What the router tells the operator of pools, queues and versions: the body of `GET /pools?since=REVISION` on the
-//! router's admin port. It answers when something differs from that revision, or after [`LONGEST_POLL`].
+//! The router's load report for the operator: the body of `GET /pools?since=REVISION` on the admin port. The router answers
+//! when something differs from that revision, or after [`MAX_POLL`].
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ use crate::channel::{Channel, Topics};
 use crate::name::{PoolName, TrackSlug, WorkerName};
 use crate::version::PinnedVersion;
 
-/// The longest that an answer takes: who hears nothing for much longer knows nothing.
-pub const LONGEST_POLL: Duration = Duration::from_secs(4);
+/// Maximum time until the router answers, changed or not.
+pub const MAX_POLL: Duration = Duration::from_secs(4);
 
-/// All of it, at one moment.
+/// The load of workers, queues and versions at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// Names this content; for the next `since`.
+    /// Identifies the content of this report: the `since` of the next request.
     #[serde(default)]
     pub revision: String,
-    /// True while the router has just started and workers still report: figures are too low then.
+    /// Whether the router has just started and not all workers have reported: the numbers may be too low.
     #[serde(default)]
     pub recovering: bool,
     /// The connected workers that belong to a pool.
     #[serde(default)]
     pub workers: Vec<WorkerLoad>,
-    /// Jobs that wait.
+    /// The waiting jobs of each track.
     #[serde(default)]
     pub queues: Vec<Waiting>,
     /// The deployed versions.
@@ -32,39 +32,39 @@ pub struct Report {
     pub versions: Vec<VersionState>,
 }
 
-/// A worker of a pool.
+/// The load of a worker that belongs to a pool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkerLoad {
-    /// Its name: in a cluster its pod's.
+    /// The worker's name: in a cluster, that of its pod.
     pub name: WorkerName,
-    /// Its pool.
+    /// The worker's pool.
     pub pool: PoolName,
-    /// Its channel.
+    /// The worker's channel.
     pub channel: Channel,
-    /// What it is scoped to.
+    /// The tracks that the worker is scoped to.
     pub topics: Topics,
-    /// How many jobs it runs at a time.
+    /// Number of jobs that the worker can run at a time.
     pub slots: u32,
-    /// Jobs in its hand.
+    /// Number of jobs in flight.
     pub busy: u32,
-    /// True if it takes no more jobs.
+    /// Whether the worker takes no more jobs.
     pub draining: bool,
-    /// How long its jobs took lately, in milliseconds; 0 if none has ended yet.
+    /// Mean duration of recent jobs in milliseconds; 0 before the first job has ended.
     pub mean_run_ms: u64,
 }
 
-/// Jobs of a track that wait.
+/// The waiting jobs of a track.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
     /// The channel.
     pub channel: Channel,
     /// The track.
     pub track: TrackSlug,
-    /// How many.
+    /// Number of jobs.
     pub jobs: u32,
 }
 
-/// A deployed version, and who has it.
+/// A deployed version, and the workers that have it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VersionState {
     /// The channel.
@@ -73,22 +73,22 @@ pub struct VersionState {
     pub track: TrackSlug,
     /// The version.
     pub version: PinnedVersion,
-    /// Online workers that would run its jobs.
+    /// Number of connected workers that can run the version's jobs.
     pub workers: u32,
-    /// Those that have it ready.
+    /// Number of those workers that have the version ready.
     pub ready: u32,
-    /// Why others have it not, by reason.
+    /// Why the other workers do not have the version, by reason.
     #[serde(default)]
     pub failures: Vec<VersionFailure>,
 }
 
-/// Why workers have a version not.
+/// Why some workers do not have a version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionFailure {
-    /// The reason's word.
+    /// The name of the reason.
     pub reason: String,
-    /// What the first of them said.
+    /// The message of the first of these workers.
     pub message: String,
-    /// How many.
+    /// Number of workers.
     pub workers: u32,
 }

@@ -1,38 +1,38 @@
-//! Every way a request can end: the status code, the stable word, one line of text and whether to try again.
+//! All the ways in which a request can end: status code, stable name, one line of text, and whether to retry.
 
 use std::fmt;
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident = $code:literal $word:literal $text:literal),* $(,)?) => {
-        /// How a request ended. The word is stable: clients, metrics and logs use it.
+    ($($(#[$doc:meta])* $name:ident = $code:literal $label:literal $text:literal),* $(,)?) => {
+        /// How a request ended. The name is stable: clients, metrics and logs use it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::EnumCount, strum::EnumIter)]
         pub enum Reason {
-            $(#[doc = concat!(stringify!($code), " `", $word, "`: ", $text, ".")] $name),*
+            $(#[doc = concat!(stringify!($code), " `", $label, "`: ", $text, ".")] $name),*
         }
 
         impl Reason {
-            /// The status code.
+            /// Returns the status code.
             #[must_use]
             pub const fn code(self) -> u16 {
                 match self { $(Self::$name => $code),* }
             }
 
-            /// The stable word; unique within its status code.
+            /// Returns the stable name, which is unique within its status code.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $word),* }
+                match self { $(Self::$name => $label),* }
             }
 
-            /// One line for people.
+            /// Returns one line that explains the reason.
             #[must_use]
             pub const fn text(self) -> &'static str {
                 match self { $(Self::$name => $text),* }
             }
 
-            /// The reason with this code and word.
+            /// Returns the reason with this code and name.
             #[must_use]
-            pub fn find(code: u16, word: &str) -> Option<Self> {
-                match (code, word) { $(($code, $word) => Some(Self::$name),)* _ => None }
+            pub fn find(code: u16, name: &str) -> Option<Self> {
+                match (code, name) { $(($code, $label) => Some(Self::$name),)* _ => None }
             }
         }
     };
@@ -105,22 +105,22 @@ reasons! {
 }
 
 impl Reason {
-    /// True for 200 only.
+    /// Returns whether the status code is 200.
     #[must_use]
     pub const fn is_ok(self) -> bool {
         matches!(self, Self::Ok)
     }
 
-    /// True if the same request may well succeed when it is sent again: at once for 503 and 504, after a wait for
-    /// 511 and 512.
+    /// Returns whether the same request may succeed when it is sent again: at once for 503 and 504, after a wait for 511 and
+    /// 512.
     #[must_use]
     pub const fn is_retryable(self) -> bool {
         matches!(self.code(), 503 | 504 | 511 | 512)
     }
 
-    /// True if the verdict says something lasting of the submission, so that its answer may be replayed.
+    /// Returns whether the answer may be replayed, because the verdict will not change when the job runs again.
     #[must_use]
-    pub const fn is_storable(self) -> bool {
+    pub const fn is_replayable(self) -> bool {
         matches!(self.code(), 200 | 400..=403 | 513 | 514)
     }
 }
@@ -138,7 +138,7 @@ mod tests {
     use strum::IntoEnumIterator;
 
     #[test]
-    fn code_and_word_name_one_reason() {
+    fn code_and_name_are_unique() {
         let all: BTreeSet<_> = Reason::iter().map(|r| (r.code(), r.as_str())).collect();
         assert_eq!(all.len(), Reason::iter().count());
         for reason in Reason::iter() {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_what_the_reference_lists() {
+    fn table_matches_reference() {
         let table: Vec<String> = Reason::iter()
             .map(|r| {
                 format!(

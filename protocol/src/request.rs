@@ -1,5 +1,5 @@
-//! A client's request: its shape is read first (status 501 and 502), its values are checked after (400), so that
-//! the router can ask in between whether this peer may do that (506).
+//! A client's request. Its form is read first (status 501 and 502) and its values are checked later (400), so that the router
+//! can check the peer's rights in between (506).
 
 mod fields;
 mod parse;
@@ -106,7 +106,7 @@ pub enum Request {
     Build(BuildRequest),
     /// What a build in flight has printed, from a line on.
     BuildLog {
-        /// Which build.
+        /// The token of the build.
         build: BuildRequest,
         /// The first line wanted.
         from: u64,
@@ -174,7 +174,7 @@ pub struct VersionRequest {
 /// One job, all fields checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRequest {
-    /// The client's id of the job.
+    /// The id that the client gave.
     pub id: JobId,
     /// The channel and track.
     pub place: Place,

@@ -1,4 +1,4 @@
-//! What the router tells its workers about the world: where tooling images and submissions are.
+//! Where tooling images, tooling repositories and submissions are.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::channel::Channel;
 use crate::name::TrackSlug;
 
-/// The kind of place that holds tooling images.
+/// The kind of image source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -21,28 +21,28 @@ pub enum ImageSourceKind {
     Layout,
 }
 
-/// Where tooling images live.
+/// The source of tooling images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageSource {
-    /// The kind of place.
+    /// The kind of source.
     pub kind: ImageSourceKind,
     /// `host[:port]` of a registry, or the absolute path of a layout directory.
     pub location: String,
-    /// Per channel, the repository's name with `{track}` in the track's place.
+    /// The name of the repository for each channel; `{track}` stands for the track.
     #[serde(default = "default_repositories")]
     pub repositories: BTreeMap<Channel, String>,
 }
 
 impl ImageSource {
-    /// The repository of a channel's track; `None` if the channel has no template.
+    /// Returns the repository of a track's images; `None` if the channel has no repositories.
     #[must_use]
     pub fn repository(&self, channel: Channel, track: &TrackSlug) -> Option<String> {
         self.repositories.get(&channel).map(|template| template.replace("{track}", track.as_str()))
     }
 }
 
-/// The original platform's repository names.
+/// Returns the repository names of the original platform.
 #[must_use]
 pub fn default_repositories() -> BTreeMap<Channel, String> {
     BTreeMap::from([
@@ -52,34 +52,34 @@ pub fn default_repositories() -> BTreeMap<Channel, String> {
     ])
 }
 
-/// Where tooling is built from.
+/// The source of tooling repositories.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GitSource {
-    /// A git URL with `{repository}` in the place of the repository's name.
+    /// A git URL; `{repository}` stands for the name of the repository.
     pub url: String,
 }
 
 impl GitSource {
-    /// The URL of a repository.
+    /// Returns the URL of a repository.
     #[must_use]
     pub fn repository(&self, name: &str) -> String {
         self.url.replace("{repository}", name)
     }
 }
 
-/// Where submissions may come from.
+/// The sources from which submissions may come.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct InputPolicy {
-    /// The buckets that `s3://` may name; no other is read.
+    /// The buckets that `s3://` may name.
     pub buckets: Vec<String>,
     /// An S3 endpoint other than Amazon's, such as `http://127.0.0.1:9000`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// The bucket goes into the path, not into the host name: what most other S3 servers need.
+    /// Whether the bucket is part of the path instead of the host name, as most other S3 servers need.
     pub path_style: bool,
-    /// The directories below which `file://` may name one.
+    /// The directories whose subdirectories `file://` may name.
     pub allowed_folders: Vec<PathBuf>,
 }
 
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_repository_is_named_by_its_template() {
+    fn repository_follows_template() {
         let source: ImageSource =
             serde_json::from_str(r#"{"kind": "registry", "location": "127.0.0.1:5000"}"#).unwrap();
         let ruby = TrackSlug::new("ruby").unwrap();

@@ -1,4 +1,4 @@
-//! Checked texts in messages: written from where they are and read where they lie, without a text in between.
+//! Checked text in messages, read and written without a copy.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::de::{Deserializer, Error, Visitor};
 
-/// Implements serde's traits for a type that is its text: it has `Display` and `FromStr`.
+/// Implements serde's traits for a type that has `Display` and `FromStr`.
 macro_rules! as_text {
     ($name:ident) => {
         crate::text::write_as_text!($name);
@@ -38,7 +38,7 @@ macro_rules! read_as_text {
 
 pub(crate) use {as_text, read_as_text, write_as_text};
 
-/// Reads a text.
+/// Deserializes a value from text.
 pub(crate) fn read<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,5 +1,5 @@
-//! How the router knows a job (token), how a repeated request is recognised (key), and which start of a worker or
-//! router speaks (epoch, incarnation).
+//! What identifies a job for the router (token), a repeated request (key), and a start of a router or a worker (epoch,
+//! incarnation).
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use crate::json::ToJson;
 use crate::name::Error;
 use crate::text::as_text;
 
-/// One start of a router: a random number, so that no token of an earlier start is taken for one of this.
+/// One start of a router: a random number, so that tokens of different starts differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
 
@@ -16,19 +16,18 @@ pub struct Epoch(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub u64);
 
-/// The router's own name of one attempt of a job; never used twice.
+/// Identifies one attempt of a job. The router never uses a token twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token {
-    /// The router's start.
+    /// The start of the router.
     pub epoch: Epoch,
-    /// Counts up within it.
+    /// The number of the attempt since that start.
     pub sequence: u64,
 }
 
-/// What two requests for the same work have in common: a hash of the peer's key, the action, the id, the version
-/// and the checked fields.
+/// Identifies the work of a request: a hash of the peer's key, the action, the id, the version and the checked fields.
 ///
-/// It is aligned to eight bytes, like the types that hold it: what needs sixteen costs the allocator twice the work.
+/// Aligned to eight bytes, as the types that hold it are: an alignment of sixteen doubles the work of the allocator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C, packed(8))]
 pub struct JobKey(pub u128);
@@ -68,7 +67,7 @@ macro_rules! hex {
 }
 
 /// Writes two digits for each byte. The standard library's formatting takes several times as long, and each job has four
-/// tokens and three keys on its way.
+/// tokens and three keys written.
 fn write_hex(bytes: &[u8], digits: &mut [u8]) {
     let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
     for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
@@ -76,7 +75,7 @@ fn write_hex(bytes: &[u8], digits: &mut [u8]) {
     }
 }
 
-/// Reads a byte from each two lower-case digits; false if there is anything else.
+/// Reads one byte from two lower-case digits each. Returns whether `digits` held nothing else.
 fn read_hex(digits: &[u8], bytes: &mut [u8]) -> bool {
     let mut seen = 0;
     for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks().0) {
@@ -87,10 +86,10 @@ fn read_hex(digits: &[u8], bytes: &mut [u8]) -> bool {
     seen & NO_DIGIT == 0
 }
 
-/// More than any digit.
+/// Greater than the value of any digit.
 const NO_DIGIT: u8 = 0x10;
 
-/// A digit's value.
+/// Returns the value of a digit, or [`NO_DIGIT`].
 const fn nibble(digit: u8) -> u8 {
     let (number, letter) = (digit.wrapping_sub(b'0'), digit.wrapping_sub(b'a'));
     if number < 10 {
@@ -118,7 +117,7 @@ impl fmt::Display for Token {
 impl ToJson for Token {
     fn to_json(&self, out: &mut Vec<u8>) {
         self.epoch.to_json(out);
-        // The epoch's last quote becomes the hyphen.
+        // The hyphen replaces the closing quote of the epoch.
         out.pop();
         out.push(b'-');
         self.sequence.to_json(out);
@@ -157,7 +156,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_a_token_or_an_error(text: String) {
+        fn any_text_parses_or_fails(text: String) {
             let _ = text.parse::<Token>();
             let _ = text.parse::<JobKey>();
         }

@@ -13,12 +13,12 @@ const FILE: &str = "file://";
 const RULE: &str =
     "s3://bucket/prefix or file:///directory, of at most 1024 bytes, without . or .. or empty components";
 
-/// A submission's place, as one shared text: jobs hand it on. The path is made of plain components only: none is empty,
-/// `.` or `..`, and none holds a control character or a backslash.
+/// The location of a submission, as shared text. The path has plain components only: none is empty, `.` or `..`, and none
+/// holds a control character or a backslash.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct InputUri(Arc<str>);
 
-/// What a submission's URI says.
+/// The parts of a submission's URI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Location<'a> {
     /// All objects below a prefix.
@@ -36,19 +36,19 @@ pub enum Location<'a> {
 }
 
 impl InputUri {
-    /// A directory of this machine, by its absolute path, whose components were checked or chosen here.
+    /// Returns the URI of a directory of this machine. The caller has checked the components of the absolute `path`.
     #[must_use]
     pub fn of_dir(path: &str) -> Self {
         Self(format!("{FILE}{path}").into())
     }
 
-    /// The URI as text, without a slash at its end.
+    /// Returns the URI as text, without a trailing slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What it says.
+    /// Returns the parts of the URI.
     #[must_use]
     pub fn location(&self) -> Location<'_> {
         match self.0.strip_prefix(S3).and_then(|rest| rest.split_once('/')) {
@@ -91,17 +91,17 @@ impl ToJson for InputUri {
     }
 }
 
-/// True if `path` is relative and made of plain components: none empty, `.`, `..`, longer than 255 bytes, or with a
-/// control character or a backslash in it. The rule for S3 keys too.
+/// Returns whether `path` is relative and has plain components: none is empty, `.`, `..` or longer than 255 bytes, and none
+/// holds a control character or a backslash. S3 keys obey the same rule.
 #[must_use]
 pub fn is_plain_path(path: &str) -> bool {
     let is_component = |part: &str| !part.is_empty() && part.len() <= 255 && part != "." && part != "..";
-    // Most are ASCII, of which sixteen bytes are looked at at a time.
+    // Most paths are ASCII, of which sixteen bytes are compared at a time.
     let other = path.bytes().fold(0, |other, b| other | u8::from(!matches!(b, b' '..=b'~') || b == b'\\'));
     (other == 0 || !path.contains(|c: char| c.is_control() || c == '\\')) && path.split('/').all(is_component)
 }
 
-/// The S3 rule: 3 to 63 of `a-z0-9.-`, starting and ending with a letter or digit.
+/// Returns whether `name` obeys the rule of S3: 3 to 63 of `a-z0-9.-`, starting and ending with a letter or digit.
 fn is_bucket(name: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-';
     let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_uri_says_where() {
+    fn uri_has_location() {
         let uri = |text: &str| text.parse::<InputUri>().unwrap();
         let s3 = Location::S3 { bucket: "submissions", prefix: "prod/12" };
         assert_eq!(uri("s3://submissions/prod/12/").location(), s3);

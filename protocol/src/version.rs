@@ -1,4 +1,4 @@
-//! Container versions (image tags) and digests, and the two joined.
+//! Container versions (image tags), digests, and versions with their digest.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ use crate::text::as_text;
 pub struct ContainerVersion(Arc<str>);
 
 impl ContainerVersion {
-    /// The tag as text.
+    /// Returns the tag as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -40,25 +40,25 @@ impl fmt::Display for ContainerVersion {
 
 as_text!(ContainerVersion);
 
-/// A content digest, `sha256:<64 hex>`; no other algorithm is taken.
+/// A content digest, `sha256:<64 hex>`. Other algorithms are refused.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(Arc<str>);
 
 impl Digest {
-    /// A digest of 32 bytes that were computed here.
+    /// Returns the digest of a SHA-256 sum.
     #[must_use]
     pub fn from_sha256(bytes: &[u8; 32]) -> Self {
         let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
         Self(format!("sha256:{hex}").into())
     }
 
-    /// `sha256:<64 hex>`.
+    /// Returns `sha256:<64 hex>`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The 64 hex digits; safe as a file name.
+    /// Returns the 64 hex digits, which are safe as a file name.
     #[must_use]
     pub fn hex(&self) -> &str {
         self.0.get("sha256:".len()..).unwrap_or_default()
@@ -84,18 +84,18 @@ impl fmt::Display for Digest {
 
 as_text!(Digest);
 
-/// A container version with the digest it was resolved to, written `git-…@sha256:…`; the digest may be missing
-/// in a configuration that nobody resolved yet.
+/// A container version with the digest that it was resolved to, written `git-…@sha256:…`. In a configuration the digest is
+/// missing until the version has been resolved.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PinnedVersion {
     /// The tag.
     pub version: ContainerVersion,
-    /// What the tag named when it was deployed.
+    /// The digest that the tag named when the version was deployed.
     pub digest: Option<Digest>,
 }
 
 impl PinnedVersion {
-    /// The texts that are its text when they are joined.
+    /// Returns the parts which, concatenated, are the text of the version.
     #[must_use]
     pub fn parts(&self) -> [&str; 3] {
         let digest = self.digest.as_ref().map(|digest| ["@", digest.as_str()]);
@@ -129,7 +129,7 @@ impl ToJson for PinnedVersion {
 }
 
 fn is_lower_hex(value: &str, length: usize) -> bool {
-    // All bytes are looked at, which is done sixteen at a time.
+    // Without an early exit sixteen bytes are compared at a time.
     let others =
         value.bytes().fold(0, |others, b| others | u8::from(!matches!(b, b'0'..=b'9' | b'a'..=b'f')));
     value.len() == length && others == 0
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_gives_its_hex() {
+    fn digest_has_hex() {
         assert_eq!(Digest::from_sha256(&[0xab; 32]).hex(), "ab".repeat(32));
     }
 }

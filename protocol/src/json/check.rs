@@ -1,7 +1,7 @@
-//! Whether a text is JSON, for what passes through as it stands: a worker's response and context.
+//! Checks JSON that passes through unchanged: a worker's response and context.
 
-/// True only for one value, as serde_json would take it. False also for what is to be left to serde_json: a number with
-/// an exponent, or a value in more than 63 brackets.
+/// Returns true only for one JSON value that serde_json accepts. Returns false also for what is left to serde_json: a number
+/// with an exponent, or more than 63 nested brackets.
 pub(crate) fn is_value(text: &str) -> bool {
     let mut checker = Checker { rest: text.as_bytes(), open: 1 };
     checker.value().is_some() && checker.next().is_none()
@@ -9,12 +9,12 @@ pub(crate) fn is_value(text: &str) -> bool {
 
 struct Checker<'a> {
     rest: &'a [u8],
-    /// A one, then a bit for each bracket that is open, the innermost last: whether it is an object's.
+    /// A 1 followed by one bit for each open bracket, the innermost last: 1 for an object.
     open: u64,
 }
 
 impl Checker<'_> {
-    /// A whole value.
+    /// Skips a whole value.
     fn value(&mut self) -> Option<()> {
         loop {
             self.begin()?;
@@ -24,7 +24,7 @@ impl Checker<'_> {
         }
     }
 
-    /// A value up to the end of the first that holds no other.
+    /// Skips to the end of the first scalar of a value.
     fn begin(&mut self) -> Option<()> {
         loop {
             let bit = match self.next()? {
@@ -46,7 +46,7 @@ impl Checker<'_> {
         }
     }
 
-    /// After a value: ends the brackets that end there. False if that was the last of them.
+    /// Closes the brackets that end after a value. Returns false if no bracket is left open.
     fn goes_on(&mut self) -> Option<bool> {
         while self.open > 1 {
             let rest = self.rest;
@@ -60,7 +60,7 @@ impl Checker<'_> {
         Some(false)
     }
 
-    /// Whether the next byte ends the innermost bracket.
+    /// Returns whether the next byte closes the innermost bracket.
     fn closes(&mut self) -> Option<bool> {
         let closes = self.next()? == if self.is_in_object() { b'}' } else { b']' };
         self.open >>= u32::from(closes);
@@ -71,7 +71,7 @@ impl Checker<'_> {
         self.open & 1 == 1
     }
 
-    /// In an object, the name before a value.
+    /// Skips the name of a field, if in an object.
     fn name(&mut self) -> Option<()> {
         if self.is_in_object() {
             (self.next()? == b'"').then_some(())?;
@@ -81,7 +81,7 @@ impl Checker<'_> {
         Some(())
     }
 
-    /// What follows a quote, and the second quote.
+    /// Skips the rest of a string after its opening quote.
     fn string(&mut self) -> Option<()> {
         loop {
             self.skip_eights();
@@ -94,7 +94,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Skips eight bytes at a time, to the first that is not plain or near the end.
+    /// Skips eight bytes at a time, up to the first special byte or near the end.
     fn skip_eights(&mut self) {
         while let Some((eight, rest)) = self.rest.split_first_chunk() {
             let skipped = special(u64::from_le_bytes(*eight)).trailing_zeros() / 8;
@@ -143,7 +143,7 @@ impl Checker<'_> {
         Some(())
     }
 
-    /// The next byte that is no space.
+    /// Returns the next byte that is not whitespace.
     fn next(&mut self) -> Option<u8> {
         loop {
             match self.byte()? {
@@ -160,14 +160,14 @@ impl Checker<'_> {
     }
 }
 
-/// The highest bit of the first of eight bytes, from the lowest on, that is a quote, a backslash or a control character.
-/// Bits above it mean nothing.
+/// Sets the highest bit of the lowest of eight bytes that is a quote, a backslash or a control character. The bits above it
+/// have no meaning.
 const fn special(eight: u64) -> u64 {
     const ONES: u64 = u64::MAX / 255;
     const fn below(eight: u64, bound: u64) -> u64 {
         eight.wrapping_sub(ONES * bound) & !eight
     }
-    // The quote is the next but one to the first that is no control character; this makes it the next.
+    // The quote (0x22) is the second byte after the control characters; flipping the lowest bit makes it the first.
     let control_or_quote = below(eight ^ (ONES * 2), b' ' as u64 + 1);
     let backslash = below(eight ^ (ONES * b'\\' as u64), 1);
     (control_or_quote | backslash) & (ONES << 7)
@@ -186,7 +186,7 @@ mod tests {
     )]
     #[case("0")]
     #[case("\"\"")]
-    fn what_tests_write_is_taken(#[case] text: &str) {
+    fn plain_json_is_accepted(#[case] text: &str) {
         assert!(is_value(text));
     }
 
@@ -194,13 +194,13 @@ mod tests {
     #[case(63, true)]
     #[case(64, false)]
     #[case(100_000, false)]
-    fn what_is_too_deep_is_left_to_others(#[case] deep: usize, #[case] taken: bool) {
+    fn deep_nesting_is_left_to_serde_json(#[case] deep: usize, #[case] taken: bool) {
         assert_eq!(is_value(&format!("{}{}", "[".repeat(deep), "]".repeat(deep))), taken);
     }
 
     proptest! {
         #[test]
-        fn what_is_taken_serde_json_takes_too(text in "([\\[{}\\],:]|\"a\"|\"[^x]{0,12}\"|-?[0-9.]{1,3}|true|null| |\n|\\PC){0,12}") {
+        fn serde_json_accepts_what_is_accepted(text in "([\\[{}\\],:]|\"a\"|\"[^x]{0,12}\"|-?[0-9.]{1,3}|true|null| |\n|\\PC){0,12}") {
             if is_value(&text) {
                 let raw: Result<&RawValue, _> = serde_json::from_str(&text);
                 prop_assert_eq!(raw.unwrap().get(), text.trim());
@@ -208,7 +208,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_nearly_json_is_taken_as_serde_json_takes_it(
+        fn near_json_is_judged_as_by_serde_json(
             at: prop::sample::Index, put in "[\\[\\]{}:,\" \n\t0-9a-dfé\\\\.\u{1}-]{0,3}", less in 0_usize..4,
         ) {
             let mut text = r#"{"version":2,"tests":[{"name":"a \"b\" \u00ab","ok":true},{"name":null}],"x":-10.5, "y":[]}"#.to_owned();

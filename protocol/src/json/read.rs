@@ -1,10 +1,10 @@
-//! Reading what is written plainly: no escapes or control characters, numbers that are whole and not negative. `None`
-//! stands for anything else, also for what is no JSON at all: serde_json then reads all of it, and says what is wrong.
-//! What is read here, serde_json reads in the same way.
+//! Reads plain JSON: strings without escapes or control characters, and whole numbers that are not negative. `None` stands
+//! for anything else, malformed JSON included: serde_json then reads the whole text, and says what is wrong. serde_json
+//! reads everything that is accepted here in the same way.
 
 use memchr::memchr;
 
-/// A field's name as it stands before its value.
+/// Returns the name of a field as it is written before its value.
 macro_rules! name {
     ($name:ident) => {
         concat!("\"", stringify!($name), "\":")
@@ -13,13 +13,13 @@ macro_rules! name {
 
 pub(crate) use name;
 
-/// A text of which a part is read.
+/// A text that is read from its start.
 #[derive(Debug, Clone)]
 pub(crate) struct Reader<'a> {
     all: &'a str,
-    /// How many bytes are read.
+    /// Number of bytes read.
     at: usize,
-    /// What stands before the next field: the brace, or a comma.
+    /// The byte before the next field: the brace, or a comma.
     before: u8,
 }
 
@@ -27,35 +27,35 @@ pub(crate) struct Reader<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Field<'a> {
     pub(crate) name: &'a str,
-    /// The value as it stands: a text with its quotes, a whole number, `true` or `false`.
+    /// The value as it is written: a string with its quotes, a whole number, `true` or `false`.
     pub(crate) json: &'a str,
-    /// What is between the quotes.
+    /// The content between the quotes, if it is a string.
     pub(crate) text: Option<&'a str>,
 }
 
 impl<'a> Reader<'a> {
-    /// Reads `bytes`.
+    /// Returns a reader of `bytes`.
     pub(crate) fn new(bytes: &'a [u8]) -> Option<Self> {
         let plain = bytes.iter().fold(0, |special, byte| special | is_special(*byte)) == 0;
         let all = std::str::from_utf8(bytes).ok().filter(|_| plain)?;
         Some(Self { all, at: 0, before: b'{' })
     }
 
-    /// A field that is a text. Names come with their quotes and colon, see [`name!`](super::name).
+    /// Reads a string field. Names include quotes and colon, see [`name!`](super::name).
     #[inline(always)]
     pub(crate) fn text(&mut self, name: &'static str) -> Option<&'a str> {
         self.name(name)?;
         self.string()
     }
 
-    /// A field that is a number.
+    /// Reads a number field.
     #[inline(always)]
     pub(crate) fn number(&mut self, name: &'static str) -> Option<u64> {
         self.name(name)?;
         self.whole_number()
     }
 
-    /// The beginning of a field that is an object.
+    /// Reads the start of an object field.
     #[inline(always)]
     pub(crate) fn open(&mut self, name: &'static str) -> Option<()> {
         self.name(name)?;
@@ -63,19 +63,19 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// The end of an object with one field or more.
+    /// Reads the end of an object that has at least one field.
     pub(crate) fn close(&mut self) -> Option<()> {
         self.before = b',';
         self.skip(b"}")
     }
 
-    /// The end of all.
+    /// Checks that nothing is left.
     pub(crate) fn end(&self) -> Option<()> {
         self.rest().is_empty().then_some(())
     }
 
-    /// The next field of an object whose fields come in any order and may have spaces between them. `Some(None)` at the
-    /// object's end.
+    /// Reads the next field of an object whose fields come in any order and may be separated by whitespace. Returns
+    /// `Some(None)` at the end of the object.
     #[inline]
     pub(crate) fn field(&mut self) -> Option<Option<Field<'a>>> {
         self.skip_spaces();
@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
         Some(Some(Field { name, json: self.all.get(from..self.at)?, text }))
     }
 
-    /// Skips a value; gives what is between the quotes of a text.
+    /// Skips a value. Returns the content of a string.
     fn value(&mut self) -> Option<Option<&'a str>> {
         match self.rest().first()? {
             b'"' => return self.string().map(Some),
@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Not zero for what is not plain. A number, which is summed up sixteen bytes at a time.
+/// Returns nonzero for a byte that is not plain. It is a number, so that sixteen bytes are summed at a time.
 const fn is_special(byte: u8) -> u8 {
     (byte < b' ') as u8 | (byte == b'\\') as u8
 }

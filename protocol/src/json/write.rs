@@ -1,17 +1,17 @@
-//! Writing: names, numbers and texts go straight to the bytes.
+//! Writes JSON: names, numbers and strings are appended to the bytes directly.
 
-/// What is written as one JSON value.
+/// A type that is written as one JSON value.
 pub(crate) trait ToJson {
     /// Appends the value.
     fn to_json(&self, out: &mut Vec<u8>);
 
-    /// True if a field with this value is left out.
+    /// Returns whether a field with this value is left out.
     fn is_absent(&self) -> bool {
         false
     }
 }
 
-/// Writes an object whose fields are variables of these names, after the bytes of others that stand in `out` already.
+/// Appends an object to `out`. Its fields are the variables of these names.
 macro_rules! object {
     ($out:expr, $($field:ident),+ $(,)?) => {{
         let out: &mut Vec<u8> = $out;
@@ -20,7 +20,7 @@ macro_rules! object {
     }};
 }
 
-/// Writes the fields and the end of an object that has begun.
+/// Appends the fields and the end of an object whose start has been written.
 macro_rules! fields {
     ($out:expr, $($field:ident),+ $(,)?) => {{
         let out: &mut Vec<u8> = $out;
@@ -29,7 +29,7 @@ macro_rules! fields {
     }};
 }
 
-/// Implements [`ToJson`] for a type by all of its fields, in this order.
+/// Implements [`ToJson`] for a struct by its fields, in this order.
 macro_rules! write_as_object {
     ($name:ident { $($field:ident),+ $(,)? }) => {
         impl crate::json::ToJson for $name {
@@ -41,7 +41,7 @@ macro_rules! write_as_object {
     };
 }
 
-/// Implements [`ToJson`] for a type whose `as_str` never has anything that needs an escape.
+/// Implements [`ToJson`] for a type whose `as_str` never needs escapes.
 macro_rules! write_as_plain_text {
     ($name:ident) => {
         impl crate::json::ToJson for $name {
@@ -54,7 +54,7 @@ macro_rules! write_as_plain_text {
 
 pub(crate) use {fields, object, write_as_object, write_as_plain_text};
 
-/// Appends a field and a comma. A name that is known when this is compiled is but a few stores.
+/// Appends a field and a comma. A name that is known at compile time takes only a few store instructions.
 #[inline(always)]
 pub(crate) fn field(out: &mut Vec<u8>, name: &'static str, value: &(impl ToJson + ?Sized)) {
     if !value.is_absent() {
@@ -64,7 +64,7 @@ pub(crate) fn field(out: &mut Vec<u8>, name: &'static str, value: &(impl ToJson 
     }
 }
 
-/// Ends an object: the comma after the last field becomes the brace.
+/// Ends an object: replaces the comma after the last field by the brace.
 pub(crate) fn close(out: &mut Vec<u8>) {
     match out.last_mut() {
         Some(last @ b',') => *last = b'}',
@@ -72,7 +72,7 @@ pub(crate) fn close(out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a text of these parts. None has anything that needs an escape.
+/// Appends a string of these parts, none of which needs escapes.
 pub(crate) fn plain(parts: &[&str], out: &mut Vec<u8>) {
     out.reserve(parts.iter().map(|part| part.len()).sum::<usize>() + 2);
     out.push(b'"');
@@ -80,11 +80,11 @@ pub(crate) fn plain(parts: &[&str], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Appends a text of these parts, whatever it holds.
+/// Appends a string of these parts, with escapes where needed.
 pub(crate) fn text(parts: &[&str], out: &mut Vec<u8>) {
     let has_special = |part: &&str| part.bytes().fold(0, |special, byte| special | is_special(byte)) != 0;
     if parts.iter().any(has_special) {
-        // To memory, which never fails.
+        // Writing to memory cannot fail.
         let _ = serde_json::to_writer(out, &parts.concat());
     } else {
         plain(parts, out);
@@ -97,7 +97,7 @@ impl ToJson for str {
     }
 }
 
-/// Not zero for what has to be escaped. A number, which is summed up sixteen bytes at a time.
+/// Returns nonzero for a byte that must be escaped. It is a number, so that sixteen bytes are summed at a time.
 const fn is_special(byte: u8) -> u8 {
     (byte < b' ') as u8 | (byte == b'"') as u8 | (byte == b'\\') as u8
 }
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_has_the_fields_that_there_are() {
+    fn absent_fields_are_left_out() {
         let (mut out, yes, text, none) = (Vec::new(), &true, "x,", &None::<bool>);
         object!(&mut out, none);
         object!(&mut out, none, yes, text);
@@ -158,7 +158,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_value_is_written_as_serde_json_writes_it(text: String, ascii in "[ -~\0\n\x7f]{0,40}", number: u64) {
+        fn values_are_written_as_by_serde_json(text: String, ascii in "[ -~\0\n\x7f]{0,40}", number: u64) {
             for text in [text, ascii] {
                 prop_assert_eq!(written(text.as_str()), serde_json::to_string(&text).unwrap());
             }

@@ -1,4 +1,4 @@
-//! The shape of a request: one JSON object with the fields that its action needs, each of the right type.
+//! The form of a request: one JSON object with the fields that its action needs, each of the right type.
 
 use std::borrow::Cow;
 
@@ -8,10 +8,10 @@ use super::raw::{Raw, Value};
 use super::{Action, Refusal};
 use crate::reason::Reason;
 
-/// Bytes of an id, of any action.
+/// Maximum bytes of an id, for all actions.
 const MAX_ID: usize = 128;
 
-/// A request whose shape is right and whose values are not checked yet.
+/// A request of the right form, whose values are not checked yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shape<'a> {
     /// The action.
@@ -32,17 +32,17 @@ pub struct Shape<'a> {
 }
 
 impl<'a> Shape<'a> {
-    /// The client's id, not checked yet; every answer echoes it.
+    /// Returns the client's id, which is not checked yet. Every answer echoes it.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
-    /// Reads the shape of a request.
+    /// Reads the form of a request.
     ///
     /// # Errors
-    /// 502 for what is not one JSON object, lacks a field or has one of the wrong type; 501 for an unknown action.
-    /// The second part is the `id`, if the message has a usable one, so that the refusal can be matched to it.
+    /// 502 if `body` is not one JSON object, lacks a field, or has a field of the wrong type; 501 for an unknown action. The
+    /// second part is the `id`, if there is a usable one, so that the client can match the refusal to its request.
     pub fn read(body: &'a [u8]) -> Result<Self, (Refusal, Option<String>)> {
         let raw = object(body).map_err(|refusal| (refusal, None))?;
         let known = |refusal| (refusal, id(&raw).ok().flatten().map(Cow::into_owned));
@@ -96,7 +96,7 @@ fn object(body: &[u8]) -> Result<Raw<'_>, Refusal> {
     serde_json::from_str(text).map_err(|e| not_json(e.to_string()))
 }
 
-/// The id, if it is one that may be echoed: a long one is not worth its memory in the answer.
+/// Returns the id if it may be echoed. A long one is not worth its memory in the answer.
 fn id<'a>(raw: &Raw<'a>) -> Result<Option<Cow<'a, str>>, Refusal> {
     let id = text(raw.id, "id")?;
     match &id {
@@ -117,7 +117,7 @@ fn action(raw: &Raw<'_>) -> Result<Action, Refusal> {
     })
 }
 
-/// A field that some action needs.
+/// A field that some actions require.
 #[derive(Clone, Copy, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 enum Field {
@@ -177,12 +177,12 @@ fn is_null(value: Option<Value<'_>>) -> bool {
     value.is_none_or(|value| value.json == "null")
 }
 
-/// The JSON as it stands: numbers are read when values are checked, so that a bad one is 400.
+/// Returns the JSON as it is written. Numbers are parsed when the values are checked, so that a bad one is 400.
 fn verbatim(value: Option<Value<'_>>) -> Option<&str> {
     value.filter(|_| !is_null(value)).map(|value| value.json)
 }
 
-/// A text; where it has no escapes, as it stands in the message.
+/// Returns a string; borrowed from the message if it has no escapes.
 fn text<'a>(value: Option<Value<'a>>, field: &str) -> Result<Option<Cow<'a, str>>, Refusal> {
     match value.and_then(|value| value.plain) {
         Some(plain) => Ok(Some(Cow::Borrowed(plain))),

@@ -1,4 +1,4 @@
-//! From a request's shape to checked values: every refusal here is a 400.
+//! Checks the values of a request. Every refusal here is a 400.
 
 use std::time::Duration;
 
@@ -122,7 +122,7 @@ fn whole(json: Option<&str>, field: &str, unit: &str) -> Result<Option<u64>, Ref
     }
 }
 
-/// A subset of git's own rules (git-check-ref-format) that no command line can misread.
+/// Returns whether `text` obeys a subset of git's own rules (git-check-ref-format), which no command line can misread.
 fn is_git_reference(text: &str) -> bool {
     let component = |part: &str| !part.starts_with('.') && !part.ends_with(".lock") && !part.ends_with('.');
     (1..=255).contains(&text.len())

@@ -1,16 +1,16 @@
-//! A request's fields before their types are known.
+//! The fields of a request before their types are checked.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::json::{Field, Reader};
 
-/// A field's value, unread.
+/// The value of a field, not parsed yet.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Value<'a> {
-    /// As it stands.
+    /// The value as it is written.
     pub(super) json: &'a str,
-    /// If it is a text without escapes: what is between its quotes.
+    /// The content between the quotes, if it is a string without escapes.
     pub(super) plain: Option<&'a str>,
 }
 
@@ -24,7 +24,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
 
 macro_rules! raw {
     ($($name:ident),* $(,)?) => {
-        /// The known fields, unread; unknown ones are ignored, whatever they hold.
+        /// The known fields, not parsed yet. Unknown fields are ignored, whatever they hold.
         #[derive(Debug, Default, PartialEq, Deserialize)]
         pub(super) struct Raw<'a> {
             $(#[serde(borrow)] pub(super) $name: Option<Value<'a>>),*
@@ -47,7 +47,7 @@ raw! {
 }
 
 impl<'a> Raw<'a> {
-    /// Reads a plain request. None also for one that gives a field twice, which serde_json refuses.
+    /// Reads a plain request. Returns `None` also for a duplicate field, which serde_json refuses.
     pub(super) fn read_plain(body: &'a [u8]) -> Option<Self> {
         let (mut json, mut raw) = (Reader::new(body)?, Self::default());
         while let Some(Field { name, json, text: plain }) = json.field()? {
@@ -69,14 +69,14 @@ mod tests {
     const BODY: &str = r#"{"action":"represent", "id":"42","fresh":true,"deadline_ms": 10,"note":false}"#;
 
     #[test]
-    fn a_plain_request_is_read_plainly() {
+    fn plain_request_takes_the_fast_path() {
         assert!(Raw::read_plain(BODY.as_bytes()).is_some());
         assert_eq!(Raw::read_plain(br#"{"id":"1","id":"1"}"#), None);
     }
 
     proptest! {
         #[test]
-        fn what_is_read_plainly_serde_json_reads_too(
+        fn fast_path_agrees_with_serde_json(
             at: prop::sample::Index, put in "[]{},:\" 0-9a-eé\\\\\n.-]{0,3}", less in 0_usize..4,
         ) {
             let mut body = BODY.as_bytes().to_vec();

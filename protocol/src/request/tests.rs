@@ -24,7 +24,7 @@ fn outcome(body: &[u8]) -> Result<Request, Refusal> {
 }
 
 #[test]
-fn a_job_is_read_whole() {
+fn job_is_parsed() {
     let mut body = with("execution_timeout", &json!(7));
     body["deadline_ms"] = json!(1500);
     body["fresh"] = json!(true);
@@ -81,13 +81,13 @@ fn bad_values(#[case] field: &str, #[case] value: Value, #[case] reason: Reason)
 }
 
 #[test]
-fn a_refusal_still_tells_the_id() {
+fn refusal_has_the_id() {
     let body = json!({"action": "dance", "id": "42"}).to_string();
     assert_eq!(Shape::read(body.as_bytes()).unwrap_err().1.as_deref(), Some("42"));
 }
 
 #[test]
-fn a_long_id_is_refused_and_not_told_back() {
+fn long_id_is_not_echoed() {
     let body = |id: &str| json!({"action": "current_config", "id": id}).to_string();
     assert_eq!(Shape::read(body(&"7".repeat(128)).as_bytes()).unwrap().id().map(str::len), Some(128));
     let long = body(&"7".repeat(129));
@@ -96,7 +96,7 @@ fn a_long_id_is_refused_and_not_told_back() {
 }
 
 #[test]
-fn depth_is_no_danger() {
+fn deep_nesting_is_refused() {
     let deep =
         format!("{{\"x\": {}{}, \"action\": \"current_config\"}}", "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(outcome(deep.as_bytes()), Ok(Request::CurrentConfig));
@@ -124,7 +124,7 @@ fn git_references(#[case] reference: &str, #[case] valid: bool) {
 }
 
 #[test]
-fn a_request_may_have_spaces_escapes_and_lines() {
+fn spaces_and_escapes_are_accepted() {
     let plain = job().to_string();
     let spaced = plain.replace(':', " : ").replace(',', " , ").replace("s3 : ", "s3:");
     let lines = format!("\n{}", plain.replace(',', ",\n"));
@@ -136,12 +136,12 @@ fn a_request_may_have_spaces_escapes_and_lines() {
 
 proptest! {
     #[test]
-    fn any_bytes_give_a_request_or_a_refusal(body: Vec<u8>) {
+    fn any_bytes_parse_or_fail(body: Vec<u8>) {
         let _ = outcome(&body);
     }
 
     #[test]
-    fn any_text_in_any_field_gives_a_request_or_a_refusal(field in "[a-z_]{2,18}", text: String) {
+    fn any_text_in_any_field_parses_or_fails(field in "[a-z_]{2,18}", text: String) {
         let _ = outcome(with(&field, &json!(text)).to_string().as_bytes());
     }
 }

@@ -1,4 +1,4 @@
-//! What a router says to a worker.
+//! The messages from router to worker.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,38 +14,38 @@ use crate::token::{Epoch, JobKey, Token};
 /// A message from a router.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FromRouter {
-    /// The answer to `Hello`: what to prepare and how to behave.
+    /// The answer to `Hello`: the desired versions, image source, inputs and intervals.
     Welcome(Box<Welcome>),
-    /// The versions to have ready from now on.
+    /// The desired versions from now on.
     Desired(Desired),
     /// A job for a free slot.
     Job(Job),
-    /// A build for a free slot of a builder; in all else like a job.
+    /// A build for a free slot of a builder. Otherwise it is like a job.
     Build(Box<Build>),
-    /// A result arrived; the worker may forget it.
+    /// The router has a result, which the worker may forget.
     Ack(Acknowledge),
-    /// Nobody waits for this attempt any more.
+    /// No client waits for this attempt any more.
     Cancel(Cancel),
-    /// Take no more jobs, finish those in hand, then leave or bootstrap again.
+    /// The worker must take no more jobs, finish those in flight, then leave or bootstrap again.
     Drain(Drain),
-    /// Still here.
+    /// The sender is alive.
     Heartbeat,
-    /// The router does not know this worker.
+    /// The router does not know this worker, which must send `Hello`.
     SayHello,
 }
 
-/// What a worker must know of a router.
+/// The settings of a router for a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Welcome {
     /// The version of the messages.
     pub protocol: u32,
-    /// This start of the router.
+    /// The start of the router.
     pub epoch: Epoch,
-    /// The versions to have ready, for the worker's channel and topics.
+    /// The desired versions for the worker's channel and topics.
     pub desired: Vec<TrackVersion>,
-    /// Where images are.
+    /// The source of images.
     pub images: ImageSource,
-    /// Where submissions may come from.
+    /// The sources from which submissions may come.
     pub inputs: InputPolicy,
     /// Milliseconds between heartbeats.
     pub heartbeat_ms: u64,
@@ -53,17 +53,17 @@ pub struct Welcome {
     pub silence_ms: u64,
 }
 
-/// The versions to have ready. Those first in the list are wanted first.
+/// The desired versions. The worker prepares the first in the list first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desired {
-    /// The versions, for the worker's channel and topics.
+    /// The desired versions for the worker's channel and topics.
     pub versions: Vec<TrackVersion>,
 }
 
-/// A build, every field checked by the router.
+/// A build. The router has checked every field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Build {
-    /// This attempt; there is only one.
+    /// The token of its only attempt.
     pub token: Token,
     /// The build's key.
     pub key: JobKey,
@@ -76,7 +76,7 @@ pub struct Build {
     pub track: TrackSlug,
     /// The repository's URL, without credentials.
     pub source: String,
-    /// A sha, a branch or a tag.
+    /// The sha, branch or tag to build.
     pub git_reference: String,
     /// The limits to apply, `execution_timeout` already in `wall`.
     pub limits: BuildLimits,
@@ -87,19 +87,19 @@ pub struct Build {
 /// Acknowledges a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Acknowledge {
-    /// Which.
+    /// The token of the attempt.
     pub token: Token,
-    /// What became of it.
+    /// The outcome.
     pub ack: Ack,
 }
 
-/// What became of a result.
+/// What the router did with a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ack {
-    /// Delivered or kept.
+    /// The result was delivered to a client, or stored.
     Stored,
-    /// Nobody needs it.
+    /// The result was dropped, because no client needs it.
     Dropped,
 }
 
@@ -117,24 +117,24 @@ impl ToJson for Ack {
 /// Ends an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancel {
-    /// Which.
+    /// The token of the attempt.
     pub token: Token,
 }
 
-/// Ends a worker's work, or starts it anew.
+/// Makes a worker finish, then leave or bootstrap again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drain {
-    /// What to do once no job is in hand.
+    /// What to do once no job is in flight.
     pub then: Then,
 }
 
-/// What a drained worker does.
+/// What a worker does once it is drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Then {
-    /// Leave.
+    /// The worker leaves.
     Exit,
-    /// Ask for its configuration again.
+    /// The worker asks for its configuration again.
     Bootstrap,
 }
 
@@ -155,7 +155,7 @@ impl FromRouter {
         }
     }
 
-    /// The message's frames.
+    /// Returns the frames of the message.
     #[must_use]
     pub fn encode(&self) -> Vec<Vec<u8>> {
         let mut body = Vec::new();
@@ -163,7 +163,7 @@ impl FromRouter {
         vec![self.name().as_bytes().to_vec(), body]
     }
 
-    /// Adds the message to a batch, unless that must be sent first.
+    /// Adds the message to a batch and returns true; returns false if the batch must be sent first.
     pub fn pack(&self, batch: &mut Batch) -> bool {
         batch.push_written(self.name(), |out| self.write_body(out))
     }
@@ -189,7 +189,7 @@ impl FromRouter {
     /// Reads the frames of one message.
     ///
     /// # Errors
-    /// For anything that [`encode`](Self::encode) would not have made, but for added fields.
+    /// If [`encode`](Self::encode) could not have made the frames; added fields are allowed.
     pub fn decode<F: AsRef<[u8]>>(frames: &[F]) -> Result<Self, DecodeError> {
         Ok(match message_name(frames)? {
             b"Welcome" => Self::Welcome(json("Welcome", frames)?),

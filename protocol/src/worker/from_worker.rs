@@ -1,4 +1,4 @@
-//! What a worker says.
+//! The messages from worker to router.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,59 +13,59 @@ use crate::token::{Epoch, Incarnation, JobKey, Token};
 /// A message from a worker.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FromWorker {
-    /// Who it is and what it holds: the first message, and the answer to `SayHello`.
+    /// The worker and what it holds: the first message, and the answer to `SayHello`.
     Hello(Box<Hello>),
-    /// A version can be run now.
+    /// A version is ready.
     Ready(TrackVersion),
     /// A version cannot be made ready.
     Failed(Box<VersionFailed>),
-    /// A version can no longer be run.
+    /// A version is no longer ready.
     Unready(TrackVersion),
-    /// A job was taken in hand.
+    /// The worker has started a job.
     Accepted(Accepted),
-    /// What a build has printed.
+    /// The log of a build since the last message.
     Log(BuildLog),
     /// A job ended.
     Result(Box<JobResult>),
-    /// A job was not run, or not to its end; it may run elsewhere.
+    /// A job was not run to its end, and may run elsewhere.
     Returned(Returned),
-    /// Still here.
+    /// The sender is alive.
     Heartbeat(Load),
-    /// No more jobs, please.
+    /// The worker takes no more jobs.
     Draining,
     /// The last message.
     Goodbye,
 }
 
-/// Who a worker is and what it holds.
+/// A worker and what it holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hello {
     /// The version of the messages.
     pub protocol: u32,
-    /// The worker's name; the newest `Hello` of a name wins.
+    /// The worker's name. The newest `Hello` of a name wins.
     pub name: WorkerName,
-    /// This start of the worker.
+    /// The start of the worker.
     pub incarnation: Incarnation,
-    /// Its pool, in a cluster.
+    /// The worker's pool, in a cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<PoolName>,
-    /// Its channel.
+    /// The worker's channel.
     pub channel: Channel,
-    /// What it is scoped to.
+    /// The tracks that the worker is scoped to.
     pub topics: Topics,
-    /// How many jobs it runs at a time.
+    /// Number of jobs that the worker can run at a time.
     pub slots: u32,
-    /// The versions that it can run now.
+    /// The versions that are ready.
     pub versions: Vec<TrackVersion>,
-    /// Jobs in hand and results not yet acknowledged.
+    /// Jobs in flight, and results that are not acknowledged yet.
     pub jobs: Vec<HeldJob>,
-    /// The router's start from which it has its configuration; absent if it has none yet.
+    /// The start of the router from which the worker has its configuration; absent before the first bootstrap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bootstrap: Option<Epoch>,
-    /// True while it drains.
+    /// Whether the worker drains.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub draining: bool,
-    /// Its binary's version.
+    /// The version of the worker's program.
     #[serde(default)]
     pub release: String,
 }
@@ -77,17 +77,17 @@ pub struct HeldJob {
     pub token: Token,
     /// The job's key.
     pub key: JobKey,
-    /// What became of it.
+    /// The outcome.
     pub state: HeldState,
 }
 
-/// What became of a job that a worker holds.
+/// The state of a job that a worker holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeldState {
-    /// In hand.
+    /// The job runs.
     Running,
-    /// Ended; its `Result` is not acknowledged.
+    /// The job has ended, and its `Result` is not acknowledged yet.
     Finished,
 }
 
@@ -103,15 +103,15 @@ pub struct VersionFailed {
     pub status_code: u16,
     /// What happened.
     pub message: String,
-    /// True if the worker tries again by itself.
+    /// Whether the worker retries by itself.
     #[serde(default)]
     pub retrying: bool,
 }
 
-/// A job was taken in hand.
+/// The worker has started a job.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Accepted {
-    /// Which.
+    /// The token of the attempt.
     pub token: Token,
 }
 
@@ -126,10 +126,10 @@ impl Accepted {
     }
 }
 
-/// What a build has printed since the last time.
+/// The log of a build since the last message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildLog {
-    /// Which build.
+    /// The token of the build.
     pub token: Token,
     /// The lines.
     #[serde(flatten)]
@@ -139,16 +139,16 @@ pub struct BuildLog {
 /// A job was not run to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Returned {
-    /// Which.
+    /// The token of the attempt.
     pub token: Token,
-    /// Why: `draining`, `not_unpacked`, `cancelled`.
+    /// The reason: `draining`, `not_unpacked` or `cancelled`.
     pub why: String,
 }
 
-/// What a heartbeat tells.
+/// The load that a heartbeat reports.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load {
-    /// Jobs in hand.
+    /// Number of jobs in flight.
     #[serde(default)]
     pub busy: u32,
 }
@@ -172,7 +172,7 @@ impl FromWorker {
         }
     }
 
-    /// The message's frames.
+    /// Returns the frames of the message.
     #[must_use]
     pub fn encode(self) -> Vec<Vec<u8>> {
         let (name, mut body) = (self.name().as_bytes().to_vec(), Vec::new());
@@ -183,7 +183,7 @@ impl FromWorker {
         }
     }
 
-    /// Adds the message to a batch, unless that must be sent first. `memory` is overwritten.
+    /// Adds the message to a batch and returns true; returns false if the batch must be sent first. Overwrites `memory`.
     pub fn pack(&self, batch: &mut Batch, memory: &mut Vec<u8>) -> bool {
         memory.clear();
         self.write_body(memory);
@@ -216,7 +216,7 @@ impl FromWorker {
     /// Reads the frames of one message.
     ///
     /// # Errors
-    /// For anything that [`encode`](Self::encode) would not have made, but for added fields.
+    /// If [`encode`](Self::encode) could not have made the frames; added fields are allowed.
     pub fn decode<F: AsRef<[u8]>>(frames: &[F]) -> Result<Self, DecodeError> {
         Ok(match message_name(frames)? {
             b"Hello" => Self::Hello(json("Hello", frames)?),

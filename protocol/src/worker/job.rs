@@ -1,4 +1,4 @@
-//! A job, as a worker gets it. What its attempts have in common is shared: a job is handed on by each that is made of it.
+//! A job, as a worker receives it. What its attempts have in common is shared between them.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -13,23 +13,23 @@ use crate::token::{JobKey, Token};
 use crate::uri::InputUri;
 use crate::version::PinnedVersion;
 
-/// One attempt of a job. On the wire its fields and those of its task are one object.
+/// One attempt of a job. On the wire, its fields and those of the payload are one object.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Job {
-    /// This attempt.
+    /// The token of this attempt.
     pub token: Token,
-    /// Counts from 1.
+    /// The number of this attempt, from 1.
     pub attempt: u32,
     /// Milliseconds for everything before the container starts.
     pub setup_ms: u64,
     /// Milliseconds from dispatch to the router's own deadline of this attempt.
     pub total_ms: u64,
-    /// What is to be done.
+    /// What all attempts have in common.
     #[serde(flatten, deserialize_with = "shared")]
     pub task: Arc<Task>,
 }
 
-/// What is to be done, the same for each attempt; every field checked by the router.
+/// What all attempts of a job have in common. The router has checked every field.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Task {
     /// The job's key.

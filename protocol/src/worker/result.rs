@@ -1,5 +1,5 @@
-//! A job's result, as a worker sends it: its own fields are one frame of JSON, the response and the context, which pass
-//! through to the client, one each.
+//! A job's result, as a worker sends it. Its own fields are one frame of JSON; the response and the context, which pass through
+//! to the client, have a frame each.
 
 use std::borrow::Cow;
 
@@ -10,20 +10,20 @@ use crate::json::{Reader, name, object, write_as_object};
 use crate::reason::Reason;
 use crate::token::{JobKey, Token};
 
-/// How a job ended.
+/// The result of an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobResult {
-    /// Which attempt.
+    /// The token of the attempt.
     pub token: Token,
-    /// The job's key, by which a restarted router knows it.
+    /// The job's key, by which a restarted router recognises the job.
     pub key: JobKey,
     /// The verdict.
     pub verdict: Verdict,
-    /// What the job used.
+    /// The resources that the job used.
     pub usage: Usage,
     /// The response: one JSON value, or empty if there is none.
     pub response: Vec<u8>,
-    /// The context: one JSON object, `usage` not in it.
+    /// The context: one JSON object, without `usage`.
     pub context: Vec<u8>,
 }
 
@@ -34,46 +34,46 @@ pub struct Verdict {
     pub status_code: u16,
     /// The reason's name.
     pub reason: Cow<'static, str>,
-    /// What happened, for people.
+    /// What happened, in words.
     pub message: String,
 }
 
 impl Verdict {
-    /// The verdict of a reason.
+    /// Returns the verdict with this reason.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { status_code: reason.code(), reason: reason.as_str().into(), message: message.into() }
     }
 
-    /// The reason; `WorkerInternal` for one that this version does not know.
+    /// Returns the reason; `WorkerInternal` if this version does not know it.
     #[must_use]
     pub fn known_reason(&self) -> Reason {
         Reason::find(self.status_code, &self.reason).unwrap_or(Reason::WorkerInternal)
     }
 }
 
-/// What a job used. Times are milliseconds.
+/// The resources that a job used. Times are in milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Usage {
-    /// From the router's receipt to the dispatch; the router fills it in.
+    /// Time from the receipt by the router to the dispatch. The router fills it in.
     pub queue_ms: u64,
-    /// Fetching the submission and making the file system.
+    /// Time to fetch the submission and to make the file systems.
     pub setup_ms: u64,
-    /// From the call of the runtime to the start of the container's first process.
+    /// Time from the call of the runtime to the start of the container's first process.
     pub launch_ms: u64,
-    /// The container's run.
+    /// Wall-clock time of the container.
     pub wall_ms: u64,
-    /// Processor time in user mode, all processes.
+    /// Processor time in user mode of all processes.
     pub cpu_user_ms: u64,
-    /// Processor time in the kernel, all processes.
+    /// Processor time in the kernel of all processes.
     pub cpu_sys_ms: u64,
-    /// The most memory at a time.
+    /// Peak memory use.
     pub memory_peak_bytes: u64,
-    /// The most processes and threads at a time.
+    /// Peak number of processes and threads.
     pub pids_peak: u64,
-    /// Bytes written to standard output, as far as they were counted.
+    /// Bytes written to standard output. Counting stops at the limit.
     pub stdout_bytes: u64,
-    /// Bytes written to standard error, as far as they were counted.
+    /// Bytes written to standard error. Counting stops at the limit.
     pub stderr_bytes: u64,
 }
 
@@ -91,7 +91,7 @@ write_as_object!(Usage {
 });
 
 impl JobResult {
-    /// Writes the frame of its own fields.
+    /// Writes the frame of the result's own fields.
     pub(super) fn write_header(&self, out: &mut Vec<u8>) {
         let Self { token, key, verdict: Verdict { status_code, reason, message }, usage, .. } = self;
         let (reason, message) = (&**reason, &**message);
@@ -110,7 +110,7 @@ impl JobResult {
     }
 }
 
-/// The frame of its own fields, as it is read.
+/// The frame of a result's own fields, as it is read.
 #[derive(Debug, PartialEq, Deserialize)]
 struct Header<'a> {
     token: Token,
@@ -130,7 +130,7 @@ impl<'a> Header<'a> {
         Self::read_plain(json).map_or_else(|| serde_json::from_slice(json).map_err(malformed), Ok)
     }
 
-    /// As a worker of this version writes it.
+    /// Reads the frame if it is as plain as a worker of this version writes it.
     fn read_plain(json: &'a [u8]) -> Option<Self> {
         let mut json = Reader::new(json)?;
         let header = Self {
@@ -186,13 +186,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_plainly() {
+    fn own_results_take_the_fast_path() {
         assert!(Header::read_plain(&header()).is_some());
     }
 
     proptest! {
         #[test]
-        fn what_is_read_plainly_serde_json_reads_too(
+        fn fast_path_agrees_with_serde_json(
             at: prop::sample::Index, put in "[]{},:\" 0-9a-eé\\\\\n]{0,3}", less in 0_usize..3,
         ) {
             let mut json = header();

@@ -148,7 +148,7 @@ fn golden(messages: &[Vec<Vec<u8>>]) -> String {
 }
 
 #[test]
-fn the_words_on_the_wire() {
+fn messages_on_the_wire() {
     let worker: Vec<_> = worker_messages().into_iter().map(FromWorker::encode).collect();
     let router: Vec<_> = router_messages().iter().map(FromRouter::encode).collect();
     insta::assert_snapshot!("worker_messages", golden(&worker));
@@ -156,7 +156,7 @@ fn the_words_on_the_wire() {
 }
 
 #[test]
-fn every_word_round_trips() {
+fn every_message_round_trips() {
     for message in worker_messages() {
         assert_eq!(FromWorker::decode(&message.clone().encode()).unwrap(), message);
     }
@@ -166,7 +166,7 @@ fn every_word_round_trips() {
 }
 
 #[test]
-fn all_words_in_one_message_are_the_same_words() {
+fn batch_round_trips() {
     let (mut batch, memory) = (Batch::default(), &mut Vec::new());
     assert!(worker_messages().iter().all(|message| message.pack(&mut batch, memory)));
     let heard: Vec<_> = FromWorker::decode_each(&sent(&batch, true)[0]).map(Result::unwrap).collect();
@@ -178,7 +178,7 @@ fn all_words_in_one_message_are_the_same_words() {
 }
 
 #[test]
-fn to_a_peer_that_reads_no_batches_each_word_goes_as_ever() {
+fn older_peer_gets_single_messages() {
     let mut batch = Batch::default();
     assert!(worker_messages().iter().all(|message| message.pack(&mut batch, &mut Vec::new())));
     let alone: Vec<_> = worker_messages().into_iter().map(FromWorker::encode).collect();
@@ -186,7 +186,7 @@ fn to_a_peer_that_reads_no_batches_each_word_goes_as_ever() {
 }
 
 #[test]
-fn a_batch_on_the_wire() {
+fn batch_on_the_wire() {
     let (mut batch, memory) = (Batch::default(), &mut Vec::new());
     for message in [FromWorker::Accepted(Accepted { token: token() }), worker_messages().swap_remove(6)] {
         assert!(message.pack(&mut batch, memory));
@@ -198,7 +198,7 @@ fn a_batch_on_the_wire() {
 }
 
 #[test]
-fn a_word_that_is_not_understood_does_not_hide_those_after_it() {
+fn unknown_message_hides_no_later_one() {
     let mut batch = Batch::default();
     batch.push(&[b"Dance".as_slice(), b"{}"]);
     batch.push(&[BATCH.as_bytes(), b""]);
@@ -210,13 +210,13 @@ fn a_word_that_is_not_understood_does_not_hide_those_after_it() {
 }
 
 #[test]
-fn a_batch_that_is_cut_off_is_told() {
+fn truncated_batch_is_an_error() {
     let heard: Vec<_> = FromRouter::decode_each(&[BATCH.as_bytes(), &[0, 0, 0, 9, b'x']]).collect();
     assert!(matches!(heard.as_slice(), [Err(DecodeError::Packed)]));
 }
 
 #[test]
-fn added_fields_are_ignored_and_unknown_messages_told_apart() {
+fn added_fields_are_ignored() {
     let known = FromRouter::decode(&[
         b"Ack".to_vec(),
         format!(r#"{{"token":"{}","ack":"stored","new":1}}"#, token()).into(),
@@ -228,20 +228,20 @@ fn added_fields_are_ignored_and_unknown_messages_told_apart() {
 }
 
 #[test]
-fn an_unknown_reason_counts_as_a_failed_worker() {
+fn unknown_reason_is_worker_internal() {
     let verdict = Verdict { status_code: 299, reason: "new".into(), message: String::new() };
     assert_eq!(verdict.known_reason(), Reason::WorkerInternal);
 }
 
 #[test]
-fn too_large_a_message_is_refused_before_it_is_read() {
+fn too_large_message_is_not_parsed() {
     let frames = vec![b"Hello".to_vec(), vec![b' '; MAX_MESSAGE_BYTES]];
     assert!(matches!(FromWorker::decode(&frames), Err(DecodeError::TooLarge(_))));
 }
 
 proptest! {
     #[test]
-    fn any_frames_give_a_message_or_an_error(
+    fn any_frames_decode_or_fail(
         name in prop::sample::select(vec!["Hello", "Result", "Ready", "Job", "Welcome", "Ack", "Heartbeat", "Batch", "x"]),
         rest in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..5),
     ) {

@@ -71,7 +71,7 @@ impl Answers {
             return None;
         }
         let ending = self.log.ending(number)?;
-        if !replayed && !ending.reason.is_storable() {
+        if !replayed && !ending.reason.is_replayable() {
             self.index.remove(key, number);
         }
         Some(Answer { ending: ending.into(), replayed })

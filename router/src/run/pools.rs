@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use serde::Deserialize;
-use trackyard_protocol::pools::{LONGEST_POLL, Report};
+use trackyard_protocol::pools::{MAX_POLL, Report};
 
 use super::status::Status;
 
@@ -38,5 +38,5 @@ async fn pools(State(status): State<Arc<Status>>, Query(asked): Query<Asked>) ->
 }
 
 fn is_due(report: &Report, asked: &Asked, begun: Instant) -> bool {
-    report.revision != asked.since || begun.elapsed() >= LONGEST_POLL
+    report.revision != asked.since || begun.elapsed() >= MAX_POLL
 }

@@ -199,7 +199,7 @@ impl Checker {
     }
 
     fn check_content(&mut self, now: Time, key: JobKey, answer: &Answer) {
-        if answer.replayed && !answer.reason.is_storable() {
+        if answer.replayed && !answer.reason.is_replayable() {
             self.fail(now, format!("a {} was replayed", answer.reason));
         }
         let Some(output) = &answer.output else { return };

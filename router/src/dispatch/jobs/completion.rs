@@ -54,7 +54,7 @@ impl Dispatch {
         if let Some(usage) = &mut ending.usage {
             usage.queue_ms = millis(queued);
         }
-        let storable = ending.reason.is_storable() || self.saboteur.does(Sabotage::ReplayedFailure);
+        let storable = ending.reason.is_replayable() || self.saboteur.does(Sabotage::ReplayedFailure);
         if unclaimed || storable && !build {
             let about = self.workers.get(attempt.worker).map(|worker| &worker.about);
             let unclaimed = about.filter(|_| unclaimed).map(Origin::from);
