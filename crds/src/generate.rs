@@ -1,4 +1,4 @@
-//! What is generated from the types, for the chart, for editors and for readers.
+//! The files that are generated from the types: for the chart, for editors and for readers.
 
 mod reference;
 
@@ -14,27 +14,27 @@ pub use reference::reference;
 /// A generated file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
-    /// Where it is, from the top of the repository.
+    /// The path, relative to the top of the repository.
     pub path: String,
-    /// What it holds.
+    /// The content.
     pub text: String,
 }
 
-/// Why something cannot be generated.
+/// Why a file cannot be generated.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// As YAML.
+    /// It cannot be written as YAML.
     #[error("cannot write YAML: {0}")]
     Yaml(#[from] serde_saphyr::ser::Error),
-    /// As JSON.
+    /// It cannot be written as JSON.
     #[error("cannot write JSON: {0}")]
     Json(#[from] serde_json::Error),
 }
 
-/// All generated files.
+/// Returns all generated files.
 ///
 /// # Errors
-/// When a resource cannot be written as YAML or JSON.
+/// If a resource cannot be written as YAML or JSON.
 pub fn all() -> Result<Vec<File>, Error> {
     let mut files = vec![File { path: "docs/resources.md".to_owned(), text: reference(&definitions()) }];
     for definition in definitions() {
@@ -50,29 +50,29 @@ pub fn all() -> Result<Vec<File>, Error> {
     Ok(files)
 }
 
-/// The definitions that the API server gets.
+/// Returns the CRDs.
 #[must_use]
 pub fn definitions() -> [CustomResourceDefinition; 2] {
     [WorkerPool::crd(), ContainerVersion::crd()]
 }
 
 fn yaml(definition: &CustomResourceDefinition) -> Result<String, Error> {
-    // By way of JSON: fields in the order in which every other tool sorts them.
+    // Through JSON, so that fields are in the order in which other tools sort them.
     let value = serde_json::to_value(definition)?;
     Ok(format!(
-        "# Generated from the types in crds/src; `make docs` writes it anew.\n{}",
+        "# Generated from the types in crds/src; `make docs` writes it again.\n{}",
         serde_saphyr::to_string(&value)?
     ))
 }
 
-/// The definition with the labels and annotations of the chart. What looks like an instruction to helm is none.
+/// Returns the CRD as a template with the labels and annotations of the chart. Braces in texts are escaped for Helm.
 fn chart_template(plain: &str) -> String {
     let inert = plain.replace("{{", "{{ \"{{\" }}");
     let metadata = "metadata:\n  {{- include \"trackyard-crds.metadata\" . | nindent 2 }}\n";
     inert.replacen("metadata:\n", metadata, 1)
 }
 
-/// For editors and kubeconform.
+/// Returns the JSON schema of a kind, for editors and kubeconform.
 fn json_schema(kind: &str) -> Value {
     let mut schema = schema(kind).unwrap_or_default();
     if let Some(fields) = schema.as_object_mut() {

@@ -1,8 +1,8 @@
-//! Trackyard's Kubernetes resources. Their schemas, with all rules, are derived from the types here; what the API
-//! server says of an object, [`verdict`] says without one.
+//! Trackyard's Kubernetes resources. Their schemas, with all rules, are derived from the types here. [`verdict`] checks an object
+//! as the API server would.
 
 #![expect(unreachable_pub, reason = "KubeSchema repeats a type inside a function of its own")]
-#![expect(clippy::duplicated_attributes, reason = "two printer columns of the same type are none")]
+#![expect(clippy::duplicated_attributes, reason = "two printer columns may have the same type")]
 
 pub mod container_version;
 pub mod generate;
@@ -14,5 +14,5 @@ pub use worker_pool::WorkerPool;
 
 /// The API group.
 pub const GROUP: &str = "trackyard.dev";
-/// The version that is served and stored.
+/// The API version that is served and stored.
 pub const VERSION: &str = "v1alpha1";

@@ -1,4 +1,4 @@
-//! What the API server would say of an object, without one: first the schema, then its rules.
+//! Checks an object as the API server would: first by the schema, then by its rules.
 
 mod structure;
 
@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use crate::{ContainerVersion, GROUP, VERSION, WorkerPool};
 
-/// One thing that is wrong.
+/// A mistake in an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
-    /// Where, such as `spec.slots`; empty for the object itself.
+    /// The field, such as `spec.slots`; empty for the object itself.
     pub field: String,
-    /// What, in the API server's words where a rule says it.
+    /// What is wrong. For a rule, the message is that of the API server.
     pub message: String,
 }
 
@@ -29,35 +29,35 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Which object of a manifest.
+/// Identifies an object of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
     /// The kind, such as `WorkerPool`.
     pub kind: String,
-    /// `metadata.name`; `?` if it has none.
+    /// `metadata.name`; `?` if the object has none.
     pub name: String,
 }
 
-/// What is to be said of one object.
+/// The result of checking an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// The API server would take it.
+    /// The API server would accept the object.
     Good(Name),
-    /// It would refuse it.
+    /// The API server would refuse the object.
     Bad(Name, Vec<Fault>),
-    /// Not one of Trackyard's kinds: nothing is said of it.
+    /// The object is not of one of Trackyard's kinds, and is not checked.
     Foreign(Name),
 }
 
-/// A file that is no manifest.
+/// Why a file is not a manifest.
 #[derive(Debug, thiserror::Error)]
-#[error("it is no YAML: {0}")]
+#[error("it is not YAML: {0}")]
 pub struct Error(Box<serde_saphyr::Error>);
 
-/// The verdicts on all objects of a manifest, which may hold several documents and lists.
+/// Checks all objects of a manifest, which may hold several documents and lists.
 ///
 /// # Errors
-/// When it is no YAML.
+/// If the text is not YAML.
 pub fn of_manifest(text: &str) -> Result<Vec<Verdict>, Error> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|error| Error(Box::new(error)))?;
     Ok(documents.iter().filter(|document| !document.is_null()).flat_map(of_document).collect())
@@ -70,7 +70,7 @@ fn of_document(document: &Value) -> Vec<Verdict> {
     }
 }
 
-/// The verdict on one object; `old` is the stored one that it would replace.
+/// Checks one object. `old` is the stored object that it would replace.
 #[must_use]
 pub fn of_object(object: &Value, old: Option<&Value>) -> Verdict {
     let or_unknown = |pointer| text(object, pointer).unwrap_or("?").to_owned();
@@ -88,7 +88,7 @@ pub fn of_object(object: &Value, old: Option<&Value>) -> Verdict {
     if found.is_empty() { Verdict::Good(name) } else { Verdict::Bad(name, found) }
 }
 
-/// The schema of one of Trackyard's kinds, as the API server has it.
+/// Returns the schema of one of Trackyard's kinds, as the API server has it.
 #[must_use]
 pub fn schema(kind: &str) -> Option<Value> {
     let crd = match kind {
@@ -100,7 +100,7 @@ pub fn schema(kind: &str) -> Option<Value> {
     serde_json::to_value(version.schema?.open_api_v3_schema?).ok()
 }
 
-/// The API server checks rules only of what has the right structure.
+/// Returns the mistakes of an object. Like the API server, it checks the rules only if the structure is right.
 fn faults(schema: &Value, object: &Value, old: Option<&Value>) -> Vec<Fault> {
     let structure = structure::faults(schema, object);
     if !structure.is_empty() {

@@ -1,4 +1,4 @@
-//! The committed files are those that the types give, and what they name is there.
+//! The committed files are up to date with the types, and the fields that they name exist.
 #![cfg(test)]
 
 use std::fs;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use trackyard_crds::generate::{all, definitions};
 
 #[test]
-fn committed_files_are_fresh() {
+fn committed_files_are_up_to_date() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for file in all().unwrap() {
         let path = top.join(&file.path);
@@ -17,11 +17,11 @@ fn committed_files_are_fresh() {
             fs::write(&path, &file.text).unwrap();
         }
         let found = fs::read_to_string(&path).unwrap_or_default();
-        assert!(found == file.text, "{} is stale; `make docs` writes it anew", file.path);
+        assert!(found == file.text, "{} is out of date; `make docs` writes it again", file.path);
     }
 }
 
-/// The schema of the field that a path such as `.status.conditions[?(@.type=="Ready")].reason` names.
+/// Returns the schema of the field that a path such as `.status.conditions[?(@.type=="Ready")].reason` names.
 fn field<'a>(schema: &'a Value, path: &str) -> Option<&'a Value> {
     path.trim_start_matches('.').split('.').filter(|part| !part.starts_with("type==")).try_fold(
         schema,

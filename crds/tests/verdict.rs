@@ -1,5 +1,5 @@
-//! What `trackyard lint` says: the structure of an object, manifests of several documents, and foreign kinds. The rules
-//! themselves are compared with a real API server in `tests/tests/resources.rs`.
+//! Messages of `trackyard lint` about the structure of an object, manifests of several documents, and foreign kinds. The rules
+//! are compared with a real API server in `tests/tests/resources.rs`.
 #![cfg(test)]
 
 use rstest::rstest;
@@ -15,7 +15,7 @@ fn faults(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_shortest_objects_are_good() {
+fn shortest_objects_are_good() {
     let text = format!(
         "{POOL}  {{channel: test_runners, topics: [ruby]}}\n---\n\
          apiVersion: trackyard.dev/v1alpha1\nkind: ContainerVersion\nmetadata: {{name: a}}\n\
@@ -41,13 +41,13 @@ fn the_shortest_objects_are_good() {
     "spec.template.tolerations.0: Add"
 )]
 #[case("  {channel: builders, topics: [a], slot: {cpu: 0.5}}", "spec.slot.cpu: 0.5 is not of types")]
-fn a_wrong_structure_is_named_with_its_place(#[case] spec: &str, #[case] said: &str) {
+fn wrong_structure_names_the_field(#[case] spec: &str, #[case] said: &str) {
     let faults = faults(&format!("{POOL}{spec}\n"));
     assert!(faults.len() == 1 && faults[0].starts_with(said), "{faults:?}");
 }
 
 #[test]
-fn an_object_without_a_name_and_an_unknown_kind_or_version_are_told() {
+fn missing_name_and_unknown_kind_are_named() {
     let text = format!("{POOL}  {{channel: builders, topics: [a]}}\n");
     assert_eq!(faults(&text.replace("{name: ruby}", "{}")), ["metadata: \"name\" is a required property"]);
     let kind = faults(&text.replace("WorkerPool", "WorkerPond"));
@@ -57,7 +57,7 @@ fn an_object_without_a_name_and_an_unknown_kind_or_version_are_told() {
 }
 
 #[test]
-fn what_is_no_yaml_is_an_error_with_the_line() {
+fn invalid_yaml_names_the_line() {
     let error = of_manifest("a: [b\nc: d\n").unwrap_err().to_string();
     assert!(error.contains("line"), "{error}");
 }

@@ -28,5 +28,5 @@ fn the_reference_lists_every_reason() {
         fs::write(&path, format!("{before}{BEGIN}{}{END}{after}", table())).unwrap();
         return;
     }
-    assert_eq!(found, table(), "docs/reference.md is stale; `make docs` writes it anew");
+    assert_eq!(found, table(), "docs/reference.md is out of date; `make docs` writes it again");
 }

@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     match run(&word) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nothing is left to do if this cannot be written either.
+            // Nothing can be done if this cannot be written either.
             let _ = writeln!(io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }

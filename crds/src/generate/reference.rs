@@ -1,4 +1,4 @@
-//! The reference of the resources, for readers.
+//! The reference page of the resources.
 
 use std::fmt::Write as _;
 
@@ -6,11 +6,10 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps,
 };
 
-const HEAD: &str = "# Resources\n\nWritten by `make docs` from the types in `crds/src`; the same texts are what \
-                    `kubectl explain` shows.\n`trackyard lint FILE` says what the API server would say of a \
-                    manifest.\n";
+const HEAD: &str = "# Resources\n\nWritten by `make docs` from the types in `crds/src`; `kubectl explain` shows the same \
+                    texts.\n`trackyard lint FILE` checks a manifest as the API server would.\n";
 
-/// Markdown, with a table of fields and the rules for each kind.
+/// Returns Markdown with a table of the fields and rules of each kind.
 #[must_use]
 pub fn reference(definitions: &[CustomResourceDefinition]) -> String {
     let mut text = HEAD.to_owned();
@@ -60,7 +59,7 @@ fn fields(text: &mut String, rules: &mut Vec<(String, String)>, path: &str, sche
     }
 }
 
-/// Fields that Kubernetes itself defines, and documents.
+/// Returns whether Kubernetes itself defines and documents the fields below `path`.
 fn is_foreign(path: &str) -> bool {
     let foreign =
         ["affinity", "tolerations", "topologySpreadConstraints", "env", "imagePullSecrets", "conditions"];

@@ -1,4 +1,4 @@
-//! Types, required and unknown fields, ranges: what a schema says without rules.
+//! Checks types, required and unknown fields, and ranges: all of a schema but its rules.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn fault(error: &jsonschema::ValidationError<'_>) -> Fault {
     Fault { field: path.trim_start_matches('/').replace('/', "."), message: error.to_string() }
 }
 
-/// What every object has; a derived schema knows nothing of metadata.
+/// Adds the fields that every object has, which a derived schema lacks.
 fn named(schema: &mut Value) {
     let metadata = json!({"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}},
                           "additionalProperties": true});
@@ -34,7 +34,8 @@ fn named(schema: &mut Value) {
     }
 }
 
-/// As the API server reads it: an unknown field is an error, what may be null may be null, and a number or text is so.
+/// Makes a schema as strict as the API server: unknown fields are errors. Translates its extensions for null, and for a number or
+/// text.
 fn strict(schema: &mut Value) {
     let Some(fields) = schema.as_object_mut() else { return };
     if fields.contains_key("properties") && !fields.contains_key("additionalProperties") {
