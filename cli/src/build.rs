@@ -1,4 +1,4 @@
-//! `build`: from a git reference to a released container version.
+//! `build`: builds and releases a container version from a git reference.
 
 use std::time::{Duration, Instant};
 
@@ -8,29 +8,29 @@ use trackyard_protocol::answer::Answer;
 use trackyard_protocol::build::{BuildProgress, BuildResponse, BuildState};
 use trackyard_protocol::client::{self, Client};
 
-use crate::args::{Output, PlaceArgs, RouterArgs};
-use crate::console::{Console, harmless};
-use crate::error::Error;
+use crate::args::{Output, RouterArgs, TrackArgs};
+use crate::console::{Console, escape_control};
+use crate::error::CommandError;
 use crate::exit_code::Code;
-use crate::router::{PATIENCE, Refused, as_json, hint};
+use crate::router::{self, Refused, as_json};
 
-/// Between two questions for new lines.
-const POLL: Duration = Duration::from_millis(300);
-/// Between two signs of life while nothing is followed.
-const SIGN: Duration = Duration::from_secs(10);
-/// After so many answers in a row that there is no such build, it is asked for again.
-const UNKNOWN: u32 = 10;
-/// Lines of a failed build's log that are shown if it was not followed.
-const LAST_LINES: usize = 30;
+/// Interval between two requests for the state of the build, and for its new log lines.
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
+/// Interval between two progress lines while the log is not followed.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
+/// After this many answers in a row that there is no such build, the build is requested again.
+const MAX_UNKNOWN_ANSWERS: u32 = 10;
+/// At most this many lines of a failed build's log are shown if it was not followed.
+const MAX_FAILURE_LINES: usize = 30;
 
 /// Arguments of `build`.
 #[derive(Debug, Args)]
-pub struct Build {
+pub struct BuildArgs {
     /// A 40-hex sha, a branch or a tag of the track's tooling repository
     git_reference: String,
     #[command(flatten)]
-    place: PlaceArgs,
-    /// Show the build's log while it grows
+    track: TrackArgs,
+    /// Show the build's log as it grows
     #[arg(long, short)]
     follow: bool,
     /// How many seconds the build may take [default: the router's limit, 15 minutes if not set]
@@ -43,123 +43,129 @@ pub struct Build {
 /// Runs `build`.
 ///
 /// # Errors
-/// If there is no answer, or the build failed.
-pub fn run(args: &Build, console: Console) -> Result<Code, Error> {
+/// If there is no answer in time, or the build failed.
+pub fn run(args: &BuildArgs, console: Console) -> Result<Code, CommandError> {
     let address = &args.router.router;
-    let (client, mut follower) = (args.router.connect()?, Follower::new(args, console)?);
-    // Asking first finds out at once if a router is there.
-    follower.poll()?;
-    client.send(&request(args))?;
-    console.phase(&format!("asked {address} to build {} for {}", args.git_reference, args.place.track));
-    let answer = wait_for(args, &client, &mut follower)?;
-    report(args, &answer, &follower, console)
+    let client = args.router.connect()?;
+    let mut log = LogFollower::new(args, console)?;
+    // This first request fails at once if no router is there.
+    log.poll()?;
+    client.send(&build_request(args))?;
+    console.phase(&format!("asked {address} to build {} for {}", args.git_reference, args.track.track));
+    let answer = wait_for_answer(args, &client, &mut log)?;
+    report(args, &answer, &log, console)
 }
 
-fn request(args: &Build) -> Value {
-    let mut request = of_build(args, "build_container");
+fn build_request(args: &BuildArgs) -> Value {
+    let mut request = request(args, "build_container");
     if let (Some(timeout), Some(fields)) = (args.timeout, request.as_object_mut()) {
         fields.insert("execution_timeout".to_owned(), json!(timeout));
     }
     request
 }
 
-fn of_build(args: &Build, action: &str) -> Value {
+fn request(args: &BuildArgs, action: &str) -> Value {
     json!({
-        "action": action, "channel": args.place.channel, "track_slug": args.place.track,
+        "action": action, "channel": args.track.channel, "track_slug": args.track.track,
         "git_reference": args.git_reference
     })
 }
 
-/// The router ends a build at its limit, so the answer comes. Where it has none in hand any more and has not answered
-/// either, it has died, or the answer was lost: it is asked again, and gives the answer that it has or builds.
-fn wait_for(args: &Build, client: &Client, follower: &mut Follower<'_>) -> Result<Answer, Error> {
+/// Waits for the answer to a build. The router ends each build at its limit, so an answer comes. If the router no longer
+/// knows the build and has not answered, it was restarted or the answer was lost. Then the build is requested again: the
+/// router sends the answer that it has, or builds.
+fn wait_for_answer(
+    args: &BuildArgs,
+    client: &Client,
+    log: &mut LogFollower<'_>,
+) -> Result<Answer, CommandError> {
     let mut unknown = 0;
     loop {
-        match client.receive(POLL) {
+        match client.receive(POLL_INTERVAL) {
             Ok(answer) => return Ok(answer),
-            Err(client::Error::TimedOut { .. }) => follower.poll()?,
+            Err(client::Error::TimedOut { .. }) => log.poll()?,
             Err(error) => return Err(error.into()),
         }
-        unknown = if follower.state == Some(BuildState::None) { unknown + 1 } else { 0 };
-        if unknown == UNKNOWN {
+        unknown = if log.state == Some(BuildState::None) { unknown + 1 } else { 0 };
+        if unknown == MAX_UNKNOWN_ANSWERS {
             unknown = 0;
-            follower.console.say("the router knows nothing of this build; asking again");
-            client.send(&request(args))?;
+            log.console.say("the router does not know this build any more; requesting it again");
+            client.send(&build_request(args))?;
         }
     }
 }
 
-fn report(args: &Build, answer: &Answer, follower: &Follower<'_>, console: Console) -> Result<Code, Error> {
-    let logs = |from: &Value| from.get("logs").and_then(Value::as_str).unwrap_or_default().to_owned();
+fn report(
+    args: &BuildArgs,
+    answer: &Answer,
+    log: &LogFollower<'_>,
+    console: Console,
+) -> Result<Code, CommandError> {
     if !answer.status.ok {
-        let logs = logs(&answer.context);
+        let lines = log_text(&answer.context);
         let skip =
-            if args.follow { follower.shown() } else { logs.lines().count().saturating_sub(LAST_LINES) };
-        follower.show(logs.lines().skip(skip));
-        let status = answer.status.clone();
-        if let Some(hint) = hint(&status) {
-            console.phase(hint);
-        }
-        return Err(Refused { asked: "build", status }.into());
+            if args.follow { log.shown() } else { lines.lines().count().saturating_sub(MAX_FAILURE_LINES) };
+        log.show(lines.lines().skip(skip));
+        return Err(Refused { request: "build", status: answer.status.clone() }.into());
     }
     if args.follow {
-        follower.show(logs(&answer.response).lines().skip(follower.shown()));
+        log.show(log_text(&answer.response).lines().skip(log.shown()));
     }
     match args.router.output.output {
         Output::Json => console.data(&as_json(answer))?,
         Output::Text => {
             let built: BuildResponse = serde_json::from_value(answer.response.clone()).map_err(|error| {
-                let (address, why) = (args.router.router.clone(), error.to_string());
-                client::Error::NotAnAnswer { address, why }
+                client::Error::NotAnAnswer { address: args.router.router.clone(), why: error.to_string() }
             })?;
-            console.say(&harmless(&built.message));
-            console.data(&format!("{}\n", harmless(&built.image_tag)))?;
+            console.say(&escape_control(&built.message));
+            console.data(&format!("{}\n", escape_control(&built.image_tag)))?;
         }
     }
     Ok(Code::Done)
 }
 
-/// Asks for a build's new lines, and shows them.
-struct Follower<'a> {
-    args: &'a Build,
-    client: Client,
-    console: Console,
-    next: u64,
-    state: Option<BuildState>,
-    signed: Instant,
+fn log_text(part: &Value) -> &str {
+    part.get("logs").and_then(Value::as_str).unwrap_or_default()
 }
 
-impl<'a> Follower<'a> {
-    fn new(args: &'a Build, console: Console) -> Result<Self, Error> {
+/// Asks for a build's state and new log lines, and shows them.
+struct LogFollower<'a> {
+    args: &'a BuildArgs,
+    client: Client,
+    console: Console,
+    next_line: u64,
+    state: Option<BuildState>,
+    last_progress: Instant,
+}
+
+impl<'a> LogFollower<'a> {
+    fn new(args: &'a BuildArgs, console: Console) -> Result<Self, CommandError> {
         let client = args.router.connect()?;
-        Ok(Self { args, client, console, next: 0, state: None, signed: Instant::now() })
+        Ok(Self { args, client, console, next_line: 0, state: None, last_progress: Instant::now() })
     }
 
-    fn poll(&mut self) -> Result<(), Error> {
-        let mut request = of_build(self.args, "build_log");
-        if let Some(fields) = request.as_object_mut() {
-            fields.insert("from".to_owned(), json!(self.next));
+    fn poll(&mut self) -> Result<(), CommandError> {
+        let mut body = request(self.args, "build_log");
+        if let Some(fields) = body.as_object_mut() {
+            fields.insert("from".to_owned(), json!(self.next_line));
         }
-        let answer = self.client.request(&request, PATIENCE)?;
-        if !answer.status.ok {
-            return Err(Refused { asked: "build", status: answer.status }.into());
-        }
+        let answer = router::request(&self.client, "build", &body)?;
         let Ok(progress) = serde_json::from_value::<BuildProgress>(answer.response) else { return Ok(()) };
         if self.args.follow {
             self.show(progress.log.lines.iter().map(String::as_str));
-            self.next = progress.log.next;
+            self.next_line = progress.log.next;
         }
-        self.tell(progress.state);
+        self.report_state(progress.state);
         Ok(())
     }
 
-    fn tell(&mut self, state: BuildState) {
-        let changed = self.state.replace(state) != Some(state);
-        let due = !self.args.follow && self.signed.elapsed() >= SIGN;
-        if !changed && !due {
+    fn report_state(&mut self, state: BuildState) {
+        let has_changed = self.state.replace(state) != Some(state);
+        let is_due = !self.args.follow && self.last_progress.elapsed() >= PROGRESS_INTERVAL;
+        if !has_changed && !is_due {
             return;
         }
-        self.signed = Instant::now();
+        self.last_progress = Instant::now();
         match state {
             BuildState::None => {}
             BuildState::Waiting => self.console.phase("waiting for a builder"),
@@ -168,10 +174,10 @@ impl<'a> Follower<'a> {
     }
 
     fn shown(&self) -> usize {
-        usize::try_from(self.next).unwrap_or(usize::MAX)
+        usize::try_from(self.next_line).unwrap_or(usize::MAX)
     }
 
     fn show<'l>(&self, lines: impl Iterator<Item = &'l str>) {
-        lines.for_each(|line| self.console.say(&harmless(line)));
+        lines.for_each(|line| self.console.say(&escape_control(line)));
     }
 }

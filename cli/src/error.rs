@@ -1,59 +1,63 @@
-//! Why a command failed, with the exit code and what to type next.
+//! Why a command failed, with its exit code and what to type next.
 
 use trackyard_protocol::{client, keys, name};
 
 use crate::exit_code::Code;
-use crate::{lint, local, router, submit, versions};
+
+/// An error that belongs to one command.
+pub trait Failure: std::error::Error + Send + Sync {
+    /// Returns the exit code of this failure.
+    fn code(&self) -> Code;
+
+    /// Returns what to type next, if that is known.
+    fn hint(&self) -> Option<String> {
+        None
+    }
+}
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The router cannot be talked to.
+pub enum CommandError {
+    /// The router cannot be reached, or does not answer.
     #[error(transparent)]
     Unreachable(#[from] client::Error),
-    /// The router answered with an error.
-    #[error(transparent)]
-    Refused(#[from] router::Refused),
-    /// A name on the command line is not one.
+    /// A name on the command line is not valid.
     #[error(transparent)]
     Name(#[from] name::Error),
-    /// A deployed version is not ready in time.
-    #[error(transparent)]
-    NotReady(#[from] versions::NotReady),
-    /// The submission cannot be handed over.
-    #[error(transparent)]
-    Input(#[from] submit::InputError),
-    /// The submission could not be stored.
-    #[error(transparent)]
-    Upload(#[from] submit::UploadError),
-    /// A key cannot be used, or made.
+    /// A key cannot be read, or made.
     #[error(transparent)]
     Keys(#[from] keys::Error),
-    /// A manifest cannot be judged.
-    #[error(transparent)]
-    Lint(#[from] lint::LintError),
-    /// `local` failed.
-    #[error(transparent)]
-    Local(#[from] local::Error),
     /// The result could not be written.
     #[error("cannot write the result: {0}")]
     Output(#[from] std::io::Error),
+    /// The user or the system stopped the command.
+    #[error("stopped before it was done")]
+    Interrupted,
+    /// The command failed for a reason of its own.
+    #[error("{0}")]
+    Command(Box<dyn Failure>),
 }
 
-impl Error {
-    /// The exit code of this kind of failure.
+impl<F: Failure + 'static> From<F> for CommandError {
+    fn from(failure: F) -> Self {
+        Self::Command(Box::new(failure))
+    }
+}
+
+impl CommandError {
+    /// Returns the exit code of this failure.
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
             Self::Unreachable(_) => Code::Unreachable,
-            Self::Refused(_) | Self::NotReady(_) => Code::Refused,
-            Self::Name(_) | Self::Keys(_) | Self::Input(_) | Self::Lint(_) => Code::Usage,
-            Self::Upload(_) | Self::Output(_) => Code::Machine,
-            Self::Local(error) => error.code(),
+            Self::Name(_) | Self::Keys(_) => Code::Usage,
+            Self::Output(_) => Code::Machine,
+            Self::Interrupted => Code::LocalFailed,
+            Self::Command(failure) => failure.code(),
         }
     }
 
-    /// What to type next, if that is known.
+    /// Returns what to type next, if that is known.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -61,16 +65,12 @@ impl Error {
                 "start one with `trackyard local up --images DIRECTORY`, or name another with --router tcp://HOST:5555"
                     .to_owned(),
             ),
-            Self::Refused(refused) => refused.hint(),
-            Self::NotReady(_) => {
-                Some("`trackyard status` shows what each worker has ready, and why not".to_owned())
-            }
-            Self::Local(error) => error.hint(),
+            Self::Command(failure) => failure.hint(),
             _ => None,
         }
     }
 
-    /// True if the reader of standard output went away, as `head` does: no failure of ours.
+    /// True if the reader of standard output has gone away, as `head` does. This is not a failure.
     #[must_use]
     pub fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)

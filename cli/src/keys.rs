@@ -1,4 +1,4 @@
-//! Makes keys.
+//! `keys`: CURVE keys.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -10,42 +10,41 @@ use clap::{Args, Subcommand};
 use trackyard_protocol::keys::{self, KeyPair, PublicKey};
 
 use crate::console::Console;
-use crate::error::Error;
+use crate::error::CommandError;
 use crate::exit_code::Code;
 
-/// `keys`.
+/// Arguments of `keys`.
 #[derive(Debug, Args)]
-pub struct Keys {
-    /// What to do.
+pub struct KeysArgs {
+    /// The command to run.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: KeysCommand,
 }
 
-/// What can be done with keys.
+/// A command of `keys`.
 #[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Make a new key: FILE, which its owner alone reads, holds both parts, and FILE.pub the public one
+pub enum KeysCommand {
+    /// Make a key pair: FILE gets both keys and is readable by its owner only, FILE.pub the public one
     New {
-        /// Where to; a file that exists is never overwritten
+        /// The file to write; an existing file is never overwritten
         file: PathBuf,
     },
 }
 
-/// Makes keys.
+/// Runs `keys`.
 ///
 /// # Errors
-/// If a file exists, or cannot be written.
-pub fn run(args: &Keys, console: Console) -> Result<Code, Error> {
-    let Command::New { file } = &args.command;
+/// If a file exists already, or cannot be written.
+pub fn run(args: &KeysArgs, console: Console) -> Result<Code, CommandError> {
+    let KeysCommand::New { file } = &args.command;
     let pair = KeyPair::generate()?;
-    let mut name = OsString::from(file);
-    name.push(".pub");
-    let public = PathBuf::from(name);
+    let mut public = OsString::from(file);
+    public.push(".pub");
     pair.write(file)?;
-    write_public(&public, pair.public())?;
+    write_public(Path::new(&public), pair.public())?;
     console.data(pair.public().as_str())?;
     console.say(
-        "to allow it, add a line to the router's --allowed file: submit, administer or work, then this key",
+        "to allow this key, add it to the router's --allowed file, as a line of `submit`, `administer` or `work` and the key",
     );
     Ok(Code::Done)
 }

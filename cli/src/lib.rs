@@ -1,11 +1,12 @@
-//! The user's command line: `submit`, `status`, `deploy`, `unload`, `versions`, `keys`, `lint`, and `local`, a whole Trackyard on one
-//! machine.
+//! The command line of Trackyard: `submit`, `status`, `build`, `deploy`, `unload`, `versions`, `keys`, `lint`, and
+//! `local`, a whole Trackyard on one machine.
 //!
-//! What is shown is made by pure functions ([`verdict`], [`table`]); talking to the router is in [`router`]; the
-//! platform of `local`, with its processes and its storage, is in [`local`].
+//! [`command`] has the commands. Pure functions format what is shown ([`verdict`], [`table`]); [`router`] asks the
+//! router; [`local`] runs the router, the workers and the S3 API of `local`.
 
 pub mod args;
 pub mod build;
+pub mod command;
 pub mod console;
 pub mod error;
 pub mod exit_code;
@@ -21,9 +22,9 @@ pub mod versions;
 
 use clap::Parser;
 
-use args::{Cli, Command};
+use command::Cli;
 use console::Console;
-use error::Error;
+use error::CommandError;
 use exit_code::Code;
 
 /// Runs the command line of this process.
@@ -31,8 +32,8 @@ use exit_code::Code;
 pub fn main() -> std::process::ExitCode {
     let console = Console;
     match Cli::try_parse() {
-        Ok(cli) => finish(console, run(cli, console)).into(),
-        // clap writes help to standard output and errors to standard error; a closed one changes nothing.
+        Ok(cli) => finish(console, cli.command.run(console)).into(),
+        // clap writes help to standard output and errors to standard error. Nothing can be done if that fails.
         Err(shown) => {
             let _ = shown.print();
             if shown.use_stderr() { Code::Usage } else { Code::Done }.into()
@@ -40,21 +41,7 @@ pub fn main() -> std::process::ExitCode {
     }
 }
 
-fn run(cli: Cli, console: Console) -> Result<Code, Error> {
-    match cli.command {
-        Command::Submit(args) => submit::run(&args, console),
-        Command::Status(args) => status::run(&args, console),
-        Command::Build(args) => build::run(&args, console),
-        Command::Deploy(args) => versions::deploy(&args, console),
-        Command::Unload(args) => versions::unload(&args, console),
-        Command::Versions(args) => versions::list(&args, console),
-        Command::Keys(args) => keys::run(&args, console),
-        Command::Lint(args) => lint::run(&args, console),
-        Command::Local(args) => local::run(args, console),
-    }
-}
-
-fn finish(console: Console, result: Result<Code, Error>) -> Code {
+fn finish(console: Console, result: Result<Code, CommandError>) -> Code {
     match result {
         Ok(code) => code,
         Err(error) if error.is_closed_pipe() => Code::Done,

@@ -1,7 +1,7 @@
-//! `lint`: what the API server would say of a manifest, without one.
+//! `lint`: checks Kubernetes manifests as an API server would, without a cluster.
 
 #[cfg(feature = "lint")]
-mod judge;
+mod check;
 
 use std::io;
 use std::path::PathBuf;
@@ -9,57 +9,63 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::console::Console;
-use crate::error::Error;
+use crate::error::{CommandError, Failure};
 use crate::exit_code::Code;
 
 /// Arguments of `lint`.
 #[derive(Debug, Args)]
-pub struct Lint {
-    /// Manifests in YAML or JSON; - is standard input
+pub struct LintArgs {
+    /// Manifests in YAML or JSON; - for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
-/// Why a file cannot be judged.
+/// Why a file cannot be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum LintError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read {file}: {source}")]
     Unreadable {
-        /// Which.
+        /// The file.
         file: String,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
-    /// It is no manifest.
+    /// The file is not a manifest.
     #[cfg(feature = "lint")]
-    #[error("{file} is no manifest: {source}")]
-    NoManifest {
-        /// Which.
+    #[error("{file} is not a manifest: {source}")]
+    NotAManifest {
+        /// The file.
         file: String,
-        /// Why.
+        /// What is wrong with it.
         source: trackyard_crds::verdict::Error,
     },
-    /// The program does not have the resources' rules.
+    /// This program was built without the rules of the resources.
     #[cfg(not(feature = "lint"))]
     #[error("this trackyard was built without the feature `lint`; build it with `cargo build -p trackyard`")]
     NoLintSupport,
 }
 
+impl Failure for LintError {
+    fn code(&self) -> Code {
+        Code::Usage
+    }
+}
+
 /// Runs `lint`.
 ///
 /// # Errors
-/// If a file cannot be read, or is no YAML.
+/// If a file cannot be read, or is not a manifest.
 #[cfg(feature = "lint")]
-pub fn run(args: &Lint, console: Console) -> Result<Code, Error> {
-    judge::run(&args.files, console)
+pub fn run(args: &LintArgs, console: Console) -> Result<Code, CommandError> {
+    check::run(&args.files, console)
 }
 
-/// Refuses `lint`: this program does not have the resources' rules.
+/// Refuses `lint`: this program was built without the rules of the resources.
 ///
 /// # Errors
 /// Always.
 #[cfg(not(feature = "lint"))]
-pub fn run(_: &Lint, _: Console) -> Result<Code, Error> {
+pub fn run(_: &LintArgs, _: Console) -> Result<Code, CommandError> {
     Err(LintError::NoLintSupport.into())
 }

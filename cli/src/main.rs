@@ -1,4 +1,4 @@
-//! `trackyard`, the user's command line. Everything is in the library.
+//! `trackyard`, the command line for users; everything is in the library.
 
 fn main() -> std::process::ExitCode {
     trackyard::main()

@@ -1,4 +1,4 @@
-//! Asking the router.
+//! Requests to the router, and what to do when it refuses one.
 
 use std::time::Duration;
 
@@ -8,31 +8,35 @@ use trackyard_protocol::channel::Channel;
 use trackyard_protocol::client::Client;
 use trackyard_protocol::reason::Reason;
 
-use crate::console::harmless;
-use crate::error::Error;
+use crate::args::{Output, OutputArgs};
+use crate::console::{Console, escape_control};
+use crate::error::{CommandError, Failure};
+use crate::exit_code::Code;
 
-/// How long the router may take for anything but a job.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the router may take to answer any request but a job or a build.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The router answered with an error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{asked}: {} {}: {}", .status.status_code, .status.reason.as_deref().map_or("-".to_owned(), harmless), harmless(&.status.message))]
+#[error("{request}: {} {}: {}", .status.status_code, .status.reason.as_deref().map_or("-".to_owned(), escape_control), escape_control(&.status.message))]
 pub struct Refused {
-    /// What was asked for.
-    pub asked: &'static str,
+    /// Name of the refused request.
+    pub request: &'static str,
     /// The answer's status.
     pub status: Status,
 }
 
-impl Refused {
-    /// What to type next.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+impl Failure for Refused {
+    fn code(&self) -> Code {
+        Code::Refused
+    }
+
+    fn hint(&self) -> Option<String> {
         hint(&self.status).map(str::to_owned)
     }
 }
 
-/// What to do after a status that is not 200.
+/// Returns what to do after a status other than 200.
 #[must_use]
 pub fn hint(status: &Status) -> Option<&'static str> {
     let reason = Reason::find(status.status_code, status.reason.as_deref().unwrap_or_default())?;
@@ -42,25 +46,45 @@ pub fn hint(status: &Status) -> Option<&'static str> {
         Reason::NoWorker => {
             Some("`trackyard status` lists the workers; one of that channel must serve the track")
         }
-        Reason::BadUri => Some(
-            "only the buckets and directories that the router's configuration allows (`inputs`) are read",
+        Reason::NoEntry => Some(
+            "add the missing script to the tooling image, executable, then build and deploy a new version",
         ),
-        Reason::Forbidden => Some("ask from the router's own machine, or with a key that may administer"),
-        reason if reason.is_retryable() => Some("the same again later: this may pass"),
+        Reason::BadUri => {
+            Some("name a bucket or directory that the router's configuration allows under `inputs`")
+        }
+        Reason::Forbidden => Some("send it from the router's own machine, or with a key that may administer"),
+        reason if reason.is_retryable() => Some("the same command again later; the cause may be temporary"),
         _ => None,
     }
 }
 
-/// Asks and wants a 200.
+/// Sends a request and waits for its answer.
 ///
 /// # Errors
-/// If there is no answer, or another one.
-pub fn ask(client: &Client, asked: &'static str, request: &Value) -> Result<Answer, Error> {
-    let answer = client.request(request, PATIENCE)?;
-    if answer.status.ok { Ok(answer) } else { Err(Refused { asked, status: answer.status }.into()) }
+/// If there is no answer in time, or the router refuses.
+pub fn request(client: &Client, name: &'static str, body: &Value) -> Result<Answer, CommandError> {
+    let answer = client.request(body, REQUEST_TIMEOUT)?;
+    if answer.status.ok { Ok(answer) } else { Err(Refused { request: name, status: answer.status }.into()) }
 }
 
-/// An answer as it came, for `--output json`.
+/// Prints an answer: as JSON if that was asked for, otherwise as the text that `format` returns.
+///
+/// # Errors
+/// If standard output cannot be written.
+pub fn print_answer(
+    form: &OutputArgs,
+    answer: &Answer,
+    console: Console,
+    format: impl Fn(&Answer) -> String,
+) -> Result<Code, CommandError> {
+    match form.output {
+        Output::Text => console.data(&format(answer))?,
+        Output::Json => console.data(&as_json(answer))?,
+    }
+    Ok(Code::Done)
+}
+
+/// Returns an answer as the router sent it, for `--output json`.
 #[must_use]
 pub fn as_json(answer: &Answer) -> String {
     let mut whole = json!({"status": answer.status, "context": answer.context});
@@ -72,17 +96,28 @@ pub fn as_json(answer: &Answer) -> String {
     format!("{whole:#}")
 }
 
-/// The deployed versions of a place, in the router's order.
+/// Returns the deployed versions of a channel and track, in the router's order.
 #[must_use]
-pub fn deployed(config: &Value, channel: Channel, track: &str) -> Vec<String> {
-    let list =
-        config.get("container_versions").and_then(|c| c.get(channel.as_str())).and_then(|c| c.get(track));
-    texts(list)
+pub fn deployed_versions(config: &Value, channel: Channel, track: &str) -> Vec<String> {
+    let versions = config.get("container_versions");
+    strings(versions.and_then(|channels| channels.get(channel.as_str())).and_then(|tracks| tracks.get(track)))
 }
 
-/// The texts of a JSON list.
+/// Returns the strings of a JSON list.
 #[must_use]
-pub fn texts(list: Option<&Value>) -> Vec<String> {
+pub fn strings(list: Option<&Value>) -> Vec<String> {
     let items = list.and_then(Value::as_array).into_iter().flatten();
     items.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_entry_script_needs_a_new_image() {
+        let status = json!({"ok": false, "status_code": 511, "reason": "no_entry", "message": "m"});
+        let hint = hint(&serde_json::from_value(status).unwrap()).unwrap();
+        assert!(hint.contains("image") && !hint.contains("later"), "{hint}");
+    }
 }

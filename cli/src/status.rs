@@ -7,11 +7,10 @@ use serde_json::{Value, json};
 
 use crate::args::RouterArgs;
 use crate::console::Console;
-use crate::error::Error;
+use crate::error::CommandError;
 use crate::exit_code::Code;
-use crate::router::{ask, texts};
+use crate::router::{print_answer, request, strings};
 use crate::table;
-use crate::versions::show;
 
 /// Arguments of `status`.
 #[derive(Debug, Args)]
@@ -24,13 +23,13 @@ pub struct StatusArgs {
 ///
 /// # Errors
 /// If there is no answer, or the router refuses.
-pub fn run(args: &StatusArgs, console: Console) -> Result<Code, Error> {
+pub fn run(args: &StatusArgs, console: Console) -> Result<Code, CommandError> {
     let client = args.router.connect()?;
-    let answer = ask(&client, "status", &json!({"action": "describe_workers"}))?;
-    show(&args.router, &answer, console, |answer| workers_table(&answer.response))
+    let answer = request(&client, "status", &json!({"action": "describe_workers"}))?;
+    print_answer(&args.router.output, &answer, console, |answer| workers_table(&answer.response))
 }
 
-/// A row for each worker of a `workers_info` answer, sorted by channel and name.
+/// Formats a row for each worker of a `workers_info` answer, sorted by channel and name.
 fn workers_table(response: &Value) -> String {
     let workers = response.get("workers_info").and_then(Value::as_array);
     let mut rows: Vec<Vec<String>> = workers.into_iter().flatten().map(row).collect();
@@ -42,22 +41,21 @@ fn workers_table(response: &Value) -> String {
 }
 
 fn row(worker: &Value) -> Vec<String> {
-    let text = |field: &str| worker.get(field).and_then(Value::as_str).unwrap_or("-").to_owned();
-    let count = |field: &str| worker.get(field).and_then(Value::as_array).map_or(0, Vec::len);
+    let busy = worker.get("jobs").and_then(Value::as_array).map_or(0, Vec::len);
     let slots = worker.get("slots").and_then(Value::as_u64).unwrap_or_default();
     let draining = worker.get("draining").and_then(Value::as_bool).unwrap_or_default();
     vec![
-        text("name"),
-        text("channel"),
-        texts(worker.get("topics")).join(","),
-        format!("{}/{slots}", count("jobs")),
+        text(worker, "name").to_owned(),
+        text(worker, "channel").to_owned(),
+        strings(worker.get("topics")).join(","),
+        format!("{busy}/{slots}"),
         if draining { "draining" } else { "online" }.to_owned(),
         ready(worker.get("ready")),
         failures(worker.get("failed")),
     ]
 }
 
-/// How many versions are ready of each track, such as `python:1,ruby:2`.
+/// Counts the ready versions of each track, such as `python:1,ruby:2`.
 fn ready(versions: Option<&Value>) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for version in versions.and_then(Value::as_array).into_iter().flatten() {
@@ -67,14 +65,19 @@ fn ready(versions: Option<&Value>) -> String {
     if all.is_empty() { "-".to_owned() } else { all.join(",") }
 }
 
-/// The versions that a worker could not make ready, and why.
+/// Lists the versions that a worker could not prepare, and why.
 fn failures(failed: Option<&Value>) -> String {
-    let one = |version: &Value| {
-        let text = |field: &str| version.get(field).and_then(Value::as_str).unwrap_or("-").to_owned();
-        format!("{} {}: {}", text("track"), text("reason"), text("message"))
-    };
-    let all: Vec<String> = failed.and_then(Value::as_array).into_iter().flatten().map(one).collect();
+    let versions = failed.and_then(Value::as_array).into_iter().flatten();
+    let all: Vec<String> = versions
+        .map(|version| {
+            format!("{} {}: {}", text(version, "track"), text(version, "reason"), text(version, "message"))
+        })
+        .collect();
     if all.is_empty() { "-".to_owned() } else { all.join("; ") }
+}
+
+fn text<'v>(object: &'v Value, field: &str) -> &'v str {
+    object.get(field).and_then(Value::as_str).unwrap_or("-")
 }
 
 #[cfg(test)]
@@ -95,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn no_workers_are_said_in_words() {
+    fn without_workers_there_is_no_table() {
         assert_eq!(workers_table(&json!({})), "no workers are connected");
     }
 }

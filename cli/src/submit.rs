@@ -1,4 +1,4 @@
-//! `submit`: one submission through its track's container.
+//! `submit`: runs one submission in its track's container.
 
 mod input;
 mod job;
@@ -16,47 +16,50 @@ use trackyard_protocol::quantity::HumanDuration;
 use trackyard_protocol::uri::InputUri;
 use trackyard_protocol::version::ContainerVersion;
 
-use crate::args::{Output, PlaceArgs, RouterArgs};
+use crate::args::{Output, RouterArgs, TrackArgs};
 use crate::console::Console;
-use crate::error::Error;
+use crate::error::CommandError;
 use crate::exit_code::Code;
-use crate::router::{PATIENCE, Refused, as_json, deployed, hint};
+use crate::router::{REQUEST_TIMEOUT, Refused, as_json, deployed_versions, hint};
 use crate::verdict;
 
 pub use input::{InputError, Submission};
-pub use job::Job;
+pub use job::JobRequest;
 pub use upload::{Bucket, UploadError};
+
+/// Interval between two progress lines while the job runs.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Arguments of `submit`.
 #[derive(Debug, Args)]
-pub struct Submit {
-    /// A directory of this machine, or where the files are: s3://bucket/prefix or file:///directory (a directory of the
+pub struct SubmitArgs {
+    /// A directory on this machine, or a URI that workers can read: s3://bucket/prefix or file:///directory (on the
     /// worker's machine)
     submission: String,
     #[command(flatten)]
-    place: PlaceArgs,
+    track: TrackArgs,
     /// The exercise's slug, such as two-fer
     #[arg(long)]
     exercise: ExerciseSlug,
-    /// The container version [default: the track's last deployed one]
+    /// The container version [default: the track's last deployed version]
     #[arg(long)]
     version: Option<ContainerVersion>,
     /// How many seconds the container may run [default: the track's limit]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     timeout: Option<u32>,
-    /// How long to wait for the answer in all, such as 30s
+    /// How long to wait for the answer, time in the queue included, such as 30s
     #[arg(long, value_name = "DURATION")]
     deadline: Option<HumanDuration>,
-    /// Run again, even if the answer to this id is known
+    /// Run the job again, even if the router has an answer for this id
     #[arg(long)]
     fresh: bool,
-    /// The job's id: the same id and files get the same answer [default: a random one]
+    /// The job's id; the same id with the same files gets the same answer [default: random]
     #[arg(long)]
     id: Option<JobId>,
-    /// Store a directory's files in this bucket, for a router on another machine
+    /// Upload the directory to this bucket, for a router on another machine
     #[arg(long)]
     bucket: Option<String>,
-    /// The S3 API that has the bucket [default: Amazon's]
+    /// The bucket's S3 endpoint [default: Amazon's]
     #[arg(long, value_name = "URL", requires = "bucket")]
     s3_endpoint: Option<String>,
     #[command(flatten)]
@@ -66,8 +69,8 @@ pub struct Submit {
 /// Runs `submit`.
 ///
 /// # Errors
-/// If the files cannot be handed over, or there is no answer.
-pub fn run(args: &Submit, console: Console) -> Result<Code, Error> {
+/// If workers cannot be given the files, or there is no answer in time.
+pub fn run(args: &SubmitArgs, console: Console) -> Result<Code, CommandError> {
     let submission = Submission::find(&args.submission)?;
     let client = args.router.connect()?;
     let version = version(args, &client)?;
@@ -75,11 +78,11 @@ pub fn run(args: &Submit, console: Console) -> Result<Code, Error> {
         Some(id) => id.clone(),
         None => JobId::new(format!("cli-{:016x}", rand::random::<u64>()))?,
     };
-    let input = hand_over(args, &submission, &id, console)?;
-    let job = Job {
+    let input = input_uri(args, &submission, &id, console)?;
+    let job = JobRequest {
         id,
-        channel: args.place.channel,
-        track: args.place.track.clone(),
+        channel: args.track.channel,
+        track: args.track.track.clone(),
         exercise: args.exercise.clone(),
         input,
         version,
@@ -88,61 +91,63 @@ pub fn run(args: &Submit, console: Console) -> Result<Code, Error> {
         fresh: args.fresh,
     };
     console.phase(&format!("sent to {} as {}, version {}", args.router.router, job.id, job.version));
-    let answer = wait_for(&client, &job, console)?;
+    let answer = wait_for_answer(&client, &job, console)?;
     report(args.router.output.output, job.channel, &answer, console)
 }
 
-/// The version to run. Asking for the deployed ones also finds out at once if a router is there.
-fn version(args: &Submit, client: &Client) -> Result<ContainerVersion, Error> {
-    let config = client.request(&json!({"action": "current_config"}), PATIENCE)?;
+/// Chooses the version to run. Always asks for the deployed ones, which fails at once if no router is there.
+fn version(args: &SubmitArgs, client: &Client) -> Result<ContainerVersion, CommandError> {
+    let config = client.request(&json!({"action": "current_config"}), REQUEST_TIMEOUT)?;
     if let Some(version) = &args.version {
         return Ok(version.clone());
     }
     if !config.status.ok {
-        return Err(Refused { asked: "the deployed versions", status: config.status }.into());
+        return Err(Refused { request: "the deployed versions", status: config.status }.into());
     }
-    let (channel, track) = (args.place.channel, args.place.track.as_str());
-    let last = deployed(&config.response, channel, track).pop();
-    let last = last.ok_or_else(|| InputError::NothingDeployed { channel, track: track.to_owned() })?;
+    let TrackArgs { channel, track } = &args.track;
+    let last = deployed_versions(&config.response, *channel, track.as_str()).pop();
+    let last =
+        last.ok_or_else(|| InputError::NothingDeployed { channel: *channel, track: track.to_string() })?;
     Ok(last.parse()?)
 }
 
-/// Gives the submission an address that a worker can read.
-fn hand_over(
-    args: &Submit,
+/// Returns a URI under which workers can read the submission; uploads it first if a bucket was given.
+fn input_uri(
+    args: &SubmitArgs,
     submission: &Submission,
     id: &JobId,
     console: Console,
-) -> Result<InputUri, Error> {
+) -> Result<InputUri, CommandError> {
     match (submission, &args.bucket) {
-        (Submission::Elsewhere(uri), _) => Ok(uri.clone()),
+        (Submission::Uri(uri), _) => Ok(uri.clone()),
         (Submission::Dir(dir), None) => Ok(input::file_uri(dir, &args.router.router)?),
         (Submission::Dir(dir), Some(bucket)) => {
             let prefix = format!("trackyard-submit/{id}");
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            console.phase(&format!("storing {} in s3://{bucket}/{prefix}", dir.display()));
-            let store = async {
+            console.phase(&format!("uploading {} to s3://{bucket}/{prefix}", dir.display()));
+            let upload = async {
                 let bucket = Bucket::from_environment(bucket, args.s3_endpoint.as_deref()).await;
-                bucket.store(dir, &prefix).await
+                bucket.upload(dir, &prefix).await
             };
-            Ok(runtime.block_on(store)?)
+            Ok(runtime.block_on(upload)?)
         }
     }
 }
 
-/// Waits, and says so now and then.
-fn wait_for(client: &Client, job: &Job, console: Console) -> Result<Answer, Error> {
-    client.send(&job.request())?;
-    let (start, patience) = (Instant::now(), job.patience());
+/// Waits for a job's answer, with a progress line every few seconds.
+fn wait_for_answer(client: &Client, job: &JobRequest, console: Console) -> Result<Answer, CommandError> {
+    client.send(&job.body())?;
+    let start = Instant::now();
+    let timeout = job.answer_timeout();
     loop {
-        let left = patience.saturating_sub(start.elapsed());
-        match client.receive(left.min(Duration::from_secs(5))) {
+        let left = timeout.saturating_sub(start.elapsed());
+        match client.receive(left.min(PROGRESS_INTERVAL)) {
             Ok(answer) if answer.context.get("id").and_then(|id| id.as_str()) == Some(job.id.as_str()) => {
                 return Ok(answer);
             }
             Ok(_) => {}
-            Err(client::Error::TimedOut { address, keyed, .. }) if start.elapsed() >= patience => {
-                return Err(client::Error::TimedOut { address, waited: patience, keyed }.into());
+            Err(client::Error::TimedOut { address, keyed, .. }) if start.elapsed() >= timeout => {
+                return Err(client::Error::TimedOut { address, waited: timeout, keyed }.into());
             }
             Err(client::Error::TimedOut { .. }) => {
                 console.phase(&format!("waiting for {} s", start.elapsed().as_secs()));
@@ -155,13 +160,18 @@ fn wait_for(client: &Client, job: &Job, console: Console) -> Result<Answer, Erro
 /// Prints a job's answer.
 ///
 /// # Errors
-/// If standard output takes no more.
-pub fn report(form: Output, channel: Channel, answer: &Answer, console: Console) -> Result<Code, Error> {
+/// If standard output cannot be written.
+pub fn report(
+    form: Output,
+    channel: Channel,
+    answer: &Answer,
+    console: Console,
+) -> Result<Code, CommandError> {
     if form == Output::Json {
         console.data(&as_json(answer))?;
         return Ok(verdict::code(channel, answer));
     }
-    job::phases(answer).iter().for_each(|line| console.phase(line));
+    job::phase_lines(answer).iter().for_each(|line| console.phase(line));
     console.data(&verdict::line(channel, answer))?;
     let details = verdict::details(channel, answer);
     if !details.is_empty() {

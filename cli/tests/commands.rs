@@ -1,4 +1,4 @@
-//! The binary, against a router made here.
+//! The binary, against a router in the test.
 
 #[cfg(test)]
 mod binary;
@@ -25,25 +25,25 @@ use serde_json::{Value, json};
 #[case("bad_channel", &["submit", ".", "--track", "ruby", "--exercise", "leap", "--channel", "builders"])]
 #[case("no_dir", &["submit", "/no/such/directory", "--track", "ruby", "--exercise", "leap"])]
 #[case("no_track", &["versions", "--available"])]
-fn words(#[case] name: &str, #[case] args: &[&str]) {
+fn command_line_output(#[case] name: &str, #[case] args: &[&str]) {
     insta::assert_snapshot!(name, shown(&trackyard(args), &[]));
 }
 
 #[rstest]
 #[case("passed", json!({"status": "pass", "tests": [{"name": "a year", "status": "pass"}]}))]
 #[case("failed", json!({"status": "fail", "tests": [{"name": "a year", "status": "fail", "message": "was 3"}]}))]
-fn a_submission_is_shown_with_its_tests(#[case] name: &str, #[case] results: Value) {
+fn a_result_is_shown_with_its_tests(#[case] name: &str, #[case] results: Value) {
     insta::assert_snapshot!(name, shown(&submit(&router(answered(&results)), &[]), &[]));
 }
 
 #[test]
-fn a_failed_job_says_why_and_what_next() {
+fn a_failed_job_is_shown_with_a_hint() {
     let router = router(refused(503, "no_worker", "no worker serves ruby of test_runners"));
     insta::assert_snapshot!(shown(&submit(&router, &[]), &[]));
 }
 
 #[test]
-fn the_job_has_what_was_asked_for() {
+fn options_reach_the_job() {
     let router = router(answered(&json!({"status": "pass"})));
     submit(&router, &["--timeout", "5", "--deadline", "1m", "--fresh"]);
     let job = router.requests().into_iter().find(|request| request["action"] == "test_solution").unwrap();
@@ -51,7 +51,7 @@ fn the_job_has_what_was_asked_for() {
 }
 
 #[test]
-fn a_local_dir_is_named_by_its_canonical_path() {
+fn a_local_dir_is_sent_as_its_canonical_path() {
     let router = router(answered(&json!({"status": "pass"})));
     let dir = tempfile::tempdir().unwrap();
     let given = format!("{}/.", dir.path().display());
@@ -62,7 +62,7 @@ fn a_local_dir_is_named_by_its_canonical_path() {
 }
 
 #[test]
-fn json_is_the_whole_answer_and_nothing_else() {
+fn json_output_is_the_whole_answer() {
     let output = submit(&router(answered(&json!({"status": "fail", "more": [1]}))), &["--output", "json"]);
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answer["response"], json!({"status": "fail", "more": [1]}));
@@ -70,14 +70,14 @@ fn json_is_the_whole_answer_and_nothing_else() {
 }
 
 #[test]
-fn a_track_without_a_version_is_refused_here() {
+fn a_track_without_a_version_is_refused() {
     let router = Router::start(|_| answered(&json!({"container_versions": {}})));
     insta::assert_snapshot!(shown(&submit(&router, &[]), &[]));
 }
 
 #[test]
-fn no_router_is_another_exit_code() {
-    let address = router::nobody();
+fn a_missing_router_has_its_own_exit_code() {
+    let address = router::closed_address();
     let output = trackyard(&["status", "--router", &address]);
     insta::assert_snapshot!(shown(&output, &[(&address, "ADDRESS")]));
 }
@@ -90,26 +90,27 @@ fn a_deployed_version_is_shown() {
 }
 
 #[test]
-fn a_refused_deployment_is_a_failure() {
+fn a_refused_unload_is_a_failure() {
     let router = Router::start(|_| refused(503, "store_unavailable", "the image directory cannot be read"));
     let output = trackyard(&["unload", VERSION, "--track", "ruby", "--router", router.address()]);
     insta::assert_snapshot!(shown(&output, &[]));
 }
 
 #[test]
-fn a_build_whose_answer_was_lost_is_asked_for_again() {
+fn a_build_with_a_lost_answer_is_requested_again() {
     let built = json!({
         "status": "ignored", "message": "released already", "track": "ruby", "image": "images/ruby",
         "image_tag": VERSION, "git_tag": "main", "digest": "sha256:0", "logs": "",
     });
-    let (asked, polls) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let builds = AtomicUsize::new(0);
+    let polls = AtomicUsize::new(0);
     let router = Router::start(move |request| match request["action"].as_str() {
-        // One that does not ask again would go on for ever.
+        // Without a second request the command would poll forever.
         Some("build_log") if polls.fetch_add(1, Ordering::SeqCst) > 50 => {
             refused(503, "overloaded", "too often")
         }
         Some("build_log") => answered(&json!({"state": "none", "lines": [], "next": 0})),
-        _ if asked.fetch_add(1, Ordering::SeqCst) == 0 => Value::Null,
+        _ if builds.fetch_add(1, Ordering::SeqCst) == 0 => Value::Null,
         _ => answered(&built),
     });
     let output = trackyard(&["build", "main", "--track", "ruby", "--router", router.address()]);
@@ -117,7 +118,7 @@ fn a_build_whose_answer_was_lost_is_asked_for_again() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_failure() {
+fn a_closed_pipe_is_not_a_failure() {
     let router = router(Value::Null);
     let mut child = Command::new(env!("CARGO_BIN_EXE_trackyard"))
         .args(["versions", "--router", router.address()])

@@ -27,7 +27,7 @@ fn printed(output: &Output) -> String {
 fn a_good_manifest_is_good() {
     let output = lint(&format!("{GOOD}---\napiVersion: v1\nkind: Secret\nmetadata: {{name: keys}}\n"));
     assert_eq!(output.status.code(), Some(0));
-    let expected = "pool.yaml: WorkerPool/ruby: good\npool.yaml: Secret/keys: none of Trackyard's kinds\n";
+    let expected = "pool.yaml: WorkerPool/ruby: good\npool.yaml: Secret/keys: not a resource of Trackyard\n";
     assert_eq!(printed(&output), expected);
 }
 
@@ -48,7 +48,7 @@ fn each_fault_has_its_line_and_the_exit_code_says_so() {
 fn what_is_no_manifest_or_not_there_is_a_wrong_command_line() {
     let output = lint("a: [b\n");
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("pool.yaml is no manifest"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("pool.yaml is not a manifest"));
     let output = Command::new(binary("trackyard")).args(["lint", "/nonexistent"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
 }

@@ -1,4 +1,4 @@
-//! Asking a part's admin port if it is ready.
+//! Asks a process's admin port whether the process is ready.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,23 +7,25 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+/// Maximum size of a response that is read.
 const MAX_REPLY_BYTES: u64 = 64 << 10;
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Whether a part is ready.
+/// Whether a process is ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Readiness {
-    /// It is.
+    /// The process is ready.
     Ready,
-    /// It is not, and says why; or it does not listen yet.
-    Missing(String),
+    /// The process is not ready, for this reason, or does not listen yet.
+    NotReady(String),
 }
 
-/// Asks once. `path` is `/livez` or `/readyz`.
+/// Sends one request. `path` is `/livez` or `/readyz`.
 pub(super) async fn ask(address: SocketAddr, path: &str) -> Readiness {
-    match tokio::time::timeout(PATIENCE, get(address, path)).await {
-        Ok(Ok(reply)) => read(&reply),
-        Ok(Err(_)) | Err(_) => Readiness::Missing("its admin port does not answer yet".to_owned()),
+    match tokio::time::timeout(REQUEST_TIMEOUT, get(address, path)).await {
+        Ok(Ok(reply)) => parse(&reply),
+        Ok(Err(_)) | Err(_) => Readiness::NotReady("its admin port does not answer yet".to_owned()),
     }
 }
 
@@ -36,13 +38,13 @@ async fn get(address: SocketAddr, path: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&reply).into_owned())
 }
 
-fn read(reply: &str) -> Readiness {
+fn parse(reply: &str) -> Readiness {
     let (head, body) = reply.split_once("\r\n\r\n").unwrap_or((reply, ""));
     if head.split(' ').nth(1) == Some("200") {
         return Readiness::Ready;
     }
     let lines: Vec<&str> = body.lines().map(str::trim).filter(|line| line.contains(": ")).collect();
-    Readiness::Missing(if lines.is_empty() { "it does not say why".to_owned() } else { lines.join("; ") })
+    Readiness::NotReady(if lines.is_empty() { "it does not say why".to_owned() } else { lines.join("; ") })
 }
 
 #[cfg(test)]
@@ -58,14 +60,14 @@ mod tests {
     )]
     #[case("HTTP/1.1 404 Not Found\r\n\r\n", Some("it does not say why"))]
     #[case("", Some("it does not say why"))]
-    fn replies(#[case] reply: &str, #[case] missing: Option<&str>) {
-        let expected = missing.map_or(Readiness::Ready, |why| Readiness::Missing(why.to_owned()));
-        assert_eq!(read(reply), expected);
+    fn readiness_is_parsed(#[case] reply: &str, #[case] missing: Option<&str>) {
+        let expected = missing.map_or(Readiness::Ready, |why| Readiness::NotReady(why.to_owned()));
+        assert_eq!(parse(reply), expected);
     }
 
     #[tokio::test]
-    async fn a_port_where_nobody_listens_is_not_ready() {
-        let address = super::super::ports::Ports::default().take(None).unwrap();
-        assert!(matches!(ask(address, "/readyz").await, Readiness::Missing(_)));
+    async fn a_closed_port_is_not_ready() {
+        let address = super::super::ports::FreePorts::default().reserve(None).unwrap();
+        assert!(matches!(ask(address, "/readyz").await, Readiness::NotReady(_)));
     }
 }

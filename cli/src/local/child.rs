@@ -1,4 +1,4 @@
-//! One running part.
+//! A child process of the platform.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -12,116 +12,126 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::process::Command;
 use tokio::sync::watch;
 
-use super::Error;
-use super::plan::Part;
+use super::LocalError;
+use super::plan::ProcessSpec;
+use crate::error::CommandError;
 
-const TAIL_BYTES: u64 = 8 << 10;
-const TAIL_LINES: usize = 20;
+/// Maximum size of a log's tail.
+const MAX_TAIL_BYTES: u64 = 8 << 10;
+/// Maximum number of lines of a log's tail.
+const MAX_TAIL_LINES: usize = 20;
 
-/// The first part that ended without being asked to.
+/// Reports the first process that ends without being told to.
 #[derive(Debug, Clone)]
-pub(super) struct Deaths(watch::Sender<Option<Death>>);
+pub(super) struct UnexpectedExits(watch::Sender<Option<UnexpectedExit>>);
 
 #[derive(Debug, Clone)]
-struct Death {
+struct UnexpectedExit {
     name: String,
-    how: String,
+    status: String,
     log: PathBuf,
 }
 
-impl Deaths {
+impl UnexpectedExits {
     pub(super) fn new() -> Self {
         Self(watch::Sender::new(None))
     }
 
-    /// Waits until a part ends by itself.
-    pub(super) async fn next(&self) -> Error {
+    fn report(&self, exit: UnexpectedExit) {
+        self.0.send_if_modified(|first| {
+            let is_first = first.is_none();
+            first.get_or_insert(exit);
+            is_first
+        });
+    }
+
+    /// Waits for the first such process and returns it as an error.
+    pub(super) async fn next(&self) -> CommandError {
         let mut seen = self.0.subscribe();
         match seen.wait_for(Option::is_some).await.map(|death| death.clone()) {
-            Ok(Some(Death { name, how, log })) => {
+            Ok(Some(UnexpectedExit { name, status, log })) => {
                 let tail = tail(&log);
-                Error::PartDied { name, how, log, tail }
+                LocalError::UnexpectedExit { name, status, log, tail }.into()
             }
-            _ => Error::Interrupted,
+            _ => CommandError::Interrupted,
         }
     }
 }
 
-/// A running part. Its descriptor names the process for good: a signal never reaches another one that got its number.
+/// A child process. Signals go to its pidfd, so that they never reach another process that was given the same number.
 #[derive(Debug)]
 pub(super) struct Child {
-    /// What was started.
-    pub(super) part: Part,
-    /// Its standard output and error.
+    /// How it was started.
+    pub(super) spec: ProcessSpec,
+    /// The file of its standard output and standard error.
     pub(super) log: PathBuf,
-    process: OwnedFd,
+    pidfd: OwnedFd,
     exited: watch::Receiver<bool>,
-    asked_to_end: Arc<AtomicBool>,
+    is_stopping: Arc<AtomicBool>,
 }
 
 impl Child {
-    /// Starts a part, tied to this process, in a process group of its own: a Ctrl-C on the terminal reaches this
-    /// process alone, which then takes the parts down in order. Must be called on a thread that stays.
+    /// Starts a process that ends with this one, in a process group of its own, so that a Ctrl-C on the terminal reaches
+    /// only this process, which then stops the others in order. The calling thread must not end before this process.
     pub(super) fn start(
-        part: Part,
+        spec: ProcessSpec,
         own_binary: &Path,
         logs: &Path,
         environment: &[(&'static str, String)],
-        deaths: &Deaths,
-    ) -> Result<Self, Error> {
-        let log = logs.join(format!("{}.log", part.name));
+        unexpected_exits: &UnexpectedExits,
+    ) -> Result<Self, LocalError> {
+        let log = logs.join(format!("{}.log", spec.name));
         let file = OpenOptions::new().create(true).append(true).open(&log);
-        let file = file.map_err(Error::file("write the log", &log))?;
-        let failed = |source| Error::Start { name: part.name.clone(), source };
-        let mut command = command(&part, own_binary, environment);
+        let file = file.map_err(LocalError::file("write the log", &log))?;
+        let failed = |source| LocalError::Start { name: spec.name.clone(), source };
+        let mut command = command(&spec, own_binary, environment);
         command.stdout(file.try_clone().map_err(failed)?).stderr(file);
         let mut child = command.spawn().map_err(failed)?;
-        let process = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
-        let process =
-            process.ok_or(rustix::io::Errno::SRCH).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));
-        let process = process.map_err(|error| failed(error.into()))?;
+        let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        let pidfd = pid.ok_or(rustix::io::Errno::SRCH).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));
+        let pidfd = pidfd.map_err(|error| failed(error.into()))?;
         let (exit, exited) = watch::channel(false);
-        let asked_to_end = Arc::new(AtomicBool::new(false));
-        let (asked, deaths) = (Arc::clone(&asked_to_end), deaths.clone());
-        let (name, its_log) = (part.name.clone(), log.clone());
-        tokio::spawn(async move {
-            let how = how(&child.wait().await);
-            exit.send_replace(true);
-            if !asked.load(Ordering::SeqCst) {
-                deaths.0.send_if_modified(|first| {
-                    let is_first = first.is_none();
-                    first.get_or_insert(Death { name, how, log: its_log });
-                    is_first
-                });
+        let is_stopping = Arc::new(AtomicBool::new(false));
+        tokio::spawn({
+            let is_stopping = Arc::clone(&is_stopping);
+            let unexpected_exits = unexpected_exits.clone();
+            let name = spec.name.clone();
+            let log = log.clone();
+            async move {
+                let status = describe(&child.wait().await);
+                exit.send_replace(true);
+                if !is_stopping.load(Ordering::SeqCst) {
+                    unexpected_exits.report(UnexpectedExit { name, status, log });
+                }
             }
         });
-        Ok(Self { part, log, process, exited, asked_to_end })
+        Ok(Self { spec, log, pidfd, exited, is_stopping })
     }
 
-    /// Sends a signal; from now on the part's end is no surprise. One that has ended gets none.
-    pub(super) fn ask_to_end(&self, signal: Signal) {
-        self.asked_to_end.store(true, Ordering::SeqCst);
-        // The only failure left is that it has ended.
-        let _ = pidfd_send_signal(&self.process, signal);
+    /// Sends a signal that stops the process. From now on its exit is expected.
+    pub(super) fn stop(&self, signal: Signal) {
+        self.is_stopping.store(true, Ordering::SeqCst);
+        // This can only fail if the process has ended already.
+        let _ = pidfd_send_signal(&self.pidfd, signal);
     }
 
-    /// Waits for its end.
-    pub(super) async fn ended(&self) {
-        // The sender goes away only after it has said so.
+    /// Waits until the process has ended.
+    pub(super) async fn wait(&self) {
+        // The sender is dropped only after it has sent the exit.
         let _ = self.exited.clone().wait_for(|exited| *exited).await;
     }
 
-    /// True if it has ended.
+    /// True if the process has ended.
     pub(super) fn has_ended(&self) -> bool {
         *self.exited.borrow()
     }
 }
 
-fn command(part: &Part, own_binary: &Path, environment: &[(&'static str, String)]) -> Command {
+fn command(spec: &ProcessSpec, own_binary: &Path, environment: &[(&'static str, String)]) -> Command {
     let mut command = Command::new(own_binary);
-    command.args(["local", "tie", "--parent", &std::process::id().to_string(), "--"]);
-    command.arg(&part.binary).args(&part.args);
-    // The keys of whoever started this are not for the parts.
+    command.args(["local", "exec-with-parent", "--parent", &std::process::id().to_string(), "--"]);
+    command.arg(&spec.binary).args(&spec.args);
+    // The user's AWS credentials must not reach the children.
     for (name, _) in std::env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"AWS_") {
             command.env_remove(name);
@@ -132,17 +142,17 @@ fn command(part: &Part, own_binary: &Path, environment: &[(&'static str, String)
     command
 }
 
-fn how(status: &io::Result<ExitStatus>) -> String {
+fn describe(status: &io::Result<ExitStatus>) -> String {
     match status {
         Ok(status) => status.to_string(),
         Err(error) => error.to_string(),
     }
 }
 
-/// The last lines of a log.
+/// Returns the last lines of a log.
 pub(super) fn tail(log: &Path) -> String {
     let text = read_end(log).unwrap_or_else(|error| format!("(cannot be read: {error})"));
-    let mut lines: Vec<&str> = text.lines().rev().take(TAIL_LINES).collect();
+    let mut lines: Vec<&str> = text.lines().rev().take(MAX_TAIL_LINES).collect();
     lines.reverse();
     lines.join("\n")
 }
@@ -150,9 +160,9 @@ pub(super) fn tail(log: &Path) -> String {
 fn read_end(log: &Path) -> io::Result<String> {
     let mut file = File::open(log)?;
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(MAX_TAIL_BYTES)))?;
     let mut bytes = Vec::new();
-    file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+    file.take(MAX_TAIL_BYTES).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -161,13 +171,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tail_is_the_last_lines() {
+    fn a_tail_has_the_last_lines() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("x.log");
         let lines: Vec<String> = (0..10_000).map(|n| format!("line {n}")).collect();
         std::fs::write(&log, lines.join("\n")).unwrap();
         let end = tail(&log);
-        assert_eq!(end.lines().count(), TAIL_LINES);
+        assert_eq!(end.lines().count(), MAX_TAIL_LINES);
         assert!(end.ends_with("line 9999"));
     }
 }

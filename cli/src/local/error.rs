@@ -4,126 +4,142 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use trackyard_protocol::channel::Channel;
+use trackyard_protocol::name::TrackSlug;
+
+use crate::error::Failure;
 use crate::exit_code::Code;
 
 /// Why `local` failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum LocalError {
     /// Containers need root.
     #[error(
         "`trackyard local` must run as root: its workers make namespaces, mounts and cgroups for each job; \
          nothing was started"
     )]
     NotRoot,
-    /// The other binaries are not where they should be.
-    #[error("{} is missing; `trackyard local` starts the binaries that lie beside it", .0.display())]
+    /// The binary of the router or of the worker is missing.
+    #[error("{} is missing; `trackyard local` starts the binaries in its own directory", .0.display())]
     NoBinary(PathBuf),
-    /// There are no images to run.
+    /// The directory has no tooling images.
     #[error("{} has no image layouts of tooling (directories such as ruby-test-runner with an index.json)", .0.display())]
     NoImages(PathBuf),
+    /// The directory has no image of the track.
+    #[error("{} has no image of {track} for {channel}; it has images of {}", images.display(), list(known))]
+    NoImage {
+        /// The image directory.
+        images: PathBuf,
+        /// The channel.
+        channel: Channel,
+        /// The track.
+        track: TrackSlug,
+        /// Tracks with an image for the channel.
+        known: Vec<TrackSlug>,
+    },
     /// An image layout cannot be read.
-    #[error("{} is not an image layout's index: {why}", path.display())]
+    #[error("{} is not the index of an image layout: {why}", path.display())]
     BadLayout {
         /// The index.
         path: PathBuf,
         /// What is wrong with it.
         why: String,
     },
-    /// A file or directory.
-    #[error("cannot {what} {}: {source}", path.display())]
+    /// An operation on a file or directory failed.
+    #[error("cannot {operation} {}: {source}", path.display())]
     File {
         /// What was tried.
-        what: &'static str,
-        /// Which.
+        operation: &'static str,
+        /// The file or directory.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// Anything else of the system.
-    #[error("cannot {what}: {source}")]
+    /// Another system call failed.
+    #[error("cannot {operation}: {source}")]
     System {
         /// What was tried.
-        what: &'static str,
-        /// What the system says.
+        operation: &'static str,
+        /// The system's error.
         source: io::Error,
     },
-    /// A part cannot be started.
+    /// A process cannot be started.
     #[error("cannot start {name}: {source}")]
     Start {
-        /// The part.
+        /// The process's name.
         name: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// A part ended by itself.
-    #[error("{name} ended by itself ({how}); the end of {}:\n{tail}", log.display())]
-    PartDied {
-        /// The part.
+    /// A process ended without being told to.
+    #[error("{name} ended by itself ({status}); the end of {}:\n{tail}", log.display())]
+    UnexpectedExit {
+        /// The process's name.
         name: String,
         /// Its exit status.
-        how: String,
+        status: String,
         /// Its log.
         log: PathBuf,
-        /// The log's end.
+        /// The log's last lines.
         tail: String,
     },
-    /// A part did not become ready in time.
+    /// A process did not become ready, or did not end, in time.
     #[error("{name} is not ready after {} s: {missing}; the end of {}:\n{tail}", waited.as_secs(), log.display())]
     NotReady {
-        /// The part.
+        /// The process's name.
         name: String,
-        /// How long was waited.
+        /// How long it had.
         waited: Duration,
         /// What it says is missing.
         missing: String,
         /// Its log.
         log: PathBuf,
-        /// The log's end.
+        /// The log's last lines.
         tail: String,
     },
-    /// The user, or the system, ended it.
-    #[error("stopped before it was done")]
-    Interrupted,
     /// The S3 API on this machine failed.
     #[error("the S3 API on loopback failed: {0}")]
     Storage(String),
-    /// The expectations of a demo cannot be used.
-    #[error("the demo's examples cannot be used: {0}")]
+    /// The demo's examples do not fit together.
+    #[error("cannot use the demo's examples: {0}")]
     Examples(String),
 }
 
-impl Error {
-    pub(super) fn file(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+impl LocalError {
+    pub(super) fn file(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::File { what, path, source }
+        move |source| Self::File { operation, path, source }
     }
 
-    pub(super) fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::System { what, source }
+    pub(super) fn system(operation: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { operation, source }
     }
+}
 
-    /// The exit code.
-    #[must_use]
-    pub const fn code(&self) -> Code {
+impl Failure for LocalError {
+    fn code(&self) -> Code {
         Code::LocalFailed
     }
 
-    /// What to type next.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         match self {
             Self::NotRoot => {
-                let words: Vec<String> = std::env::args().collect();
-                Some(format!("sudo {}", words.join(" ")))
+                let args: Vec<String> = std::env::args().collect();
+                Some(format!("sudo {}", args.join(" ")))
             }
             Self::NoBinary(_) => {
                 Some("cargo build -p trackyard -p trackyard-router -p trackyard-worker".to_owned())
             }
             Self::NoImages(dir) => Some(format!("examples/build.sh {}", dir.display())),
-            Self::PartDied { name, .. } | Self::NotReady { name, .. } if name != "router" => {
+            Self::UnexpectedExit { name, .. } | Self::NotReady { name, .. } if name != "router" => {
                 Some("trackyard-worker doctor".to_owned())
             }
             _ => None,
         }
     }
+}
+
+fn list(tracks: &[TrackSlug]) -> String {
+    let names: Vec<&str> = tracks.iter().map(TrackSlug::as_str).collect();
+    if names.is_empty() { "no track".to_owned() } else { names.join(", ") }
 }

@@ -1,4 +1,4 @@
-//! Which container versions a directory of image layouts has.
+//! Container versions in a directory of image layouts.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -11,19 +11,23 @@ use trackyard_protocol::name::TrackSlug;
 use trackyard_protocol::source::default_repositories;
 use trackyard_protocol::version::ContainerVersion;
 
-use super::Error;
+use super::LocalError;
 
+/// Maximum size of an `index.json`.
 const MAX_INDEX_BYTES: u64 = 4 << 20;
 
-/// Container versions by channel and track, in the layouts' order.
-pub(super) type Versions = BTreeMap<Channel, BTreeMap<TrackSlug, Vec<ContainerVersion>>>;
+/// The annotation that holds a manifest's tag.
+const TAG_ANNOTATION: &str = "org.opencontainers.image.ref.name";
 
-/// Finds the versions of all repositories in `images`. Directories of other names and tags of other forms do not count.
-pub(super) fn versions(images: &Path) -> Result<Versions, Error> {
-    let mut found = Versions::new();
-    for entry in fs::read_dir(images).map_err(Error::file("read the image directory", images))? {
-        let entry = entry.map_err(Error::file("read the image directory", images))?;
-        let Some((channel, track)) = entry.file_name().to_str().and_then(place_of) else { continue };
+/// Container versions by channel and track, in the layouts' order.
+pub(super) type LayoutVersions = BTreeMap<Channel, BTreeMap<TrackSlug, Vec<ContainerVersion>>>;
+
+/// Finds the versions of all repositories in `images`. Ignores directories with other names and tags of other forms.
+pub(super) fn find_versions(images: &Path) -> Result<LayoutVersions, LocalError> {
+    let mut found = LayoutVersions::new();
+    for entry in fs::read_dir(images).map_err(LocalError::file("read the image directory", images))? {
+        let entry = entry.map_err(LocalError::file("read the image directory", images))?;
+        let Some((channel, track)) = entry.file_name().to_str().and_then(parse_repository) else { continue };
         let index = entry.path().join("index.json");
         if index.is_file() {
             let tags = tags(&index)?;
@@ -32,21 +36,21 @@ pub(super) fn versions(images: &Path) -> Result<Versions, Error> {
     }
     found.values_mut().for_each(|tracks| tracks.retain(|_, tags| !tags.is_empty()));
     found.retain(|_, tracks| !tracks.is_empty());
-    if found.is_empty() { Err(Error::NoImages(images.to_owned())) } else { Ok(found) }
+    if found.is_empty() { Err(LocalError::NoImages(images.to_owned())) } else { Ok(found) }
 }
 
-/// The tracks that get a worker of their own: those asked for, else ruby, else the first that has a test runner.
-pub(super) fn scoped(asked: &[TrackSlug], versions: &Versions) -> Vec<TrackSlug> {
-    if !asked.is_empty() {
-        return asked.to_vec();
+/// Chooses the tracks that get a worker of their own: the requested ones, else ruby, else the first with a test runner.
+pub(super) fn scoped_tracks(requested: &[TrackSlug], versions: &LayoutVersions) -> Vec<TrackSlug> {
+    if !requested.is_empty() {
+        return requested.to_vec();
     }
     let mut tracks = versions.get(&Channel::TestRunners).into_iter().flat_map(BTreeMap::keys);
     let first = tracks.clone().next();
     tracks.find(|track| track.as_str() == "ruby").or(first).cloned().into_iter().collect()
 }
 
-/// The channel and track of a repository's name.
-pub(super) fn place_of(repository: &str) -> Option<(Channel, TrackSlug)> {
+/// Parses a repository's name, such as `ruby-test-runner`, into its channel and track.
+pub(super) fn parse_repository(repository: &str) -> Option<(Channel, TrackSlug)> {
     default_repositories().into_iter().find_map(|(channel, template)| {
         let suffix = template.strip_prefix("{track}")?;
         let track = TrackSlug::new(repository.strip_suffix(suffix)?).ok()?;
@@ -65,16 +69,14 @@ struct Manifest {
     annotations: BTreeMap<String, String>,
 }
 
-fn tags(path: &Path) -> Result<Vec<ContainerVersion>, Error> {
+fn tags(path: &Path) -> Result<Vec<ContainerVersion>, LocalError> {
     let mut text = String::new();
-    let file = File::open(path).map_err(Error::file("open", path))?;
-    file.take(MAX_INDEX_BYTES).read_to_string(&mut text).map_err(Error::file("read", path))?;
+    let file = File::open(path).map_err(LocalError::file("open", path))?;
+    file.take(MAX_INDEX_BYTES).read_to_string(&mut text).map_err(LocalError::file("read", path))?;
     let index: Index = serde_json::from_str(&text)
-        .map_err(|error| Error::BadLayout { path: path.to_owned(), why: error.to_string() })?;
-    let tag = |manifest: Manifest| {
-        manifest.annotations.get("org.opencontainers.image.ref.name").and_then(|tag| tag.parse().ok())
-    };
-    Ok(index.manifests.into_iter().filter_map(tag).collect())
+        .map_err(|error| LocalError::BadLayout { path: path.to_owned(), why: error.to_string() })?;
+    let tags = index.manifests.iter().filter_map(|manifest| manifest.annotations.get(TAG_ANNOTATION));
+    Ok(tags.filter_map(|tag| tag.parse().ok()).collect())
 }
 
 #[cfg(test)]
@@ -87,22 +89,23 @@ mod tests {
     fn layout(images: &Path, repository: &str, tags: &[&str]) {
         let dir = images.join(repository);
         fs::create_dir(&dir).unwrap();
-        let named = |tag| json!({"annotations": {"org.opencontainers.image.ref.name": tag}});
-        let mut manifests: Vec<_> = tags.iter().map(named).collect();
+        let mut manifests: Vec<_> =
+            tags.iter().map(|tag| json!({"annotations": {TAG_ANNOTATION: tag}})).collect();
         manifests.push(json!({"digest": "sha256:00"}));
         fs::write(dir.join("index.json"), json!({"manifests": manifests}).to_string()).unwrap();
     }
 
     #[test]
-    fn tags_become_versions_by_channel_and_track() {
+    fn versions_are_found_by_channel_and_track() {
         let images = tempfile::tempdir().unwrap();
-        let (one, two) = (format!("git-{SHA}"), format!("sha-{SHA}"));
+        let one = format!("git-{SHA}");
+        let two = format!("sha-{SHA}");
         layout(images.path(), "python-test-runner", &[&two, &one, "latest"]);
         layout(images.path(), "emacs-lisp-analyzer", &[&one]);
         layout(images.path(), "ruby-representer", &["latest"]);
         layout(images.path(), "something-else", &[&one]);
         fs::create_dir(images.path().join("go-test-runner")).unwrap();
-        let found = versions(images.path()).unwrap();
+        let found = find_versions(images.path()).unwrap();
         let text = serde_json::to_string(&found).unwrap();
         assert_eq!(
             text,
@@ -113,24 +116,24 @@ mod tests {
     }
 
     #[test]
-    fn a_dir_without_tooling_and_a_broken_index_are_refused() {
+    fn a_dir_without_usable_layouts_is_refused() {
         let images = tempfile::tempdir().unwrap();
-        assert!(matches!(versions(images.path()), Err(Error::NoImages(_))));
+        assert!(matches!(find_versions(images.path()), Err(LocalError::NoImages(_))));
         layout(images.path(), "ruby-analyzer", &[]);
         fs::write(images.path().join("ruby-analyzer/index.json"), "{").unwrap();
-        assert!(matches!(versions(images.path()), Err(Error::BadLayout { .. })));
+        assert!(matches!(find_versions(images.path()), Err(LocalError::BadLayout { .. })));
     }
 
     #[test]
-    fn ruby_is_scoped_where_it_has_a_test_runner() {
+    fn ruby_is_scoped_if_it_has_a_test_runner() {
         let slug = |name: &str| TrackSlug::new(name).unwrap();
         let with = |tracks: &[&str]| {
             let tracks = tracks.iter().map(|name| (slug(name), vec![])).collect();
-            Versions::from([(Channel::TestRunners, tracks)])
+            LayoutVersions::from([(Channel::TestRunners, tracks)])
         };
-        assert_eq!(scoped(&[], &with(&["python", "ruby"])), [slug("ruby")]);
-        assert_eq!(scoped(&[], &with(&["go", "python"])), [slug("go")]);
-        assert_eq!(scoped(&[slug("c")], &with(&["ruby"])), [slug("c")]);
-        assert!(scoped(&[], &Versions::new()).is_empty());
+        assert_eq!(scoped_tracks(&[], &with(&["python", "ruby"])), [slug("ruby")]);
+        assert_eq!(scoped_tracks(&[], &with(&["go", "python"])), [slug("go")]);
+        assert_eq!(scoped_tracks(&[slug("c")], &with(&["ruby"])), [slug("c")]);
+        assert!(scoped_tracks(&[], &LayoutVersions::new()).is_empty());
     }
 }

@@ -1,27 +1,24 @@
-//! A platform around some work: up before it, down after it, however it ends.
+//! Runs a platform around some work: starts it before, and stops it after, however the work ends.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Error;
-use super::platform::{Options, Platform};
+use super::LocalError;
+use super::platform::{Platform, PlatformOptions};
 use crate::console::Console;
-use crate::error::Error as CommandError;
+use crate::error::CommandError;
 
-/// The signals that end `local`.
+/// The signals that stop `local`.
 #[derive(Debug)]
-struct Stop {
+struct StopSignals {
     signals: [Signal; 3],
 }
 
-impl Stop {
-    fn new() -> Result<Self, Error> {
-        let listen = |kind| signal(kind).map_err(Error::system("listen for signals"));
-        let signals = [
-            listen(SignalKind::interrupt())?,
-            listen(SignalKind::terminate())?,
-            listen(SignalKind::hangup())?,
-        ];
-        Ok(Self { signals })
+impl StopSignals {
+    fn new() -> Result<Self, LocalError> {
+        let [interrupt, terminate, hangup] =
+            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()]
+                .map(|kind| signal(kind).map_err(LocalError::system("listen for signals")));
+        Ok(Self { signals: [interrupt?, terminate?, hangup?] })
     }
 
     async fn next(&mut self) {
@@ -30,25 +27,25 @@ impl Stop {
     }
 }
 
-/// Brings a platform up, does `work` and takes it down; the parts that had to be killed come back too.
+/// Starts a platform, does `work` and stops the platform. Also returns the names of the processes that had to be killed.
 ///
 /// # Errors
-/// If the platform does not come up, a part ends by itself, the user ends it, or the work fails.
+/// If the platform does not start, a process ends by itself, the user stops it, or the work fails.
 pub(super) async fn with_platform<T>(
-    options: Options,
+    options: PlatformOptions,
     console: Console,
     work: impl AsyncFnOnce(&mut Platform) -> Result<T, CommandError>,
 ) -> Result<(T, Vec<String>), CommandError> {
-    let mut stop = Stop::new()?;
+    let mut signals = StopSignals::new()?;
     let mut platform = Platform::prepare(options, console).await?;
-    let deaths = platform.deaths();
+    let unexpected_exits = platform.unexpected_exits();
     let result = tokio::select! {
-        result = async { platform.bring_up().await?; work(&mut platform).await } => result,
-        error = deaths.next() => Err(error.into()),
-        () = stop.next() => Err(Error::Interrupted.into()),
+        result = async { platform.start().await?; work(&mut platform).await } => result,
+        error = unexpected_exits.next() => Err(error),
+        () = signals.next() => Err(CommandError::Interrupted),
     };
-    console.say("local: taking everything down (Ctrl-C: at once)");
-    let killed = platform.down(stop.next()).await;
+    console.say("local: stopping everything (Ctrl-C again: at once)");
+    let killed = platform.stop(signals.next()).await;
     if !killed.is_empty() {
         console.say(&format!("local: killed {}, which did not end in time", killed.join(", ")));
     }

@@ -1,4 +1,4 @@
-//! Which processes make up the platform, and how each is started. Pure.
+//! The processes of a platform and their command lines. Pure.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -6,99 +6,96 @@ use std::path::{Path, PathBuf};
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::name::TrackSlug;
 
-/// How long a worker's jobs may go on when all is taken down.
-pub(super) const DRAIN: &str = "5s";
+/// How long a worker's jobs may go on when the platform stops.
+pub(super) const DRAIN_TIMEOUT: &str = "5s";
 
-/// One worker.
+/// A worker to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WorkerPlan {
-    /// Its channel.
+    /// The worker's channel.
     pub(super) channel: Channel,
-    /// The track it is scoped to; none for a generic worker.
+    /// The track that the worker is scoped to; `None` for a generic worker.
     pub(super) track: Option<TrackSlug>,
-    /// More of its command line.
+    /// Additional arguments.
     pub(super) flags: Vec<String>,
 }
 
 impl WorkerPlan {
-    /// The worker's name, such as `test-runners` or `test-runners-ruby`.
+    /// Returns the worker's name, such as `test-runners` or `test-runners-ruby`.
     pub(super) fn name(&self) -> String {
         let channel = self.channel.as_str().replace('_', "-");
         self.track.as_ref().map_or(channel.clone(), |track| format!("{channel}-{track}"))
     }
 }
 
-/// A generic worker for each tooling channel, and a test-runner worker for each of `scoped`.
+/// Returns a generic worker for each tooling channel, and a test-runner worker for each track of `scoped`.
 pub(super) fn all_workers(scoped: &[TrackSlug]) -> Vec<WorkerPlan> {
-    let generic =
-        Channel::TOOLING.into_iter().map(|channel| WorkerPlan { channel, track: None, flags: Vec::new() });
-    let own = |track: &TrackSlug| WorkerPlan {
-        channel: Channel::TestRunners,
-        track: Some(track.clone()),
-        flags: Vec::new(),
-    };
-    generic.chain(scoped.iter().map(own)).collect()
+    let generic = Channel::TOOLING.map(|channel| (channel, None));
+    let scoped = scoped.iter().map(|track| (Channel::TestRunners, Some(track.clone())));
+    let workers = generic.into_iter().chain(scoped);
+    workers.map(|(channel, track)| WorkerPlan { channel, track, flags: Vec::new() }).collect()
 }
 
 /// A process to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Part {
-    /// Its name, also of its log.
+pub(super) struct ProcessSpec {
+    /// The process's name, and that of its log.
     pub(super) name: String,
-    /// The binary.
+    /// The binary to run.
     pub(super) binary: PathBuf,
-    /// The arguments.
+    /// The command line's arguments.
     pub(super) args: Vec<String>,
-    /// Where it says if it is ready.
+    /// The address of its admin port.
     pub(super) admin: SocketAddr,
 }
 
 /// The router's addresses.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RouterAddresses {
-    /// For clients.
+    /// The port for clients.
     pub(super) clients: SocketAddr,
-    /// For workers.
+    /// The port for workers.
     pub(super) workers: SocketAddr,
-    /// For `/readyz`.
+    /// The admin port.
     pub(super) admin: SocketAddr,
 }
 
-/// The router's process.
-pub(super) fn router(binary: &Path, config: &Path, at: RouterAddresses) -> Part {
+/// Returns the router's process.
+pub(super) fn router(binary: &Path, config: &Path, addresses: RouterAddresses) -> ProcessSpec {
     let flags = [
-        ("--clients", format!("tcp://{}", at.clients)),
-        ("--workers", format!("tcp://{}", at.workers)),
-        ("--admin", at.admin.to_string()),
+        ("--clients", format!("tcp://{}", addresses.clients)),
+        ("--workers", format!("tcp://{}", addresses.workers)),
+        ("--admin", addresses.admin.to_string()),
     ];
     let mut args = vec![config.display().to_string()];
     args.extend(flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]));
-    Part { name: "router".to_owned(), binary: binary.to_owned(), args, admin: at.admin }
+    ProcessSpec { name: "router".to_owned(), binary: binary.to_owned(), args, admin: addresses.admin }
 }
 
-/// A worker's process.
+/// Returns a worker's process. `router` is the router's port for clients.
 pub(super) fn worker(
     binary: &Path,
     plan: &WorkerPlan,
     dir: &Path,
     slots: u32,
-    (clients, admin): (SocketAddr, SocketAddr),
-) -> Part {
+    router: SocketAddr,
+    admin: SocketAddr,
+) -> ProcessSpec {
     let topic = plan.track.as_ref().map_or_else(String::new, |track| format!("?topic={track}"));
     let args = [
         "listen".to_owned(),
         plan.name(),
-        format!("tcp://{clients}/{}{topic}", plan.channel),
+        format!("tcp://{router}/{}{topic}", plan.channel),
         dir.display().to_string(),
         "--slots".to_owned(),
         slots.to_string(),
         "--admin".to_owned(),
         admin.to_string(),
         "--drain-timeout".to_owned(),
-        DRAIN.to_owned(),
+        DRAIN_TIMEOUT.to_owned(),
     ];
     let args = args.into_iter().chain(plan.flags.clone()).collect();
-    Part { name: plan.name(), binary: binary.to_owned(), args, admin }
+    ProcessSpec { name: plan.name(), binary: binary.to_owned(), args, admin }
 }
 
 #[cfg(test)]
@@ -110,12 +107,12 @@ mod tests {
     }
 
     #[test]
-    fn the_command_lines_are_those_of_the_design() {
+    fn command_lines() {
         let addresses = RouterAddresses { clients: at(1), workers: at(2), admin: at(3) };
         let mut lines =
             vec![router(Path::new("trackyard-router"), Path::new("/d/router.yml"), addresses).args.join(" ")];
         for plan in all_workers(&[TrackSlug::new("ruby").unwrap()]) {
-            let part = worker(Path::new("trackyard-worker"), &plan, Path::new("/d/w"), 2, (at(1), at(4)));
+            let part = worker(Path::new("trackyard-worker"), &plan, Path::new("/d/w"), 2, at(1), at(4));
             lines.push(part.args.join(" "));
         }
         insta::assert_snapshot!(lines.join("\n"));

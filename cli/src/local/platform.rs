@@ -1,4 +1,4 @@
-//! The router, the workers and the S3 API, from start to end.
+//! A platform: the router, the workers and the S3 API.
 
 use std::fs::{self, Permissions};
 use std::net::SocketAddr;
@@ -9,189 +9,198 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use trackyard_protocol::quantity::Bytes;
 
-use super::Error;
+use super::LocalError;
 use super::admin::{self, Readiness};
-use super::child::{Child, Deaths, tail};
-use super::layouts::Versions;
-use super::machine::Binaries;
+use super::child::{Child, UnexpectedExits, tail};
+use super::layouts::LayoutVersions;
 use super::plan::{self, RouterAddresses, WorkerPlan};
-use super::ports::{Ports, UsualPorts};
-use super::seed::Seed;
+use super::ports::{DefaultPortsLock, FreePorts};
+use super::prerequisites::Binaries;
+use super::router_config::RouterConfig;
 use super::storage::Storage;
 use crate::console::Console;
 
-/// How long a part may take to become ready: a worker unpacks its images first.
-const READY_WITHIN: Duration = Duration::from_secs(180);
-/// Between two looks at a part that is not ready.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// How long a part may take to end: a worker's drain, and some seconds.
-const END_WITHIN: Duration = Duration::from_secs(15);
-/// The router's usual port for clients; those for workers and for `/readyz` are the others' usual ones.
-const USUAL_PORTS: [u16; 3] = [5555, 5556, 9180];
+/// How long a process may take to become ready; a worker unpacks its images first.
+const READY_TIMEOUT: Duration = Duration::from_secs(180);
+/// Interval between two checks whether a process is ready.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// How long a process may take to end; longer than a worker's drain.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(15);
+/// The router's default ports: for clients, for workers, and the admin port.
+const DEFAULT_PORTS: [u16; 3] = [5555, 5556, 9180];
 
-/// What to bring up.
+/// What to start.
 #[derive(Debug)]
-pub(super) struct Options {
-    /// The directory for everything; its parents must let others pass.
+pub(super) struct PlatformOptions {
+    /// The directory for all files; other users must be able to pass through its parents.
     pub(super) dir: PathBuf,
-    /// The image layouts.
+    /// The directory of image layouts.
     pub(super) images: PathBuf,
-    /// The versions that jobs may name at first.
-    pub(super) versions: Versions,
+    /// The versions that are deployed at first.
+    pub(super) versions: LayoutVersions,
     /// The workers.
     pub(super) workers: Vec<WorkerPlan>,
-    /// Slots of each.
+    /// The number of slots of each worker.
     pub(super) slots: u32,
-    /// The directories that `file://` may name.
+    /// The directories below which `file://` submissions are allowed.
     pub(super) dirs: Vec<PathBuf>,
-    /// What one job may use.
+    /// The memory limit of a job.
     pub(super) memory: Bytes,
-    /// The directory of the repositories that builders fetch.
+    /// The directory of the git repositories that builders fetch.
     pub(super) repositories: Option<PathBuf>,
-    /// Take the usual ports where they are free.
-    pub(super) usual_ports: bool,
+    /// Use the default ports if they are free.
+    pub(super) use_default_ports: bool,
 }
 
-/// The running parts.
+/// A running platform.
 #[derive(Debug)]
 pub(super) struct Platform {
-    options: Options,
+    options: PlatformOptions,
     console: Console,
     binaries: Binaries,
     /// The S3 API.
     pub(super) storage: Storage,
     router: RouterAddresses,
-    _usual_ports: Option<UsualPorts>,
+    _default_ports: Option<DefaultPortsLock>,
     worker_ports: Vec<SocketAddr>,
     children: Vec<Child>,
-    deaths: Deaths,
+    unexpected_exits: UnexpectedExits,
 }
 
 impl Platform {
-    /// Makes directories, finds ports and starts the S3 API; no process yet.
-    pub(super) async fn prepare(options: Options, console: Console) -> Result<Self, Error> {
+    /// Creates directories, reserves ports and starts the S3 API. Starts no process yet.
+    pub(super) async fn prepare(options: PlatformOptions, console: Console) -> Result<Self, LocalError> {
         let binaries = Binaries::find()?;
-        make_dirs(&options)?;
+        create_dirs(&options)?;
         let storage = Storage::start(&options.dir.join("s3")).await?;
-        let mut ports = Ports::default();
-        let claim = options.usual_ports.then(UsualPorts::claim).flatten();
-        let usual = USUAL_PORTS.map(|port| claim.as_ref().map(|_| port));
-        let [clients, workers, admin] = usual.map(|usual| ports.take(usual));
+        let mut ports = FreePorts::default();
+        let lock = options.use_default_ports.then(DefaultPortsLock::try_acquire).flatten();
+        let [clients, workers, admin] = DEFAULT_PORTS.map(|port| ports.reserve(lock.as_ref().map(|_| port)));
         let router = RouterAddresses { clients: clients?, workers: workers?, admin: admin? };
         let worker_ports =
-            options.workers.iter().map(|_| ports.take(None)).collect::<Result<Vec<_>, Error>>()?;
+            options.workers.iter().map(|_| ports.reserve(None)).collect::<Result<Vec<_>, LocalError>>()?;
         let platform = Self {
             options,
             console,
             binaries,
             storage,
             router,
-            _usual_ports: claim,
+            _default_ports: lock,
             worker_ports,
             children: Vec::new(),
-            deaths: Deaths::new(),
+            unexpected_exits: UnexpectedExits::new(),
         };
         platform.write_files()?;
         Ok(platform)
     }
 
     /// Starts the router, then the workers, and waits until all are ready.
-    pub(super) async fn bring_up(&mut self) -> Result<(), Error> {
+    pub(super) async fn start(&mut self) -> Result<(), LocalError> {
         let names: Vec<String> = self.options.workers.iter().map(WorkerPlan::name).collect();
         let names = names.join(", ");
         self.console.say(&format!("local: starting the router, then {names}, which unpack images first"));
         let router = plan::router(&self.binaries.router, &self.file("router.yml"), self.router);
-        self.start(router, &[])?;
-        self.wait_for("router", "/livez").await?;
+        self.spawn(router, &[])?;
+        self.wait_until_ready("router", "/livez").await?;
         let environment = self.storage.environment();
         for (plan, port) in self.options.workers.clone().iter().zip(self.worker_ports.clone()) {
             let dir = self.file(&format!("workers/{}", plan.name()));
-            let ends = (self.router.clients, port);
-            let part = plan::worker(&self.binaries.worker, plan, &dir, self.options.slots, ends);
-            self.start(part, &environment)?;
+            let slots = self.options.slots;
+            let worker = plan::worker(&self.binaries.worker, plan, &dir, slots, self.router.clients, port);
+            self.spawn(worker, &environment)?;
         }
-        let names: Vec<String> = self.children.iter().map(|child| child.part.name.clone()).collect();
+        let names: Vec<String> = self.children.iter().map(|child| child.spec.name.clone()).collect();
         for name in names {
-            self.wait_for(&name, "/readyz").await?;
+            self.wait_until_ready(&name, "/readyz").await?;
             self.console.say(&format!("local: {name} is ready"));
         }
         Ok(())
     }
 
-    /// The router's address for clients.
+    /// Returns the router's address for clients.
     pub(super) fn router(&self) -> String {
         format!("tcp://{}", self.router.clients)
     }
 
-    /// The parts with their admin addresses.
+    /// Returns the names and admin addresses of the processes.
     pub(super) fn admin_addresses(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
-        self.children.iter().map(|child| (child.part.name.as_str(), child.part.admin))
+        self.children.iter().map(|child| (child.spec.name.as_str(), child.spec.admin))
     }
 
-    /// What tells of the first part that ends by itself.
-    pub(super) fn deaths(&self) -> Deaths {
-        self.deaths.clone()
+    /// Returns the reporter of the first process that ends by itself.
+    pub(super) fn unexpected_exits(&self) -> UnexpectedExits {
+        self.unexpected_exits.clone()
     }
 
-    /// Lets one part drain and end.
-    pub(super) async fn stop(&self, name: &str) -> Result<(), Error> {
+    /// Stops one process, which may drain first.
+    pub(super) async fn stop_one(&self, name: &str) -> Result<(), LocalError> {
         let child = self.child(name)?;
-        child.ask_to_end(Signal::TERM);
-        let ended = tokio::time::timeout(END_WITHIN, child.ended()).await;
-        ended.map_err(|_| self.not_ready(child, END_WITHIN, "it does not end"))
+        child.stop(Signal::TERM);
+        let exit = tokio::time::timeout(EXIT_TIMEOUT, child.wait()).await;
+        exit.map_err(|_| self.not_ready(child, EXIT_TIMEOUT, "it does not end"))
     }
 
-    /// Takes everything down: the workers drain, then the router ends. Returns the parts that had to be killed, which
-    /// `hurry` does to all at once.
-    pub(super) async fn down(&mut self, hurry: impl Future<Output = ()>) -> Vec<String> {
+    /// Stops everything: the workers drain, then the router ends. Kills what is left after a timeout, or as soon as
+    /// `kill_now` resolves. Returns the names of the killed processes.
+    pub(super) async fn stop(&mut self, kill_now: impl Future<Output = ()>) -> Vec<String> {
         let (workers, router): (Vec<_>, Vec<_>) =
-            self.children.iter().partition(|child| child.part.name != "router");
+            self.children.iter().partition(|child| child.spec.name != "router");
         tokio::select! {
-            () = async { end(&workers).await; end(&router).await; } => {}
-            () = hurry => {}
+            () = async { stop_all(&workers).await; stop_all(&router).await; } => {}
+            () = kill_now => {}
         }
         let left: Vec<&Child> = self.children.iter().filter(|child| !child.has_ended()).collect();
         for child in &left {
-            child.ask_to_end(Signal::KILL);
-            child.ended().await;
+            child.stop(Signal::KILL);
+            child.wait().await;
         }
-        let killed = left.iter().map(|child| child.part.name.clone()).collect();
+        let killed = left.iter().map(|child| child.spec.name.clone()).collect();
         self.children.clear();
         killed
     }
 
-    fn start(&mut self, part: plan::Part, environment: &[(&'static str, String)]) -> Result<(), Error> {
+    fn spawn(
+        &mut self,
+        spec: plan::ProcessSpec,
+        environment: &[(&'static str, String)],
+    ) -> Result<(), LocalError> {
         let logs = self.file("log");
-        self.children.push(Child::start(part, &self.binaries.own, &logs, environment, &self.deaths)?);
+        let child = Child::start(spec, &self.binaries.own, &logs, environment, &self.unexpected_exits)?;
+        self.children.push(child);
         Ok(())
     }
 
-    /// Looks again and again, and says what is missing whenever that changes.
-    async fn wait_for(&self, name: &str, path: &str) -> Result<(), Error> {
+    /// Polls a process until it is ready, and says what is missing whenever that changes.
+    async fn wait_until_ready(&self, name: &str, path: &str) -> Result<(), LocalError> {
         let child = self.child(name)?;
-        let (start, mut last) = (Instant::now(), String::new());
+        let start = Instant::now();
+        let mut last = String::new();
         loop {
-            let Readiness::Missing(missing) = admin::ask(child.part.admin, path).await else { return Ok(()) };
-            if start.elapsed() > READY_WITHIN {
-                return Err(self.not_ready(child, READY_WITHIN, &missing));
+            let Readiness::NotReady(missing) = admin::ask(child.spec.admin, path).await else {
+                return Ok(());
+            };
+            if start.elapsed() > READY_TIMEOUT {
+                return Err(self.not_ready(child, READY_TIMEOUT, &missing));
             }
             if missing != last {
-                self.console.phase(&format!("local: {name} waits: {missing}"));
+                self.console.phase(&format!("local: {name} is not ready yet: {missing}"));
                 last = missing;
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    fn child(&self, name: &str) -> Result<&Child, Error> {
-        let found = self.children.iter().find(|child| child.part.name == name);
-        let missing = || std::io::Error::other("it was never started");
-        found.ok_or_else(|| Error::Start { name: name.to_owned(), source: missing() })
+    fn child(&self, name: &str) -> Result<&Child, LocalError> {
+        let found = self.children.iter().find(|child| child.spec.name == name);
+        found.ok_or_else(|| LocalError::Start {
+            name: name.to_owned(),
+            source: std::io::Error::other("it was never started"),
+        })
     }
 
-    fn not_ready(&self, child: &Child, waited: Duration, missing: &str) -> Error {
-        Error::NotReady {
-            name: child.part.name.clone(),
+    fn not_ready(&self, child: &Child, waited: Duration, missing: &str) -> LocalError {
+        LocalError::NotReady {
+            name: child.spec.name.clone(),
             waited,
             missing: missing.to_owned(),
             log: child.log.clone(),
@@ -203,49 +212,52 @@ impl Platform {
         self.options.dir.join(name)
     }
 
-    /// The router's configuration, and the keys for people who want to store submissions by hand.
-    fn write_files(&self) -> Result<(), Error> {
+    /// Writes the router's configuration, and the S3 keys for users who upload submissions themselves.
+    fn write_files(&self) -> Result<(), LocalError> {
         let options = &self.options;
         let endpoint = self.storage.endpoint();
-        let seed = Seed::new(&options.images, &endpoint, &options.dirs, &options.versions, options.memory);
-        let seed = seed.fetching(options.repositories.as_deref());
-        let text = seed.text().map_err(std::io::Error::other);
-        let config = self.file("router.yml");
-        text.and_then(|text| fs::write(&config, text)).map_err(Error::file("write", &config))?;
-        let export = |(name, value): &(&str, String)| format!("export {name}={value}\n");
-        let keys: String = self.storage.environment().iter().map(export).collect();
+        let config =
+            RouterConfig::new(&options.images, &endpoint, &options.dirs, &options.versions, options.memory)
+                .with_repositories(options.repositories.as_deref());
+        let path = self.file("router.yml");
+        let text = config.to_yaml().map_err(std::io::Error::other);
+        text.and_then(|text| fs::write(&path, text)).map_err(LocalError::file("write", &path))?;
+        let environment = self.storage.environment();
+        let keys: String =
+            environment.iter().map(|(name, value)| format!("export {name}={value}\n")).collect();
         write_secret(&self.file("s3.env"), &keys)
     }
 }
 
-async fn end(children: &[&Child]) {
-    children.iter().for_each(|child| child.ask_to_end(Signal::TERM));
+async fn stop_all(children: &[&Child]) {
+    children.iter().for_each(|child| child.stop(Signal::TERM));
     let all = async {
         for child in children {
-            child.ended().await;
+            child.wait().await;
         }
     };
-    // Those that are left are killed by the caller.
-    let _ = tokio::time::timeout(END_WITHIN, all).await;
+    // The caller kills those that are left.
+    let _ = tokio::time::timeout(EXIT_TIMEOUT, all).await;
 }
 
-/// Directories on the way to a worker's are passable for all: jobs run as other users.
-fn make_dirs(options: &Options) -> Result<(), Error> {
+/// Creates the directories. Other users may pass through the parents of a worker's directory, because jobs run as such.
+fn create_dirs(options: &PlatformOptions) -> Result<(), LocalError> {
     let dir = &options.dir;
     let workers = options.workers.iter().map(|plan| format!("workers/{}", plan.name()));
     for name in ["log", "s3", "workers"].into_iter().map(str::to_owned).chain(workers) {
         let path = dir.join(name);
-        fs::create_dir_all(&path).map_err(Error::file("make the directory", &path))?;
+        fs::create_dir_all(&path).map_err(LocalError::file("create the directory", &path))?;
     }
     for (path, mode) in [(dir.clone(), 0o711), (dir.join("workers"), 0o711), (dir.join("s3"), 0o700)] {
-        fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(Error::file("open", &path))?;
+        fs::set_permissions(&path, Permissions::from_mode(mode))
+            .map_err(LocalError::file("set the mode of", &path))?;
     }
     Ok(())
 }
 
-fn write_secret(path: &Path, text: &str) -> Result<(), Error> {
+fn write_secret(path: &Path, text: &str) -> Result<(), LocalError> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let file = fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(Error::file("write", path))
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(LocalError::file("write", path))
 }

@@ -4,36 +4,36 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener};
 
-use super::Error;
+use super::LocalError;
 
-/// Addresses that were free a moment ago. All are held until the last is found, so that they differ.
+/// Reserves free ports. All stay bound until this is dropped, so that they differ.
 #[derive(Debug, Default)]
-pub(super) struct Ports(Vec<TcpListener>);
+pub(super) struct FreePorts(Vec<TcpListener>);
 
-impl Ports {
-    /// A free port; `usual` if that is free.
-    pub(super) fn take(&mut self, usual: Option<u16>) -> Result<SocketAddr, Error> {
+impl FreePorts {
+    /// Reserves a free port: `preferred`, if that is free.
+    pub(super) fn reserve(&mut self, preferred: Option<u16>) -> Result<SocketAddr, LocalError> {
         let bind = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-        let listener = usual.map(bind).and_then(Result::ok).map_or_else(|| bind(0), Ok);
-        let listener = listener.map_err(Error::system("find a free port on 127.0.0.1"))?;
-        let address = listener.local_addr().map_err(Error::system("find a free port on 127.0.0.1"))?;
+        let listener = preferred.map(bind).and_then(Result::ok).map_or_else(|| bind(0), Ok);
+        let listener = listener.map_err(LocalError::system("find a free port on 127.0.0.1"))?;
+        let address = listener.local_addr().map_err(LocalError::system("find a free port on 127.0.0.1"))?;
         self.0.push(listener);
         Ok(address)
     }
 }
 
-/// The right to the usual ports, which one `local` of a machine has at a time: between the look at a port and the part
-/// that binds it, another could take it. A name that only the kernel knows: it leaves no file, and goes with its process.
+/// Lock on the default ports, which only one `local` of a machine may use at a time: between the check of a port and its
+/// use by the router, another process could take it. It is an abstract socket, so the kernel releases it with its process.
 #[derive(Debug)]
-pub(super) struct UsualPorts {
-    _held: UnixListener,
+pub(super) struct DefaultPortsLock {
+    _socket: UnixListener,
 }
 
-impl UsualPorts {
-    /// Takes the right, unless another has it.
-    pub(super) fn claim() -> Option<Self> {
+impl DefaultPortsLock {
+    /// Acquires the lock, unless another process has it.
+    pub(super) fn try_acquire() -> Option<Self> {
         let name = UnixAddress::from_abstract_name("trackyard-local-usual-ports").ok()?;
-        UnixListener::bind_addr(&name).ok().map(|held| Self { _held: held })
+        UnixListener::bind_addr(&name).ok().map(|socket| Self { _socket: socket })
     }
 }
 
@@ -42,12 +42,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_taken_port_is_not_given_again() {
-        let mut ports = Ports::default();
-        let first = ports.take(None).unwrap();
-        let second = ports.take(Some(first.port())).unwrap();
+    fn a_reserved_port_is_not_reserved_again() {
+        let mut ports = FreePorts::default();
+        let first = ports.reserve(None).unwrap();
+        let second = ports.reserve(Some(first.port())).unwrap();
         assert_ne!(first, second);
         drop(ports);
-        assert_eq!(Ports::default().take(Some(first.port())).unwrap(), first);
+        assert_eq!(FreePorts::default().reserve(Some(first.port())).unwrap(), first);
     }
 }

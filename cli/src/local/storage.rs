@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
@@ -11,15 +12,16 @@ use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
-use super::Error;
+use super::LocalError;
 use crate::submit::Bucket;
 
-/// The one bucket.
+/// The only bucket.
 pub(super) const BUCKET: &str = "submissions";
 
-const RETRY: std::time::Duration = std::time::Duration::from_millis(50);
+/// Wait after a connection could not be accepted.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
-/// A running S3 API with keys of its own; it ends when this is dropped.
+/// A running S3 API with random keys. It ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Storage {
     address: SocketAddr,
@@ -35,27 +37,28 @@ impl Drop for Storage {
 }
 
 impl Storage {
-    /// Serves `dir`, in which the bucket is a directory.
-    pub(super) async fn start(dir: &Path) -> Result<Self, Error> {
+    /// Starts serving `dir`, in which each bucket is a directory.
+    pub(super) async fn start(dir: &Path) -> Result<Self, LocalError> {
         let bucket = dir.join(BUCKET);
-        std::fs::create_dir_all(&bucket).map_err(Error::file("make the directory", &bucket))?;
-        let files = FileSystem::new(dir).map_err(|error| Error::Storage(format!("{error:?}")))?;
-        let (access_key, secret_key) = (random_hex(10), random_hex(20));
+        std::fs::create_dir_all(&bucket).map_err(LocalError::file("create the directory", &bucket))?;
+        let files = FileSystem::new(dir).map_err(|error| LocalError::Storage(format!("{error:?}")))?;
+        let access_key = random_hex(10);
+        let secret_key = random_hex(20);
         let mut service = S3ServiceBuilder::new(files);
         service.set_auth(SimpleAuth::from_single(access_key.clone(), secret_key.clone()));
         let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-        let listener = bound.map_err(Error::system("find a free port for the S3 API"))?;
-        let address = listener.local_addr().map_err(Error::system("find a free port for the S3 API"))?;
+        let listener = bound.map_err(LocalError::system("find a free port for the S3 API"))?;
+        let address = listener.local_addr().map_err(LocalError::system("find a free port for the S3 API"))?;
         let server = tokio::spawn(serve(listener, service.build())).abort_handle();
         Ok(Self { address, access_key, secret_key, server })
     }
 
-    /// The endpoint's URL.
+    /// Returns the endpoint's URL.
     pub(super) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What a process needs in its environment to read and write the bucket.
+    /// Returns the environment variables with which a process can read and write the bucket.
     pub(super) fn environment(&self) -> [(&'static str, String); 4] {
         [
             ("AWS_ACCESS_KEY_ID", self.access_key.clone()),
@@ -65,7 +68,7 @@ impl Storage {
         ]
     }
 
-    /// The bucket, to write to.
+    /// Opens the bucket.
     pub(super) fn bucket(&self) -> Bucket {
         Bucket::local(BUCKET, &self.endpoint(), &self.access_key, &self.secret_key)
     }
@@ -73,15 +76,15 @@ impl Storage {
 
 async fn serve(listener: TcpListener, service: S3Service) {
     loop {
-        // Out of descriptors, perhaps: those in use go on, and come free.
+        // Probably out of file descriptors; open connections go on, and free theirs.
         let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(RETRY).await;
+            tokio::time::sleep(ACCEPT_BACKOFF).await;
             continue;
         };
         let service = service.clone();
         tokio::spawn(async move {
             let server = Builder::new(TokioExecutor::new());
-            // The client sees the broken connection; there is nobody else to tell.
+            // The client sees that the connection broke; nothing else depends on it.
             let _ = server.serve_connection(TokioIo::new(stream), service).await;
         });
     }
@@ -96,22 +99,24 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_stored_dir_is_in_the_bucket() {
-        let (root, submission) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    async fn an_uploaded_dir_is_in_the_bucket() {
+        let root = tempfile::tempdir().unwrap();
+        let submission = tempfile::tempdir().unwrap();
         std::fs::write(submission.path().join("leap.rb"), "class Leap; end").unwrap();
         let storage = Storage::start(root.path()).await.unwrap();
-        let uri = storage.bucket().store(submission.path(), "ruby/1").await.unwrap();
+        let uri = storage.bucket().upload(submission.path(), "ruby/1").await.unwrap();
         assert_eq!(uri.to_string(), "s3://submissions/ruby/1");
         let stored = std::fs::read_to_string(root.path().join("submissions/ruby/1/leap.rb")).unwrap();
         assert_eq!(stored, "class Leap; end");
     }
 
     #[tokio::test]
-    async fn other_keys_are_refused() {
-        let (root, submission) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    async fn a_wrong_key_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let submission = tempfile::tempdir().unwrap();
         std::fs::write(submission.path().join("leap.rb"), "").unwrap();
         let storage = Storage::start(root.path()).await.unwrap();
-        let stranger = Bucket::local(BUCKET, &storage.endpoint(), &storage.access_key, "wrong");
-        assert!(stranger.store(submission.path(), "ruby/1").await.is_err());
+        let intruder = Bucket::local(BUCKET, &storage.endpoint(), &storage.access_key, "wrong");
+        assert!(intruder.upload(submission.path(), "ruby/1").await.is_err());
     }
 }

@@ -1,28 +1,32 @@
-//! Where the submission is.
+//! Where a submission's files are.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::name;
 use trackyard_protocol::uri::InputUri;
 
+use crate::error::Failure;
+use crate::exit_code::Code;
+
 /// Why a submission cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    /// There is no such directory.
+    /// The path is not a readable directory.
     #[error(
-        "{path} is not a directory that can be read: {why}; give a directory, s3://bucket/prefix or file:///directory"
+        "cannot read the directory {path}: {why}; give a directory, s3://bucket/prefix or file:///directory"
     )]
     NotADirectory {
-        /// What was given.
+        /// The path on the command line.
         path: String,
-        /// What the system says.
+        /// The system's error.
         why: String,
     },
-    /// The worker may be on another machine.
+    /// The router, and so perhaps its workers, are on another machine.
     #[error(
         "the router {router} is not on this machine, so its workers cannot read {}; \
-         give --bucket (and --s3-endpoint) to store the files where they can",
+         give --bucket (and --s3-endpoint) to upload the files to a bucket",
         dir.display()
     )]
     RouterElsewhere {
@@ -31,12 +35,12 @@ pub enum InputError {
         /// The directory.
         dir: PathBuf,
     },
-    /// The directory's path does not fit a URI.
+    /// The directory's path is not valid in a URI.
     #[error(
-        "the directory's path cannot be sent as it is; move it, or give --bucket to store the files: {0}"
+        "cannot send the directory's path: {0}; move the directory, or give --bucket to upload the files"
     )]
     Path(name::Error),
-    /// Nobody said which version, and there is none to choose.
+    /// No version was given, and none is deployed.
     #[error(
         "no version of {track} is deployed for {channel}; \
          see `trackyard versions --available --track {track} --channel {channel}`, then `trackyard deploy`"
@@ -47,48 +51,55 @@ pub enum InputError {
         /// The track.
         track: String,
     },
-    /// What looks like a URI is none.
+    /// The URI is not valid.
     #[error(transparent)]
     Uri(name::Error),
 }
 
-/// What the command line named.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Submission {
-    /// A directory of this machine; its canonical path.
-    Dir(PathBuf),
-    /// A place that workers read.
-    Elsewhere(InputUri),
-}
-
-impl Submission {
-    /// Reads what was given; a directory must be there.
-    ///
-    /// # Errors
-    /// For a bad URI, or what is no directory.
-    pub fn find(given: &str) -> Result<Self, InputError> {
-        if given.contains("://") {
-            return given.parse().map(Self::Elsewhere).map_err(InputError::Uri);
-        }
-        let refused = |why: String| InputError::NotADirectory { path: given.to_owned(), why };
-        let path = std::fs::canonicalize(given).map_err(|error| refused(error.to_string()))?;
-        if path.is_dir() { Ok(Self::Dir(path)) } else { Err(refused("not a directory".to_owned())) }
+impl Failure for InputError {
+    fn code(&self) -> Code {
+        Code::Usage
     }
 }
 
-/// The URI of a directory that the router's workers can read, being on this machine.
+/// A submission on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Submission {
+    /// The canonical path of a directory on this machine.
+    Dir(PathBuf),
+    /// A URI that workers read.
+    Uri(InputUri),
+}
+
+impl Submission {
+    /// Parses a URI, or finds a directory.
+    ///
+    /// # Errors
+    /// If the URI is not valid, or the path is not a directory.
+    pub fn find(given: &str) -> Result<Self, InputError> {
+        if given.contains("://") {
+            return given.parse().map(Self::Uri).map_err(InputError::Uri);
+        }
+        let path = std::fs::canonicalize(given)
+            .and_then(|path| if path.is_dir() { Ok(path) } else { Err(io::ErrorKind::NotADirectory.into()) });
+        path.map(Self::Dir)
+            .map_err(|error| InputError::NotADirectory { path: given.to_owned(), why: error.to_string() })
+    }
+}
+
+/// Returns the `file://` URI of a directory, if the router and so its workers are on this machine.
 ///
 /// # Errors
-/// If they are not, or the path is no URI.
+/// If they are not, or the path is not valid in a URI.
 pub(super) fn file_uri(dir: &Path, router: &str) -> Result<InputUri, InputError> {
-    if !is_here(router) {
+    if !is_loopback(router) {
         return Err(InputError::RouterElsewhere { router: router.to_owned(), dir: dir.to_owned() });
     }
     format!("file://{}", dir.display()).parse().map_err(InputError::Path)
 }
 
-/// True if an address is this machine's own.
-fn is_here(router: &str) -> bool {
+/// True if an address can only be reached on this machine.
+fn is_loopback(router: &str) -> bool {
     let Some(address) = router.strip_prefix("tcp://") else { return router.starts_with("ipc://") };
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -108,12 +119,12 @@ mod tests {
     #[case("tcp://10.0.0.1:5555", false)]
     #[case("tcp://localhost.example.org:5555", false)]
     #[case("127.0.0.1", false)]
-    fn a_dir_is_read_by_workers_of_this_machine_only(#[case] router: &str, #[case] here: bool) {
-        assert_eq!(file_uri(Path::new("/srv/in"), router).is_ok(), here);
+    fn only_a_local_router_gets_a_file_uri(#[case] router: &str, #[case] is_local: bool) {
+        assert_eq!(file_uri(Path::new("/srv/in"), router).is_ok(), is_local);
     }
 
     #[test]
-    fn a_dir_becomes_its_canonical_path() {
+    fn a_dir_is_canonicalized() {
         let dir = tempfile::tempdir().unwrap();
         let roundabout = format!("{}/./", dir.path().display());
         let canonical = dir.path().canonicalize().unwrap();
@@ -121,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_dir_is_refused() {
+    fn a_path_without_a_dir_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
         for given in [file.path().to_str().unwrap(), "/no/such/directory"] {
             assert!(matches!(Submission::find(given), Err(InputError::NotADirectory { .. })));
@@ -130,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_no_uri_is_refused_with_the_way_out() {
+    fn a_path_invalid_in_a_uri_suggests_a_bucket() {
         let error = file_uri(Path::new("/srv/a\nb"), "tcp://127.0.0.1:1").unwrap_err();
         assert!(error.to_string().contains("--bucket"));
     }

@@ -1,4 +1,4 @@
-//! A job as it is sent, and what its answer says of its way.
+//! A job request, and the phases in its answer.
 
 use std::time::Duration;
 
@@ -13,33 +13,33 @@ use trackyard_protocol::version::ContainerVersion;
 
 use crate::verdict;
 
-/// A job.
+/// A job to send to the router.
 #[derive(Debug, Clone)]
-pub struct Job {
-    /// Its id.
+pub struct JobRequest {
+    /// The job's id.
     pub id: JobId,
-    /// Its channel; one of the tooling channels.
+    /// One of the tooling channels.
     pub channel: Channel,
-    /// Its track.
+    /// The track.
     pub track: TrackSlug,
-    /// Its exercise.
+    /// The exercise.
     pub exercise: ExerciseSlug,
-    /// Where its files are.
+    /// Where the submission's files are.
     pub input: InputUri,
     /// The container version that runs it.
     pub version: ContainerVersion,
-    /// How many seconds its container may run.
+    /// How many seconds the container may run; the track's limit if absent.
     pub timeout: Option<u32>,
-    /// How long the client waits.
+    /// How long the client waits for the answer.
     pub deadline: Option<HumanDuration>,
-    /// Run again, even if the answer is known.
+    /// Run the job again, even if the router has an answer for this id.
     pub fresh: bool,
 }
 
-impl Job {
-    /// The message.
+impl JobRequest {
+    /// Returns the request's body.
     #[must_use]
-    pub fn request(&self) -> Value {
+    pub fn body(&self) -> Value {
         let mut request = json!({
             "action": action(self.channel).to_string(),
             "id": self.id,
@@ -57,10 +57,10 @@ impl Job {
         request
     }
 
-    /// How long the router may take, and some seconds more: its own deadline, or the time in the queue and two
-    /// attempts, each with set-up, the container's time and the way back.
+    /// Returns how long to wait for the answer. This is longer than the router may take: until the job's deadline, or
+    /// for the time in the queue and two attempts, each with set-up, the container's time and the result's transfer.
     #[must_use]
-    pub fn patience(&self) -> Duration {
+    pub fn answer_timeout(&self) -> Duration {
         let grace = Duration::from_secs(5);
         let attempt = 15 + u64::from(self.timeout.unwrap_or(60)) + 5;
         self.deadline.map_or(Duration::from_secs(10 + 2 * attempt), |deadline| deadline.0) + grace
@@ -75,9 +75,8 @@ const fn action(channel: Channel) -> Action {
     }
 }
 
-/// One line for each phase that the job went through.
-#[must_use]
-pub(super) fn phases(answer: &Answer) -> Vec<String> {
+/// Formats a line for each phase that the job went through.
+pub(super) fn phase_lines(answer: &Answer) -> Vec<String> {
     let usage = |field: &str| answer.context.pointer(&format!("/usage/{field}")).and_then(Value::as_u64);
     let mut lines = Vec::new();
     lines.extend(usage("queue_ms").map(|ms| format!("queued  {ms} ms")));
@@ -96,8 +95,8 @@ mod tests {
     use rstest::rstest;
     use trackyard_protocol::request::{Request, Shape};
 
-    fn job(channel: Channel) -> Job {
-        Job {
+    fn job(channel: Channel) -> JobRequest {
+        JobRequest {
             id: JobId::new("1").unwrap(),
             channel,
             track: TrackSlug::new("ruby").unwrap(),
@@ -114,9 +113,9 @@ mod tests {
     #[case(Channel::TestRunners)]
     #[case(Channel::StaticAnalyzers)]
     #[case(Channel::Representers)]
-    fn the_router_reads_what_is_sent(#[case] channel: Channel) {
+    fn the_router_can_parse_the_request(#[case] channel: Channel) {
         let job = job(channel);
-        let body = job.request().to_string();
+        let body = job.body().to_string();
         let shape = Shape::read(body.as_bytes()).unwrap();
         let Ok(Request::Job(read)) = shape.check() else { panic!("not a job: {body}") };
         assert_eq!((read.place.channel, &read.id, &read.input), (channel, &job.id, &job.input));
@@ -125,10 +124,10 @@ mod tests {
     }
 
     #[test]
-    fn patience_outlasts_the_routers_own_deadlines() {
+    fn the_client_waits_longer_than_the_router() {
         let with_deadline = job(Channel::TestRunners);
-        assert!(with_deadline.patience() > Duration::from_millis(1500));
-        let without = Job { deadline: None, timeout: None, ..with_deadline };
-        assert!(without.patience() > Duration::from_secs(10 + 2 * (15 + 60 + 5)));
+        assert!(with_deadline.answer_timeout() > Duration::from_millis(1500));
+        let without = JobRequest { deadline: None, timeout: None, ..with_deadline };
+        assert!(without.answer_timeout() > Duration::from_secs(10 + 2 * (15 + 60 + 5)));
     }
 }

@@ -1,4 +1,4 @@
-//! Storing a directory's files in a bucket.
+//! Uploads a directory's files to a bucket.
 
 use std::path::{Path, PathBuf};
 
@@ -9,31 +9,34 @@ use aws_sdk_s3::primitives::ByteStream;
 use trackyard_protocol::name;
 use trackyard_protocol::uri::{InputUri, is_plain_path};
 
-/// Why a submission could not be stored.
+use crate::error::Failure;
+use crate::exit_code::Code;
+
+/// Why a submission could not be uploaded.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
     /// A directory or file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
-        /// Which.
+        /// The directory or file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// There are no files.
+    /// The directory has no files.
     #[error("{} has no files; nothing was sent", .0.display())]
     Empty(PathBuf),
-    /// A symlink, a socket, or a name that cannot be a key.
+    /// The file is not a regular one, or its name is not valid in an object key.
     #[error("{} is not a regular file with a plain name; remove it, or submit another directory", .0.display())]
     NotPlain(PathBuf),
-    /// The store refused.
-    #[error("cannot store {key} in the bucket {bucket}: {why}")]
-    Store {
+    /// The object store refused the object.
+    #[error("cannot upload {key} to the bucket {bucket}: {why}")]
+    Upload {
         /// The bucket.
         bucket: String,
-        /// The object.
+        /// The object's key.
         key: String,
-        /// What the store says.
+        /// The object store's error.
         why: String,
     },
     /// The bucket's name or the prefix is not valid.
@@ -41,7 +44,13 @@ pub enum UploadError {
     Uri(#[from] name::Error),
 }
 
-/// A bucket to store submissions in.
+impl Failure for UploadError {
+    fn code(&self) -> Code {
+        Code::Machine
+    }
+}
+
+/// A bucket for submissions.
 #[derive(Debug, Clone)]
 pub struct Bucket {
     client: Client,
@@ -49,8 +58,8 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// A bucket, with the credentials that the AWS tools would find. Any endpoint but Amazon's gets the bucket's name
-    /// in the path.
+    /// Opens a bucket with the credentials that the AWS tools would find. If an endpoint is given, the bucket's name goes
+    /// into the URL's path.
     pub async fn from_environment(name: &str, endpoint: Option<&str>) -> Self {
         let found = aws_config::defaults(BehaviorVersion::latest()).load().await;
         let mut config = aws_sdk_s3::config::Builder::from(&found);
@@ -63,7 +72,7 @@ impl Bucket {
         Self { client: Client::from_conf(config.build()), name: name.to_owned() }
     }
 
-    /// A bucket of an S3 API on this machine.
+    /// Opens a bucket of an S3 API on this machine.
     #[must_use]
     pub fn local(name: &str, endpoint: &str, access_key: &str, secret_key: &str) -> Self {
         let config = aws_sdk_s3::Config::builder()
@@ -76,11 +85,11 @@ impl Bucket {
         Self { client: Client::from_conf(config), name: name.to_owned() }
     }
 
-    /// Stores all files below `dir` under `prefix`.
+    /// Uploads all files below `dir`, under `prefix`. Returns their URI.
     ///
     /// # Errors
-    /// For the first file that cannot be read or stored.
-    pub async fn store(&self, dir: &Path, prefix: &str) -> Result<InputUri, UploadError> {
+    /// On the first file that cannot be read or uploaded.
+    pub async fn upload(&self, dir: &Path, prefix: &str) -> Result<InputUri, UploadError> {
         let files = files_below(dir)?;
         if files.is_empty() {
             return Err(UploadError::Empty(dir.to_owned()));
@@ -98,7 +107,7 @@ impl Bucket {
             .await
             .map_err(|error| UploadError::Read { path, source: std::io::Error::other(error) })?;
         let sent = self.client.put_object().bucket(&self.name).key(key).body(body).send().await;
-        sent.map(drop).map_err(|error| UploadError::Store {
+        sent.map(drop).map_err(|error| UploadError::Upload {
             bucket: self.name.clone(),
             key: key.to_owned(),
             why: DisplayErrorContext(error).to_string(),
@@ -106,7 +115,7 @@ impl Bucket {
     }
 }
 
-/// The regular files below a directory, by their paths in it, sorted.
+/// Returns the paths of the files below a directory, relative to it and sorted.
 fn files_below(dir: &Path) -> Result<Vec<String>, UploadError> {
     let mut found = Vec::new();
     let mut dirs = vec![dir.to_owned()];
@@ -118,7 +127,7 @@ fn files_below(dir: &Path) -> Result<Vec<String>, UploadError> {
             if kind.is_dir() {
                 dirs.push(entry.path());
             } else {
-                found.push(key_of(dir, &entry.path(), kind.is_file())?);
+                found.push(object_key(dir, &entry.path(), kind.is_file())?);
             }
         }
     }
@@ -126,9 +135,9 @@ fn files_below(dir: &Path) -> Result<Vec<String>, UploadError> {
     Ok(found)
 }
 
-fn key_of(dir: &Path, file: &Path, regular: bool) -> Result<String, UploadError> {
+fn object_key(dir: &Path, file: &Path, is_regular: bool) -> Result<String, UploadError> {
     let key = file.strip_prefix(dir).ok().and_then(Path::to_str).filter(|key| is_plain_path(key));
-    key.filter(|_| regular).map(str::to_owned).ok_or_else(|| UploadError::NotPlain(file.to_owned()))
+    key.filter(|_| is_regular).map(str::to_owned).ok_or_else(|| UploadError::NotPlain(file.to_owned()))
 }
 
 #[cfg(test)]
@@ -136,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_found_in_all_dirs() {
+    fn files_are_found_at_any_depth() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("lib/deep")).unwrap();
         std::fs::create_dir(dir.path().join("empty")).unwrap();
@@ -146,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_symlink_is_refused_by_name() {
+    fn a_symlink_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/etc/passwd", dir.path().join("link")).unwrap();
         let error = files_below(dir.path()).unwrap_err();

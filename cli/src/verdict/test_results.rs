@@ -1,18 +1,18 @@
-//! `results.json`, version 2 (and older ones, which have a status only).
+//! `results.json`, a test runner's result, in version 2 or older ones, which have only a status.
 
 use clap::builder::styling::AnsiColor;
 use serde_json::Value;
 
-use crate::console::{harmless, painted};
+use crate::console::{escape_control, painted};
 
-/// How many tests ended in which way.
+/// Number of tests by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 pub struct Counts {
-    /// Passed.
+    /// Tests that passed.
     pub pass: usize,
-    /// Failed.
+    /// Tests that failed.
     pub fail: usize,
-    /// Could not run to their end.
+    /// Tests that raised an error.
     pub error: usize,
 }
 
@@ -28,14 +28,14 @@ struct Test {
 /// What a test runner wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestResults {
-    /// `pass`, `fail` or `error`; empty if the file has none.
+    /// `pass`, `fail` or `error`; empty if the file has no status.
     pub status: String,
     message: Option<String>,
     tests: Vec<Test>,
 }
 
 impl TestResults {
-    /// Reads what is there; a container may have written anything.
+    /// Reads the fields that are valid; a container may have written anything.
     #[must_use]
     pub fn read(response: &Value) -> Self {
         let tests = response.get("tests").and_then(Value::as_array).into_iter().flatten();
@@ -52,25 +52,26 @@ impl TestResults {
         self.status == "pass"
     }
 
-    /// Counts the tests.
+    /// Counts the tests by outcome.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let count = |status: &str| self.tests.iter().filter(|test| test.status == status).count();
         Counts { pass: count("pass"), fail: count("fail"), error: count("error") }
     }
 
-    /// Such as `fail: 4 passed 1 failed`.
+    /// Summarizes the tests, as in `fail: 4 passed 1 failed`.
     #[must_use]
     pub fn summary(&self) -> String {
         let counts = self.counts();
         let parts = [(counts.pass, "passed"), (counts.fail, "failed"), (counts.error, "errored")];
-        let said: Vec<String> =
-            parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
-        let status = if self.status.is_empty() { "no status".to_owned() } else { harmless(&self.status) };
-        format!("{status}: {}", if said.is_empty() { "no test ran".to_owned() } else { said.join(" ") })
+        let parts: Vec<String> =
+            parts.iter().filter(|(n, _)| *n > 0).map(|(n, outcome)| format!("{n} {outcome}")).collect();
+        let status =
+            if self.status.is_empty() { "no status".to_owned() } else { escape_control(&self.status) };
+        format!("{status}: {}", if parts.is_empty() { "no test ran".to_owned() } else { parts.join(" ") })
     }
 
-    /// The runner's message, then one line for each test, with what went wrong below it.
+    /// Formats the runner's message, then a line for each test, with its message and output below it.
     #[must_use]
     pub fn list(&self) -> String {
         let message = self.message.as_deref().map(|m| indented(m, "  "));
@@ -92,8 +93,8 @@ impl Test {
         let colour = if self.status == "pass" { AnsiColor::Green } else { AnsiColor::Red };
         let mut lines = vec![format!(
             "  {} {}",
-            painted(colour, &format!("{:<5}", harmless(&self.status))),
-            harmless(&self.name)
+            painted(colour, &format!("{:<5}", escape_control(&self.status))),
+            escape_control(&self.name)
         )];
         lines.extend(self.message.as_deref().map(|m| indented(m, "        ")));
         lines.extend(self.output.as_deref().map(|o| indented(o, "        | ")));
@@ -106,6 +107,7 @@ fn text(value: &Value, field: &str) -> Option<String> {
 }
 
 fn indented(text: &str, with: &str) -> String {
-    let lines: Vec<String> = harmless(text.trim_end()).lines().map(|line| format!("{with}{line}")).collect();
+    let lines: Vec<String> =
+        escape_control(text.trim_end()).lines().map(|line| format!("{with}{line}")).collect();
     lines.join("\n")
 }

@@ -1,4 +1,4 @@
-//! Running the binary.
+//! Runs the binary.
 
 use std::process::{Command, Output};
 
@@ -19,15 +19,15 @@ pub(crate) fn trackyard(args: &[&str]) -> Output {
         .expect("the binary was just built")
 }
 
-/// Standard output, standard error and the exit code, as a snapshot has them.
-pub(crate) fn shown(output: &Output, hide: &[(&str, &str)]) -> String {
+/// Formats standard output, standard error and the exit code for a snapshot, with texts replaced.
+pub(crate) fn shown(output: &Output, replace: &[(&str, &str)]) -> String {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     let text = format!("{out}--- stderr\n{err}--- exit code {}", output.status.code().unwrap());
-    hide.iter().fold(text, |text, (from, to)| text.replace(from, to))
+    replace.iter().fold(text, |text, (from, to)| text.replace(from, to))
 }
 
-/// A router with one deployed version, whose jobs end in `job`.
+/// Starts a router that has one deployed version and answers each job with `job`.
 pub(crate) fn router(job: Value) -> Router {
     Router::start(move |request| match request["action"].as_str() {
         Some("current_config") => {

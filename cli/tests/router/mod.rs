@@ -1,4 +1,4 @@
-//! A router that answers what a test tells it to.
+//! A router whose answers are made by the test.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
 
-/// A router; it ends when this is dropped.
+/// A running router. It stops when this is dropped.
 pub(crate) struct Router {
     address: String,
     requests: Arc<Mutex<Vec<Value>>>,
@@ -15,29 +15,33 @@ pub(crate) struct Router {
 }
 
 impl Router {
-    /// Starts one whose answers `answer` makes; null is none.
+    /// Starts a router that replies to each request with `answer`, or not at all if that is null.
     pub(crate) fn start(answer: impl Fn(&Value) -> Value + Send + 'static) -> Self {
         let socket = zmq::Context::new().socket(zmq::ROUTER).unwrap();
         socket.bind("tcp://127.0.0.1:*").unwrap();
         let address = socket.get_last_endpoint().unwrap().unwrap();
-        let (requests, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
-        let (seen, stopped) = (Arc::clone(&requests), Arc::clone(&stop));
-        let thread = std::thread::spawn(move || {
-            while !stopped.load(Ordering::SeqCst) {
-                if socket.poll(zmq::POLLIN, 20).unwrap() > 0 {
-                    seen.lock().unwrap().push(serve(&socket, &answer));
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::spawn({
+            let requests = Arc::clone(&requests);
+            let stop = Arc::clone(&stop);
+            move || {
+                while !stop.load(Ordering::SeqCst) {
+                    if socket.poll(zmq::POLLIN, 20).unwrap() > 0 {
+                        requests.lock().unwrap().push(serve(&socket, &answer));
+                    }
                 }
             }
         });
         Self { address, requests, stop, thread: Some(thread) }
     }
 
-    /// Where it listens.
+    /// Returns the address for clients.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
-    /// What it was asked so far.
+    /// Returns the requests so far.
     pub(crate) fn requests(&self) -> Vec<Value> {
         self.requests.lock().unwrap().clone()
     }
@@ -65,7 +69,7 @@ fn serve(socket: &zmq::Socket, answer: &impl Fn(&Value) -> Value) -> Value {
     request
 }
 
-/// A 200.
+/// Returns an answer with status 200.
 pub(crate) fn answered(response: &Value) -> Value {
     json!({
         "status": {"ok": true, "status_code": 200, "message": "done", "reason": "ok"},
@@ -74,7 +78,7 @@ pub(crate) fn answered(response: &Value) -> Value {
     })
 }
 
-/// Anything else.
+/// Returns an answer with another status.
 pub(crate) fn refused(code: u16, reason: &str, message: &str) -> Value {
     json!({
         "status": {"ok": false, "status_code": code, "message": message, "reason": reason, "error": "e"},
@@ -82,8 +86,8 @@ pub(crate) fn refused(code: u16, reason: &str, message: &str) -> Value {
     })
 }
 
-/// An address where nobody listens.
-pub(crate) fn nobody() -> String {
+/// Returns an address on which nothing listens.
+pub(crate) fn closed_address() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     format!("tcp://{}", listener.local_addr().unwrap())
 }

@@ -1,4 +1,4 @@
-//! `expected.json`: how each example must end.
+//! `expected.json`: the expected verdict of each example.
 
 use std::fs::File;
 use std::io::Read;
@@ -9,12 +9,13 @@ use trackyard_protocol::channel::Channel;
 use trackyard_protocol::name::{ExerciseSlug, TrackSlug};
 use trackyard_protocol::uri::is_plain_path;
 
-use crate::local::Error;
+use crate::local::LocalError;
 use crate::verdict::Counts;
 
+/// Maximum size of `expected.json`.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// One example and its verdict.
+/// An example and its expected verdict.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Expected {
@@ -24,19 +25,19 @@ pub(super) struct Expected {
     pub(super) track: TrackSlug,
     /// The exercise.
     pub(super) exercise: ExerciseSlug,
-    /// The submission's directory, in the examples.
+    /// The submission's directory, relative to the examples.
     pub(super) dir: String,
-    /// How long its container may run.
+    /// How many seconds its container may run.
     #[serde(default)]
     pub(super) execution_timeout: Option<u32>,
     /// The status code.
     pub(super) status_code: u16,
-    /// The reason: one of these.
+    /// The accepted reasons.
     pub(super) reason: Vec<String>,
     /// The test runner's status.
     #[serde(default)]
     pub(super) result: Option<String>,
-    /// How many tests end in which way.
+    /// The number of tests by outcome.
     #[serde(default)]
     pub(super) tests: Option<Counts>,
     /// The analyzer's summary.
@@ -45,24 +46,23 @@ pub(super) struct Expected {
     /// The analyzer's comments, in order.
     #[serde(default)]
     pub(super) comments: Option<Vec<String>>,
-    /// The directory whose representation is the same.
+    /// The directory of the example whose representation must be the same.
     #[serde(default)]
     pub(super) same_as: Option<String>,
 }
 
 impl Expected {
-    /// Reads `expected.json` in the examples' directory; every directory it names must be there.
-    pub(super) fn load(examples: &Path) -> Result<Vec<Self>, Error> {
+    /// Reads `expected.json` in the examples' directory. All directories that it names must exist.
+    pub(super) fn load(examples: &Path) -> Result<Vec<Self>, LocalError> {
         let path = examples.join("expected.json");
         let mut text = String::new();
-        let file = File::open(&path).map_err(Error::file("open", &path))?;
-        file.take(MAX_BYTES).read_to_string(&mut text).map_err(Error::file("read", &path))?;
+        let file = File::open(&path).map_err(LocalError::file("open", &path))?;
+        file.take(MAX_BYTES).read_to_string(&mut text).map_err(LocalError::file("read", &path))?;
         let all: Vec<Self> = serde_json::from_str(&text)
-            .map_err(|error| Error::Examples(format!("{}: {error}", path.display())))?;
-        let missing = |one: &&Self| !is_plain_path(&one.dir) || !examples.join(&one.dir).is_dir();
-        match all.iter().find(missing) {
-            Some(one) => {
-                Err(Error::Examples(format!("there is no directory {} in {}", one.dir, examples.display())))
+            .map_err(|error| LocalError::Examples(format!("{}: {error}", path.display())))?;
+        match all.iter().find(|one| !is_plain_path(&one.dir) || !examples.join(&one.dir).is_dir()) {
+            Some(Self { dir, .. }) => {
+                Err(LocalError::Examples(format!("there is no directory {dir} in {}", examples.display())))
             }
             None => Ok(all),
         }
@@ -73,7 +73,7 @@ impl Expected {
 mod tests {
     use super::*;
 
-    fn load(text: &str) -> Result<Vec<Expected>, Error> {
+    fn load(text: &str) -> Result<Vec<Expected>, LocalError> {
         let examples = tempfile::tempdir().unwrap();
         std::fs::create_dir(examples.path().join("a")).unwrap();
         std::fs::write(examples.path().join("expected.json"), text).unwrap();
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_dir_and_a_misspelt_field_are_named() {
+    fn wrong_entries_are_refused() {
         for (text, named) in [
             (entry("b", ""), "no directory b"),
             (entry("../a", ""), "no directory ../a"),

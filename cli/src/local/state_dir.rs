@@ -1,31 +1,31 @@
-//! The directory that a platform of `local` keeps everything in.
+//! The directory with all files of a platform.
 
 use std::path::{Path, PathBuf};
 
-use super::Error;
+use super::LocalError;
 use crate::console::Console;
 
-/// The directory of everything: the user's, which stays, or one that goes.
+/// The directory with all files of a platform.
 #[derive(Debug)]
-pub(super) enum Home {
-    /// The user's.
+pub(super) enum StateDir {
+    /// A directory of the user, which is kept.
     Kept(PathBuf),
-    /// A temporary one.
+    /// A temporary directory, which is removed.
     Temporary(tempfile::TempDir),
 }
 
-impl Home {
-    /// The directory, made if it is missing.
-    pub(super) fn new(kept: Option<PathBuf>) -> Result<Self, Error> {
+impl StateDir {
+    /// Creates the directory `kept`, if it does not exist, or a temporary one.
+    pub(super) fn new(kept: Option<PathBuf>) -> Result<Self, LocalError> {
         let Some(path) = kept else {
             let made = tempfile::Builder::new().prefix("trackyard-local-").tempdir();
-            return made.map(Self::Temporary).map_err(Error::system("make a temporary directory"));
+            return made.map(Self::Temporary).map_err(LocalError::system("create a temporary directory"));
         };
-        std::fs::create_dir_all(&path).map_err(Error::file("make the directory", &path))?;
+        std::fs::create_dir_all(&path).map_err(LocalError::file("create the directory", &path))?;
         canonical(&path).map(Self::Kept)
     }
 
-    /// The directory's path.
+    /// Returns the directory's path.
     pub(super) fn path(&self) -> PathBuf {
         match self {
             Self::Kept(path) => path.clone(),
@@ -33,26 +33,27 @@ impl Home {
         }
     }
 
-    /// Removes it, if it is a temporary one; says where it is, if not.
-    pub(super) fn leave(self, console: Console) -> Result<(), Error> {
+    /// Removes a temporary directory; says where a kept one is.
+    pub(super) fn close(self, console: Console) -> Result<(), LocalError> {
         match self {
             Self::Kept(path) => console.say(&format!("local: {} is kept", path.display())),
             Self::Temporary(dir) => {
                 remove_files(dir.path());
-                dir.close().map_err(Error::system("remove the temporary directory"))?;
+                dir.close().map_err(LocalError::system("remove the temporary directory"))?;
             }
         }
         Ok(())
     }
 }
 
-/// Removes the files below a directory, several at a time: a disk that discards what is freed takes milliseconds for each,
-/// and images have thousands. What cannot be removed is left to the caller, who removes the directories.
+/// Removes the files below a directory with several threads: images have thousands of files, and a disk that discards
+/// freed blocks takes milliseconds for each. Files that cannot be removed are left to the caller, which removes the
+/// directories.
 fn remove_files(dir: &Path) {
-    const AT_A_TIME: usize = 8;
+    const MAX_THREADS: usize = 8;
     let mut files = Vec::new();
     collect_files(dir, &mut files);
-    let share = files.len().div_ceil(AT_A_TIME).max(1);
+    let share = files.len().div_ceil(MAX_THREADS).max(1);
     std::thread::scope(|scope| {
         for files in files.chunks(share) {
             scope.spawn(move || files.iter().for_each(|file| drop(std::fs::remove_file(file))));
@@ -69,10 +70,10 @@ fn collect_files(dir: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// A path as all parts see it.
-pub(super) fn canonical(path: impl AsRef<Path>) -> Result<PathBuf, Error> {
+/// Returns the canonical path, which is the same for all processes.
+pub(super) fn canonical(path: impl AsRef<Path>) -> Result<PathBuf, LocalError> {
     let path = path.as_ref();
-    std::fs::canonicalize(path).map_err(Error::file("find", path))
+    std::fs::canonicalize(path).map_err(LocalError::file("find", path))
 }
 
 #[cfg(test)]
@@ -80,8 +81,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_a_temporary_dir_are_removed_and_linked_ones_are_not() {
-        let (home, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fn removal_does_not_follow_links() {
+        let home = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
         std::fs::write(elsewhere.path().join("kept"), "").unwrap();
         std::fs::create_dir_all(home.path().join("a/b")).unwrap();
         (0..20).for_each(|n| std::fs::write(home.path().join(format!("a/b/{n}")), "").unwrap());

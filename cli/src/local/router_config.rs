@@ -1,4 +1,4 @@
-//! The router's configuration. Pure.
+//! The router's configuration file. Pure.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,27 +10,27 @@ use trackyard_protocol::source::{
     GitSource, ImageSource, ImageSourceKind, InputPolicy, default_repositories,
 };
 
-use super::layouts::Versions;
+use super::layouts::LayoutVersions;
 use super::storage::BUCKET;
 
-/// The router's configuration, as far as `local` sets it.
+/// The part of the router's configuration that `local` sets.
 #[derive(Debug, Serialize)]
-pub(super) struct Seed {
+pub(super) struct RouterConfig {
     images: ImageSource,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<GitSource>,
     inputs: InputPolicy,
-    container_versions: Versions,
+    container_versions: LayoutVersions,
     limits: BTreeMap<&'static str, LimitOverrides>,
 }
 
-impl Seed {
-    /// A configuration for images in a directory and an S3 API on loopback.
+impl RouterConfig {
+    /// Creates a configuration for images in a directory and an S3 API on loopback.
     pub(super) fn new(
         images: &Path,
         endpoint: &str,
         dirs: &[PathBuf],
-        versions: &Versions,
+        versions: &LayoutVersions,
         memory: Bytes,
     ) -> Self {
         Self {
@@ -54,14 +54,15 @@ impl Seed {
         }
     }
 
-    /// With repositories to build from, in a directory.
-    pub(super) fn fetching(self, repositories: Option<&Path>) -> Self {
-        let url = |dir: &Path| format!("file://{}/{{repository}}", dir.display());
-        Self { source: repositories.map(|dir| GitSource { url: url(dir) }), ..self }
+    /// Adds a directory of git repositories to build from.
+    pub(super) fn with_repositories(self, repositories: Option<&Path>) -> Self {
+        let source =
+            repositories.map(|dir| GitSource { url: format!("file://{}/{{repository}}", dir.display()) });
+        Self { source, ..self }
     }
 
-    /// The file's text.
-    pub(super) fn text(&self) -> Result<String, serde_yaml::Error> {
+    /// Returns the file's text.
+    pub(super) fn to_yaml(&self) -> Result<String, serde_yaml::Error> {
         let body = serde_yaml::to_string(self)?;
         Ok(format!("# Written by `trackyard local` at each start; changes are lost.\n{body}"))
     }
@@ -74,15 +75,20 @@ mod tests {
     use trackyard_protocol::name::TrackSlug;
 
     #[test]
-    fn the_configuration_has_the_designs_form() {
+    fn configuration_file() {
         let version = format!("git-{}", "a".repeat(40)).parse().unwrap();
-        let versions = Versions::from([(
+        let versions = LayoutVersions::from([(
             Channel::TestRunners,
             BTreeMap::from([(TrackSlug::new("ruby").unwrap(), vec![version])]),
         )]);
         let dirs = [PathBuf::from("/home/me/solutions")];
-        let seed =
-            Seed::new(Path::new("/srv/images"), "http://127.0.0.1:9000", &dirs, &versions, Bytes(1 << 30));
-        insta::assert_snapshot!(seed.text().unwrap());
+        let config = RouterConfig::new(
+            Path::new("/srv/images"),
+            "http://127.0.0.1:9000",
+            &dirs,
+            &versions,
+            Bytes(1 << 30),
+        );
+        insta::assert_snapshot!(config.to_yaml().unwrap());
     }
 }

@@ -1,4 +1,4 @@
-//! `trackyard` beside a router and a worker that only say that they are ready.
+//! `trackyard` beside fakes of the router and the worker, which only report that they are ready.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// Serves the admin port that its `--admin` names, until SIGTERM.
+/// A program that serves the admin port of its `--admin` until SIGTERM.
 const READY: &str = r#"#!/usr/bin/env python3
 import http.server, sys
 class Ready(http.server.BaseHTTPRequestHandler):
@@ -22,21 +22,21 @@ print("serving", *sys.argv[1:], flush=True)
 server.serve_forever()
 "#;
 
-/// Says why, and ends.
+/// A program that prints a reason and ends.
 const BROKEN: &str = "#!/bin/sh\necho no control groups here >&2\nexit 3\n";
 
-/// A directory of binaries and one of images.
-pub(crate) struct Parts {
+/// A directory with the binaries and an image layout.
+pub(crate) struct Fakes {
     dir: TempDir,
 }
 
-impl Parts {
-    /// Parts that become ready.
+impl Fakes {
+    /// Creates fakes that become ready.
     pub(crate) fn ready() -> Self {
         Self::new(READY)
     }
 
-    /// A router that becomes ready, and workers that end at once.
+    /// Creates a router that becomes ready, and workers that end at once.
     pub(crate) fn with_broken_workers() -> Self {
         Self::new(BROKEN)
     }
@@ -59,7 +59,7 @@ impl Parts {
         Self { dir }
     }
 
-    /// `trackyard local up`, whose temporary directories are below [`Self::temporary`].
+    /// Returns the command `trackyard local up`, which creates its temporary directories in one of its own.
     pub(crate) fn up(&self) -> Command {
         let temporary = self.dir.path().join("tmp");
         fs::create_dir_all(temporary).unwrap();
@@ -70,19 +70,19 @@ impl Parts {
         command
     }
 
-    /// What is left of the temporary directories.
+    /// Returns the temporary directories that are left.
     pub(crate) fn temporary(&self) -> Vec<String> {
         let entries = fs::read_dir(self.dir.path().join("tmp")).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
-    /// The processes whose command line has a path of these parts: those that run.
+    /// Counts the running processes whose command line has a path of these fakes.
     pub(crate) fn running(&self) -> usize {
         let own = self.dir.path().as_os_str().as_encoded_bytes();
         let lines = fs::read_dir("/proc")
             .unwrap()
             .filter_map(|entry| fs::read(entry.unwrap().path().join("cmdline")).ok());
-        lines.filter(|line| line.windows(own.len()).any(|part| part == own)).count()
+        lines.filter(|line| line.windows(own.len()).any(|window| window == own)).count()
     }
 }
 

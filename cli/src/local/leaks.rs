@@ -1,4 +1,4 @@
-//! What a run left on the machine: processes, mounts, cgroups, files.
+//! Finds what a run left on the machine: processes, mounts, cgroups and files.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,32 +6,34 @@ use std::path::Path;
 
 use rustix::process::{WaitOptions, getpid, set_child_subreaper, wait};
 
-use super::Error;
+use super::LocalError;
 use super::plan::WorkerPlan;
 
-/// Where workers keep locks and mount points: one directory for all workers of a machine.
+/// The directory of the workers' locks and mount points, shared by all workers of a machine.
 const RUN_DIR: &str = "/run/trackyard";
 
-/// Looks for what a run leaves.
+/// Compares the machine before and after a run.
 #[derive(Debug)]
-pub(super) struct Lookout {
-    /// Locks and control groups of these workers begin so; other workers of this machine come and go as they like.
+pub(super) struct LeakDetector {
+    /// Prefixes of the names of this run's locks and cgroups. Other workers of the machine do not count.
     prefixes: Vec<String>,
     before: BTreeSet<String>,
 }
 
-impl Lookout {
-    /// Looks for the first time, and makes this process the parent of whatever its parts leave behind.
-    pub(super) fn new(workers: &[WorkerPlan]) -> Result<Self, Error> {
-        set_child_subreaper(Some(getpid())).map_err(|e| Error::system("look after processes")(e.into()))?;
+impl LeakDetector {
+    /// Records the state before the run, and makes this process the parent of all orphans of its children.
+    pub(super) fn new(workers: &[WorkerPlan]) -> Result<Self, LocalError> {
+        set_child_subreaper(Some(getpid()))
+            .map_err(|e| LocalError::system("become the parent of orphaned processes")(e.into()))?;
         let prefixes = workers.iter().map(|plan| format!("trackyard-{}-", plan.name())).collect();
-        let first = Self { prefixes, before: BTreeSet::new() };
-        Ok(Self { before: first.traces(), ..first })
+        let mut detector = Self { prefixes, before: BTreeSet::new() };
+        detector.before = detector.traces();
+        Ok(detector)
     }
 
-    /// What is there now and was not before. The workers' directory is removed first, if it was not there either and
-    /// has nothing in it: then no worker is left that would need it.
-    pub(super) fn left(&self) -> Vec<String> {
+    /// Returns what exists now and did not before. First removes the workers' directory if it was not there before and
+    /// is empty: then no worker is left that needs it.
+    pub(super) fn leaks(&self) -> Vec<String> {
         reap();
         if !self.before.contains(&run_dir()) {
             remove_run_dir(Path::new(RUN_DIR));
@@ -46,15 +48,15 @@ impl Lookout {
         found.extend(mounts_of(&mounts).map(|mount| format!("mount {mount}")));
         let run = Path::new(RUN_DIR);
         found.extend(run.exists().then(run_dir));
-        for (kind, top, depth) in [("file", run, 3), ("cgroup", Path::new("/sys/fs/cgroup"), 8)] {
-            below(top, depth, &mut |path| {
-                found.extend(self.is_ours(path).then(|| format!("{kind} {}", path.display())));
+        for (kind, top, max_depth) in [("file", run, 3), ("cgroup", Path::new("/sys/fs/cgroup"), 8)] {
+            visit(top, max_depth, &mut |path| {
+                found.extend(self.is_own(path).then(|| format!("{kind} {}", path.display())));
             });
         }
         found
     }
 
-    fn is_ours(&self, path: &Path) -> bool {
+    fn is_own(&self, path: &Path) -> bool {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         self.prefixes.iter().any(|prefix| name.starts_with(prefix))
     }
@@ -64,8 +66,8 @@ fn run_dir() -> String {
     format!("file {RUN_DIR}")
 }
 
-/// Removes the workers' directory unless one lives: its lock is in `workers`, and removing its mount point would take
-/// its mounts away, whichever mount namespace they are in.
+/// Removes the workers' directory, unless a worker is running. Its lock is in `workers`; removing its mount point would
+/// detach its mounts in all mount namespaces.
 fn remove_run_dir(dir: &Path) {
     let workers = dir.join("workers");
     if !workers.exists() || fs::remove_dir(&workers).is_ok() {
@@ -73,28 +75,28 @@ fn remove_run_dir(dir: &Path) {
     }
 }
 
-/// Removes directories that hold nothing but such directories.
+/// Removes a directory that holds nothing but empty directories.
 fn remove_empty(dir: &Path, depth: usize) {
     if depth > 0 {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             remove_empty(&entry.path(), depth - 1);
         }
     }
-    // Refused for a file, and for a directory that is not empty: then it is reported as left behind.
+    // Fails for a file and for a directory that is not empty; both are then reported as left behind.
     let _ = fs::remove_dir(dir);
 }
 
-/// The mount points of ours: all have the project's name in their path.
+/// Returns the mount points of Trackyard, which all have its name in their path.
 fn mounts_of(mountinfo: &str) -> impl Iterator<Item = &str> {
     mountinfo.lines().filter_map(|line| line.split(' ').nth(4)).filter(|point| point.contains("/trackyard"))
 }
 
-/// Waits for processes that ended after their parents; only called when all parts have ended.
+/// Reaps orphans that have ended. Must be called only when all children have been waited for.
 fn reap() {
     while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
 }
 
-/// The processes whose parent this is, with their names.
+/// Returns the processes whose parent is this one, with their names.
 fn children() -> Vec<String> {
     let own = getpid().to_string();
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -102,22 +104,22 @@ fn children() -> Vec<String> {
     stats.filter_map(|stat| child_of(&stat, &own)).collect()
 }
 
-/// The number and name in a process's `stat`, if `parent` is its parent. A name may hold spaces and parentheses.
+/// Returns the number and name in a process's `stat`, if `parent` is its parent. A name may hold spaces and parentheses.
 fn child_of(stat: &str, parent: &str) -> Option<String> {
     let (head, rest) = stat.rsplit_once(')')?;
     let (number, name) = head.split_once(" (")?;
     (rest.split_whitespace().nth(1) == Some(parent)).then(|| format!("{number} {name}"))
 }
 
-/// Sees everything below a directory; what goes away meanwhile is not there.
-fn below(dir: &Path, depth: usize, see: &mut impl FnMut(&Path)) {
+/// Calls `visitor` for everything below a directory, down to `depth`. Ignores what disappears meanwhile.
+fn visit(dir: &Path, depth: usize, visitor: &mut impl FnMut(&Path)) {
     if depth == 0 {
         return;
     }
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        see(&entry.path());
+        visitor(&entry.path());
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            below(&entry.path(), depth - 1, see);
+            visit(&entry.path(), depth - 1, visitor);
         }
     }
 }
@@ -127,28 +129,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_child_is_known_by_its_stat() {
+    fn children_are_found_by_stat() {
         assert_eq!(child_of("12 (a) b) S 7 1 1", "7").as_deref(), Some("12 a) b"));
         assert_eq!(child_of("12 (a) S 8 7 7", "7"), None);
         assert_eq!(child_of("", "7"), None);
     }
 
     #[test]
-    fn mounts_of_ours_are_found() {
+    fn own_mounts_are_found() {
         let table = "1 0 8:1 / / rw - ext4 x rw\n2 1 0:9 / /run/trackyard/mnt rw - tmpfs t rw";
         assert_eq!(mounts_of(table).collect::<Vec<_>>(), ["/run/trackyard/mnt"]);
     }
 
     #[test]
-    fn only_what_its_own_workers_leave_counts() {
+    fn other_workers_cgroups_are_ignored() {
         let workers = super::super::plan::all_workers(&[]);
-        let lookout = Lookout::new(&workers).unwrap();
-        assert!(lookout.is_ours(Path::new("/sys/fs/cgroup/memory/trackyard-test-runners-0a1b2c3d")));
-        assert!(!lookout.is_ours(Path::new("/sys/fs/cgroup/memory/trackyard-another-0a1b2c3d")));
+        let detector = LeakDetector::new(&workers).unwrap();
+        assert!(detector.is_own(Path::new("/sys/fs/cgroup/memory/trackyard-test-runners-0a1b2c3d")));
+        assert!(!detector.is_own(Path::new("/sys/fs/cgroup/memory/trackyard-another-0a1b2c3d")));
     }
 
     #[test]
-    fn only_dirs_without_files_are_removed() {
+    fn dirs_with_files_are_kept() {
         let top = tempfile::tempdir().unwrap();
         for dir in ["empty/deep", "full"] {
             fs::create_dir_all(top.path().join(dir)).unwrap();
@@ -159,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_sees_its_own_child() {
+    fn a_running_child_is_found() {
         let mut child =
             std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         assert!(children().contains(&format!("{} cat", child.id())));
