@@ -3,26 +3,26 @@
 #
 # Usage: build.sh [--also-next <track>]... [--repositories] <layout-dir> [<cache-dir>]
 #
-# Writes one OCI image layout per repository, <layout-dir>/<repository>, and
-# prints one line per image: <repository> <tag> <manifest digest>.
+# Writes an OCI image layout for each repository, <layout-dir>/<repository>, and
+# prints a line for each image: <repository> <tag> <manifest digest>.
 #
-#   --also-next <track>   a second version of that track's test runner, which
-#                         shares all layers but the last: something to deploy
+#   --also-next <track>   also builds a second version of the track's test
+#                         runner, to deploy; it shares all layers but the last
 #
-#   --repositories        no images, but what a builder makes them from: a git
-#                         repository each, <layout-dir>/<repository>; prints one
-#                         line per thing to build: <repository>@<commit, branch or tag>
+#   --repositories        makes git repositories from which a builder builds the
+#                         images, <layout-dir>/<repository>, and prints a line
+#                         for each image: <repository>@<commit, branch or tag>
 #
 # The base of each track is made once and kept in <cache-dir>, by default
-# ${TRACKYARD_CACHE:-${XDG_CACHE_HOME:-~/.cache}/trackyard}; remove that directory
-# to get newer packages. Everything after the base depends on the tooling's
-# files alone: the same files give the same tag and the same digest.
+# ${TRACKYARD_CACHE:-${XDG_CACHE_HOME:-~/.cache}/trackyard}. Remove that directory
+# to get newer packages. Everything above the base depends only on the tooling's
+# files: the same files give the same tag and the same digest.
 set -euo pipefail
-shopt -s inherit_errexit # a failure inside $(...) ends the script too
+shopt -s inherit_errexit # a failure inside $(...) also ends the script
 
 examples=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-# repository, its directory here, where it lives in the image
+# repository, its directory here, its directory in the image
 images=(
   "python-test-runner python/test-runner /opt/test-runner"
   "python-analyzer python/analyzer /opt/analyzer"
@@ -30,14 +30,14 @@ images=(
   "ruby-test-runner ruby/test-runner /opt/test-runner"
 )
 
-# What tooling scripts expect of a small Debian, then each track's own.
+# Packages for all tooling scripts, then those of each track.
 common_packages="base-files bash coreutils dash findutils grep mawk sed"
 declare -A track_packages=(
   [python]="python3"
   [ruby]="ruby ruby-minitest"
 )
 
-# Every timestamp in the images; with it they are the same on each build.
+# The timestamp of everything in the images, so that all builds are the same.
 epoch=2000-01-01T00:00:00Z
 
 say() { printf 'examples: %s\n' "$*" >&2; }
@@ -57,7 +57,7 @@ usage() {
 # shellcheck source=examples/base/sources.sh
 . "$examples/base/sources.sh"
 
-# make_root <track> <tar>: a root filesystem with the track's packages.
+# make_root <track> <tar>: makes a root filesystem with the track's packages.
 make_root() {
   local track=$1 tar=$2 sources
   sources=$(package_sources)
@@ -74,12 +74,12 @@ make_root() {
     --setup-hook="$merged_usr" \
     --extract-hook="$examples/base/finish-root.sh" \
     "$codename" "$tar" "${sources[@]}" ||
-    die "mmdebstrap could not make the base of $track (see above)"
+    die "cannot make the base of $track: mmdebstrap failed (see above)"
   # The package manager is not in the base; nor is what it leaves behind.
   tar --delete --file="$tar" ./etc/apt ./etc/dpkg ./var/cache/apt ./var/lib/apt ./var/lib/dpkg ./var/log/apt
 }
 
-# What the base of a track is made from, as one hash.
+# Prints a hash of everything that the base of a track is made from.
 base_key() {
   local track=$1 source
   {
@@ -91,7 +91,7 @@ base_key() {
   } | sha1sum | cut -c1-16
 }
 
-# make_base <track> <directory>: the root filesystem as a layer, layer.tar.gz.
+# make_base <track> <directory>: writes the root filesystem as a layer, layer.tar.gz.
 make_base() {
   local track=$1 dir=$2
   mkdir "$dir"
@@ -99,7 +99,7 @@ make_base() {
   gzip --no-name --fast "$dir/layer.tar"
 }
 
-# make_layout <track> <base> <layout>: an image layout with the one tag "base".
+# make_layout <track> <base> <layout>: makes an image layout with one tag, "base".
 make_layout() {
   local track=$1 base=$2 layout=$3
   umoci init --layout "$layout"
@@ -114,19 +114,20 @@ make_layout() {
   umoci gc --layout "$layout"
 }
 
-# cached <directory> <command>...: the directory, made by the command in a directory beside it when the cache has none.
+# cached <directory> <command>...: prints the directory. If the cache does not have it, runs the command with the name of
+# a new directory, and renames that.
 cached() {
   local dir=$1
   shift
   [[ -d $dir ]] || {
     "$@" "$work/new-${dir##*/}" >&2
-    # Another run may have been first; its result is as good.
+    # Another run may have been faster; its result is the same.
     mv -T "$work/new-${dir##*/}" "$dir" 2>/dev/null || [[ -d $dir ]]
   }
   printf '%s\n' "$dir"
 }
 
-# Prints the directory of the track's base.
+# base_of <track>: prints the directory of the track's base.
 base_of() {
   local track=$1 base
   base=$cache/example-base-$track-$(base_key "$track")
@@ -140,15 +141,15 @@ base_of() {
 
 # -- the images on top --------------------------------------------------------
 
-# A tar of what is below a directory that depends on names, contents and the
-# executable bit only.
+# plain_tar <directory> <name>...: writes a tar of names in a directory that
+# depends only on names, contents and the executable bit.
 plain_tar() {
   tar --create --format=gnu --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner \
     --mode='u=rwX,go=rX' --exclude=__pycache__ --directory="$1" "${@:2}"
 }
 
-# add_image <layout> <directory> <home>: adds the tooling of <directory>, as the
-# Dockerfile beside it does, on top of the tag "base", and prints its tag.
+# add_image <layout> <directory> <home>: adds the tooling of <directory> on top of
+# the tag "base", as its Dockerfile does, and prints the new tag.
 add_image() {
   local layout=$1 dir=$2 home=$3 tag stage
   tag=git-$(plain_tar "$dir" . | sha1sum | cut -d' ' -f1)
@@ -164,6 +165,7 @@ add_image() {
   printf '%s\n' "$tag"
 }
 
+# digest_of <layout> <tag>: prints the digest of a tag's manifest.
 digest_of() {
   python3 -c '
 import json, sys
@@ -174,7 +176,8 @@ for manifest in index["manifests"]:
 ' "$1" "$2"
 }
 
-# build_repository <repository> <directory> <home> <base>
+# build_repository <repository> <directory> <home> <base>: builds a repository's
+# images, and prints a line for each.
 build_repository() {
   local repository=$1 dir=$2 home=$3 base=$4 track=${1%%-*} layout tag tags next
   layout=$work/$repository
@@ -200,14 +203,14 @@ build_repository() {
 
 # -- repositories of the same tooling ------------------------------------------
 
-# A git that leaves out this machine's settings and clock.
+# Runs git without this machine's settings and clock.
 plain_git() {
   env GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_DATE="$epoch" GIT_COMMITTER_DATE="$epoch" \
     git -c user.name=examples -c user.email=examples@example.org -C "$@"
 }
 
-# make_repository <repository> <directory> <base>: the tooling with its base beside it, since a base that is not in a
-# registry has to come from somewhere. Prints what to build of it.
+# make_repository <repository> <directory> <base>: makes a git repository of the tooling and its base, which is in no
+# registry. Prints the references to build.
 make_repository() {
   local repository=$1 dir=$2 base=$3 track=${1%%-*} at=$layouts/$1
   rm -rf "$at"
@@ -219,7 +222,7 @@ make_repository() {
     sed '1,/^FROM /d' "$examples/$dir/Dockerfile"
   } >"$at/Dockerfile"
   plain_git "$at" init --quiet --initial-branch=main
-  # The base is compressed already.
+  # The base is already compressed.
   plain_git "$at" config core.compression 0
   plain_git "$at" add --all
   plain_git "$at" commit --quiet --message="The tooling of the example"
@@ -266,7 +269,7 @@ cache=${2:-${TRACKYARD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/trackyard}}
 mkdir -p "$layouts" "$cache"
 layouts=$(cd "$layouts" && pwd)
 cache=$(cd "$cache" && pwd)
-# In the cache's own file system, so that a finished base is renamed into it.
+# On the cache's file system, so that a finished base can be renamed into it.
 work=$(mktemp -d "$cache/.build.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Checks the example tooling on this machine, without a container.
+"""Tests the example tooling on this machine, without a container.
 
 Usage: check.py [unittest options]
 
 Needs bash, Python 3.10 or newer, and Ruby with minitest (on Debian:
-apt-get install ruby ruby-minitest). Submissions that a sandbox must stop are
-not run here.
+apt-get install ruby ruby-minitest). Submissions that only a sandbox can stop
+are not run here.
 """
 
 import json
@@ -23,7 +23,7 @@ EXPECTED = json.loads((EXAMPLES / "expected.json").read_text())
 TOOLING = {"test_runners": "test-runner", "static_analyzers": "analyzer", "representers": "representer"}
 EXTENSION = {"python": "py", "ruby": "rb"}
 
-# Each assertion that the tests use, and its opposite.
+# The assertions that the tests use, each with its opposite.
 OPPOSITE = {
     "self.assertEqual(": "self.assertNotEqual(",
     "self.assertIs(": "self.assertIsNot(",
@@ -31,15 +31,15 @@ OPPOSITE = {
     "assert ": "refute ",
     "refute ": "assert ",
 }
-ASSERTION = re.compile("(?<= )(" + "|".join(re.escape(word) for word in OPPOSITE) + ")")
+ASSERTION = re.compile("(?<= )(" + "|".join(re.escape(assertion) for assertion in OPPOSITE) + ")")
 
 
 def run(case, dir):
-    """Runs a case's tooling over a copy of its submission, as a worker does."""
+    """Runs a case's tooling on a copy of its submission, as a worker does."""
     tooling = EXAMPLES / case["track"] / TOOLING[case["channel"]]
-    place = f"{dir}/"
+    path = f"{dir}/"
     return subprocess.run(
-        ["bin/run.sh", case["exercise"], place, place],
+        ["bin/run.sh", case["exercise"], path, path],
         cwd=tooling,
         capture_output=True,
         text=True,
@@ -55,13 +55,13 @@ def read(path):
 
 class Case(unittest.TestCase):
     def submission(self, case):
-        """A fresh copy of a case's submission, gone after the test."""
+        """Returns a copy of a case's submission, which is removed after the test."""
         home = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, home)
         return Path(shutil.copytree(EXAMPLES / case["dir"], home / "submission"))
 
     def cases(self, channel, **fields):
-        """The cases of a channel that end by themselves."""
+        """Returns the cases of a channel that end by themselves."""
         cases = [
             case
             for case in EXPECTED
@@ -72,17 +72,17 @@ class Case(unittest.TestCase):
         self.assertNotEqual(cases, [])
         return cases
 
-    def ran(self, case, dir):
-        ended = run(case, dir)
-        self.assertEqual(ended.returncode == 0, case["status_code"] == 200, f"{case['dir']}: {ended.stderr}")
-        return ended
+    def run_case(self, case, dir):
+        result = run(case, dir)
+        self.assertEqual(result.returncode == 0, case["status_code"] == 200, f"{case['dir']}: {result.stderr}")
+        return result
 
 
 class TestRunners(Case):
     def test_results_are_as_expected(self):
         for case in self.cases("test_runners"):
             dir = self.submission(case)
-            self.ran(case, dir)
+            self.run_case(case, dir)
             report = read(dir / "results.json")
             self.assertEqual(report["version"], 2)
             self.assertEqual(report["status"], case["result"], report)
@@ -91,10 +91,10 @@ class TestRunners(Case):
             self.assertEqual(bool(report["message"]), report["status"] == "error")
             self.assertNotIn(str(dir), json.dumps(report))
 
-    def test_one_entry_per_test_in_the_order_of_the_file(self):
+    def test_entries_are_in_file_order(self):
         for case in self.cases("test_runners", result="pass"):
             dir = self.submission(case)
-            self.ran(case, dir)
+            self.run_case(case, dir)
             tests = read(dir / "results.json")["tests"]
             stem = case["exercise"].replace("-", "_")
             source = (dir / f"{stem}_test.{EXTENSION[case['track']]}").read_text()
@@ -103,7 +103,7 @@ class TestRunners(Case):
             for test in tests:
                 self.assertIn(test["test_code"], source)
 
-    def test_a_broken_assertion_flips_its_entry_and_no_other(self):
+    def test_a_broken_assertion_fails_only_its_entry(self):
         for case in self.cases("test_runners", result="pass"):
             dir = self.submission(case)
             stem = case["exercise"].replace("-", "_")
@@ -113,46 +113,46 @@ class TestRunners(Case):
             self.assertEqual(len(assertions), sum(case["tests"].values()))
             for number, found in enumerate(assertions):
                 test_file.write_text(source[: found.start()] + OPPOSITE[found[0]] + source[found.end() :])
-                self.ran(case, dir)
+                self.run_case(case, dir)
                 report = read(dir / "results.json")
                 self.assertEqual(report["status"], "fail")
                 flipped = [i for i, test in enumerate(report["tests"]) if test["status"] != "pass"]
                 self.assertEqual(flipped, [number], report)
 
-    def test_output_of_a_test_is_kept_and_cut(self):
+    def test_output_of_a_test_is_truncated(self):
         for case in self.cases("test_runners", exercise="hello-world", tests={"pass": 1, "fail": 1, "error": 0}):
             dir = self.submission(case)
-            self.ran(case, dir)
+            self.run_case(case, dir)
             output = read(dir / "results.json")["tests"][0]["output"]
             self.assertEqual(output, "I am about to greet the world\n")
 
             solution = dir / f"hello_world.{EXTENSION[case['track']]}"
             solution.write_text(re.sub(r"(print|puts)\b.*", r"\1('long ' * 1000000)", solution.read_text()))
-            ended = self.ran(case, dir)
+            result = self.run_case(case, dir)
             output = read(dir / "results.json")["tests"][0]["output"]
             self.assertEqual(len(output), 500)
             self.assertIn("truncated", output)
-            self.assertEqual(ended.stdout, "")
+            self.assertEqual(result.stdout, "")
 
-    def test_what_passes_by_the_library_reaches_the_container(self):
+    def test_output_past_the_library_reaches_stdout(self):
         for case in EXPECTED:
             if case["reason"] == ["stdout_limit"]:
                 self.assertGreater(len(run(case, self.submission(case)).stdout), 1 << 20)
 
-    def test_without_a_test_file_there_is_still_a_report(self):
+    def test_a_missing_test_file_is_reported(self):
         for track in EXTENSION:
             with tempfile.TemporaryDirectory() as dir:
                 case = {"dir": dir, "track": track, "channel": "test_runners", "exercise": "leap"}
-                self.ran({**case, "status_code": 200}, dir)
+                self.run_case({**case, "status_code": 200}, dir)
                 self.assertEqual(read(Path(dir) / "results.json")["status"], "error")
 
-    def test_a_link_in_place_of_the_report_is_replaced(self):
+    def test_a_link_instead_of_the_report_is_replaced(self):
         for case in self.cases("test_runners", result="pass", exercise="leap"):
             dir = self.submission(case)
             other = dir / "other"
             other.write_text("untouched")
             (dir / "results.json").symlink_to(other)
-            self.ran(case, dir)
+            self.run_case(case, dir)
             self.assertEqual(other.read_text(), "untouched")
             self.assertFalse((dir / "results.json").is_symlink())
 
@@ -161,7 +161,7 @@ class Analyzers(Case):
     def test_comments_are_as_expected(self):
         for case in self.cases("static_analyzers"):
             dir = self.submission(case)
-            self.ran(case, dir)
+            self.run_case(case, dir)
             analysis = read(dir / "analysis.json")
             self.assertEqual(analysis["summary"], case["summary"])
             self.assertEqual([comment["comment"] for comment in analysis["comments"]], case["comments"])
@@ -174,24 +174,25 @@ class Representers(Case):
     def test_representations_are_as_expected(self):
         for case in self.cases("representers"):
             dir = self.submission(case)
-            self.ran(case, dir)
+            self.run_case(case, dir)
             if case["status_code"] != 200:
                 self.assertFalse((dir / "representation.txt").exists())
                 continue
-            text, mapping = (dir / "representation.txt").read_text(), read(dir / "mapping.json")
+            text = (dir / "representation.txt").read_text()
+            mapping = read(dir / "mapping.json")
             self.assertEqual(read(dir / "representation.json"), {"version": 1})
             self.assertEqual(mapping["PLACEHOLDER_1"], "convert")
             self.assertNotIn("convert", text)
             if "same_as" in case:
                 other = self.submission({"dir": case["same_as"]})
-                self.ran(case, other)
+                self.run_case(case, other)
                 self.assertEqual(text, (other / "representation.txt").read_text())
 
 
 class Submissions(unittest.TestCase):
-    def test_each_one_is_expected_to_do_something(self):
-        there = {str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*/submissions/*/*")}
-        self.assertEqual({case["dir"] for case in EXPECTED}, there)
+    def test_each_submission_has_an_expected_verdict(self):
+        existing = {str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*/submissions/*/*")}
+        self.assertEqual({case["dir"] for case in EXPECTED}, existing)
 
     def test_variants_of_an_exercise_have_the_same_tests(self):
         for exercise in EXAMPLES.glob("*/submissions/*"):

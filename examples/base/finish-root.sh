@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Turns a root of freshly extracted packages into one that tooling can run in.
+# Prepares a root of freshly extracted packages for tooling to run in.
 #
 # Usage: finish-root.sh <root>        (build.sh runs it inside mmdebstrap)
 #
-# The packages' own installation scripts have not run: that keeps the base at a
-# third of the usual size, and leaves these few things to do.
+# The packages' installation scripts have not run. This keeps the base at a third
+# of the usual size, but leaves these steps to do.
 set -euo pipefail
 
 root=${1:?usage: finish-root.sh <root>}
 
-# The names behind the two ids that programs look up.
+# The names of the two ids that programs look up.
 cat >"$root/etc/passwd" <<'PASSWD'
 root:x:0:0:root:/root:/bin/sh
 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
@@ -24,9 +24,9 @@ if [[ -e $root/usr/bin/mawk ]]; then
   ln -sf mawk "$root/usr/bin/awk"
 fi
 
-# The standard library is compiled now: a job's root is read-only, so that
-# Python could never keep what it compiles. The files never change either, so
-# nothing need be checked when they are loaded.
+# Compile the standard library now: a job's root is read-only, so Python could
+# never save what it compiles. The files never change, so Python need not check
+# them when it loads them.
 if [[ -e $root/usr/bin/python3 ]]; then
   for library in "$root"/usr/lib/python3.*; do
     chroot "$root" /usr/bin/python3 -m compileall -q \
@@ -36,8 +36,8 @@ if [[ -e $root/usr/bin/python3 ]]; then
   done
 fi
 
-# What belongs to the machine that builds, or is only there to be read. (apt's
-# own files are still in use here; build.sh leaves them out of the layer.)
+# Remove what belongs to the building machine, and documentation. (apt's own
+# files are still in use; build.sh leaves them out of the layer.)
 rm -rf \
   "$root"/etc/{resolv.conf,hostname,fstab} \
   "$root"/usr/share/{bash-completion,i18n,info,lintian,locale,man,perl5,ri}

@@ -1,7 +1,7 @@
 """Writes analysis.json and tags.json for one submission.
 
-The rules are in rules.py, the tags in tags.py; both read the syntax tree only,
-nothing of the submission is ever run.
+The rules are in rules.py, the tags in tags.py. Both read only the syntax tree;
+the submission is never run.
 """
 
 import ast
@@ -15,7 +15,7 @@ from pathlib import Path
 from rules import Comment, comments_on
 from tags import tags_of
 
-# From what must change to what went well: the order in which a student reads.
+# The order in which a student reads the comments.
 TYPES = ["essential", "actionable", "informative", "celebratory"]
 
 
@@ -32,7 +32,7 @@ def main(slug, source, target):
 
 
 def parse(path):
-    """The syntax tree of a file, or the comment that says why there is none."""
+    """Returns the syntax tree of a file, or a comment that says why there is none."""
     try:
         return ast.parse(path.read_bytes(), filename=path.name), None
     except FileNotFoundError:
@@ -45,7 +45,7 @@ def parse(path):
 
 
 def summary(comments):
-    """One line for the head of the page."""
+    """Returns a line for the head of the page."""
     count = Counter(comment.type for comment in comments)
     if count["essential"]:
         return f"Before this solution is done, {things(count['essential'])} must change."
@@ -61,8 +61,8 @@ def things(count):
 
 
 def write(path, value):
-    # Renamed into place: a link left there by the submission is replaced, not
-    # followed.
+    # The file is renamed into place, so a link left there by the submission is
+    # replaced, not followed.
     descriptor, draft = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(value, file, indent=2)

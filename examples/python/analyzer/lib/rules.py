@@ -1,4 +1,4 @@
-"""What the analyzer looks for. A rule takes a syntax tree and yields comments."""
+"""The analyzer's rules. A rule takes a syntax tree and yields comments."""
 
 import ast
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Comment:
-    """One remark, as analysis.json writes it; the text lives with the platform."""
+    """A comment, as in analysis.json. The platform has its text."""
 
     comment: str
     type: str
@@ -44,7 +44,7 @@ def wildcard_import(tree):
 
 @rule
 def mutable_default(tree):
-    """A default is made once, and shared by all calls."""
+    """A default value is made once, and shared by all calls."""
     literals = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
     for function in nodes(tree, *FUNCTIONS):
         arguments = function.args
@@ -70,7 +70,7 @@ def bare_except(tree):
 
 @rule
 def compared_to_constant(tree):
-    """`is None`, and just the value for True and False."""
+    """Suggests `is None`, and the value itself instead of a comparison to True or False."""
     for node in nodes(tree, ast.Compare):
         for operator, *sides in zip(node.ops, [node.left, *node.comparators], node.comparators):
             if not isinstance(operator, (ast.Eq, ast.NotEq)):
@@ -97,7 +97,7 @@ def unused_import(tree):
 
 
 def exported(tree):
-    """The names in __all__, which are used by others."""
+    """Returns the names in __all__, which other modules use."""
     for node in nodes(tree, ast.Assign):
         if any(name_of(target) == "__all__" for target in node.targets):
             return {item.value for item in nodes(node.value, ast.Constant) if isinstance(item.value, str)}
@@ -118,7 +118,7 @@ def shadowed_builtin(tree):
 
 @rule
 def index_loop(tree):
-    """`for i in range(len(items))` where enumerate reads better."""
+    """Suggests enumerate instead of `for i in range(len(items))`."""
     for node in nodes(tree, ast.For, ast.comprehension):
         call = node.iter
         if not (isinstance(call, ast.Call) and name_of(call.func) == "range" and len(call.args) == 1):

@@ -1,4 +1,4 @@
-"""Which constructs a solution uses, for tags.json."""
+"""Finds the constructs that a solution uses, for tags.json."""
 
 import ast
 

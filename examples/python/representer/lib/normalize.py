@@ -1,8 +1,8 @@
-"""Normalises a syntax tree: chosen names and docstrings go, all else stays."""
+"""Normalizes a syntax tree: replaces names that the author chose, and removes docstrings."""
 
 import ast
 
-# Fields that hold a name: of a definition, an argument, a handler, a pattern.
+# The fields that hold the name of a definition, an argument, a handler or a pattern.
 NAME_FIELDS = {
     ast.FunctionDef: "name",
     ast.AsyncFunctionDef: "name",
@@ -16,12 +16,12 @@ NAME_FIELDS = {
     ast.MatchMapping: "rest",
     ast.alias: "asname",
 }
-# Those that only use a name; the others choose it.
+# Nodes that only use a name; the others bind it.
 USES = (ast.keyword,)
 
 
 def normalize(tree):
-    """The normalised source, and which placeholder stands for which name."""
+    """Returns the normalized source, and the name of each placeholder."""
     drop_docstrings(tree)
     renamer = Renamer(chosen_names(tree), chosen_attributes(tree))
     tree = ast.fix_missing_locations(renamer.visit(tree))
@@ -34,12 +34,12 @@ def drop_docstrings(tree):
             continue
         if ast.get_docstring(node, clean=False) is not None:
             rest = node.body[1:]
-            # A body may not be empty; that of a module may.
+            # Only a module's body may be empty.
             node.body = rest if rest or isinstance(node, ast.Module) else [ast.Pass()]
 
 
 def chosen_names(tree):
-    """Names that the submission binds; those of the language and of libraries stay."""
+    """Returns the names that the submission binds, not those of the language and of libraries."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, (ast.Global, ast.Nonlocal)):
@@ -52,7 +52,7 @@ def chosen_names(tree):
 
 
 def chosen_attributes(tree):
-    """Attributes that the submission sets, or defines in a class."""
+    """Returns the attributes that the submission sets, or defines in a class."""
     attributes = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute))
     names = {node.attr for node in attributes if isinstance(node.ctx, ast.Store)}
     for node in ast.walk(tree):
@@ -69,7 +69,7 @@ def is_magic(name):
 
 
 class Renamer(ast.NodeTransformer):
-    """Puts placeholders in the order of appearance, whatever the scope."""
+    """Replaces names by placeholders, numbered in order of appearance in all scopes."""
 
     def __init__(self, names, attributes):
         self.names, self.attributes = names, attributes
@@ -85,7 +85,7 @@ class Renamer(ast.NodeTransformer):
         elif isinstance(node, (ast.Global, ast.Nonlocal)):
             node.names = [self.stand_in(name) for name in node.names]
         node = self.generic_visit(node)
-        # After its object, which comes first in the source.
+        # Its object comes first in the source, so it has been replaced already.
         if isinstance(node, ast.Attribute) and node.attr in self.attributes:
             node.attr = self.stand_in(node.attr)
         return node

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from normalize import normalize
 
-# Changes whenever a change here gives any submission another representation.
+# Increase this when a change here changes the representation of any submission.
 VERSION = 1
 
 
@@ -24,8 +24,8 @@ def main(slug, source, target):
         tree = ast.parse((source / name).read_bytes(), filename=name)
         text, mapping = normalize(tree)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as problem:
-        # What cannot be read has no representation; an empty one would equal
-        # that of every other broken submission.
+        # A submission that cannot be parsed has no representation; an empty one
+        # would equal that of all other broken submissions.
         sys.exit(f"{name} has no representation: {problem}")
     write(target / "representation.txt", text)
     write(target / "mapping.json", json.dumps(mapping, indent=2) + "\n")
@@ -33,8 +33,8 @@ def main(slug, source, target):
 
 
 def write(path, text):
-    # Renamed into place: a link left there by the submission is replaced, not
-    # followed.
+    # The file is renamed into place, so a link left there by the submission is
+    # replaced, not followed.
     descriptor, draft = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogatepass") as file:
         file.write(text)

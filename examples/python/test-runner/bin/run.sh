@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs an exercise's tests over a submission and writes results.json.
+# Runs an exercise's tests on a submission and writes results.json.
 #
 # Usage: bin/run.sh <exercise-slug> <input-dir> <output-dir>
 set -euo pipefail
@@ -8,7 +8,7 @@ if (($# != 3)); then
   echo "usage: bin/run.sh <exercise-slug> <input-dir> <output-dir>" >&2
   exit 64
 fi
-# Started from anywhere: the image's working directory, or a checkout.
+# The script may be started from any directory, in the image or in a checkout.
 home=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 exec python3 -B "$home/lib/run_tests.py" "$@"

@@ -1,8 +1,8 @@
 """Runs the tests of one exercise and writes results.json, version 2.
 
-The tests run in a process of their own (see suite.py), which notes each step
-in a journal. So whatever the submission does to that process (exit, crash,
-recurse to death), there is a report to write.
+The tests run in a process of their own (see suite.py), which writes each step
+to a journal. So there is a report even if the submission exits, crashes or
+overflows the stack.
 """
 
 import json
@@ -28,9 +28,9 @@ def main(slug, source, target):
 
 
 def run_suite(test_file):
-    """The journal of a test run, and how its process ended."""
+    """Returns the journal of a test run, and how its process ended."""
     # A file, not a pipe: a process left behind by the submission could hold a
-    # pipe open for ever.
+    # pipe open forever.
     with tempfile.TemporaryFile() as journal:
         ended = subprocess.run(
             [sys.executable, "-B", SUITE, test_file, str(journal.fileno())],
@@ -44,7 +44,7 @@ def run_suite(test_file):
 
 
 def summarize(events, exit_code):
-    """The report that a journal amounts to."""
+    """Makes the report from a journal."""
     planned, running, finished = None, None, {}
     for event in events:
         if event["event"] == "broken":
@@ -85,8 +85,8 @@ def error(message):
 
 
 def write(path, report):
-    # Renamed into place: a report is whole or absent, and a link left there by
-    # the submission is replaced, not followed.
+    # The file is renamed into place, so it is whole or absent, and a link left
+    # there by the submission is replaced, not followed.
     descriptor, draft = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(report, file, indent=2)

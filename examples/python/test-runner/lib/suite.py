@@ -1,4 +1,4 @@
-"""Runs one test file and notes each step in a journal, one JSON a line.
+"""Runs one test file and writes each step to a journal, one JSON a line.
 
 Usage: suite.py <test-file> <journal-descriptor>
 
@@ -20,14 +20,14 @@ import traceback
 import unittest
 from pathlib import Path
 
-MAX_OUTPUT = 500  # characters per test; the interface's own limit
-MAX_MESSAGE = 2000  # characters; a report must stay readable, and bounded
+MAX_OUTPUT = 500  # characters per test, as the interface requires
+MAX_MESSAGE = 2000  # characters
 
 
 def main(test_file, descriptor):
     dir = str(test_file.parent)
     journal = Journal(descriptor)
-    # The directory of this script gives way to the submission's.
+    # Imports come from the submission's directory, not from this script's.
     sys.path[0] = dir
     try:
         tests = load(test_file)
@@ -41,7 +41,7 @@ def main(test_file, descriptor):
 
 
 class Journal:
-    """Appends events; silent in a process that the submission forked."""
+    """Appends events, but not in a process that the submission forked."""
 
     def __init__(self, descriptor):
         self._descriptor = descriptor
@@ -53,7 +53,7 @@ class Journal:
 
 
 def load(test_file):
-    """The tests of a file, in the order in which it holds them."""
+    """Returns the tests of a file, in file order."""
     spec = importlib.util.spec_from_file_location(test_file.stem, test_file)
     module = importlib.util.module_from_spec(spec)
     sys.modules[test_file.stem] = module
@@ -83,9 +83,9 @@ def describe(test):
 
 
 def body_of(method):
-    """The source of a method without its head."""
+    """Returns the source of a method's body."""
     lines, first = inspect.getsourcelines(method)
-    # The constants of the code know no lines; its first instruction does.
+    # The first instruction has a line number; the constants have none.
     body = [line for _, _, line in method.__code__.co_lines() if line and line > first]
     return textwrap.dedent("".join(lines[min(body, default=first) - first :])).strip("\n")
 
@@ -93,12 +93,12 @@ def body_of(method):
 def run(test, dir):
     output = Excerpt(MAX_OUTPUT)
     result = Outcome()
-    # Only what goes through sys.stdout is the student's output; what is
-    # written past it goes where this process writes.
+    # The student's output is what goes through sys.stdout. Other writes go to this
+    # process's own standard output.
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         try:
             test.run(result)
-        except BaseException as problem:  # KeyboardInterrupt passes unittest by
+        except BaseException as problem:  # unittest does not catch KeyboardInterrupt
             result.found("error", problem)
     problem = result.problem
     return {
@@ -109,7 +109,7 @@ def run(test, dir):
 
 
 class Outcome(unittest.TestResult):
-    """Keeps the first thing that went wrong with one test."""
+    """Keeps the first problem of a test."""
 
     def __init__(self):
         super().__init__()
@@ -138,7 +138,7 @@ class Outcome(unittest.TestResult):
 
 
 class Excerpt(io.TextIOBase):
-    """Keeps the beginning of what is written, however much that is."""
+    """Keeps the beginning of what is written."""
 
     NOTE = "\nOutput was truncated. Please limit to 500 chars"
 
@@ -162,7 +162,7 @@ class Excerpt(io.TextIOBase):
 
 
 def explain(problem, dir):
-    """An exception as a student wants to read it: own lines, no machinery."""
+    """Formats an exception for a student, with only the submission's own lines."""
     try:
         text = "".join(traceback.format_exception_only(type(problem), problem)).strip()
         if not isinstance(problem, AssertionError):
@@ -170,7 +170,7 @@ def explain(problem, dir):
             own = [frame for frame in frames if frame.filename.startswith(dir + os.sep)]
             where = "".join(traceback.format_list(own[-5:]))
             text = f"{text}\n\n{where}".strip()
-    except BaseException:  # its __str__ is the submission's code, too
+    except BaseException:  # its __str__ may be the submission's code
         text = type(problem).__name__
     text = text.replace(dir + os.sep, "").removeprefix("AssertionError: ")
     return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + " ..."
@@ -183,7 +183,7 @@ if __name__ == "__main__":
     except BaseException:
         traceback.print_exc(file=sys.__stderr__)
         exit_code = 1
-    # Threads of the submission and its exit handlers have no say any more.
+    # Do not wait for the submission's threads, and do not run its exit handlers.
     sys.__stdout__.flush()
     sys.__stderr__.flush()
     os._exit(exit_code)

@@ -2,9 +2,9 @@
 
 # Runs the tests of one exercise and writes results.json, version 2.
 #
-# The tests run in a process of their own (see suite.rb), which notes each step
-# in a journal. So whatever the submission does to that process (exit, crash,
-# recurse to death), there is a report to write.
+# The tests run in a process of their own (see suite.rb), which writes each step
+# to a journal. So there is a report even if the submission exits, crashes or
+# overflows the stack.
 
 require "json"
 require "rbconfig"
@@ -12,10 +12,10 @@ require "tempfile"
 
 SUITE = File.join(__dir__, "suite.rb")
 
-# The journal of a test run, and how its process ended.
+# Returns the journal of a test run, and how its process ended.
 def run_suite(test_file)
   # A file, not a pipe: a process left behind by the submission could hold a
-  # pipe open for ever.
+  # pipe open forever.
   Tempfile.create("journal") do |journal|
     pid = spawn(RbConfig.ruby, SUITE, test_file, journal.fileno.to_s,
                 chdir: File.dirname(test_file), in: File::NULL, journal.fileno => journal.fileno)
@@ -26,7 +26,7 @@ def run_suite(test_file)
   end
 end
 
-# The report that a journal amounts to.
+# Makes the report from a journal.
 def summarize(events, status)
   planned = running = nil
   finished = {}
@@ -64,8 +64,8 @@ def error(message)
   { version: 2, status: "error", message: message, tests: [] }
 end
 
-# Renamed into place: a report is whole or absent, and a link left there by the
-# submission is replaced, not followed.
+# The file is renamed into place, so it is whole or absent, and a link left there
+# by the submission is replaced, not followed.
 def write(path, report)
   draft = Tempfile.create("results", File.dirname(path))
   draft.write(JSON.pretty_generate(report), "\n")

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Runs one test file and notes each step in a journal, one JSON a line.
+# Runs one test file and writes each step to a journal, one JSON a line.
 #
 # Usage: suite.rb <test-file> <journal-descriptor>
 #
@@ -12,21 +12,20 @@
 require "json"
 require "minitest"
 
-MAX_OUTPUT = 500 # characters per test; the interface's own limit
-MAX_MESSAGE = 2000 # characters; a report must stay readable, and bounded
+MAX_OUTPUT = 500 # characters per test, as the interface requires
+MAX_MESSAGE = 2000 # characters
 
 module Minitest
-  # "minitest/autorun" in a test file runs nothing: this process does.
+  # This process runs the tests, not "minitest/autorun" in a test file.
   def self.autorun; end
 
   class Test
-    # Students get their tests with all but the first one skipped; here each
-    # test runs.
+    # In a student's copy all tests but the first are skipped; here all run.
     def skip(*); end
   end
 end
 
-# Appends events; silent in a process that the submission forked.
+# Appends events, but not in a process that the submission forked.
 class Journal
   def initialize(descriptor)
     @file = IO.for_fd(descriptor, "w")
@@ -39,7 +38,7 @@ class Journal
   end
 end
 
-# Keeps the beginning of what is written, however much that is.
+# Keeps the beginning of what is written.
 class Excerpt
   NOTE = "\nOutput was truncated. Please limit to 500 chars"
 
@@ -77,7 +76,7 @@ class Excerpt
 
   def printf(*arguments) = print(format(*arguments))
 
-  # What is left of an IO: nothing is buffered, and nobody watches.
+  # The other methods of an IO: nothing is buffered, and this is no terminal.
   def flush = self
   def fsync = 0
   def sync = true
@@ -92,12 +91,12 @@ class Excerpt
   end
 end
 
-# Text that JSON can hold.
+# Returns text that is valid in JSON.
 def plain(text)
   text.to_s.dup.force_encoding(Encoding::UTF_8).scrub
 end
 
-# One test method of one class.
+# A test method of a class.
 Item = Struct.new(:type, :name) do
   def file_and_line = type.instance_method(name).source_location
 
@@ -106,8 +105,8 @@ Item = Struct.new(:type, :name) do
     { name: "#{type.name} > #{words}", test_code: body }
   end
 
-  # The source of the method without its head and its end, which is the first
-  # one as far left as the head.
+  # Returns the source of the method's body. The method's end is the first one
+  # with the indentation of its head.
   def body
     file, line = file_and_line
     lines = File.readlines(file, encoding: "UTF-8").drop(line - 1)
@@ -127,13 +126,13 @@ Item = Struct.new(:type, :name) do
 
   private
 
-  # Only what goes through $stdout is the student's output; what is written
-  # past it goes where this process writes.
+  # The student's output is what goes through $stdout. Other writes go to this
+  # process's own standard output.
   def capture(output)
     real = [$stdout, $stderr]
     $stdout = $stderr = output
     yield
-  rescue Exception => e # exit and Interrupt pass minitest by
+  rescue Exception => e # minitest does not catch exit and Interrupt
     e
   ensure
     $stdout, $stderr = real
@@ -149,7 +148,7 @@ Item = Struct.new(:type, :name) do
   end
 end
 
-# The tests of a file, in the order in which it holds them.
+# Returns the tests of a file, in file order.
 def load_tests(test_file)
   $LOAD_PATH.unshift(File.dirname(test_file))
   Kernel.load(test_file)
@@ -159,7 +158,7 @@ def load_tests(test_file)
   items.sort_by { |item| item.file_and_line.last }
 end
 
-# An exception as a student wants to read it: own lines, no machinery.
+# Formats an exception for a student, with only the submission's own lines.
 def explain(problem, dir)
   problem = problem.error if problem.is_a?(Minitest::UnexpectedError)
   text = plain(problem.message)
@@ -193,6 +192,6 @@ rescue Exception => e
   STDERR.puts e.full_message(highlight: false)
   exit_code = 1
 end
-# Threads of the submission and its exit handlers have no say any more.
+# Do not wait for the submission's threads, and do not run its exit handlers.
 STDOUT.flush
 exit!(exit_code)

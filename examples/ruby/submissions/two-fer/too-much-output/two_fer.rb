@@ -1,7 +1,6 @@
 # frozen_string_literal: true
 
-# Says who gets the two cookies, and crumbles 4 MiB of them past whoever holds
-# a plate under $stdout.
+# Says who gets the two cookies, and writes 4 MiB past whatever captures $stdout.
 module TwoFer
   def self.two_fer(name = "you")
     64.times { STDOUT.write("crumbs and " * 5958) }
