@@ -1,49 +1,50 @@
-//! Who asks, and what they may.
+//! Callers and their roles.
 
 use std::net::IpAddr;
 
 use trackyard_protocol::allowed::{Allowed, Right};
 
-/// What plain peers of one kind may do.
+/// What peers without a key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum PlainRight {
-    /// Send jobs and ask.
+    /// Send jobs and queries.
     Submit,
-    /// Change the platform too.
+    /// Also change the platform.
     Everything,
 }
 
-/// What peers without a key may do.
+/// The rights of peers without a key, by the address that they connect from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlainPeers {
-    /// Those on this machine, and what stands there for others: a proxy, a forwarded port, a build's step.
+    /// Peers on this machine, which may act for others: a proxy, a forwarded port, a step of a build.
     pub local: PlainRight,
-    /// All others.
+    /// All other peers.
     pub elsewhere: PlainRight,
 }
 
-/// What a caller may do.
+/// The role of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Nothing: a key that is not allowed, or no longer.
+    /// May do nothing: the key is not allowed, or no longer.
     Nobody,
-    /// Send jobs and ask.
+    /// May send jobs and queries.
     Submitter,
-    /// Change the platform too.
+    /// May also change the platform.
     Administrator,
 }
 
-/// The role of a peer without a key, by the address that it comes from.
+/// Returns the role of a peer without a key, by its address.
 #[must_use]
 pub fn role_of_plain_peer(address: IpAddr, plain: PlainPeers) -> Role {
-    match if address.to_canonical().is_loopback() { plain.local } else { plain.elsewhere } {
+    let is_local = address.to_canonical().is_loopback();
+    match if is_local { plain.local } else { plain.elsewhere } {
         PlainRight::Everything => Role::Administrator,
         PlainRight::Submit => Role::Submitter,
     }
 }
 
-/// The role of a peer on the port of keyed clients. `key` is the one that the peer proved, or empty where
-/// nobody has checked it.
+/// Returns the role of a peer on the port of keyed clients. `key` is the key that the peer proved; empty if it proved
+/// none.
 #[must_use]
 pub fn role_of_key(key: &str, allowed: &Allowed) -> Role {
     match key {
@@ -59,7 +60,7 @@ mod tests {
     use rstest::rstest;
 
     #[test]
-    fn a_key_may_what_the_list_says() {
+    fn list_gives_a_key_its_role() {
         let keys = ["a", "b", "c"].map(|letter| letter.repeat(40));
         let [administrator, submitter, worker] = keys.each_ref();
         let list =

@@ -1,11 +1,11 @@
-//! The router's configuration: what the file holds, and its defaults.
+//! The router's configuration: the content of the file, and its defaults.
 
 mod cluster;
 mod error;
 mod file;
+mod legacy;
 mod limits;
 mod live;
-mod original;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -29,7 +29,7 @@ pub use error::{ConfigError, Position};
 pub use file::ConfigFile;
 #[cfg(feature = "cluster")]
 pub use limits::{ChannelLimits, LimitTable};
-pub use live::{LiveConfig, Look};
+pub use live::{LiveConfig, ReloadOutcome};
 pub use read::{Read, read};
 pub use watch::watch;
 
@@ -39,43 +39,43 @@ use crate::deployed::Deployed;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where tooling images live.
+    /// The source of tooling images.
     pub images: ImageSource,
-    /// Where tooling is built from.
+    /// The source of the repositories that tooling is built from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<GitSource>,
-    /// Where submissions may come from.
+    /// The sources that submissions may come from.
     pub inputs: InputPolicy,
     /// The deployed versions.
     pub container_versions: Deployed,
-    /// What jobs may use.
+    /// The limits of jobs.
     #[serde(skip_serializing_if = "LimitTable::is_empty")]
     pub limits: LimitTable,
-    /// What a build may use.
+    /// The limits of builds.
     #[serde(skip_serializing_if = "is_default")]
     pub builds: BuildLimits,
-    /// How many jobs may wait, and how long.
+    /// The limits of the queue.
     pub queue: QueueLimits,
-    /// Tracks whose jobs wait even while no worker that serves them is connected.
+    /// Tracks whose jobs wait even while no worker for them is connected.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub expected: BTreeMap<Channel, BTreeSet<TrackSlug>>,
-    /// What a cluster says, where the versions are kept there.
+    /// The part of the configuration that comes from a cluster.
     #[serde(skip)]
     pub cluster: ClusterConfig,
-    /// The original's form of `container_versions`: read, never written.
+    /// The legacy form of `container_versions`, which is read but never written.
     #[serde(skip_serializing)]
-    workers: Option<original::Workers>,
+    workers: Option<legacy::Workers>,
 }
 
-/// How many jobs may wait, and how long.
+/// The limits of the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueLimits {
-    /// How long a job may wait for a free slot.
+    /// Maximum time that a job waits for a free slot.
     pub max_wait: HumanDuration,
-    /// How many jobs may wait, over all tracks.
+    /// Maximum number of waiting jobs, over all tracks.
     pub max_jobs: u32,
-    /// How many bytes the waiting jobs may take, over all tracks.
+    /// Maximum bytes of the waiting jobs, over all tracks.
     pub max_bytes: Bytes,
 }
 
@@ -86,14 +86,12 @@ impl Default for QueueLimits {
 }
 
 impl Config {
-    /// The tracks whose jobs wait even while no worker is connected.
+    /// Returns the tracks whose jobs wait even while no worker for them is connected.
     #[must_use]
     pub fn expected_places(&self) -> BTreeSet<Place> {
-        let places = |(channel, tracks): (&Channel, &BTreeSet<TrackSlug>)| {
-            let channel = *channel;
-            tracks.iter().map(move |track| Place { channel, track: track.clone() }).collect::<Vec<_>>()
-        };
-        self.expected.iter().flat_map(places).collect()
+        let tracks =
+            self.expected.iter().flat_map(|(channel, tracks)| tracks.iter().map(|track| (*channel, track)));
+        tracks.map(|(channel, track)| Place { channel, track: track.clone() }).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The binary; everything is in the library.
+//! The binary of the router; all code is in the library.
 
 use std::io::Write;
 use std::process::ExitCode;

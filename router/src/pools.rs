@@ -1,4 +1,4 @@
-//! What the operator is told of pools, queues and versions. Pure.
+//! The load report for the operator: workers, queues and versions. Pure.
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
@@ -12,10 +12,10 @@ use trackyard_protocol::version::PinnedVersion;
 use crate::deployed::{Deployed, TrackRef};
 use crate::dispatch::{Snapshot, WorkerView};
 
-/// Characters of a failure's message.
-const MESSAGE: usize = 500;
+/// Maximum number of characters of a failure's message.
+const MAX_MESSAGE_CHARS: usize = 500;
 
-/// What there is to tell.
+/// Returns the load report. Its revision is a hash of its content.
 #[must_use]
 pub fn report(snapshot: &Snapshot, deployed: &Deployed) -> Report {
     let mut report = Report {
@@ -44,7 +44,7 @@ fn load(worker: &WorkerView) -> Option<WorkerLoad> {
     })
 }
 
-/// By track: versions have one pool.
+/// Returns the number of waiting jobs by track: all versions of a track share its pools.
 fn queues(snapshot: &Snapshot) -> Vec<Waiting> {
     let mut waiting: BTreeMap<(Channel, &TrackSlug), u32> = BTreeMap::new();
     for queue in &snapshot.queues {
@@ -52,43 +52,40 @@ fn queues(snapshot: &Snapshot) -> Vec<Waiting> {
         let sum = waiting.entry((queue.channel, &queue.track)).or_default();
         *sum = sum.saturating_add(jobs);
     }
-    let told = |((channel, track), jobs): ((Channel, &TrackSlug), u32)| Waiting {
-        channel,
-        track: track.clone(),
-        jobs,
-    };
-    waiting.into_iter().map(told).collect()
+    let waiting = waiting.into_iter();
+    waiting.map(|((channel, track), jobs)| Waiting { channel, track: track.clone(), jobs }).collect()
 }
 
 fn versions(snapshot: &Snapshot, deployed: &Deployed) -> Vec<VersionState> {
-    let of = |(place, versions): (TrackRef<'_>, &[PinnedVersion])| {
-        let online: Vec<&WorkerView> = snapshot.online(place).collect();
-        versions.iter().map(|pinned| state(place, pinned, &online)).collect::<Vec<_>>()
-    };
-    deployed.iter().flat_map(of).collect()
+    let mut states = Vec::new();
+    for (track, versions) in deployed.iter() {
+        let online: Vec<&WorkerView> = snapshot.online(track).collect();
+        states.extend(versions.iter().map(|pinned| state(track, pinned, &online)));
+    }
+    states
 }
 
-fn state(place: TrackRef<'_>, pinned: &PinnedVersion, online: &[&WorkerView]) -> VersionState {
-    let count = |workers: usize| u32::try_from(workers).unwrap_or(u32::MAX);
+fn state(track: TrackRef<'_>, pinned: &PinnedVersion, online: &[&WorkerView]) -> VersionState {
+    let ready = online.iter().filter(|worker| worker.has(track, pinned)).count();
     VersionState {
-        channel: place.channel,
-        track: place.track.clone(),
+        channel: track.channel,
+        track: track.track.clone(),
         version: pinned.clone(),
-        workers: count(online.len()),
-        ready: count(online.iter().filter(|worker| worker.has(place, pinned)).count()),
-        failures: failures(place, pinned, online),
+        workers: u32::try_from(online.len()).unwrap_or(u32::MAX),
+        ready: u32::try_from(ready).unwrap_or(u32::MAX),
+        failures: failures(track, pinned, online),
     }
 }
 
-fn failures(place: TrackRef<'_>, pinned: &PinnedVersion, online: &[&WorkerView]) -> Vec<VersionFailure> {
+fn failures(track: TrackRef<'_>, pinned: &PinnedVersion, online: &[&WorkerView]) -> Vec<VersionFailure> {
     let mut failures: BTreeMap<&str, VersionFailure> = BTreeMap::new();
     let all = online.iter().flat_map(|worker| &worker.failed);
     for failed in
-        all.filter(|failed| failed.version.track == *place.track && failed.version.version == *pinned)
+        all.filter(|failed| failed.version.track == *track.track && failed.version.version == *pinned)
     {
         let entry = failures.entry(&failed.reason).or_insert_with(|| VersionFailure {
             reason: failed.reason.clone(),
-            message: failed.message.chars().take(MESSAGE).collect(),
+            message: failed.message.chars().take(MAX_MESSAGE_CHARS).collect(),
             workers: 0,
         });
         entry.workers += 1;

@@ -1,8 +1,7 @@
-//! Puts the parts together: what lasts as long as the process, and what a restart of the router makes anew.
+//! Puts the parts together: those with the process's lifetime, and those that a restart of the router creates again.
 
-mod life;
+mod instance;
 mod pools;
-mod room;
 mod status;
 mod versions;
 
@@ -20,32 +19,32 @@ use trackyard_daemon::{admin, descriptors, logs};
 use trackyard_images::ImageOptions;
 
 use crate::args::Args;
-use crate::config::{self, Config, ConfigFile, LiveConfig, watch};
-use crate::keyring::{self, Keyring};
+use crate::config::{Config, ConfigError, ConfigFile, LiveConfig, watch};
+use crate::keyring::{Keyring, KeyringError};
 use crate::metrics::RouterMetrics;
 use crate::service::Exit;
 use crate::socket;
 use crate::versions::{Catalogue, VersionStore, pin_versions};
-use life::Endpoints;
+use instance::Endpoints;
 use status::Status;
 use versions::Versions;
 
-/// A loop that did not go round for so long is stuck.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time without an iteration of the service after which it is stuck.
+const PULSE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why the router does not run.
+/// Why the router cannot start, or has failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Logs.
+    /// The logs cannot be set up.
     #[error(transparent)]
     Logs(#[from] logs::Error),
-    /// The configuration.
+    /// The configuration cannot be read.
     #[error(transparent)]
-    Config(#[from] config::ConfigError),
-    /// The keys.
+    Config(#[from] ConfigError),
+    /// The keys cannot be read.
     #[error(transparent)]
-    Keys(#[from] keyring::Error),
-    /// The cluster.
+    Keys(#[from] KeyringError),
+    /// There is no client for the cluster.
     #[cfg(feature = "cluster")]
     #[error(transparent)]
     Cluster(#[from] crate::cluster::ConnectError),
@@ -56,24 +55,24 @@ pub enum Error {
          build it with `cargo build -p trackyard-router`, or leave --namespace out"
     )]
     NoClusterSupport,
-    /// A socket.
+    /// The ports cannot be opened.
     #[error(transparent)]
-    Socket(#[from] socket::Error),
-    /// The admin port.
+    Socket(#[from] socket::SocketError),
+    /// The admin port cannot be opened.
     #[error(transparent)]
     Admin(#[from] admin::Error),
-    /// Signals.
+    /// Signals cannot be handled.
     #[error(transparent)]
     Shutdown(#[from] shutdown::Error),
-    /// The runtime.
+    /// The runtime cannot be started.
     #[error("cannot start the runtime: {0}")]
     Runtime(std::io::Error),
-    /// The thread that serves.
-    #[error("the serving thread failed; its last words are in the log")]
+    /// The serving thread has panicked.
+    #[error("the serving thread failed; the log says why")]
     Service,
 }
 
-/// What lasts as long as the process.
+/// The parts with the process's lifetime.
 struct Process {
     args: Args,
     keyring: Option<Keyring>,
@@ -86,11 +85,11 @@ struct Process {
     sockets: Gate,
     recovery: Gate,
     pulse: Pulse,
-    /// How many connections a port may have.
-    most_connections: usize,
+    /// Maximum number of connections of a port.
+    max_connections: usize,
 }
 
-/// Runs the router until a signal ends it.
+/// Runs the router until a signal stops it.
 ///
 /// # Errors
 /// If it cannot start, or a part of it fails.
@@ -101,10 +100,10 @@ pub fn run(args: &Args) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(Error::Runtime)?;
-    let ended = runtime.block_on(serve(args));
-    // An errand may still wait for a registry.
+    let result = runtime.block_on(serve(args));
+    // A background task may still wait for a registry.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    ended
+    result
 }
 
 async fn serve(args: &Args) -> Result<(), Error> {
@@ -127,17 +126,17 @@ async fn serve(args: &Args) -> Result<(), Error> {
     let versions = Versions::new(args, Arc::clone(&live), &readiness, &stop).await?;
     let process = Process::new(args, keyring, live, versions, metrics, &readiness);
     let admin = Admin::new(readiness, Metrics::new(registry)).with_pulse(process.pulse.clone());
-    let admin = process.status.show_on(admin).with_pages(pools::page(Arc::clone(&process.status)));
+    let admin = process.status.add_to(admin).with_pages(pools::page(Arc::clone(&process.status)));
     tokio::spawn(admin.serve(listener, stop.clone()));
     process.start_watching(&stop);
-    let mut endpoints = Endpoints::of(args);
+    let mut endpoints = Endpoints::from_args(args);
     loop {
-        let (exit, bound) = process.live_once(&endpoints, &shutdown).await?;
+        let (exit, bound) = process.serve_once(&endpoints, &shutdown).await?;
         match exit {
             Exit::Stop => return Ok(()),
             Exit::Restart => endpoints = bound,
         }
-        tracing::info!("starting again");
+        tracing::info!("restarting");
     }
 }
 
@@ -167,18 +166,20 @@ impl Process {
             metrics,
             sockets: readiness.gate("sockets", "not bound yet"),
             recovery: readiness.gate("recovery", "waiting for workers to report what they hold"),
-            pulse: Pulse::new(PATIENCE),
-            most_connections: room::connections(descriptors::raise()),
+            pulse: Pulse::new(PULSE_TIMEOUT),
+            max_connections: socket::max_connections(descriptors::raise()),
         }
     }
 
-    /// Follows the files, and looks up what it names without a digest.
+    /// Watches the files, and looks up the digests of versions without one.
     fn start_watching(&self, stop: &CancellationToken) {
         let metrics = self.metrics.clone();
-        tokio::spawn(watch(Arc::clone(&self.live), stop.clone(), move |look| metrics.config_edited(look)));
+        tokio::spawn(watch(Arc::clone(&self.live), stop.clone(), move |outcome| {
+            metrics.config_edited(outcome)
+        }));
         if let Some(keyring) = self.keyring.clone() {
             let metrics = self.metrics.clone();
-            tokio::spawn(keyring.follow(stop.clone(), move |look| metrics.allowed_edited(look)));
+            tokio::spawn(keyring.watch(stop.clone(), move |outcome| metrics.allowed_edited(outcome)));
         }
         let (catalogue, store) = (Arc::clone(&self.catalogue), Arc::clone(&self.store));
         tokio::spawn(pin_versions(self.configs.clone(), catalogue, store, stop.clone()));

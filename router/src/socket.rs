@@ -1,26 +1,23 @@
-//! ZeroMQ at the edge: the ports, their connections, and the bytes in and out. One thread owns all of it; nothing here
-//! blocks, but for the one poll. What the bytes mean is the crate `trackyard-zmtp`'s to say.
+//! The ZeroMQ ports and their connections: bytes in and out. One thread owns all of them, and blocks in the poll only. The
+//! crate `trackyard-zmtp` implements the protocol.
 
 mod admission;
-mod census;
-mod closed;
 mod connection;
-mod error;
+mod connection_limiter;
 mod handshakes;
+mod kinds;
 mod output;
 mod port;
-mod port_kind;
 mod ports;
 mod quiet;
 #[cfg(test)]
 mod tests;
 mod wake;
 
-pub use admission::Admits;
-pub use closed::Closed;
+pub use admission::AdmitFn;
 pub use connection::{Input, Origin, SendError};
-pub use error::Error;
+pub use connection_limiter::max_connections;
+pub use kinds::{CloseReason, PortKind, SocketError};
 pub use port::Port;
-pub use port_kind::PortKind;
-pub use ports::{Bounds, Ports};
+pub use ports::{MemoryLimits, Ports};
 pub use wake::Waker;

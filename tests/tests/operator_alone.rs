@@ -194,7 +194,7 @@ fn builds_are_asked_for_once_the_router_knows_the_operators_key() {
     operator.until_ready();
     let version = json!({"channel": "test_runners", "track": "ruby", "gitReference": "main"});
     assert_eq!(make(&plane, "containerversions", "ContainerVersion", "main", &version), 201);
-    let refused = "trackyard_refused_keys_total{port=\"keyed_clients\"}";
+    let refused = "trackyard_router_keys_refused_total{port=\"keyed_clients\"}";
     wait_until(seconds(30), "its key is refused", || {
         router.metrics().lines().any(|line| line.starts_with(refused) && !line.ends_with(" 0"))
     });

@@ -1,4 +1,4 @@
-//! From a build request to what the dispatcher takes.
+//! Turns a build request into a job for the dispatcher.
 
 use trackyard_protocol::build::BuildLimits;
 use trackyard_protocol::channel::Channel;
@@ -12,8 +12,8 @@ use super::reply::Reply;
 use crate::config::Config;
 use crate::dispatch::{NewJob, Order};
 
-/// A build for the dispatcher, or why there is none. Its track need not be known: building comes before deploying.
-pub(super) fn new(request: BuildRequest, bytes: usize, config: &Config) -> Result<NewJob, Reply> {
+/// Returns a job for the dispatcher, or the error. The track need not exist: a version is built before it is deployed.
+pub(super) fn new_build(request: BuildRequest, bytes: usize, config: &Config) -> Result<NewJob, Reply> {
     let limits = limits(&request, config.builds)?;
     let source = source(&request.place, config)?;
     let key = key::of_build(&request, &source);
@@ -21,8 +21,8 @@ pub(super) fn new(request: BuildRequest, bytes: usize, config: &Config) -> Resul
     Ok(NewJob { order: Order::Build { request, place, source, limits }, key, bytes })
 }
 
-/// The key of a build.
-pub(super) fn key(request: &BuildRequest, config: &Config) -> Result<JobKey, Reply> {
+/// Returns the key of a build.
+pub(super) fn job_key(request: &BuildRequest, config: &Config) -> Result<JobKey, Reply> {
     Ok(key::of_build(request, &source(&request.place, config)?))
 }
 
@@ -36,13 +36,12 @@ fn limits(request: &BuildRequest, limits: BuildLimits) -> Result<BuildLimits, Re
     Ok(BuildLimits { wall: asked, ..limits })
 }
 
+/// Returns the URL of the track's repository.
 fn source(place: &Place, config: &Config) -> Result<String, Reply> {
-    let refused = |message: &str| Reply::error(Reason::NoWorker, message);
-    let source = config.source.as_ref();
-    let source =
-        source.ok_or_else(|| refused("the router's configuration has no source.url to build from"))?;
+    let error = |missing: &str| {
+        Reply::error(Reason::NoWorker, format!("the router's configuration has no {missing}"))
+    };
+    let source = config.source.as_ref().ok_or_else(|| error("source.url to build from"))?;
     let repository = config.images.repository(place.channel, &place.track);
-    let repository = repository
-        .ok_or_else(|| refused("the router's configuration has no images.repositories for this channel"))?;
-    Ok(source.repository(&repository))
+    Ok(source.repository(&repository.ok_or_else(|| error("images.repositories for this channel"))?))
 }

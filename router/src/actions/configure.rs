@@ -1,19 +1,18 @@
-//! What a worker asks first.
+//! Answers the request with which a worker bootstraps.
 
 use serde_json::json;
 use trackyard_protocol::channel::{Channel, Topics};
 use trackyard_protocol::keys::PublicKey;
 use trackyard_protocol::worker::TrackVersion;
 
-use super::decide::World;
+use super::RequestContext;
 use super::reply::Reply;
 
-/// The workers' port and key, and the versions to prepare.
-pub(super) fn answer(channel: Channel, topics: &Topics, world: &World<'_>) -> Reply {
-    let wanted = |track: &_| topics.covers(track);
+/// Returns the workers' port, the router's key, and the versions that the worker shall prepare.
+pub(super) fn reply(channel: Channel, topics: &Topics, context: &RequestContext<'_>) -> Reply {
     let mut desired = Vec::new();
-    for (place, versions) in world.config.container_versions.iter() {
-        if place.channel == channel && wanted(place.track) {
+    for (place, versions) in context.config.container_versions.iter() {
+        if place.channel == channel && topics.covers(place.track) {
             let resolved = versions.iter().filter(|pinned| pinned.digest.is_some());
             desired.extend(
                 resolved.map(|pinned| TrackVersion { track: place.track.clone(), version: pinned.clone() }),
@@ -21,9 +20,9 @@ pub(super) fn answer(channel: Channel, topics: &Topics, world: &World<'_>) -> Re
         }
     }
     Reply::ok(&json!({
-        "workers_port": world.workers_port,
-        "server_key": world.server_key.map(PublicKey::as_str),
-        "epoch": world.epoch,
+        "workers_port": context.workers_port,
+        "server_key": context.server_key.map(PublicKey::as_str),
+        "epoch": context.epoch,
         "desired": desired,
     }))
 }

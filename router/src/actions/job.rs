@@ -1,4 +1,4 @@
-//! From a job request to what the dispatcher takes.
+//! Turns a job request into a job for the dispatcher.
 
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::quantity::HumanDuration;
@@ -6,38 +6,41 @@ use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::{JobRequest, Place};
 use trackyard_protocol::version::PinnedVersion;
 
-use super::decide::World;
-use super::key;
 use super::reply::Reply;
+use super::{RequestContext, key};
 use crate::config::Config;
 use crate::deployed::Deployed;
 use crate::dispatch::{NewJob, Order};
 
-/// The most versions that an answer names.
-const MAX_NAMED: usize = 20;
+/// Maximum number of versions that an error message names.
+const MAX_NAMED_VERSIONS: usize = 20;
 
-/// A job for the dispatcher, or why there is none: 502, 400, 505 or 503.
-pub(super) fn new(request: JobRequest, bytes: usize, world: &World<'_>) -> Result<NewJob, Reply> {
-    let config = world.config;
-    let unknown = |reply: Reply| if config.cluster.is_loading { versions_unknown() } else { reply };
-    let deployed = known_track(&config.container_versions, &request.place).map_err(unknown)?;
+/// Returns a job for the dispatcher, or the error: 502, 400, 505 or 503.
+pub(super) fn new_job(
+    request: JobRequest,
+    bytes: usize,
+    context: &RequestContext<'_>,
+) -> Result<NewJob, Reply> {
+    let config = context.config;
+    let or_loading = |reply: Reply| if config.cluster.is_loading { versions_loading() } else { reply };
+    let deployed = known_track(&config.container_versions, &request.place).map_err(or_loading)?;
     let limits = limits(&request, config)?;
-    let version = find(&request, deployed).map_err(unknown)?.clone();
+    let version = find(&request, deployed).map_err(or_loading)?.clone();
     if version.digest.is_none() {
         let message = format!("{version} is deployed, but its image could not be looked up yet");
         return Err(Reply::error(Reason::StoreUnavailable, message));
     }
-    let key = key::of(&request, &version, world.caller);
+    let key = key::of_job(&request, &version, context.caller);
     Ok(NewJob { order: Order::Run { request, version, limits }, key, bytes })
 }
 
-/// Only what workers report is known.
-pub(super) fn versions_unknown() -> Reply {
-    let message = "the cluster has not said yet which versions are deployed; send this again";
+/// Returns the error for a version that may exist, while only the versions that workers report are known.
+pub(super) fn versions_loading() -> Reply {
+    let message = "the cluster has not listed its deployed versions yet; send this again";
     Reply::error(Reason::StoreUnavailable, message)
 }
 
-/// The versions of a track, or 502.
+/// Returns the versions of a track, or the error 502.
 pub(super) fn known_track<'a>(deployed: &'a Deployed, place: &Place) -> Result<&'a [PinnedVersion], Reply> {
     deployed.of(place).ok_or_else(|| {
         let message = format!("{} has no track {}: deploy its first version", place.channel, place.track);
@@ -59,14 +62,17 @@ fn limits(request: &JobRequest, config: &Config) -> Result<Limits, Reply> {
 
 fn find<'a>(request: &JobRequest, deployed: &'a [PinnedVersion]) -> Result<&'a PinnedVersion, Reply> {
     deployed.iter().find(|known| known.version == request.version).ok_or_else(|| {
-        let names: Vec<&str> = deployed.iter().map(|known| known.version.as_str()).take(MAX_NAMED).collect();
-        let those = match deployed.len() {
-            0 => "none is".to_owned(),
-            count if count > MAX_NAMED => format!("{} and {} more are", names.join(", "), count - MAX_NAMED),
+        let names: Vec<&str> =
+            deployed.iter().map(|known| known.version.as_str()).take(MAX_NAMED_VERSIONS).collect();
+        let deployed = match deployed.len() {
+            0 => "no version is".to_owned(),
+            count if count > MAX_NAMED_VERSIONS => {
+                format!("{} and {} more are", names.join(", "), count - MAX_NAMED_VERSIONS)
+            }
             _ => format!("deployed: {}", names.join(", ")),
         };
         let Place { channel, track } = &request.place;
-        let message = format!("{} is not deployed for {track} in {channel}; {those}", request.version);
+        let message = format!("{} is not deployed for {track} in {channel}; {deployed}", request.version);
         Reply::error(Reason::NotDeployed, message)
     })
 }

@@ -1,18 +1,19 @@
-//! What two requests for the same work have in common.
+//! Keys of jobs: two requests for the same work have the same key.
 
 use sha2::{Digest as _, Sha256};
 use trackyard_protocol::request::{BuildRequest, JobRequest};
 use trackyard_protocol::token::JobKey;
 use trackyard_protocol::version::PinnedVersion;
 
-/// All peers without a key of their own. One with a key stands here with it, so that nobody reads another's answers by
-/// guessing an id.
+/// The caller of all requests without a CURVE key. Requests with a key are hashed with that key, so that nobody reads
+/// another caller's answers by guessing an id.
 const PLAIN_PEER: &str = "plain";
 
-/// The key of a job: a hash of who asks and of every field that changes the answer. `fresh` and `deadline_ms` do not.
-pub(super) fn of(request: &JobRequest, version: &PinnedVersion, caller: Option<&str>) -> JobKey {
+/// Returns the key of a job: a hash of the caller and of every field that changes the answer, so not of `fresh` and
+/// `deadline_ms`.
+pub(super) fn of_job(request: &JobRequest, version: &PinnedVersion, caller: Option<&str>) -> JobKey {
     let timeout = request.execution_timeout.map_or(0, |timeout| timeout.as_secs()).to_string();
-    let mut fields = Fields::of(caller.unwrap_or(PLAIN_PEER));
+    let mut fields = Fields::new(caller.unwrap_or(PLAIN_PEER));
     fields.add(&[request.place.channel.as_str()]);
     fields.add(&[request.id.as_str()]);
     fields.add(&version.parts());
@@ -23,10 +24,11 @@ pub(super) fn of(request: &JobRequest, version: &PinnedVersion, caller: Option<&
     fields.hash()
 }
 
-/// The key of a build: who asks for the same reference of the same repository gets the same build, whatever the id.
+/// Returns the key of a build: all callers that ask for the same reference of the same repository share one build,
+/// whatever their ids.
 pub(super) fn of_build(request: &BuildRequest, source: &str) -> JobKey {
     let place = &request.place;
-    let mut fields = Fields::of(PLAIN_PEER);
+    let mut fields = Fields::new(PLAIN_PEER);
     fields.add(&["build"]);
     fields.add(&[place.channel.as_str()]);
     fields.add(&[place.track.as_str()]);
@@ -35,17 +37,17 @@ pub(super) fn of_build(request: &BuildRequest, source: &str) -> JobKey {
     fields.hash()
 }
 
-/// Texts, each with its length before it, so that no two lists of texts give the same bytes.
+/// The fields to hash, each with its length before it, so that no two lists of fields give the same bytes.
 struct Fields(Vec<u8>);
 
 impl Fields {
-    fn of(caller: &str) -> Self {
+    fn new(caller: &str) -> Self {
         let mut fields = Self(Vec::with_capacity(1024));
         fields.add(&[caller]);
         fields
     }
 
-    /// Adds the text that these are when they are joined.
+    /// Adds the field that the parts form when they are joined.
     fn add(&mut self, parts: &[&str]) {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         self.0.extend_from_slice(&u64::try_from(length).unwrap_or(u64::MAX).to_be_bytes());
@@ -83,15 +85,18 @@ mod tests {
     }
 
     #[test]
-    fn each_field_that_changes_the_answer_changes_the_key() {
+    fn every_relevant_field_changes_the_key() {
         let (base, version) = request();
         let digest = PinnedVersion { digest: None, ..version.clone() };
-        let mut keys =
-            vec![of(&base, &version, None), of(&base, &digest, None), of(&base, &version, Some("key"))];
+        let mut keys = vec![
+            of_job(&base, &version, None),
+            of_job(&base, &digest, None),
+            of_job(&base, &version, Some("key")),
+        ];
         let mut change = |edit: &dyn Fn(&mut JobRequest)| {
             let mut other = base.clone();
             edit(&mut other);
-            keys.push(of(&other, &version, None));
+            keys.push(of_job(&other, &version, None));
         };
         change(&|r| r.id = JobId::new("2").unwrap());
         change(&|r| r.place.channel = Channel::Representers);
@@ -105,16 +110,16 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_the_same_in_every_release() {
+    fn key_is_stable_across_releases() {
         let (base, version) = request();
-        // Workers hold results of routers before the upgrade, which are known by it.
-        assert_eq!(of(&base, &version, None).to_string(), "a43b34d8c7498501ff4f816fb08fbee3");
+        // After an upgrade workers still hold results with keys of the router before.
+        assert_eq!(of_job(&base, &version, None).to_string(), "a43b34d8c7498501ff4f816fb08fbee3");
     }
 
     #[test]
-    fn how_long_the_client_waits_does_not_change_the_key() {
+    fn deadline_and_fresh_keep_the_key() {
         let (base, version) = request();
-        let patient = JobRequest { deadline: Some(Duration::from_secs(9)), fresh: true, ..base.clone() };
-        assert_eq!(of(&base, &version, None), of(&patient, &version, None));
+        let later = JobRequest { deadline: Some(Duration::from_secs(9)), fresh: true, ..base.clone() };
+        assert_eq!(of_job(&base, &version, None), of_job(&later, &version, None));
     }
 }

@@ -1,27 +1,27 @@
-//! An answer that no worker gives.
+//! Answers of the router itself.
 
 use serde::Serialize;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::Refusal;
 
-/// An answer that no worker gives.
+/// An answer of the router itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// How the request ended.
+    /// The reason, which also gives the status code.
     pub reason: Reason,
-    /// What happened; empty when the reason's own line says it all.
+    /// The message; empty if that of the reason says it all.
     pub message: String,
     /// The response, as JSON.
     pub response: Option<Vec<u8>>,
 }
 
 impl Reply {
-    /// An error.
+    /// Returns an error without a response.
     pub fn error(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into(), response: None }
     }
 
-    /// A response.
+    /// Returns success with a response.
     pub fn ok(response: &impl Serialize) -> Self {
         match serde_json::to_vec(response) {
             Ok(response) => Self { reason: Reason::Ok, message: String::new(), response: Some(response) },

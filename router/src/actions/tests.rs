@@ -1,14 +1,12 @@
 use rstest::rstest;
 use serde_json::{Value, json};
-use trackyard_protocol::build::{BuildProgress, BuildState, LogPage};
+use trackyard_protocol::build::{BuildState, LogPage};
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::Shape;
-use trackyard_protocol::token::{Epoch, JobKey};
 
 use super::*;
-use crate::caller::Role;
-use crate::config::{Config, read};
-use crate::dispatch::{Order, Snapshot, Totals, WorkerView};
+use crate::config::read;
+use crate::dispatch::{Order, Totals, WorkerView};
 
 const A: &str = "git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const B: &str = "git-bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
@@ -63,13 +61,13 @@ fn no_build(_: JobKey, from: u64) -> BuildProgress {
     BuildProgress { state: BuildState::None, log: LogPage { lines: vec![], next: from } }
 }
 
-fn ask_as(role: Role, draining: bool, request: &Value) -> Decided {
+fn ask_as(role: Role, draining: bool, request: &Value) -> DecidedRequest {
     ask_with(None, role, draining, request)
 }
 
-fn ask_with(caller: Option<&str>, role: Role, draining: bool, request: &Value) -> Decided {
+fn ask_with(caller: Option<&str>, role: Role, draining: bool, request: &Value) -> DecidedRequest {
     let config = config();
-    let mut world = World {
+    let mut context = RequestContext {
         config: &config,
         epoch: Epoch(7),
         workers_port: 5556,
@@ -80,14 +78,14 @@ fn ask_with(caller: Option<&str>, role: Role, draining: bool, request: &Value) -
         snapshot: &snapshot,
         progress: &no_build,
     };
-    decide_text(&request.to_string(), &mut world)
+    decide_text(&request.to_string(), &mut context)
 }
 
-fn decide_text(text: &str, world: &mut World<'_>) -> Decided {
-    decide(Shape::read(text.as_bytes()), text.len(), world)
+fn decide_text(text: &str, context: &mut RequestContext<'_>) -> DecidedRequest {
+    decide(Shape::read(text.as_bytes()), text.len(), context)
 }
 
-fn ask(request: &Value) -> Decided {
+fn ask(request: &Value) -> DecidedRequest {
     ask_as(Role::Administrator, false, request)
 }
 
@@ -100,10 +98,10 @@ fn job(changes: &Value) -> Value {
     request
 }
 
-fn reply(decided: Decided) -> Reply {
+fn reply(decided: DecidedRequest) -> Reply {
     match decided.decision {
         Decision::Reply(reply) | Decision::RestartWorkers(reply) | Decision::RestartRouter(reply) => reply,
-        other => panic!("no reply but {other:?}"),
+        other => panic!("not a reply: {other:?}"),
     }
 }
 
@@ -123,19 +121,19 @@ fn response(request: &Value) -> Value {
 #[case::timeout(job(&json!({"execution_timeout": 11})), Reason::BadTimeout, "at most 10s")]
 #[case::track(job(&json!({"track_slug": "csharp"})), Reason::UnknownTrack, "no track csharp")]
 #[case::version(job(&json!({"container_version": B.replace('b', "d")})), Reason::NotDeployed, A)]
-#[case::none_deployed(job(&json!({"track_slug": "nim"})), Reason::NotDeployed, "none is")]
+#[case::none_deployed(job(&json!({"track_slug": "nim"})), Reason::NotDeployed, "no version is")]
 #[case::unresolved(job(&json!({"container_version": B})), Reason::StoreUnavailable, B)]
 #[case::other_channel(job(&json!({"action": "represent"})), Reason::UnknownTrack, "representers")]
 #[case::build(json!({"action": "build_container", "channel": "test_runners", "track_slug": "ruby", "git_reference": "main"}), Reason::NoWorker, "source.url")]
 #[case::unload(json!({"action": "unload_container_version", "channel": "test_runners", "track_slug": "zig", "version": A}), Reason::UnknownTrack, "zig")]
-fn what_is_refused(#[case] request: Value, #[case] reason: Reason, #[case] names: &str) {
+fn invalid_request_is_refused(#[case] request: Value, #[case] reason: Reason, #[case] names: &str) {
     let refused = reply(ask(&request));
     assert_eq!(refused.reason, reason, "{}", refused.message);
     assert!(refused.message.contains(names), "{}", refused.message);
 }
 
 #[test]
-fn every_refusal_of_a_job_echoes_its_id() {
+fn refusal_echoes_the_id() {
     for request in
         [job(&json!({"track_slug": ".."})), job(&json!({"fresh": 7})), job(&json!({"action": "dance"}))]
     {
@@ -144,7 +142,7 @@ fn every_refusal_of_a_job_echoes_its_id() {
 }
 
 #[test]
-fn the_callers_role_is_asked_before_values_are_checked_and_after_the_shape() {
+fn role_is_checked_between_shape_and_values() {
     let deploy = json!({"action": "deploy_container_version", "channel": "test_runners", "track_slug": "..", "new_version": "x"});
     assert_eq!(reply(ask_as(Role::Submitter, false, &deploy)).reason, Reason::Forbidden);
     assert_eq!(reply(ask_as(Role::Administrator, false, &deploy)).reason, Reason::BadSlug);
@@ -153,7 +151,7 @@ fn the_callers_role_is_asked_before_values_are_checked_and_after_the_shape() {
 }
 
 #[test]
-fn a_draining_router_changes_nothing_and_still_tells() {
+fn draining_router_refuses_changes_only() {
     let restart = json!({"action": "restart_workers"});
     assert_eq!(reply(ask_as(Role::Administrator, true, &restart)).reason, Reason::RouterDraining);
     let current = json!({"action": "current_config"});
@@ -161,20 +159,20 @@ fn a_draining_router_changes_nothing_and_still_tells() {
 }
 
 #[test]
-fn a_jobs_timeout_becomes_its_wall_time() {
+fn execution_timeout_becomes_wall_time() {
     let wall = |changes| match ask_as(Role::Submitter, false, &job(&changes)).decision {
         Decision::Job(job) => match job.order {
             Order::Run { limits, .. } => limits.wall.to_string(),
             Order::Build { limits, .. } => limits.wall.to_string(),
         },
-        other => panic!("no job but {other:?}"),
+        other => panic!("not a job: {other:?}"),
     };
     assert_eq!(wall(json!({})), "5s");
     assert_eq!(wall(json!({"execution_timeout": 10})), "10s");
 }
 
 #[test]
-fn changes_are_errands() {
+fn io_runs_in_the_background() {
     let base = json!({"channel": "test_runners", "track_slug": "zig"});
     for (action, field, value) in [
         ("deploy_container_version", "new_version", json!(A)),
@@ -184,7 +182,7 @@ fn changes_are_errands() {
         let mut request = base.clone();
         request["action"] = json!(action);
         request[field] = value;
-        assert!(matches!(ask(&request).decision, Decision::Errand(_)), "{action}");
+        assert!(matches!(ask(&request).decision, Decision::Background(_)), "{action}");
     }
 }
 
@@ -196,18 +194,18 @@ fn changes_are_errands() {
 #[case("configure_worker")]
 #[case("restart_workers")]
 #[case("restart_router")]
-fn the_shape_of_each_response(#[case] action: &str) {
+fn response_of_each_action(#[case] action: &str) {
     let request =
         json!({"action": action, "channel": "test_runners", "track_slug": "ruby", "topics": ["ruby"]});
     insta::with_settings!({snapshot_suffix => action}, { insta::assert_json_snapshot!(response(&request)); });
 }
 
 #[test]
-fn nothing_is_ready_where_no_worker_is() {
+fn nothing_is_ready_without_workers() {
     let request = json!({"action": "deployment_check", "channel": "test_runners", "track_slug": "ruby"});
     let config = config();
-    let nobody = || Snapshot { workers: vec![], ..snapshot() };
-    let mut world = World {
+    let no_workers = || Snapshot { workers: vec![], ..snapshot() };
+    let mut context = RequestContext {
         config: &config,
         epoch: Epoch(7),
         workers_port: 1,
@@ -215,15 +213,15 @@ fn nothing_is_ready_where_no_worker_is() {
         caller: None,
         draining: false,
         role: &mut || Role::Submitter,
-        snapshot: &nobody,
+        snapshot: &no_workers,
         progress: &no_build,
     };
-    let answer = reply(decide_text(&request.to_string(), &mut world)).response.unwrap();
+    let answer = reply(decide_text(&request.to_string(), &mut context)).response.unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap()["status"][A], false);
 }
 
 #[test]
-fn a_key_that_is_not_allowed_may_nothing_and_one_of_a_submitter_may_submit() {
+fn role_limits_what_a_key_may_do() {
     let ask = |caller, role, request: &Value| ask_with(caller, role, false, request).decision;
     let forbidden =
         |decision| matches!(decision, Decision::Reply(reply) if reply.reason == Reason::Forbidden);

@@ -1,4 +1,4 @@
-//! The answers that show what the router knows.
+//! Answers that show the state of the router.
 
 use std::collections::BTreeMap;
 
@@ -13,30 +13,30 @@ use super::reply::Reply;
 use crate::deployed::{Deployed, TrackRef};
 use crate::dispatch::Snapshot;
 
-/// Channel, then track, then the versions.
+/// Lists the deployed versions by channel and track.
 pub(crate) fn container_versions(deployed: &Deployed) -> Reply {
     Reply::ok(&json!({"container_versions": deployed.listing()}))
 }
 
-/// All workers. The ids of jobs stay inside: they are other clients'.
+/// Describes all workers. The ids of jobs are left out, because they belong to other clients.
 pub(super) fn workers_info(snapshot: &Snapshot) -> Reply {
     let mut workers = snapshot.workers.clone();
     workers.iter_mut().flat_map(|worker| &mut worker.jobs).for_each(|job| job.id = None);
     Reply::ok(&json!({"workers_info": workers}))
 }
 
-/// One channel in a nutshell.
+/// The summary of one channel.
 #[derive(Debug, Default, Serialize)]
 struct ChannelStatus<'a> {
-    /// How many workers are connected.
+    /// Number of connected workers.
     present_workers: usize,
-    /// Those that take jobs, by topic.
+    /// Number of workers that take jobs, by topic.
     online_workers: BTreeMap<String, usize>,
-    /// How many of them have each deployed version ready.
+    /// Number of those that have each deployed version ready.
     deployed_versions: BTreeMap<&'a TrackSlug, BTreeMap<&'a ContainerVersion, usize>>,
 }
 
-/// All channels in a nutshell.
+/// Summarizes all channels.
 pub(super) fn workers_status(deployed: &Deployed, snapshot: &Snapshot) -> Reply {
     let mut status: BTreeMap<Channel, ChannelStatus<'_>> =
         Channel::TOOLING.iter().map(|channel| (*channel, ChannelStatus::default())).collect();
@@ -55,13 +55,13 @@ pub(super) fn workers_status(deployed: &Deployed, snapshot: &Snapshot) -> Reply 
     Reply::ok(&json!({"workers_status": status}))
 }
 
-/// Version to true once every online worker that serves the track has it ready; false while there is none, because
-/// a job would not run.
+/// Maps each version to whether all workers that serve the track have it ready. Without such a worker it is false,
+/// because a job would not run.
 pub(super) fn deployment_check(place: &Place, deployed: &[PinnedVersion], snapshot: &Snapshot) -> Reply {
-    let at = TrackRef { channel: place.channel, track: &place.track };
+    let track = TrackRef { channel: place.channel, track: &place.track };
     let ready = |pinned: &PinnedVersion| {
-        let mut workers = snapshot.online(at).peekable();
-        workers.peek().is_some() && workers.all(|worker| worker.has(at, pinned))
+        let mut workers = snapshot.online(track).peekable();
+        workers.peek().is_some() && workers.all(|worker| worker.has(track, pinned))
     };
     let status: BTreeMap<_, _> = deployed.iter().map(|pinned| (&pinned.version, ready(pinned))).collect();
     Reply::ok(&json!({"status": status}))

@@ -146,7 +146,7 @@ fn pool_covers_its_topics_if_it_may_have_pods(#[case] spec: Value, #[case] secon
 
 #[test]
 fn loading_cluster_answers_store_unavailable() {
-    use crate::actions::{Decision, World, decide};
+    use crate::actions::{Decision, RequestContext, decide};
     use crate::caller::Role;
     use trackyard_protocol::request::Shape;
     use trackyard_protocol::token::Epoch;
@@ -155,7 +155,7 @@ fn loading_cluster_answers_store_unavailable() {
     let settings = Settings::new(config.images.clone(), config.inputs.clone());
     let dispatch = Dispatch::new(Epoch(1), settings, Duration::ZERO);
     let mut role = || Role::Administrator;
-    let mut world = World {
+    let mut context = RequestContext {
         config: &config,
         epoch: Epoch(1),
         workers_port: 1,
@@ -175,7 +175,7 @@ fn loading_cluster_answers_store_unavailable() {
     });
     for request in [job, deploy] {
         let body = request.to_string();
-        let decided = decide(Shape::read(body.as_bytes()), body.len(), &mut world);
+        let decided = decide(Shape::read(body.as_bytes()), body.len(), &mut context);
         let Decision::Reply(reply) = decided.decision else { panic!("{request}") };
         assert_eq!(reply.reason, Reason::StoreUnavailable, "{request}");
     }

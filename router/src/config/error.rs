@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// A place in a file, counted from 1.
+/// A position in a file, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
     /// The line.
@@ -22,17 +22,17 @@ impl fmt::Display for Position {
 /// Why a configuration cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// There is no file, and no seed to make it from.
+    /// There is no file, and no seed to create it from.
     #[error("there is no configuration {0}: create it, or give --seed FILE to start from")]
     Missing(PathBuf),
-    /// The file system refused.
+    /// The file system has failed.
     #[error("cannot {doing} {path}: {source}")]
     Io {
-        /// What was tried.
+        /// The operation, as a verb.
         doing: &'static str,
-        /// On which file.
+        /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// The text is not a configuration.
@@ -49,7 +49,7 @@ pub enum ConfigError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{message}", .position.map(|position| format!("{position}: ")).unwrap_or_default())]
 pub struct Refusal {
-    /// Where; absent for what several places contradict.
+    /// The position; `None` if several positions contradict each other.
     pub position: Option<Position>,
     /// The field's path and what is wrong with it.
     pub message: String,

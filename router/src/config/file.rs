@@ -1,4 +1,4 @@
-//! The configuration's file: made from a seed, read whole, replaced atomically.
+//! The configuration file: created from a seed, read at once, replaced atomically.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write};
@@ -8,19 +8,20 @@ use std::path::{Path, PathBuf};
 use super::error::Refusal;
 use super::{Config, ConfigError, Read, read};
 
+/// Maximum size of the file.
 const MAX_BYTES: u64 = 16 << 20;
 const HEADER: &str = "\
 # The configuration of trackyard-router. It may be edited while the router runs: a change is read within seconds.
-# A deploy, unload or update by a client writes this file anew: comments are not kept then.
+# A deploy, unload or update by a client writes this file again: comments are not kept then.
 ";
 
-/// The configuration's file.
+/// The configuration file.
 #[derive(Debug, Clone)]
 pub struct ConfigFile {
     path: PathBuf,
 }
 
-/// What changes when a file's content does.
+/// Metadata of a file that differs when its content does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stamp {
     inode: u64,
@@ -30,41 +31,41 @@ pub(super) struct Stamp {
 }
 
 impl ConfigFile {
-    /// The file at `path`; made from `seed` when it is missing.
+    /// Opens the file at `path`, which is created from `seed` if it is missing.
     ///
     /// # Errors
-    /// If it is missing and there is no seed, or the seed is no configuration, or cannot be copied.
+    /// If the file is missing and there is no seed, or the seed is not a valid configuration or cannot be copied.
     pub fn open(path: &Path, seed: Option<&Path>) -> Result<Self, ConfigError> {
         let file = Self { path: path.to_owned() };
         if path.exists() {
             return Ok(file);
         }
         let seed = seed.ok_or_else(|| ConfigError::Missing(path.to_owned()))?;
-        let text = text(seed)?;
+        let text = read_text(seed)?;
         read(&text).map_err(|refusal| refused(seed, refusal))?;
         file.replace(text.as_bytes())?;
-        tracing::info!(config = %path.display(), seed = %seed.display(), "made the configuration from its seed");
+        tracing::info!(config = %path.display(), seed = %seed.display(), "created the configuration from its seed");
         Ok(file)
     }
 
     /// Reads the file.
     ///
     /// # Errors
-    /// If it cannot be read, or is no configuration.
+    /// If the file cannot be read or is not a valid configuration.
     pub fn load(&self) -> Result<Read, ConfigError> {
-        read(&text(&self.path)?).map_err(|refusal| refused(&self.path, refusal))
+        read(&read_text(&self.path)?).map_err(|refusal| refused(&self.path, refusal))
     }
 
-    /// Replaces the file: whoever reads it gets the old or the new one, also after a crash.
+    /// Replaces the file atomically, even if the machine crashes.
     ///
     /// # Errors
-    /// If it cannot be written; the old file stays.
+    /// If the file cannot be written. The old file stays.
     pub fn save(&self, config: &Config) -> Result<(), ConfigError> {
         let body = serde_yaml::to_string(config).map_err(|error| refused(&self.path, error.into()))?;
         self.replace(format!("{HEADER}{body}").as_bytes())
     }
 
-    /// What to compare to learn whether the file changed; `None` if it cannot be seen.
+    /// Returns the metadata that shows whether the file has changed; `None` if it cannot be read.
     pub(super) fn stamp(&self) -> Option<Stamp> {
         let meta = fs::metadata(&self.path).ok()?;
         Some(Stamp {
@@ -76,27 +77,31 @@ impl ConfigFile {
     }
 
     fn replace(&self, bytes: &[u8]) -> Result<(), ConfigError> {
-        // Through a symbolic link its target is replaced, not the link.
+        // Of a symbolic link the target is replaced.
         let target = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        write_aside(&target, bytes).map_err(|source| ConfigError::Io { doing: "write", path: target, source })
+        write_and_rename(&target, bytes).map_err(|source| ConfigError::Io {
+            doing: "write",
+            path: target,
+            source,
+        })
     }
 }
 
-fn write_aside(target: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_and_rename(target: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = target.file_name().unwrap_or_default().to_string_lossy();
-    // One name, so that what a crash leaves is overwritten by the next save.
-    let aside = dir.join(format!(".{name}.new"));
+    // The name is fixed, so that the next save overwrites what a crash has left.
+    let temporary = dir.join(format!(".{name}.new"));
     let mode = fs::metadata(target).map_or(0o644, |meta| meta.permissions().mode() & 0o777);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&aside)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
     file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(&aside, target)?;
+    fs::rename(&temporary, target)?;
     File::open(dir)?.sync_all()
 }
 
-fn text(path: &Path) -> Result<String, ConfigError> {
+fn read_text(path: &Path) -> Result<String, ConfigError> {
     let failed = |source| ConfigError::Io { doing: "read", path: path.to_owned(), source };
     let mut text = String::new();
     File::open(path).map_err(failed)?.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(failed)?;

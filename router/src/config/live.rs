@@ -1,4 +1,4 @@
-//! The running configuration: what the file held when it was last good, changed by edits and by clients.
+//! The running configuration: the last valid content of the file, changed by edits and by clients.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::file::Stamp;
 use super::{Config, ConfigError, ConfigFile};
 
-/// The running configuration and its file. Its methods read and write the file: call them where blocking is no harm.
+/// The running configuration and its file. Its methods block on the file.
 #[derive(Debug)]
 pub struct LiveConfig {
     file: ConfigFile,
@@ -17,23 +17,23 @@ pub struct LiveConfig {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The file as it was last read or written.
+    /// The stamp of the file when it was last read or written.
     read: Option<Stamp>,
-    /// A change that was seen once; it is read when it is seen again, for an editor may still be writing.
+    /// The stamp of a change that was seen once. It is read when it is seen again, because an editor may still be writing.
     settling: Option<Stamp>,
-    /// Why the file's present content is refused.
-    trouble: Option<String>,
+    /// Why the file's current content is refused.
+    refusal: Option<String>,
 }
 
-/// What a look at the file found.
+/// The outcome of a check for changes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::EnumIter, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
-pub enum Look {
-    /// Nothing new, or a change that may still be going on.
-    Same,
-    /// A good change; it is in force.
+pub enum ReloadOutcome {
+    /// Nothing has changed, or an editor may still be writing.
+    Unchanged,
+    /// The change is valid, and in force.
     Applied,
-    /// A broken change; the configuration before it stays in force.
+    /// The change is invalid; the content before it stays in force.
     Refused,
 }
 
@@ -41,37 +41,37 @@ impl LiveConfig {
     /// Reads the file for the first time.
     ///
     /// # Errors
-    /// If it cannot be read, or is no configuration.
+    /// If the file cannot be read or is not a valid configuration.
     pub fn start(file: ConfigFile) -> Result<Self, ConfigError> {
         let state = State { read: file.stamp(), ..State::default() };
         let read = file.load()?;
-        tell(&read.notes);
+        log_notes(&read.notes);
         Ok(Self { file, state: Mutex::new(state), current: watch::Sender::new(Arc::new(read.config)) })
     }
 
-    /// The configuration in force.
+    /// Returns the configuration in force.
     #[must_use]
     pub fn current(&self) -> Arc<Config> {
         self.current.borrow().clone()
     }
 
-    /// Tells of every change from now on.
+    /// Returns a receiver of every change from now on.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Arc<Config>> {
         self.current.subscribe()
     }
 
-    /// Why the file as it stands is not in force, if it is not.
+    /// Returns why the current content of the file is not in force, if it is not.
     #[must_use]
-    pub fn trouble(&self) -> Option<String> {
-        self.lock().trouble.clone()
+    pub fn refusal(&self) -> Option<String> {
+        self.lock().refusal.clone()
     }
 
-    /// Changes the configuration: reads the file again, so that an edit by hand is not lost, lets `edit` change it,
-    /// and replaces it.
+    /// Changes the configuration: reads the file again, so that no edit is lost, lets `edit` change it, and replaces the
+    /// file.
     ///
     /// # Errors
-    /// The errors of `edit`, or that the file is broken or cannot be written; then nothing has changed.
+    /// The errors of `edit`, or if the file is invalid or cannot be written. Then nothing has changed.
     pub fn change<T, E: From<ConfigError>>(
         &self,
         edit: impl FnOnce(&mut Config) -> Result<T, E>,
@@ -79,39 +79,39 @@ impl LiveConfig {
         let mut state = self.lock();
         let read = self.file.load()?;
         let mut config = read.config.clone();
-        let outcome = edit(&mut config)?;
+        let result = edit(&mut config)?;
         if config != read.config {
             self.file.save(&config)?;
         }
         *state = State { read: self.file.stamp(), ..State::default() };
         let config = Arc::new(config);
         self.publish(&config);
-        Ok((outcome, config))
+        Ok((result, config))
     }
 
-    /// Looks whether the file was edited, and takes the edit up if it is good.
-    pub fn look(&self) -> Look {
+    /// Reads the file if it was edited, and puts the edit in force if it is valid.
+    pub fn reload_if_changed(&self) -> ReloadOutcome {
         let mut state = self.lock();
         let stamp = self.file.stamp();
         if stamp == state.read {
-            return Look::Same;
+            return ReloadOutcome::Unchanged;
         }
         if stamp.is_some() && stamp != state.settling {
             state.settling = stamp;
-            return Look::Same;
+            return ReloadOutcome::Unchanged;
         }
         *state = State { read: stamp, ..State::default() };
         match self.file.load() {
             Ok(read) => {
-                tell(&read.notes);
+                log_notes(&read.notes);
                 tracing::info!("the configuration was edited and is in force");
                 self.publish(&Arc::new(read.config));
-                Look::Applied
+                ReloadOutcome::Applied
             }
             Err(error) => {
                 tracing::error!(%error, "the edited configuration is refused; the one before stays in force");
-                state.trouble = Some(error.to_string());
-                Look::Refused
+                state.refusal = Some(error.to_string());
+                ReloadOutcome::Refused
             }
         }
     }
@@ -129,7 +129,7 @@ impl LiveConfig {
     }
 }
 
-fn tell(notes: &[String]) {
+fn log_notes(notes: &[String]) {
     for note in notes {
         tracing::warn!(note, "about the configuration");
     }

@@ -1,24 +1,24 @@
-//! From text to a checked configuration.
+//! Reads and validates the text of a configuration.
 
 use super::error::Refusal;
 use super::unique::Unique;
-use super::{Config, original};
+use super::{Config, legacy};
 use trackyard_protocol::channel::Channel;
 
-/// A configuration that was read, and what its reader should be told.
+/// A configuration that was read, and remarks about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Read {
     /// The configuration.
     pub config: Config,
-    /// Remarks that are no errors.
+    /// Remarks that are not errors.
     pub notes: Vec<String>,
 }
 
 /// Reads a configuration's text.
 ///
 /// # Errors
-/// For what is not YAML, names a key twice, has an unknown field or a value that is not valid, with its place. An
-/// empty text too: a file that an editor has just cut short must not undeploy everything.
+/// For text that is not YAML, has a key twice, an unknown field or an invalid value, with its position. Also for an empty
+/// text: a file that an editor has just truncated must not unload all versions.
 pub fn read(text: &str) -> Result<Read, Refusal> {
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Err(Refusal::new("the file is empty; write {} for a configuration of defaults only"));
@@ -28,18 +28,16 @@ pub fn read(text: &str) -> Result<Read, Refusal> {
     let mut notes = Vec::new();
     if let Some(workers) = config.workers.take() {
         if !config.container_versions.is_empty() {
-            return Err(Refusal::new(
-                "workers (the original's form) and container_versions exclude each other",
-            ));
+            return Err(Refusal::new("workers (the legacy form) and container_versions exclude each other"));
         }
-        adopt(&mut config, workers);
-        notes.push("read in the original's form: its ports are ignored, its versions kept".to_owned());
+        convert(workers, &mut config);
+        notes.push("read in the legacy form: its ports are ignored, its versions kept".to_owned());
     }
-    check(&config)?;
+    validate(&config)?;
     Ok(Read { config, notes })
 }
 
-fn adopt(config: &mut Config, workers: original::Workers) {
+fn convert(workers: legacy::Workers, config: &mut Config) {
     for (channel, tracks) in workers {
         for (track, workers) in tracks.0 {
             config.container_versions.add_track(channel, track, workers.worker_versions.unwrap_or_default());
@@ -47,7 +45,7 @@ fn adopt(config: &mut Config, workers: original::Workers) {
     }
 }
 
-fn check(config: &Config) -> Result<(), Refusal> {
+fn validate(config: &Config) -> Result<(), Refusal> {
     config.limits.check()?;
     if config.builds.wall > config.builds.wall_max {
         return Err(Refusal::new("builds: wall is above wall_max"));
@@ -56,9 +54,9 @@ fn check(config: &Config) -> Result<(), Refusal> {
         if place.channel == Channel::Builders {
             return Err(Refusal::new("container_versions.builders: builders have no container versions"));
         }
-        let mut tags: Vec<_> = versions.iter().map(|pinned| &pinned.version).collect();
-        tags.sort();
-        if let Some([twice, _]) = tags.windows(2).find(|pair| matches!(pair, [a, b] if a == b)) {
+        let mut sorted: Vec<_> = versions.iter().map(|pinned| &pinned.version).collect();
+        sorted.sort();
+        if let Some([twice, _]) = sorted.windows(2).find(|pair| matches!(pair, [a, b] if a == b)) {
             let (channel, track) = (place.channel, place.track);
             return Err(Refusal::new(format!(
                 "container_versions.{channel}.{track}: {twice} is listed twice"

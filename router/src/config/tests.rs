@@ -32,7 +32,7 @@ fn track(name: &str) -> TrackSlug {
 }
 
 #[test]
-fn the_example_of_the_reference_is_read_and_written_back_the_same() {
+fn reference_example_round_trips() {
     let config = read(DESIGN).unwrap().config;
     assert_eq!(config.images.location, "127.0.0.1:5000");
     assert_eq!(config.container_versions.iter().count(), 3);
@@ -41,7 +41,7 @@ fn the_example_of_the_reference_is_read_and_written_back_the_same() {
 }
 
 #[test]
-fn the_annotated_example_of_the_docs_is_read() {
+fn annotated_docs_example_is_valid() {
     let read = read(include_str!("../../../docs/router.yml")).unwrap();
     assert_eq!(read.config.limits.of(Channel::TestRunners, &track("ruby")).pids, 256);
     assert_eq!(read.config.queue, QueueLimits::default());
@@ -52,7 +52,7 @@ fn the_annotated_example_of_the_docs_is_read() {
 }
 
 #[test]
-fn limits_are_laid_over_each_other_by_channel_and_track() {
+fn limits_merge_by_channel_and_track() {
     let limits = read(DESIGN).unwrap().config.limits;
     let of = |channel, name| {
         let limits = limits.of(channel, &track(name));
@@ -86,7 +86,7 @@ fn limits_are_laid_over_each_other_by_channel_and_track() {
     None,
     "limits.test_runners.ruby: wall is above"
 )]
-#[case::no_place(
+#[case::no_track(
     "images: {kind: layout, location: /x, repositories: {test_runners: same}}\n",
     None,
     "{track}"
@@ -96,7 +96,7 @@ fn limits_are_laid_over_each_other_by_channel_and_track() {
     None,
     "exclude"
 )]
-fn a_broken_text_is_refused_with_its_place(
+fn invalid_text_is_refused_with_its_position(
     #[case] text: &str,
     #[case] at: Option<(usize, usize)>,
     #[case] names: &str,
@@ -107,14 +107,14 @@ fn a_broken_text_is_refused_with_its_place(
 }
 
 #[test]
-fn a_version_listed_twice_is_refused() {
+fn duplicate_version_is_refused() {
     let sha = "0123456789abcdef0123456789abcdef01234567";
     let text = format!("container_versions: {{test_runners: {{ruby: [git-{sha}, git-{sha}]}}}}");
     assert!(read(&text).unwrap_err().message.contains("listed twice"));
 }
 
 #[test]
-fn the_originals_form_keeps_its_versions() {
+fn legacy_form_keeps_its_versions() {
     let text = "
 workers:
   static_analyzers:
@@ -128,15 +128,15 @@ workers:
     shared_queue: 5570
     csharp: {queue: 5571, worker_versions: }
 ";
-    let original = read(text).unwrap();
-    assert_eq!(original.notes.len(), 1);
+    let legacy = read(text).unwrap();
+    assert_eq!(legacy.notes.len(), 1);
     let of = |channel, name| {
         let place = Place { channel, track: track(name) };
-        original.config.container_versions.of(&place).map(<[_]>::len)
+        legacy.config.container_versions.of(&place).map(<[_]>::len)
     };
     assert_eq!(of(Channel::StaticAnalyzers, "ruby"), Some(2));
     assert_eq!(of(Channel::TestRunners, "csharp"), Some(0));
-    let written = serde_yaml::to_string(&original.config).unwrap();
+    let written = serde_yaml::to_string(&legacy.config).unwrap();
     assert!(!written.contains("workers:") && read(&written).unwrap().notes.is_empty(), "{written}");
 }
 
@@ -147,7 +147,7 @@ fn dir() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn a_missing_file_is_made_from_the_seed_or_named() {
+fn missing_file_is_created_from_the_seed() {
     let (dir, path) = dir();
     let error = ConfigFile::open(&path, None).unwrap_err();
     assert!(error.to_string().contains("router.yml") && error.to_string().contains("--seed"), "{error}");
@@ -164,11 +164,11 @@ fn a_missing_file_is_made_from_the_seed_or_named() {
 
     fs::write(&seed, "{}").unwrap();
     let config = ConfigFile::open(&path, Some(&seed)).unwrap().load().unwrap().config;
-    assert_eq!(config.queue.max_jobs, 7, "a file that exists is not made anew");
+    assert_eq!(config.queue.max_jobs, 7, "an existing file is not replaced");
 }
 
 #[test]
-fn a_save_replaces_the_target_of_a_link_whole_and_leaves_nothing_beside() {
+fn save_replaces_the_target_of_a_link() {
     use std::os::unix::fs::PermissionsExt;
     let (dir, path) = dir();
     let target = dir.path().join("real.yml");
@@ -194,39 +194,39 @@ fn live(text: &str) -> (tempfile::TempDir, PathBuf, LiveConfig) {
     (dir, path, live)
 }
 
-/// Looks until a change has settled.
-fn settle(live: &LiveConfig) -> Look {
-    match live.look() {
-        Look::Same => live.look(),
+/// Polls until a change has settled.
+fn settle(live: &LiveConfig) -> ReloadOutcome {
+    match live.reload_if_changed() {
+        ReloadOutcome::Unchanged => live.reload_if_changed(),
         other => other,
     }
 }
 
 #[test]
-fn a_good_edit_comes_into_force_and_a_broken_one_does_not() {
+fn only_valid_edits_come_into_force() {
     let (_dir, path, live) = live("queue: {max_jobs: 1}");
-    assert_eq!(settle(&live), Look::Same);
+    assert_eq!(settle(&live), ReloadOutcome::Unchanged);
 
     fs::write(&path, "queue: {max_jobs: 22}").unwrap();
-    assert_eq!(live.look(), Look::Same, "an edit settles first");
-    assert_eq!(live.look(), Look::Applied);
+    assert_eq!(live.reload_if_changed(), ReloadOutcome::Unchanged, "an edit settles first");
+    assert_eq!(live.reload_if_changed(), ReloadOutcome::Applied);
     assert_eq!(live.current().queue.max_jobs, 22);
 
     fs::write(&path, "queue: {max_jobs: oops}").unwrap();
-    assert_eq!(settle(&live), Look::Refused);
-    assert_eq!(settle(&live), Look::Same, "told once");
+    assert_eq!(settle(&live), ReloadOutcome::Refused);
+    assert_eq!(settle(&live), ReloadOutcome::Unchanged, "reported once");
     assert_eq!(live.current().queue.max_jobs, 22);
-    assert!(live.trouble().unwrap().contains("line 1, column 19"), "{:?}", live.trouble());
+    assert!(live.refusal().unwrap().contains("line 1, column 19"), "{:?}", live.refusal());
 
     fs::remove_file(&path).unwrap();
-    assert_eq!(settle(&live), Look::Refused);
+    assert_eq!(settle(&live), ReloadOutcome::Refused);
     fs::write(&path, "queue: {max_jobs: 333}").unwrap();
-    assert_eq!(settle(&live), Look::Applied);
-    assert_eq!((live.current().queue.max_jobs, live.trouble()), (333, None));
+    assert_eq!(settle(&live), ReloadOutcome::Applied);
+    assert_eq!((live.current().queue.max_jobs, live.refusal()), (333, None));
 }
 
 #[test]
-fn a_change_keeps_an_edit_by_hand_and_refuses_a_broken_file() {
+fn change_keeps_concurrent_edits() {
     let (_dir, path, live) = live("queue: {max_jobs: 1}");
     let raise = |config: &mut Config| {
         config.queue.max_wait = HumanDuration(Duration::from_secs(1));
@@ -235,7 +235,7 @@ fn a_change_keeps_an_edit_by_hand_and_refuses_a_broken_file() {
     fs::write(&path, "queue: {max_jobs: 22}").unwrap();
     let (_, changed) = live.change(raise).unwrap();
     assert_eq!((changed.queue.max_jobs, changed.queue.max_wait.to_string()), (22, "1s".to_owned()));
-    assert_eq!(settle(&live), Look::Same, "its own change is no edit");
+    assert_eq!(settle(&live), ReloadOutcome::Unchanged, "its own change is no edit");
 
     fs::write(&path, "queue: [").unwrap();
     assert!(live.change(raise).unwrap_err().to_string().contains("line "));

@@ -1,23 +1,23 @@
-//! Refuses a key that is written twice in one mapping. The YAML library would let the last one win, and a version
-//! that somebody added above would silently not be deployed.
+//! Refuses duplicate keys in a mapping. The YAML library lets the last one win, so a version in an earlier duplicate would
+//! silently not be deployed.
 
 use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Any YAML whose mappings name each key once.
+/// Any YAML without duplicate keys.
 pub(super) struct Unique;
 
 impl<'de> Deserialize<'de> for Unique {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Walk)
+        deserializer.deserialize_any(AnyValue)
     }
 }
 
-struct Walk;
+struct AnyValue;
 
-macro_rules! leaves {
+macro_rules! scalars {
     ($($visit:ident: $type:ty),*) => {
         $(fn $visit<E: Error>(self, _: $type) -> Result<Unique, E> {
             Ok(Unique)
@@ -25,14 +25,14 @@ macro_rules! leaves {
     };
 }
 
-impl<'de> Visitor<'de> for Walk {
+impl<'de> Visitor<'de> for AnyValue {
     type Value = Unique;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("YAML without tags")
     }
 
-    leaves!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_i128: i128, visit_u128: u128, visit_f64: f64, visit_str: &str);
+    scalars!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_i128: i128, visit_u128: u128, visit_f64: f64, visit_str: &str);
 
     fn visit_unit<E: Error>(self) -> Result<Unique, E> {
         Ok(Unique)
@@ -45,17 +45,17 @@ impl<'de> Visitor<'de> for Walk {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Unique, A::Error> {
         let mut seen = HashSet::new();
-        while entries.next_key_seed(NewKey(&mut seen))?.is_some() {
+        while entries.next_key_seed(UniqueKey(&mut seen))?.is_some() {
             entries.next_value::<Unique>()?;
         }
         Ok(Unique)
     }
 }
 
-/// A key, checked while it is read, so that the error's position is the second one's.
-struct NewKey<'a>(&'a mut HashSet<String>);
+/// Checks a key while it is read, so that the error has the position of the duplicate.
+struct UniqueKey<'a>(&'a mut HashSet<String>);
 
-impl<'de> DeserializeSeed<'de> for NewKey<'_> {
+impl<'de> DeserializeSeed<'de> for UniqueKey<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -63,11 +63,11 @@ impl<'de> DeserializeSeed<'de> for NewKey<'_> {
     }
 }
 
-impl Visitor<'_> for NewKey<'_> {
+impl Visitor<'_> for UniqueKey<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a plain word as key")
+        f.write_str("a plain string as key")
     }
 
     fn visit_str<E: Error>(self, key: &str) -> Result<(), E> {

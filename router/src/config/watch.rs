@@ -1,5 +1,5 @@
-//! Looks at the file twice a second. Looking, not inotify: a mounted directory of a cluster changes by a symbolic link
-//! that is swapped, which a watch on the file would not see.
+//! Polls the configuration file. A mounted ConfigMap changes by swapping a symbolic link, which inotify on the file would
+//! not see.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,20 +7,19 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::LiveConfig;
-use super::live::Look;
+use super::{LiveConfig, ReloadOutcome};
 
-const EVERY: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Takes up edits of the file until `stop` is cancelled; `found` hears of each.
-pub async fn watch(live: Arc<LiveConfig>, stop: CancellationToken, found: impl Fn(Look)) {
-    let mut ticks = tokio::time::interval(EVERY);
+/// Applies edits of the file until `stop` is cancelled, and calls `on_edit` for each.
+pub async fn watch(live: Arc<LiveConfig>, stop: CancellationToken, on_edit: impl Fn(ReloadOutcome)) {
+    let mut ticks = tokio::time::interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let live = Arc::clone(&live);
-        match tokio::task::spawn_blocking(move || live.look()).await {
-            Ok(Look::Same) | Err(_) => {}
-            Ok(look) => found(look),
+        match tokio::task::spawn_blocking(move || live.reload_if_changed()).await {
+            Ok(ReloadOutcome::Unchanged) | Err(_) => {}
+            Ok(outcome) => on_edit(outcome),
         }
     }
 }

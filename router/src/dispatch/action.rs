@@ -138,9 +138,9 @@ pub enum Counter {
     /// A second worker took the name of one that was still connected.
     NameTaken,
     /// Someone who is not known was asked to say hello.
-    SaidHelloPlease,
+    HelloRequested,
     /// A `Hello` was too long or one too many, and a part or all of it was ignored.
-    HelloCut,
+    HelloTruncated,
     /// A job lost so many workers that it runs no more.
     Poisoned,
     /// A stored answer was forgotten before its time, to make room.

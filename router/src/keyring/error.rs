@@ -8,8 +8,8 @@ use trackyard_protocol::keys;
 
 /// Why keys cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The router's own key.
+pub enum KeyringError {
+    /// The router's own key is invalid or cannot be read.
     #[error(transparent)]
     Own(#[from] keys::Error),
     /// The list cannot be read.
@@ -17,10 +17,10 @@ pub enum Error {
     Unreadable {
         /// The file.
         list: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The list is none.
+    /// The list is invalid.
     #[error("{}: {mistake}", list.display())]
     Refused {
         /// The file.

@@ -1,22 +1,22 @@
-//! The labels. All values are words of this program.
+//! The sets of labels. All values are constants of this program.
 
 use prometheus_client::encoding::EncodeLabelSet;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct Request {
+pub(super) struct RequestLabels {
     pub(super) action: &'static str,
     pub(super) code: u16,
     pub(super) reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct Event {
+pub(super) struct EventLabels {
     pub(super) event: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct Word {
-    pub(super) word: &'static str,
+pub(super) struct ProblemLabels {
+    pub(super) problem: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -26,16 +26,16 @@ pub(super) struct ClosedLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct Outcome {
+pub(super) struct OutcomeLabels {
     pub(super) outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct ByChannel {
+pub(super) struct ChannelLabels {
     pub(super) channel: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct ByPort {
+pub(super) struct PortLabels {
     pub(super) port: &'static str,
 }

@@ -1,4 +1,4 @@
-//! Two pools, a queue and a version that one of two workers cannot have.
+//! The report of two pools and a version that one of two workers cannot prepare.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn hello(name: &str, pool: Option<&str>, topic: &str, ready: bool) -> FromWorker
 }
 
 #[test]
-fn workers_queues_and_versions_are_told_by_pool_and_track() {
+fn report_has_pools_versions_and_failures() {
     let config =
         config::read(&format!("container_versions: {{test_runners: {{ruby: [\"{TAG}\"]}}}}")).unwrap().config;
     let settings = Settings::new(config.images.clone(), config.inputs.clone());
@@ -38,17 +38,17 @@ fn workers_queues_and_versions_are_told_by_pool_and_track() {
     let failed = json!({"track": "ruby", "version": TAG, "reason": "no_entry", "status_code": 511,
                         "message": "no script", "retrying": false});
     on(Event::Worker { peer: Peer(2), message: FromWorker::Failed(serde_json::from_value(failed).unwrap()) });
-    let told = report(&dispatch.snapshot(), &config.container_versions);
-    let pools: Vec<_> = told.workers.iter().map(|worker| (worker.pool.to_string(), worker.slots)).collect();
+    let first = report(&dispatch.snapshot(), &config.container_versions);
+    let pools: Vec<_> = first.workers.iter().map(|worker| (worker.pool.to_string(), worker.slots)).collect();
     assert_eq!(pools, [("any".to_owned(), 4), ("ruby".to_owned(), 4)]);
-    let [version] = told.versions.as_slice() else { panic!("{told:?}") };
+    let [version] = first.versions.as_slice() else { panic!("{first:?}") };
     assert_eq!((version.workers, version.ready), (2, 1));
     let failure =
         VersionFailure { reason: "no_entry".to_owned(), message: "no script".to_owned(), workers: 1 };
     assert_eq!(version.failures, [failure]);
     assert_eq!(
         report(&dispatch.snapshot(), &config.container_versions),
-        told,
-        "the same has the same revision"
+        first,
+        "equal reports have equal revisions"
     );
 }

@@ -13,11 +13,11 @@ use trackyard_protocol::pools::{MAX_POLL, Report};
 
 use super::status::Status;
 
-/// Between two looks while somebody waits.
-const EVERY: Duration = Duration::from_millis(250);
+/// Interval between checks while a request waits.
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Deserialize)]
-struct Asked {
+struct PoolsQuery {
     #[serde(default)]
     since: String,
 }
@@ -26,17 +26,17 @@ pub(super) fn page(status: Arc<Status>) -> Router {
     Router::new().route("/pools", get(pools)).with_state(status)
 }
 
-async fn pools(State(status): State<Arc<Status>>, Query(asked): Query<Asked>) -> Response {
-    let begun = Instant::now();
+async fn pools(State(status): State<Arc<Status>>, Query(query): Query<PoolsQuery>) -> Response {
+    let started = Instant::now();
     loop {
         match status.report().await {
-            Some(report) if is_due(&report, &asked, begun) => return Json(report).into_response(),
-            Some(_) => tokio::time::sleep(EVERY).await,
-            None => return (StatusCode::SERVICE_UNAVAILABLE, "the router does not serve\n").into_response(),
+            Some(report) if is_due(&report, &query, started) => return Json(report).into_response(),
+            Some(_) => tokio::time::sleep(CHECK_INTERVAL).await,
+            None => return (StatusCode::SERVICE_UNAVAILABLE, "the router is not serving\n").into_response(),
         }
     }
 }
 
-fn is_due(report: &Report, asked: &Asked, begun: Instant) -> bool {
-    report.revision != asked.since || begun.elapsed() >= MAX_POLL
+fn is_due(report: &Report, query: &PoolsQuery, started: Instant) -> bool {
+    report.revision != query.since || started.elapsed() >= MAX_POLL
 }

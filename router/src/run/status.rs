@@ -1,4 +1,4 @@
-//! `/status.json`.
+//! The page `/status.json`, and the load report.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,19 +8,18 @@ use tokio::sync::watch::Receiver;
 use trackyard_daemon::admin::Admin;
 use trackyard_daemon::clock::{Moment, millis};
 use trackyard_daemon::readiness::Readiness;
+use trackyard_protocol::pools::Report;
 
 use crate::config::{Config, LiveConfig};
 use crate::service::Handle;
 
-use trackyard_protocol::pools::Report;
-
-use super::life::Endpoints;
+use super::instance::Endpoints;
 use crate::pools::report;
 
-/// Longer than any turn of the service; one that does not answer in this time is stuck.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Timeout of a request to the service, longer than any iteration of it.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the status page is made of.
+/// The sources of the status page.
 pub(super) struct Status {
     live: Arc<LiveConfig>,
     configs: Receiver<Arc<Config>>,
@@ -34,12 +33,12 @@ impl Status {
         Self { live, configs, readiness, started: Moment::now(), service: Mutex::new(None) }
     }
 
-    /// Names the service that runs now.
-    pub(super) fn serve(&self, service: Option<(Handle, Endpoints)>) {
+    /// Sets the service that runs now.
+    pub(super) fn set_service(&self, service: Option<(Handle, Endpoints)>) {
         *self.service.lock().unwrap_or_else(PoisonError::into_inner) = service;
     }
 
-    pub(super) fn show_on(self: &Arc<Self>, admin: Admin) -> Admin {
+    pub(super) fn add_to(self: &Arc<Self>, admin: Admin) -> Admin {
         let status = Arc::clone(self);
         admin.with_status(move || {
             let status = Arc::clone(&status);
@@ -47,10 +46,10 @@ impl Status {
         })
     }
 
-    /// What the operator is told; none while nothing serves.
+    /// Returns the load report for the operator; `None` while there is no service.
     pub(super) async fn report(&self) -> Option<Report> {
         let (handle, _) = self.service()?;
-        let snapshot = tokio::time::timeout(PATIENCE, handle.snapshot()).await.ok().flatten()?;
+        let snapshot = tokio::time::timeout(SNAPSHOT_TIMEOUT, handle.snapshot()).await.ok().flatten()?;
         Some(report(&snapshot, &self.configs.borrow().container_versions))
     }
 
@@ -60,9 +59,10 @@ impl Status {
 
     async fn page(&self) -> Value {
         let (dispatch, endpoints) = match self.service() {
-            Some((handle, endpoints)) => {
-                (tokio::time::timeout(PATIENCE, handle.snapshot()).await.ok().flatten(), Some(endpoints))
-            }
+            Some((handle, endpoints)) => (
+                tokio::time::timeout(SNAPSHOT_TIMEOUT, handle.snapshot()).await.ok().flatten(),
+                Some(endpoints),
+            ),
             None => (None, None),
         };
         let config = self.configs.borrow().clone();
@@ -76,7 +76,7 @@ impl Status {
             "keyed_clients": endpoints.as_ref().and_then(|endpoints| endpoints.keyed_clients.as_ref()).map(ToString::to_string),
             "ready": self.readiness.is_ready(),
             "missing": self.readiness.missing(),
-            "config": {"refused": self.live.trouble(), "container_versions": config.container_versions},
+            "config": {"refused": self.live.refusal(), "container_versions": config.container_versions},
             "dispatch": dispatch,
         })
     }

@@ -1,4 +1,4 @@
-//! Where the deployed versions are: in the file, or in a cluster.
+//! Chooses where the deployed versions are kept: in the file, or in a cluster.
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ use crate::args::Args;
 use crate::config::{Config, LiveConfig};
 use crate::versions::{VersionStore, YamlStore};
 
-/// Where the deployed versions are kept, and the configuration with them.
+/// The store of the deployed versions, and the configuration with them.
 pub(super) struct Versions {
     pub(super) store: Arc<dyn VersionStore>,
     pub(super) configs: Receiver<Arc<Config>>,
 }
 
 impl Versions {
-    /// In the configuration's file, or in a cluster.
+    /// Uses the cluster if `--namespace` is given, and the configuration file otherwise.
     pub(super) async fn new(
         args: &Args,
         live: Arc<LiveConfig>,

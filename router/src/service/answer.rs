@@ -1,46 +1,46 @@
-//! The bytes of an answer.
+//! Writes the bytes of an answer.
 
 use trackyard_daemon::clock::{Moment, millis};
 use trackyard_protocol::answer::{self, RouterContext, Timing};
 use trackyard_protocol::name::WorkerName;
 use trackyard_protocol::reason::Reason;
 
-use super::waiters::Way;
+use super::pending::PendingRequest;
 use crate::actions::Reply;
 use crate::dispatch::Answer;
 
-/// Should even a plain error not be writable.
-const LAST_RESORT: &[u8] = br#"{"status":{"ok":false,"status_code":500,"message":"the router failed","error":"the router failed","reason":"internal"},"context":{}}"#;
+/// The answer if even an error cannot be encoded.
+const FALLBACK_ANSWER: &[u8] = br#"{"status":{"ok":false,"status_code":500,"message":"the router failed","error":"the router failed","reason":"internal"},"context":{}}"#;
 
-/// Appends an answer that no worker gave; gives its reason.
-pub(super) fn of_reply(reply: &Reply, way: &Way, now: Moment, out: &mut Vec<u8>) -> Reason {
-    of_router(reply.reason, &reply.message, reply.response.as_deref(), &context(way, now), out)
+/// Appends an answer of the router itself. Returns its reason.
+pub(super) fn write_reply(reply: &Reply, request: &PendingRequest, now: Moment, out: &mut Vec<u8>) -> Reason {
+    write_own(reply.reason, &reply.message, reply.response.as_deref(), &context(request, now), out)
 }
 
-/// Appends a job's answer. Gives the reason that it really has: what a worker sent may turn out not to be JSON.
-pub(super) fn of_job(ending: &Answer, way: &Way, now: Moment, out: &mut Vec<u8>) -> Reason {
-    let output = ending.output.as_ref();
+/// Appends a job's answer. Returns its reason, which is an error if the worker's output is not JSON.
+pub(super) fn write_job(job: &Answer, request: &PendingRequest, now: Moment, out: &mut Vec<u8>) -> Reason {
+    let output = job.output.as_ref();
     let response = output.map(|output| output.response.as_slice()).filter(|response| !response.is_empty());
     let own = output.map(|output| output.context.as_slice());
     let context = RouterContext {
-        worker: ending.worker.as_ref().map(WorkerName::as_str),
-        attempt: ending.attempt,
-        usage: ending.usage.as_ref(),
-        replayed: ending.replayed,
-        error_detail: ending.error_detail.as_deref(),
-        ..context(way, now)
+        worker: job.worker.as_ref().map(WorkerName::as_str),
+        attempt: job.attempt,
+        usage: job.usage.as_ref(),
+        replayed: job.replayed,
+        error_detail: job.error_detail.as_deref(),
+        ..context(request, now)
     };
     let start = out.len();
-    let Err(error) = answer::write(ending.reason, &ending.message, response, own, &context, out) else {
-        return ending.reason;
+    let Err(error) = answer::write(job.reason, &job.message, response, own, &context, out) else {
+        return job.reason;
     };
     out.truncate(start);
     let detail = error.to_string();
     let context = RouterContext { error_detail: Some(&detail), ..context };
-    of_router(Reason::WorkerInternal, "the worker sent a result that is not JSON", None, &context, out)
+    write_own(Reason::WorkerInternal, "the worker sent a result that is not JSON", None, &context, out)
 }
 
-fn of_router(
+fn write_own(
     reason: Reason,
     message: &str,
     response: Option<&[u8]>,
@@ -50,15 +50,15 @@ fn of_router(
     let start = out.len();
     if answer::write(reason, message, response, None, context, out).is_err() {
         out.truncate(start);
-        out.extend_from_slice(LAST_RESORT);
+        out.extend_from_slice(FALLBACK_ANSWER);
     }
     reason
 }
 
-fn context(way: &Way, now: Moment) -> RouterContext<'_> {
+fn context(request: &PendingRequest, now: Moment) -> RouterContext<'_> {
     RouterContext {
-        id: way.id.as_deref(),
-        timing: timing(&way.received, now),
+        id: request.id.as_deref(),
+        timing: timing(&request.received, now),
         worker: None,
         attempt: None,
         usage: None,
@@ -81,8 +81,14 @@ mod tests {
     use crate::dispatch::{Ending, Output, Peer};
     use serde_json::Value;
 
-    fn way() -> Way {
-        Way { peer: Peer(1), route: vec![], action: None, id: Some("7".to_owned()), received: Moment::now() }
+    fn request() -> PendingRequest {
+        PendingRequest {
+            peer: Peer(1),
+            route: vec![],
+            action: None,
+            id: Some("7".to_owned()),
+            received: Moment::now(),
+        }
     }
 
     fn ending(response: &[u8], context: &[u8]) -> Answer {
@@ -91,14 +97,14 @@ mod tests {
     }
 
     fn answer(ending: &Answer) -> (Value, Reason) {
-        let before = b"of before";
+        let before = b"earlier bytes";
         let mut bytes = before.to_vec();
-        let reason = of_job(ending, &way(), Moment::now(), &mut bytes);
+        let reason = write_job(ending, &request(), Moment::now(), &mut bytes);
         (serde_json::from_slice(bytes.strip_prefix(before).unwrap()).unwrap(), reason)
     }
 
     #[test]
-    fn what_the_worker_wrote_passes_through() {
+    fn output_of_the_worker_passes_through() {
         let (answer, reason) = answer(&ending(b"{\"version\":2}", b"{\"exit_status\":0}"));
         assert_eq!((reason, &answer["response"]["version"]), (Reason::Ok, &Value::from(2)));
         assert_eq!(
@@ -108,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_that_is_not_json_becomes_an_error_that_is() {
+    fn invalid_json_becomes_an_error() {
         for (response, context) in
             [(&b"{"[..], &b"{}"[..]), (b"{}", b"["), (b"{} {}", b"{}"), (b"1", b"{\"a\":1}{")]
         {
@@ -119,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_resort_is_json() {
-        assert!(serde_json::from_slice::<Value>(LAST_RESORT).is_ok());
+    fn fallback_answer_is_json() {
+        assert!(serde_json::from_slice::<Value>(FALLBACK_ANSWER).is_ok());
     }
 }

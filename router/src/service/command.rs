@@ -1,4 +1,4 @@
-//! What other threads want of the service.
+//! Commands of other threads to the service.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
@@ -13,29 +13,29 @@ use crate::config::Config;
 use crate::dispatch::{Event, Snapshot, Waiter};
 use crate::socket::Waker;
 
-/// What other threads want of the service.
+/// A command of another thread.
 #[derive(Debug)]
 pub enum Command {
-    /// An errand is done.
+    /// A background task has ended.
     Reply(Waiter, Reply),
     /// The configuration changed.
     Config(Arc<Config>),
-    /// Somebody wants to know what the dispatcher holds.
+    /// Send the state of the dispatcher.
     Snapshot(oneshot::Sender<Snapshot>),
-    /// Finish what was accepted, then end.
+    /// Finish what was accepted, then stop.
     Drain,
-    /// End now.
-    Leave,
+    /// Stop without waiting for running jobs.
+    Stop,
 }
 
-/// How other threads reach the service. Clones reach the same one.
+/// Sends commands to the service. Clones reach the same service.
 #[derive(Debug, Clone)]
 pub struct Handle {
     commands: Sender<Command>,
     waker: Waker,
 }
 
-/// A handle and its other end.
+/// Returns a handle and the receiver of its commands.
 #[must_use]
 pub fn channel(waker: Waker) -> (Handle, Receiver<Command>) {
     let (commands, receiver) = mpsc::channel();
@@ -43,14 +43,14 @@ pub fn channel(waker: Waker) -> (Handle, Receiver<Command>) {
 }
 
 impl Handle {
-    /// Sends a command; one that has ended takes none, and needs none.
+    /// Sends a command. It is dropped if the service has ended.
     pub fn send(&self, command: Command) {
         if self.commands.send(command).is_ok() {
             self.waker.wake();
         }
     }
 
-    /// What the dispatcher holds; `None` if the service has ended.
+    /// Returns the state of the dispatcher; `None` if the service has ended.
     pub async fn snapshot(&self) -> Option<Snapshot> {
         let (sender, receiver) = oneshot::channel();
         self.send(Command::Snapshot(sender));
@@ -59,31 +59,31 @@ impl Handle {
 }
 
 impl Service {
-    pub(super) fn take_commands(&mut self) {
+    pub(super) fn handle_commands(&mut self) {
         loop {
             match self.parts.commands.try_recv() {
-                Ok(command) => self.obey(command),
+                Ok(command) => self.handle(command),
                 Err(TryRecvError::Empty) => return,
-                // Nobody is left who could ask for the end: it is asked for.
+                // Without a handle nothing could stop the service later.
                 Err(TryRecvError::Disconnected) => return self.drain(Exit::Stop),
             }
         }
     }
 
-    fn obey(&mut self, command: Command) {
+    fn handle(&mut self, command: Command) {
         match command {
             Command::Reply(waiter, reply) => self.reply_to(waiter, &reply),
-            Command::Config(config) => self.take_config(config),
+            Command::Config(config) => self.on_config(config),
             Command::Snapshot(sender) => {
-                // Who asked may have left.
+                // The receiver may have timed out.
                 let _ = sender.send(self.dispatch.snapshot());
             }
             Command::Drain => self.drain(Exit::Stop),
-            Command::Leave => self.leave(),
+            Command::Stop => self.exit_now(),
         }
     }
 
-    fn take_config(&mut self, config: Arc<Config>) {
+    fn on_config(&mut self, config: Arc<Config>) {
         let before = std::mem::replace(&mut self.parts.config, config);
         let old = deployment(&before.container_versions);
         let new = deployment(&self.parts.config.container_versions);

@@ -1,5 +1,6 @@
-//! What a turn wants sent. Answers leave at its end, so that what goes to one client leaves in one go; words once a worker
-//! was heard, and at the end. What one worker is told then is one message, if it reads batches.
+//! Messages that wait to be sent. Answers leave at the end of an iteration, so that those for one client leave together.
+//! Messages to workers leave whenever a worker's messages were handled, and at the end; a worker that reads batches gets
+//! them as one ZeroMQ message.
 
 use std::ops::Range;
 
@@ -10,12 +11,12 @@ use super::{Batches, Service};
 use crate::dispatch::{Event, Peer};
 use crate::socket::{Ports, SendError};
 
-/// Bytes of answers that wait for the turn's end, and memory that is kept for those of the next.
-const KEPT: usize = 1 << 20;
-/// Bytes of an answer that has memory of its own.
-const LARGE: usize = 64 << 10;
+/// Maximum bytes of answers that wait for the end of an iteration, and of memory that is kept for the next.
+const MAX_BUFFERED_BYTES: usize = 1 << 20;
+/// Size from which an answer has a buffer of its own.
+const MIN_LARGE_ANSWER: usize = 64 << 10;
 
-/// What waits to be sent.
+/// The messages that wait to be sent.
 #[derive(Default)]
 pub(super) struct Outbox {
     answers: Vec<Answer>,
@@ -23,9 +24,9 @@ pub(super) struct Outbox {
     bytes: usize,
     /// The JSON of all answers, but for large ones.
     bodies: Vec<u8>,
-    words: Batches,
-    /// Connections to be ended.
-    ended: Vec<Peer>,
+    worker_messages: Batches,
+    /// Connections to close.
+    closing: Vec<Peer>,
 }
 
 struct Answer {
@@ -36,14 +37,14 @@ struct Answer {
 }
 
 enum Body {
-    /// Where it is among the others.
+    /// The range in `bodies`.
     Small(Range<usize>),
     Large(Vec<u8>),
 }
 
 impl Outbox {
-    /// Adds the answer that `write` appends to what it is given.
-    pub(super) fn answer<T>(
+    /// Adds the answer that `write` appends to its buffer. Returns what `write` returns.
+    pub(super) fn push_answer<T>(
         &mut self,
         to: Peer,
         route: Vec<Vec<u8>>,
@@ -53,7 +54,7 @@ impl Outbox {
         let written = write(&mut self.bodies);
         let bytes = self.bodies.len() - start;
         self.bytes += bytes;
-        let body = if bytes < LARGE {
+        let body = if bytes < MIN_LARGE_ANSWER {
             Body::Small(start..self.bodies.len())
         } else {
             Body::Large(self.bodies.split_off(start))
@@ -62,43 +63,42 @@ impl Outbox {
         written
     }
 
-    pub(super) fn word(&mut self, peer: Peer, message: &FromRouter) {
-        self.words.word(peer, message);
+    pub(super) fn push_message(&mut self, peer: Peer, message: &FromRouter) {
+        self.worker_messages.push(peer, message);
     }
 
-    /// Lets nobody speak by this connection any more.
-    pub(super) fn end(&mut self, peer: Peer) {
-        self.ended.push(peer);
+    /// Closes a connection with the next flush.
+    pub(super) fn close(&mut self, peer: Peer) {
+        self.closing.push(peer);
     }
 
-    /// True if more would take memory that nobody has counted yet.
+    /// Returns true if the answers must be sent before more are added, so that their memory is accounted for.
     pub(super) fn is_large(&self) -> bool {
-        self.bytes > KEPT
+        self.bytes > MAX_BUFFERED_BYTES
     }
 
     fn is_empty(&self) -> bool {
-        self.answers.is_empty() && self.words.is_empty() && self.ended.is_empty()
+        self.answers.is_empty() && self.worker_messages.is_empty() && self.closing.is_empty()
     }
 }
 
 impl Service {
-    /// Sends everything. A worker whose connection is dead or takes nothing more is an event, which may want more
-    /// sent.
+    /// Sends everything. A worker that cannot be reached is an event, which may lead to more messages.
     pub(super) fn flush(&mut self, ports: &mut Ports) {
         loop {
-            self.write_answers(ports);
-            self.write_words(ports);
-            for peer in std::mem::take(&mut self.outbox.ended) {
-                ports.end(peer, &mut |input| self.take(input));
+            self.send_answers(ports);
+            self.send_batches(ports);
+            for peer in std::mem::take(&mut self.outbox.closing) {
+                ports.disconnect(peer, &mut |input| self.on_input(input));
             }
-            ports.flush(&mut |input| self.take(input));
+            ports.flush(&mut |input| self.on_input(input));
             if self.outbox.is_empty() {
                 return;
             }
         }
     }
 
-    fn write_answers(&mut self, ports: &mut Ports) {
+    fn send_answers(&mut self, ports: &mut Ports) {
         let Outbox { answers, bodies, bytes, .. } = &mut self.outbox;
         for answer in answers.drain(..) {
             let body = match &answer.body {
@@ -106,46 +106,46 @@ impl Service {
                 Body::Large(body) => body,
             };
             let route = answer.route.iter().map(Vec::as_slice);
-            // Mostly none but these two.
+            // There is mostly no other frame.
             let frames: SmallVec<[&[u8]; 2]> = route.chain([&[][..], body]).collect();
             if let Err(error) = ports.send(answer.to, &frames) {
-                tracing::debug!(%error, "an answer was not delivered");
+                tracing::debug!(%error, "cannot deliver an answer");
                 self.parts.metrics.undelivered();
             }
         }
         *bytes = 0;
         bodies.clear();
-        bodies.shrink_to(KEPT);
-        answers.shrink_to(KEPT / size_of::<Answer>());
+        bodies.shrink_to(MAX_BUFFERED_BYTES);
+        answers.shrink_to(MAX_BUFFERED_BYTES / size_of::<Answer>());
     }
 
-    /// Sends what workers are to be told.
-    pub(super) fn tell_workers(&mut self, ports: &mut Ports) {
-        self.write_words(ports);
-        ports.flush(&mut |input| self.take(input));
+    /// Sends the messages for workers.
+    pub(super) fn flush_worker_messages(&mut self, ports: &mut Ports) {
+        self.send_batches(ports);
+        ports.flush(&mut |input| self.on_input(input));
     }
 
-    fn write_words(&mut self, ports: &mut Ports) {
-        let mut gone = Vec::new();
-        let batches = self.outbox.words.take();
+    fn send_batches(&mut self, ports: &mut Ports) {
+        let mut unreachable = Vec::new();
+        let batches = self.outbox.worker_messages.take();
         for (peer, batch) in &batches {
-            // Nothing may follow a message that was lost.
-            if gone.contains(peer) {
+            // No message may follow a lost one.
+            if unreachable.contains(peer) {
                 continue;
             }
-            if let Err(error) = write(ports, *peer, batch, self.dispatch.reads_batches(*peer)) {
-                tracing::debug!(%error, peer = peer.0, "a worker was not reached");
-                gone.push(*peer);
+            if let Err(error) = send_batch(ports, *peer, batch, self.dispatch.reads_batches(*peer)) {
+                tracing::debug!(%error, peer = peer.0, "cannot reach a worker");
+                unreachable.push(*peer);
             }
         }
-        self.outbox.words.reuse(batches);
-        for peer in gone {
+        self.outbox.worker_messages.reuse(batches);
+        for peer in unreachable {
             self.feed(Event::Gone { peer });
-            self.outbox.end(peer);
+            self.outbox.close(peer);
         }
     }
 }
 
-fn write(ports: &mut Ports, to: Peer, batch: &Batch, reads_batches: bool) -> Result<(), SendError> {
+fn send_batch(ports: &mut Ports, to: Peer, batch: &Batch, reads_batches: bool) -> Result<(), SendError> {
     batch.messages(reads_batches).try_for_each(|message| ports.send(to, message.frames()))
 }

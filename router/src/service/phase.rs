@@ -1,4 +1,4 @@
-//! How the service ends: it answers everything that it accepted, within bounds.
+//! The service's shutdown: it answers everything that it has accepted, within a deadline.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use crate::actions::Reply;
 use crate::dispatch::{Event, Time};
 use crate::socket::Ports;
 
-/// How long the last answers have to leave.
-const LINGER: Duration = Duration::from_secs(2);
+/// Time that the last answers have to be sent.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What follows the service's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// The process ends.
     Stop,
-    /// Everything is made anew in the same process: sockets, dispatcher and epoch. No supervisor is needed for it,
-    /// and workers and clients just connect again.
+    /// The process creates sockets, dispatcher and epoch again. That needs no supervisor, and workers and clients just
+    /// reconnect.
     Restart,
 }
 
@@ -33,7 +33,7 @@ impl Service {
         self.phase != Phase::Serving
     }
 
-    /// Takes nothing new and finishes what was accepted. To stop wins over to restart.
+    /// Accepts nothing new and finishes what was accepted. `Stop` overrides `Restart`.
     pub(super) fn drain(&mut self, then: Exit) {
         match &mut self.phase {
             Phase::Draining { then: planned, .. } if then == Exit::Stop => *planned = Exit::Stop,
@@ -47,24 +47,25 @@ impl Service {
         }
     }
 
-    /// Ends at the next turn, whatever is in hand.
-    pub(super) fn leave(&mut self) {
+    /// Ends after this iteration, without waiting for running jobs.
+    pub(super) fn exit_now(&mut self) {
         self.phase = Phase::Draining { until: Time::ZERO, then: Exit::Stop };
     }
 
-    pub(super) fn finished(&self) -> Option<Exit> {
+    /// Returns what follows, once the service is drained or out of time.
+    pub(super) fn exit(&self) -> Option<Exit> {
         let Phase::Draining { until, then } = self.phase else { return None };
-        let idle = self.waiters.is_empty() && self.dispatch.is_idle();
+        let idle = self.pending.is_empty() && self.dispatch.is_idle();
         (idle || self.clock.time() >= until).then_some(then)
     }
 
-    /// Answers whoever still waits. Their jobs may go on: the same id, sent again, finds its result.
+    /// Refuses the requests that are still pending. Their jobs may go on: the same id, sent again, finds its result.
     pub(super) fn close(&mut self, mut ports: Ports) {
         let text = "the router ends before the job; send it again with the same id";
-        for way in self.waiters.take_all() {
-            self.reply(&Reply::error(Reason::RouterDraining, text), way);
+        for request in self.pending.remove_all() {
+            self.reply(&Reply::error(Reason::RouterDraining, text), request);
         }
         self.flush(&mut ports);
-        ports.finish(LINGER);
+        ports.finish(LINGER_TIMEOUT);
     }
 }

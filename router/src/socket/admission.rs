@@ -1,5 +1,5 @@
-//! Who may connect to a port with a key. A peer proves its key in the handshake; whether that key is allowed is asked
-//! here, once for each connection.
+//! Admits connections to a port with a key. A peer proves its key in the handshake; this checks once for each connection
+//! whether the key is allowed.
 
 use std::net::IpAddr;
 
@@ -8,22 +8,22 @@ use trackyard_protocol::keys::PublicKey;
 use super::PortKind;
 use super::quiet::Quiet;
 
-/// Tells whether the owner of a key may connect to a port.
-pub type Admits = Box<dyn Fn(PortKind, &PublicKey) -> bool + Send>;
+/// Returns whether the owner of a key may connect to a port.
+pub type AdmitFn = Box<dyn Fn(PortKind, &PublicKey) -> bool + Send>;
 
-/// Asks, and logs refusals.
+/// Checks keys, and logs refusals.
 pub(super) struct Admission {
-    admits: Admits,
+    admits: AdmitFn,
     refusals: Quiet,
 }
 
 impl Admission {
-    pub(super) fn new(admits: Admits) -> Self {
+    pub(super) fn new(admits: AdmitFn) -> Self {
         Self { admits, refusals: Quiet::default() }
     }
 
-    /// The key, if its owner may connect.
-    pub(super) fn of(&mut self, port: PortKind, from: IpAddr, key: [u8; 32]) -> Option<PublicKey> {
+    /// Returns the key if its owner may connect.
+    pub(super) fn check(&mut self, port: PortKind, from: IpAddr, key: [u8; 32]) -> Option<PublicKey> {
         let key = PublicKey::from_bytes(&key)?;
         if (self.admits)(port, &key) {
             return Some(key);

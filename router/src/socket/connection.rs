@@ -1,4 +1,4 @@
-//! One connection: its socket, its side of the protocol, and the bytes that wait in either direction.
+//! A connection: its socket, its session of the protocol, and the bytes that wait in either direction.
 
 use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, TcpStream};
@@ -9,66 +9,66 @@ use trackyard_zmtp::{Message, MessageLimits, Security, Session, SessionEvent};
 
 use super::admission::Admission;
 use super::output::Output;
-use super::{Closed, PortKind};
+use super::{CloseReason, PortKind};
 use crate::dispatch::Peer;
 
-/// Bytes of a whole message. Above what is answered with 502, so that it can be.
+/// Maximum size of a message. It is larger than the limit of a request, so that a request above that limit is answered.
 const MAX_MESSAGE_BYTES: usize = 4 << 20;
-/// Memory for the beginning of a message that may be more than the beginning takes.
-const SPARE: usize = 4 << 10;
-/// Reads from a peer that goes on sending while the ports close.
-const LAST_READS: usize = 64;
-/// Bytes of a frame for which a system call costs less than its copy.
-const LARGE: usize = 16 << 10;
-/// Bytes of what the protocol itself says at a time.
-const COMMAND: usize = 256;
-/// Bytes that a frame has beside its own, encrypted too.
-const FRAMING: usize = 64;
+/// Maximum unused memory of the buffer for a partial message.
+const MAX_SPARE_BYTES: usize = 4 << 10;
+/// Maximum number of reads from a peer that still sends while the ports close.
+const MAX_FINAL_READS: usize = 64;
+/// Minimum size of a frame for which a system call costs less than a copy.
+const MIN_UNCOPIED_FRAME: usize = 16 << 10;
+/// Maximum size of a command of the protocol.
+const MAX_COMMAND_BYTES: usize = 256;
+/// Maximum overhead of a frame, encryption included.
+const MAX_FRAME_OVERHEAD: usize = 64;
 
-/// Messages after which others have their turn: some thousand fit into one read, and an answer may be a thousand times as
-/// large and as dear.
-const MESSAGES: usize = 128;
+/// Number of messages after which a connection pauses, so that others are served. A read may hold thousands of messages, and
+/// an answer may be a thousand times as large and as expensive.
+const MAX_MESSAGES_AT_A_TIME: usize = 128;
 
-/// Who is at the other end.
+/// The peer of a connection.
 #[derive(Debug)]
 pub struct Origin {
-    /// The connection; its number is never another's.
+    /// The number of the connection, which is unique.
     pub peer: Peer,
-    /// The port that it came by.
+    /// The port that it is connected to.
     pub port: PortKind,
-    /// The address that it came from.
+    /// The address of the peer.
     pub address: IpAddr,
-    /// The key that it proved, on a port with a key.
+    /// The key that the peer proved, on a port with a key.
     pub key: Option<PublicKey>,
 }
 
-/// Something came from outside.
+/// An event of a connection.
 #[derive(Debug, Clone, Copy)]
 pub enum Input<'a> {
-    /// A message.
+    /// A message was received.
     Message(&'a Origin, Message<'a>),
-    /// A connection ended.
-    Closed(&'a Origin, Closed),
+    /// The connection ended.
+    Closed(&'a Origin, CloseReason),
 }
 
 /// Why a message was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// The peer is not connected.
-    #[error("the peer is gone")]
+    #[error("the peer is not connected")]
     Gone,
-    /// The peer does not read what it was sent before.
-    #[error("the peer takes nothing more")]
+    /// The peer has too many unread messages.
+    #[error("the peer does not read its messages")]
     Full,
 }
 
-/// What a connection reads with: its port's, and everybody's.
-pub(super) struct Reader<'a> {
+/// What a connection needs to receive.
+pub(super) struct Receiver<'a> {
     pub(super) security: &'a Security,
     pub(super) admission: &'a mut Admission,
-    /// Memory to read to.
-    pub(super) memory: &'a mut [u8],
-    pub(super) take: &'a mut dyn FnMut(Input<'_>),
+    /// The buffer to read into, which all connections share.
+    pub(super) buffer: &'a mut [u8],
+    pub(super) on_input: &'a mut dyn FnMut(Input<'_>),
 }
 
 /// A connection.
@@ -76,42 +76,43 @@ pub(super) struct Connection {
     pub(super) origin: Origin,
     stream: TcpStream,
     session: Session,
-    /// The beginning of a message that is not whole yet; while it is paused, whole ones too.
-    begun: Vec<u8>,
-    /// True while there may be messages that were read and not taken.
+    /// The beginning of a partial message; while the connection is paused, also complete messages.
+    received: Vec<u8>,
+    /// True while `received` may hold complete messages.
     paused: bool,
     output: Output,
-    /// True from when it was told that there is something to read or write until that is attended to.
-    pub(super) told: bool,
-    /// What its descriptor is watched for.
-    pub(super) watched: EventFlags,
-    /// True while it is in the list of those with something to send.
-    pub(super) listed: bool,
-    /// Bytes unsent when they were last counted.
-    pub(super) counted: usize,
+    /// True while the connection is in the queue of ready connections.
+    pub(super) is_queued: bool,
+    /// The events that its descriptor is polled for.
+    pub(super) polled: EventFlags,
+    /// True while the connection is in the list of those with bytes to send.
+    pub(super) is_listed: bool,
+    /// Number of unsent bytes when they were last counted.
+    pub(super) counted_unsent: usize,
 }
 
 impl Connection {
-    /// A new connection, with the greeting of its port to be sent.
-    pub(super) fn greet(origin: Origin, stream: TcpStream, security: Option<&Security>) -> Self {
+    /// Creates a connection, and queues the greeting of its port.
+    pub(super) fn new(origin: Origin, stream: TcpStream, security: Option<&Security>) -> Self {
         let limits =
             MessageLimits { max_message_bytes: MAX_MESSAGE_BYTES, max_frame_bytes: MAX_MESSAGE_BYTES };
-        let (mut session, mut output) = (Session::new(limits), Output::default());
+        let mut session = Session::new(limits);
+        let mut output = Output::default();
         if let Some(security) = security {
-            // Of no bytes nothing can be wrong.
-            let _ = session.next(&[], security, output.room(COMMAND));
+            // Empty input cannot fail.
+            let _ = session.next(&[], security, output.reserve(MAX_COMMAND_BYTES));
         }
         Self {
             origin,
             stream,
             session,
-            begun: Vec::new(),
+            received: Vec::new(),
             paused: false,
             output,
-            told: false,
-            watched: EventFlags::empty(),
-            listed: false,
-            counted: 0,
+            is_queued: false,
+            polled: EventFlags::empty(),
+            is_listed: false,
+            counted_unsent: 0,
         }
     }
 
@@ -123,109 +124,111 @@ impl Connection {
         self.session.is_ready()
     }
 
-    /// Bytes of memory for a message that is not whole yet.
-    pub(super) fn begun(&self) -> usize {
-        self.begun.capacity() + self.session.held_bytes()
+    /// Returns the bytes of memory that a partial message takes.
+    pub(super) fn partial_bytes(&self) -> usize {
+        self.received.capacity() + self.session.held_bytes()
     }
 
-    /// Whether messages may be there that were read and not taken.
+    /// Returns true if messages may wait that were read and not handled.
     pub(super) fn is_paused(&self) -> bool {
         self.paused
     }
 
-    /// Bytes that the peer has not read yet.
+    /// Returns the number of bytes that are not sent yet.
     pub(super) fn unsent(&self) -> usize {
         self.output.len()
     }
 
-    /// Reads once, unless enough is there already, and hands over what is whole.
-    pub(super) fn receive(&mut self, reader: Reader<'_>) -> Result<(), Closed> {
-        let Reader { security, admission, memory, take } = reader;
-        let begun = self.begun.len();
+    /// Reads once, unless messages wait already, and passes on complete messages.
+    pub(super) fn receive(&mut self, receiver: Receiver<'_>) -> Result<(), CloseReason> {
+        let Receiver { security, admission, buffer, on_input } = receiver;
+        let partial = self.received.len();
         if self.paused {
-            return self.go_on(security, admission, take);
+            return self.process_received(security, admission, on_input);
         }
-        if begun >= memory.len() / 2 {
-            // Much of a message is there already: it is not copied with each read.
-            let read = self.read(memory)?;
-            self.append(memory.get(..read).unwrap_or_default());
-            return self.go_on(security, admission, take);
+        if partial >= buffer.len() / 2 {
+            // Much of the message is there already, and should not be copied again with each read.
+            let read = self.read(buffer)?;
+            self.append(buffer.get(..read).unwrap_or_default());
+            return self.process_received(security, admission, on_input);
         }
-        let (before, room) = memory.split_at_mut(begun);
-        let read = self.read(room)?;
-        before.copy_from_slice(&self.begun);
-        let input = memory.get(..begun + read).unwrap_or_default();
-        let used = self.walk(input, security, admission, take)?;
-        self.begun.clear();
-        self.begun.extend_from_slice(input.get(used..).unwrap_or_default());
-        self.begun.shrink_to(SPARE);
+        let (start, free) = buffer.split_at_mut(partial);
+        let read = self.read(free)?;
+        start.copy_from_slice(&self.received);
+        let input = buffer.get(..partial + read).unwrap_or_default();
+        let used = self.process(input, security, admission, on_input)?;
+        self.received.clear();
+        self.received.extend_from_slice(input.get(used..).unwrap_or_default());
+        self.received.shrink_to(MAX_SPARE_BYTES);
         Ok(())
     }
 
-    /// Takes what is there already.
-    fn go_on(
+    /// Processes the bytes that were received before.
+    fn process_received(
         &mut self,
         security: &Security,
         admission: &mut Admission,
-        take: &mut dyn FnMut(Input<'_>),
-    ) -> Result<(), Closed> {
-        let mut input = std::mem::take(&mut self.begun);
-        let used = self.walk(&input, security, admission, take)?;
+        on_input: &mut dyn FnMut(Input<'_>),
+    ) -> Result<(), CloseReason> {
+        let mut input = std::mem::take(&mut self.received);
+        let used = self.process(&input, security, admission, on_input)?;
         if used > 0 {
             input.drain(..used);
-            input.shrink_to(SPARE);
+            input.shrink_to(MAX_SPARE_BYTES);
         }
-        self.begun = input;
+        self.received = input;
         Ok(())
     }
 
-    /// Adds to a message that has begun; with a quarter more of room, for few copies and little memory that is not used.
+    /// Appends to a partial message. The buffer grows by a quarter, for few copies and little unused memory.
     fn append(&mut self, bytes: &[u8]) {
-        if self.begun.capacity() - self.begun.len() < bytes.len() {
-            self.begun.reserve_exact(bytes.len().max(self.begun.len() / 4));
+        if self.received.capacity() - self.received.len() < bytes.len() {
+            self.received.reserve_exact(bytes.len().max(self.received.len() / 4));
         }
-        self.begun.extend_from_slice(bytes);
+        self.received.extend_from_slice(bytes);
     }
 
-    /// Reads what there is; nothing if there is none.
-    fn read(&mut self, memory: &mut [u8]) -> Result<usize, Closed> {
-        match self.stream.read(memory) {
-            Ok(0) => Err(Closed::Peer),
+    /// Reads once. Returns 0 if no bytes wait.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, CloseReason> {
+        match self.stream.read(buffer) {
+            Ok(0) => Err(CloseReason::Peer),
             Ok(read) => Ok(read),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(0),
-            Err(_) => Err(Closed::Peer),
+            Err(_) => Err(CloseReason::Peer),
         }
     }
 
-    /// Takes all whole steps of the protocol, or pauses after many messages; how many bytes they had.
-    fn walk(
+    /// Processes all complete steps of the protocol, or pauses after `MAX_MESSAGES_AT_A_TIME` messages. Returns the number of
+    /// bytes that were processed.
+    fn process(
         &mut self,
         input: &[u8],
         security: &Security,
         admission: &mut Admission,
-        take: &mut dyn FnMut(Input<'_>),
-    ) -> Result<usize, Closed> {
-        let (mut used, mut messages) = (0, 0);
+        on_input: &mut dyn FnMut(Input<'_>),
+    ) -> Result<usize, CloseReason> {
+        let mut used = 0;
+        let mut messages = 0;
         self.paused = false;
         while !self.paused {
             let rest = input.get(used..).unwrap_or_default();
             let is_ready = self.session.is_ready();
-            match self.session.next(rest, security, self.output.room(COMMAND)) {
-                Err(error) => return Err(self.blame(&error, is_ready)),
+            match self.session.next(rest, security, self.output.reserve(MAX_COMMAND_BYTES)) {
+                Err(error) => return Err(self.close_reason(&error, is_ready)),
                 Ok(SessionEvent::Incomplete) => return Ok(used),
                 Ok(SessionEvent::Consumed(consumed) | SessionEvent::Ready { consumed }) => used += consumed,
                 Ok(SessionEvent::Message { consumed, message }) => {
                     used += consumed;
-                    take(Input::Message(&self.origin, message));
+                    on_input(Input::Message(&self.origin, message));
                     messages += 1;
-                    self.paused = messages == MESSAGES;
+                    self.paused = messages == MAX_MESSAGES_AT_A_TIME;
                 }
                 Ok(SessionEvent::KeyVerified { consumed, key }) => {
                     used += consumed;
-                    self.origin.key = admission.of(self.origin.port, self.origin.address, key);
-                    self.session.admit(self.origin.key.is_some(), self.output.room(COMMAND));
+                    self.origin.key = admission.check(self.origin.port, self.origin.address, key);
+                    self.session.admit(self.origin.key.is_some(), self.output.reserve(MAX_COMMAND_BYTES));
                     if self.origin.key.is_none() {
-                        return Err(Closed::Handshake);
+                        return Err(CloseReason::Handshake);
                     }
                 }
             }
@@ -233,45 +236,45 @@ impl Connection {
         Ok(used)
     }
 
-    fn blame(&self, error: &trackyard_zmtp::ZmtpError, was_ready: bool) -> Closed {
+    fn close_reason(&self, error: &trackyard_zmtp::ZmtpError, was_ready: bool) -> CloseReason {
         let (port, from) = (<&str>::from(self.origin.port), self.origin.address);
         tracing::debug!(port, %from, why = error.as_str(), %error, "closing a connection");
-        if was_ready { Closed::from(error) } else { Closed::Handshake }
+        if was_ready { CloseReason::from(error) } else { CloseReason::Handshake }
     }
 
-    /// Lets a message wait to be sent; the end of a large one is sent at once as far as it goes, and not copied.
+    /// Queues a message. The last frame of a large one is sent immediately, as far as the socket takes it, and not copied.
     pub(super) fn write(&mut self, frames: &[&[u8]]) {
-        let bytes: usize = frames.iter().map(|frame| frame.len() + FRAMING).sum();
+        let bytes: usize = frames.iter().map(|frame| frame.len() + MAX_FRAME_OVERHEAD).sum();
         match frames.last() {
-            Some(last) if last.len() >= LARGE => {
-                if self.session.write_head(frames, self.output.room(bytes)) {
+            Some(last) if last.len() >= MIN_UNCOPIED_FRAME => {
+                if self.session.write_head(frames, self.output.reserve(bytes)) {
                     self.output.send(last, &self.stream);
                 }
             }
-            _ => self.session.write(frames, self.output.room(bytes)),
+            _ => self.session.write(frames, self.output.reserve(bytes)),
         }
     }
 
-    /// Sends what waits, as far as it goes.
-    pub(super) fn flush(&mut self) -> Result<(), Closed> {
+    /// Sends as many bytes as the socket takes.
+    pub(super) fn flush(&mut self) -> Result<(), CloseReason> {
         self.output.flush(&self.stream)
     }
 
-    /// What its descriptor is to be watched for. Where much is unread, a peer that has not read what it was sent is not
-    /// read from.
-    pub(super) fn wants(&self, much_is_unread: bool) -> EventFlags {
-        let mut wants = EventFlags::RDHUP;
-        wants.set(EventFlags::IN, self.unsent() == 0 || !much_is_unread);
-        wants.set(EventFlags::OUT, self.unsent() > 0);
-        wants
+    /// Returns the events to poll the descriptor for. If `over_limit`, a peer that has not read its messages is not read
+    /// from.
+    pub(super) fn interest(&self, over_limit: bool) -> EventFlags {
+        let mut interest = EventFlags::RDHUP;
+        interest.set(EventFlags::IN, self.unsent() == 0 || !over_limit);
+        interest.set(EventFlags::OUT, self.unsent() > 0);
+        interest
     }
 
-    /// Lets nothing more be sent, and throws away what comes: a connection that is closed with bytes unread takes back
-    /// what the peer has not read yet.
-    pub(super) fn finish(&mut self, memory: &mut [u8]) {
+    /// Shuts down sending, and discards what is received: a connection that is closed with unread bytes is reset, and the
+    /// peer loses what it has not read yet.
+    pub(super) fn finish(&mut self, buffer: &mut [u8]) {
         let _ = self.stream.shutdown(std::net::Shutdown::Write);
-        for _ in 0..LAST_READS {
-            if !self.stream.read(memory).is_ok_and(|read| read > 0) {
+        for _ in 0..MAX_FINAL_READS {
+            if !self.stream.read(buffer).is_ok_and(|read| read > 0) {
                 return;
             }
         }

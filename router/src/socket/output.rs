@@ -1,42 +1,43 @@
-//! What a connection is still to be sent. In pieces, so that much of it is neither moved nor doubled as it grows.
+//! The bytes that a connection still has to send. They are kept in chunks, so that a large buffer is neither moved nor
+//! doubled while it grows.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, IoSlice, Write};
 
-use super::Closed;
+use super::CloseReason;
 
-/// Bytes of a piece; what is larger gets a piece of its own.
-const PIECE: usize = 64 << 10;
+/// Size of a chunk. A larger write gets a chunk of its own.
+const CHUNK_BYTES: usize = 64 << 10;
 
-/// Bytes to be sent, in order.
+/// Bytes to send, in order.
 #[derive(Debug, Default)]
 pub(super) struct Output {
-    pieces: VecDeque<Vec<u8>>,
-    /// How much of the first piece has been sent.
+    chunks: VecDeque<Vec<u8>>,
+    /// Number of bytes of the first chunk that have been sent.
     sent: usize,
 }
 
 impl Output {
-    /// Where so many bytes are to be appended.
-    pub(super) fn room(&mut self, bytes: usize) -> &mut Vec<u8> {
-        let last = self.pieces.pop_back();
+    /// Returns the buffer to which to append `bytes` bytes.
+    pub(super) fn reserve(&mut self, bytes: usize) -> &mut Vec<u8> {
+        let last = self.chunks.pop_back();
         let (full, free) = match last {
-            Some(last) if last.is_empty() || last.len() + bytes <= PIECE => (None, last),
-            // Where much waits, more will.
-            Some(full) => (Some(full), Vec::with_capacity(bytes.max(PIECE))),
+            Some(last) if last.is_empty() || last.len() + bytes <= CHUNK_BYTES => (None, last),
+            // Where many bytes wait, more will follow.
+            Some(full) => (Some(full), Vec::with_capacity(bytes.max(CHUNK_BYTES))),
             None => (None, Vec::with_capacity(bytes)),
         };
-        self.pieces.extend(full);
-        self.pieces.push_back_mut(free)
+        self.chunks.extend(full);
+        self.chunks.push_back_mut(free)
     }
 
-    /// Appends bytes. As many as go are sent at once, after what waits.
+    /// Appends bytes. As many as the socket takes are sent immediately, after those that wait.
     pub(super) fn send(&mut self, bytes: &[u8], mut to: impl Write) {
         let waiting = self.len();
-        let sent = match self.pieces.front() {
-            Some(piece) if self.pieces.len() == 1 => {
-                let rest = IoSlice::new(piece.get(self.sent..).unwrap_or_default());
-                // An error shows again when the rest is sent.
+        let sent = match self.chunks.front() {
+            Some(chunk) if self.chunks.len() == 1 => {
+                let rest = IoSlice::new(chunk.get(self.sent..).unwrap_or_default());
+                // An error is reported when the rest is sent.
                 to.write_vectored(&[rest, IoSlice::new(bytes)]).unwrap_or(0)
             }
             _ => 0,
@@ -44,44 +45,44 @@ impl Output {
         self.sent += sent.min(waiting);
         let rest = bytes.get(sent.saturating_sub(waiting)..).unwrap_or_default();
         if !rest.is_empty() {
-            self.room(rest.len()).extend_from_slice(rest);
+            self.reserve(rest.len()).extend_from_slice(rest);
         }
     }
 
-    /// Bytes that wait.
+    /// Returns the number of bytes that wait.
     pub(super) fn len(&self) -> usize {
-        self.pieces.iter().map(Vec::len).sum::<usize>() - self.sent
+        self.chunks.iter().map(Vec::len).sum::<usize>() - self.sent
     }
 
-    /// Sends what waits, as far as it goes.
-    pub(super) fn flush(&mut self, mut to: impl Write) -> Result<(), Closed> {
-        while let Some(piece) = self.pieces.front() {
-            let rest = piece.get(self.sent..).unwrap_or_default();
+    /// Sends as many bytes as the socket takes.
+    pub(super) fn flush(&mut self, mut to: impl Write) -> Result<(), CloseReason> {
+        while let Some(chunk) = self.chunks.front() {
+            let rest = chunk.get(self.sent..).unwrap_or_default();
             if rest.is_empty() {
-                self.forget_first();
-                if self.pieces.front().is_none_or(Vec::is_empty) {
+                self.remove_first();
+                if self.chunks.front().is_none_or(Vec::is_empty) {
                     return Ok(());
                 }
                 continue;
             }
             match to.write(rest) {
-                Ok(0) => return Err(Closed::Peer),
+                Ok(0) => return Err(CloseReason::Peer),
                 Ok(sent) => self.sent += sent,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return Err(Closed::Peer),
+                Err(_) => return Err(CloseReason::Peer),
             }
         }
         Ok(())
     }
 
-    /// The memory of a last piece stays for what comes next, unless it was a large one.
-    fn forget_first(&mut self) {
+    /// Removes the first chunk. The memory of the last one is kept, unless it was large.
+    fn remove_first(&mut self) {
         self.sent = 0;
-        let Some(mut piece) = self.pieces.pop_front() else { return };
-        if self.pieces.is_empty() && piece.capacity() <= PIECE {
-            piece.clear();
-            self.pieces.push_back(piece);
+        let Some(mut chunk) = self.chunks.pop_front() else { return };
+        if self.chunks.is_empty() && chunk.capacity() <= CHUNK_BYTES {
+            chunk.clear();
+            self.chunks.push_back(chunk);
         }
     }
 }
@@ -90,7 +91,7 @@ impl Output {
 mod tests {
     use super::*;
 
-    /// Takes so many bytes, then blocks.
+    /// Accepts a number of bytes, then blocks.
     struct Pipe(Vec<u8>, usize);
 
     impl Write for &mut Pipe {
@@ -110,14 +111,16 @@ mod tests {
     }
 
     #[test]
-    fn what_was_appended_leaves_in_order_however_much_is_taken_at_a_time() {
-        for step in [1, 7, 1000, PIECE, 10 * PIECE] {
+    fn bytes_are_sent_in_order() {
+        for step in [1, 7, 1000, CHUNK_BYTES, 10 * CHUNK_BYTES] {
             let (mut output, mut pipe, mut all) = (Output::default(), Pipe(vec![], 0), vec![]);
-            for (number, size) in [10, 0, PIECE, 1, 3 * PIECE, 20, 5, 2 * PIECE].into_iter().enumerate() {
+            for (number, size) in
+                [10, 0, CHUNK_BYTES, 1, 3 * CHUNK_BYTES, 20, 5, 2 * CHUNK_BYTES].into_iter().enumerate()
+            {
                 let bytes = vec![u8::try_from(number).unwrap(); size];
                 pipe.1 += step;
                 if number % 2 == 0 {
-                    output.room(size).extend_from_slice(&bytes);
+                    output.reserve(size).extend_from_slice(&bytes);
                 } else {
                     output.send(&bytes, &mut pipe);
                 }
@@ -132,14 +135,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_unsent_takes_no_more_memory_than_it_has_bytes_and_none_once_it_left() {
+    fn memory_matches_the_unsent_bytes() {
         let mut output = Output::default();
         for _ in 0..100 {
             let large = 1 << 20;
-            output.room(large).resize(large, 0);
+            output.reserve(large).resize(large, 0);
         }
-        assert_eq!(output.pieces.iter().map(Vec::capacity).sum::<usize>(), 100 << 20);
+        assert_eq!(output.chunks.iter().map(Vec::capacity).sum::<usize>(), 100 << 20);
         output.flush(&mut Pipe(vec![], usize::MAX)).unwrap();
-        assert_eq!(output.pieces.iter().map(Vec::capacity).sum::<usize>(), 0);
+        assert_eq!(output.chunks.iter().map(Vec::capacity).sum::<usize>(), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! One port: where peers connect.
+//! A port that peers connect to.
 
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -12,17 +12,17 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, accept_with, bind, lis
 use trackyard_protocol::keys::KeyPair;
 use trackyard_zmtp::{Security, curve};
 
-use super::census::Census;
+use super::connection_limiter::ConnectionLimiter;
 use super::quiet::Quiet;
-use super::{Error, PortKind};
+use super::{PortKind, SocketError};
 use crate::args::Endpoint;
 use crate::dispatch::Peer;
 
-/// Connections that may wait to be accepted.
+/// Maximum number of connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
-/// Milliseconds that a peer may leave unread what it was sent, before the kernel ends the connection (`TCP_USER_TIMEOUT`
-/// of tcp(7), which counts a closed window too).
-const UNREAD: u32 = 30_000;
+/// Milliseconds after which the kernel closes the connection of a peer that does not read (`TCP_USER_TIMEOUT` of tcp(7),
+/// which also counts a closed window).
+const UNREAD_TIMEOUT_MS: u32 = 30_000;
 
 /// A bound port.
 pub struct Port {
@@ -30,25 +30,25 @@ pub struct Port {
     listener: TcpListener,
     endpoint: Endpoint,
     security: Security,
-    census: Census,
+    limiter: ConnectionLimiter,
     refusals: Quiet,
 }
 
-/// Somebody connected.
-pub(super) enum Arrival {
-    /// A connection that may stay.
+/// The outcome of accepting a connection.
+pub(super) enum Accepted {
+    /// A connection, and the address of its peer.
     Admitted(TcpStream, IpAddr),
-    /// One too many; it is closed already.
+    /// There were too many connections; this one is closed.
     Refused(IpAddr),
-    /// Who had connected has left already.
-    Vanished,
-    /// Nobody waits any more.
-    None,
+    /// The peer disconnected before it was accepted.
+    Disconnected,
+    /// No more connections wait.
+    WouldBlock,
 }
 
 impl Port {
-    /// Binds `endpoint`; with `key`, for peers with keys alone. It lets in `most` connections, and half of them from
-    /// one address.
+    /// Binds `endpoint`. With `key` only peers with a key may connect. The port admits `max_connections` connections, and
+    /// half of them from one address.
     ///
     /// # Errors
     /// If the endpoint cannot be bound.
@@ -56,15 +56,15 @@ impl Port {
         kind: PortKind,
         endpoint: &Endpoint,
         key: Option<&KeyPair>,
-        most: usize,
-    ) -> Result<Self, Error> {
-        let failed = |source| Error::Bind { endpoint: endpoint.clone(), source };
-        let listener = open(endpoint.address()).map_err(failed)?;
+        max_connections: usize,
+    ) -> Result<Self, SocketError> {
+        let failed = |source| SocketError::Bind { endpoint: endpoint.clone(), source };
+        let listener = listen_on(endpoint.address()).map_err(failed)?;
         let bound = listener.local_addr().map_err(|error| failed(errno(&error)))?;
         let security = match key {
             None => Security::Null,
             Some(key) => {
-                let (secret, public) = key.to_bytes().ok_or(Error::Key)?;
+                let (secret, public) = key.to_bytes().ok_or(SocketError::Key)?;
                 Security::Curve(curve::ServerKeys::new(secret, public))
             }
         };
@@ -73,18 +73,18 @@ impl Port {
             listener,
             endpoint: bound.into(),
             security,
-            census: Census::new(most),
+            limiter: ConnectionLimiter::new(max_connections),
             refusals: Quiet::default(),
         })
     }
 
-    /// Which port it is.
+    /// Returns the kind of the port.
     #[must_use]
     pub const fn kind(&self) -> PortKind {
         self.kind
     }
 
-    /// Where it is bound, with the port that was taken.
+    /// Returns the endpoint, with the port number that was bound.
     #[must_use]
     pub const fn endpoint(&self) -> &Endpoint {
         &self.endpoint
@@ -98,35 +98,35 @@ impl Port {
         &self.security
     }
 
-    /// Accepts the next who waits, to be known as `peer`.
-    pub(super) fn accept(&mut self, peer: Peer) -> Result<Arrival, Errno> {
+    /// Accepts the next connection that waits, and gives it the number `peer`.
+    pub(super) fn accept(&mut self, peer: Peer) -> Result<Accepted, Errno> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let stream = match accept_with(&self.listener, flags) {
             Ok(descriptor) => TcpStream::from(descriptor),
-            Err(Errno::AGAIN) => return Ok(Arrival::None),
-            Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO) => return Ok(Arrival::Vanished),
+            Err(Errno::AGAIN) => return Ok(Accepted::WouldBlock),
+            Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO) => return Ok(Accepted::Disconnected),
             Err(error) => return Err(error),
         };
-        let Ok(address) = stream.peer_addr() else { return Ok(Arrival::Vanished) };
+        let Ok(address) = stream.peer_addr() else { return Ok(Accepted::Disconnected) };
         let from = address.ip().to_canonical();
-        if !self.census.arrives(peer, from) {
+        if !self.limiter.admit(peer, from) {
             if self.refusals.may_tell() {
                 let port = <&str>::from(self.kind);
                 tracing::warn!(port, %from, "too many connections: new ones are closed");
             }
-            return Ok(Arrival::Refused(from));
+            return Ok(Accepted::Refused(from));
         }
-        // A connection on which they fail has ended already.
-        let _ = prepare(&stream);
-        Ok(Arrival::Admitted(stream, from))
+        // If setting an option fails, the connection is already closed.
+        let _ = set_options(&stream);
+        Ok(Accepted::Admitted(stream, from))
     }
 
-    pub(super) fn leaves(&mut self, peer: Peer) {
-        self.census.leaves(peer);
+    pub(super) fn release(&mut self, peer: Peer) {
+        self.limiter.release(peer);
     }
 }
 
-fn open(address: SocketAddr) -> Result<TcpListener, Errno> {
+fn listen_on(address: SocketAddr) -> Result<TcpListener, Errno> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(family, SocketType::STREAM, flags, None)?;
@@ -136,14 +136,15 @@ fn open(address: SocketAddr) -> Result<TcpListener, Errno> {
     Ok(socket.into())
 }
 
-/// A peer whose machine vanished is found by keepalive within two minutes; one that reads nothing, by its window.
-fn prepare(stream: &TcpStream) -> Result<(), Errno> {
+/// Sets the options of a connection. Keepalive detects a machine that is gone within two minutes, and the user timeout a
+/// peer that does not read.
+fn set_options(stream: &TcpStream) -> Result<(), Errno> {
     set_tcp_nodelay(stream, true)?;
     set_socket_keepalive(stream, true)?;
     set_tcp_keepidle(stream, Duration::from_secs(60))?;
     set_tcp_keepintvl(stream, Duration::from_secs(15))?;
     set_tcp_keepcnt(stream, 4)?;
-    set_tcp_user_timeout(stream, UNREAD)
+    set_tcp_user_timeout(stream, UNREAD_TIMEOUT_MS)
 }
 
 fn errno(error: &std::io::Error) -> Errno {

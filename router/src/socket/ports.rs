@@ -1,6 +1,6 @@
-//! All ports and their connections: what is polled, and what came.
+//! All ports and their connections: polls them, and receives.
 
-mod arrivals;
+mod accepting;
 mod sending;
 
 use std::collections::VecDeque;
@@ -11,71 +11,71 @@ use std::time::{Duration, Instant};
 use rustix::event::epoll::{CreateFlags, EventData, EventFlags};
 use rustix::event::{Timespec, epoll};
 
-use super::admission::{Admission, Admits};
-use super::connection::{Connection, Input, Reader};
+use super::admission::{Admission, AdmitFn};
+use super::connection::{Connection, Input, Receiver};
 use super::handshakes::Handshakes;
 use super::port::Port;
-use super::{Closed, Error, PortKind, Waker};
+use super::{CloseReason, PortKind, SocketError, Waker};
 use crate::dispatch::{Map, Peer};
 
-/// The descriptors that are no connections have numbers below this, and connections those from it on.
+/// The first number of a connection. Ports and the waker have the numbers below.
 const FIRST_CONNECTION: u64 = 16;
 const WAKER: u64 = 0;
 const FIRST_PORT: u64 = 1;
-/// What one poll tells of.
-const MOST_EVENTS: usize = 256;
-/// Bytes read from one connection before the others have their turn.
-const READ: usize = 64 << 10;
+/// Maximum number of events of one poll.
+const MAX_EVENTS: usize = 256;
+/// Bytes that are read from one connection before others are served.
+const READ_BUFFER_BYTES: usize = 64 << 10;
 
-/// How much memory connections may take, all together. In bytes.
+/// Limits of the memory that all connections take together, in bytes.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounds {
-    /// Of messages that are not whole yet: beyond it whoever holds most of it is closed.
-    pub begun: usize,
-    /// That peers have not read: beyond it nobody is read from who leaves something unread, and beyond twice as much
-    /// whoever leaves most is closed.
+pub struct MemoryLimits {
+    /// Maximum of partial messages. Beyond it, the connection that holds the most is closed.
+    pub partial_messages: usize,
+    /// Maximum of unread messages. Beyond it, peers with unread messages are not read from; beyond twice as much, the
+    /// connection with the most is closed.
     pub unread: usize,
 }
 
-/// The ports, their connections and the waker, of one thread.
+/// The ports, their connections and the waker. One thread owns them.
 pub struct Ports {
     epoll: OwnedFd,
     waker: Waker,
     ports: Vec<Port>,
     admission: Admission,
-    bounds: Bounds,
+    limits: MemoryLimits,
     connections: Map<Peer, Connection>,
-    last: u64,
+    last_number: u64,
     handshakes: Handshakes,
-    /// Bytes of messages that are not whole yet.
-    begun: usize,
+    /// Bytes of partial messages.
+    partial_bytes: usize,
     /// Bytes that peers have not read.
-    unread: usize,
-    /// What polls told of and was not attended to yet, by connections: what workers say first, because it makes room
-    /// for what clients want.
+    unread_bytes: usize,
+    /// Connections that are ready and not handled yet. Workers are first, because their messages free slots for clients.
     ready: VecDeque<(Peer, EventFlags)>,
-    /// Workers whose messages were read and not all taken: they are first after the next wait.
+    /// Workers with received messages that are not handled yet. They come first after the next wait.
     paused_workers: Vec<Peer>,
-    /// The ports at which somebody waits, by the last wait.
-    own: Vec<u64>,
-    /// True once a wait was ended by the waker, until that is heeded.
+    /// The numbers of the ports with waiting connections, by the last wait.
+    ready_ports: Vec<u64>,
+    /// True if the waker has ended a wait and was not reset yet.
     woken: bool,
-    memory: Vec<u8>,
-    /// Connections with something to send.
+    buffer: Vec<u8>,
+    /// Connections with bytes to send.
     unsent: Vec<Peer>,
-    /// True once the ports close: nobody is read from any more.
+    /// True while the ports close and nothing more is read.
     closing: bool,
-    /// Set while nobody is let in for want of descriptors: when to try again.
-    full_until: Option<Instant>,
+    /// The time to accept again, while no descriptors are left.
+    accept_again_at: Option<Instant>,
 }
 
 impl Ports {
-    /// Serves `ports`; on those with a key, whom `admits` lets in.
+    /// Serves `ports`. On those with a key, `admit` decides who may connect.
     ///
     /// # Errors
-    /// If there is no descriptor left.
-    pub fn new(ports: Vec<Port>, admits: Admits, bounds: Bounds) -> Result<Self, Error> {
-        let (epoll, waker) = (epoll::create(CreateFlags::CLOEXEC)?, Waker::new()?);
+    /// If no descriptor is left.
+    pub fn new(ports: Vec<Port>, admit: AdmitFn, limits: MemoryLimits) -> Result<Self, SocketError> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let waker = Waker::new()?;
         epoll::add(&epoll, &waker, EventData::new_u64(WAKER), EventFlags::IN)?;
         for (number, port) in (FIRST_PORT..).zip(&ports) {
             epoll::add(&epoll, port.listener(), EventData::new_u64(number), EventFlags::IN)?;
@@ -84,65 +84,65 @@ impl Ports {
             epoll,
             waker,
             ports,
-            admission: Admission::new(admits),
-            bounds,
+            admission: Admission::new(admit),
+            limits,
             connections: Map::default(),
-            last: FIRST_CONNECTION,
+            last_number: FIRST_CONNECTION,
             handshakes: Handshakes::default(),
-            begun: 0,
-            unread: 0,
-            ready: VecDeque::with_capacity(MOST_EVENTS),
+            partial_bytes: 0,
+            unread_bytes: 0,
+            ready: VecDeque::with_capacity(MAX_EVENTS),
             paused_workers: Vec::new(),
-            own: Vec::new(),
+            ready_ports: Vec::new(),
             woken: false,
-            memory: vec![0; READ],
+            buffer: vec![0; READ_BUFFER_BYTES],
             unsent: Vec::new(),
             closing: false,
-            full_until: None,
+            accept_again_at: None,
         })
     }
 
-    /// The port of a kind.
+    /// Returns the port of a kind.
     #[must_use]
     pub fn of(&self, kind: PortKind) -> Option<&Port> {
         self.ports.iter().find(|port| port.kind() == kind)
     }
 
-    /// How other threads end a wait.
+    /// Returns the waker, with which other threads end a wait.
     #[must_use]
     pub const fn waker(&self) -> &Waker {
         &self.waker
     }
 
-    /// Heeds the waker: whoever wakes this thread from now on wants another turn.
-    pub fn heed_waker(&mut self) {
+    /// Resets the waker, so that the next wake ends the next wait.
+    pub fn clear_wake(&mut self) {
         if std::mem::take(&mut self.woken) {
             self.waker.reset();
         }
     }
 
-    /// Waits until there is something to take, somebody wakes this thread, or `timeout` has passed.
+    /// Waits until a connection is ready, another thread wakes this one, or `timeout` has passed.
     pub fn wait(&mut self, timeout: Duration) {
         let now = Instant::now();
         let is_idle = self.ready.is_empty() && self.paused_workers.is_empty();
         let timeout = if is_idle { timeout } else { Duration::ZERO };
-        let full = self.full_until.map(|until| until.saturating_duration_since(now));
-        let timeout = [Some(timeout), self.handshakes.next(now), full].into_iter().flatten().min();
-        self.own.clear();
+        let accept = self.accept_again_at.map(|until| until.saturating_duration_since(now));
+        let timeout = [Some(timeout), self.handshakes.next(now), accept].into_iter().flatten().min();
+        self.ready_ports.clear();
         for peer in std::mem::take(&mut self.paused_workers) {
             self.ready.push_front((peer, EventFlags::IN));
         }
-        // Where more is ready than one poll tells, the next tells of others.
+        // If one poll cannot return all ready connections, the next returns others.
         let mut more = self.poll(timeout);
-        for _ in 0..self.connections.len() / MOST_EVENTS {
+        for _ in 0..self.connections.len() / MAX_EVENTS {
             more = more && self.poll(Some(Duration::ZERO));
         }
     }
 
-    /// Notes what is ready; true if there may be more.
+    /// Marks connections as ready. Returns true if there may be more.
     fn poll(&mut self, timeout: Option<Duration>) -> bool {
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-        let mut events = [MaybeUninit::uninit(); MOST_EVENTS];
+        let mut events = [MaybeUninit::uninit(); MAX_EVENTS];
         let events = match epoll::wait(&self.epoll, &mut events, timeout.as_ref()) {
             Ok((events, _)) => events,
             Err(rustix::io::Errno::INTR) => return false,
@@ -151,14 +151,14 @@ impl Ports {
                 return false;
             }
         };
-        events.iter().for_each(|event| self.note(event.data.u64(), event.flags));
-        events.len() == MOST_EVENTS
+        events.iter().for_each(|event| self.mark_ready(event.data.u64(), event.flags));
+        events.len() == MAX_EVENTS
     }
 
-    fn note(&mut self, number: u64, flags: EventFlags) {
+    fn mark_ready(&mut self, number: u64, flags: EventFlags) {
         let peer = Peer(number);
-        let Some(connection) = self.connections.get_mut(&peer) else { return self.note_own(number) };
-        if std::mem::replace(&mut connection.told, true) {
+        let Some(connection) = self.connections.get_mut(&peer) else { return self.mark_port_ready(number) };
+        if std::mem::replace(&mut connection.is_queued, true) {
             return;
         }
         match connection.origin.port {
@@ -167,90 +167,94 @@ impl Ports {
         }
     }
 
-    fn note_own(&mut self, number: u64) {
+    fn mark_port_ready(&mut self, number: u64) {
         if number == WAKER {
             self.woken = true;
-        } else if !self.own.contains(&number) {
-            self.own.push(number);
+        } else if !self.ready_ports.contains(&number) {
+            self.ready_ports.push(number);
         }
     }
 
-    /// Hands over what came by one connection, and gives its port; nothing once all was taken of which waits have told.
-    /// What is not taken is first the next time.
-    pub fn take(&mut self, take: &mut dyn FnMut(Input<'_>)) -> Option<PortKind> {
+    /// Receives from the next ready connection, and returns its port; `None` if no connection is ready. Connections that
+    /// are left come first the next time.
+    pub fn receive_next(&mut self, on_input: &mut dyn FnMut(Input<'_>)) -> Option<PortKind> {
         while let Some((peer, flags)) = self.ready.pop_front() {
             if let Some(connection) = self.connections.get_mut(&peer) {
-                connection.told = false;
+                connection.is_queued = false;
                 let port = connection.origin.port;
-                self.attend(peer, flags, take);
+                self.handle_ready(peer, flags, on_input);
                 return Some(port);
             }
         }
         None
     }
 
-    /// Lets in those who connect, and ends who did not shake hands in time.
-    pub fn receive_new(&mut self, take: &mut dyn FnMut(Input<'_>)) {
-        for number in std::mem::take(&mut self.own) {
-            self.attend_own(number, take);
+    /// Accepts new connections, and closes those with a late handshake.
+    pub fn accept(&mut self, on_input: &mut dyn FnMut(Input<'_>)) {
+        for number in std::mem::take(&mut self.ready_ports) {
+            self.accept_from(number, on_input);
         }
-        self.end_late(take);
+        self.close_late(on_input);
     }
 
-    fn attend(&mut self, peer: Peer, flags: EventFlags, take: &mut dyn FnMut(Input<'_>)) {
-        match self.exchange(peer, flags, take) {
+    fn handle_ready(&mut self, peer: Peer, flags: EventFlags, on_input: &mut dyn FnMut(Input<'_>)) {
+        match self.read_and_write(peer, flags, on_input) {
             Ok(()) => {
-                self.list(peer);
+                self.mark_unsent(peer);
                 self.resume(peer);
             }
-            Err(how) => self.close(peer, how, take),
+            Err(reason) => self.close(peer, reason, on_input),
         }
-        while self.begun > self.bounds.begun
-            && let Some(most) = self.most(Connection::begun)
+        while self.partial_bytes > self.limits.partial_messages
+            && let Some(largest) = self.largest_holder(Connection::partial_bytes)
         {
-            self.close(most, Closed::Crowded, take);
+            self.close(largest, CloseReason::Crowded, on_input);
         }
     }
 
-    /// Lets a connection that is paused have another turn, once it is to be read from.
+    /// Queues a paused connection again, if it may be read from.
     fn resume(&mut self, peer: Peer) {
         let Some(connection) = self.connections.get_mut(&peer) else { return };
-        let wants = connection.wants(self.closing || self.unread > self.bounds.unread);
-        if !connection.is_paused() || connection.told || !wants.contains(EventFlags::IN) {
+        let interest = connection.interest(self.closing || self.unread_bytes > self.limits.unread);
+        if !connection.is_paused() || connection.is_queued || !interest.contains(EventFlags::IN) {
             return;
         }
-        connection.told = true;
+        connection.is_queued = true;
         match connection.origin.port {
             PortKind::Workers => self.paused_workers.push(peer),
             _ => self.ready.push_back((peer, EventFlags::IN)),
         }
     }
 
-    fn exchange(
+    fn read_and_write(
         &mut self,
         peer: Peer,
         flags: EventFlags,
-        take: &mut dyn FnMut(Input<'_>),
-    ) -> Result<(), Closed> {
+        on_input: &mut dyn FnMut(Input<'_>),
+    ) -> Result<(), CloseReason> {
         if let Some(connection) = self.connections.get_mut(&peer).filter(|_| flags.contains(EventFlags::OUT))
         {
             connection.flush()?;
         }
         if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
-            return self.receive(peer, take);
+            return self.receive(peer, on_input);
         }
-        // Who left without reading what it was sent is not read from, and not waited for.
-        if flags.contains(EventFlags::RDHUP) { Err(Closed::Peer) } else { Ok(()) }
+        // The peer has closed its side and does not read either.
+        if flags.contains(EventFlags::RDHUP) { Err(CloseReason::Peer) } else { Ok(()) }
     }
 
-    fn receive(&mut self, peer: Peer, take: &mut dyn FnMut(Input<'_>)) -> Result<(), Closed> {
+    fn receive(&mut self, peer: Peer, on_input: &mut dyn FnMut(Input<'_>)) -> Result<(), CloseReason> {
         let Some(connection) = self.connections.get_mut(&peer) else { return Ok(()) };
         let kind = connection.origin.port;
         let Some(port) = self.ports.iter().find(|port| port.kind() == kind) else { return Ok(()) };
-        let before = connection.begun();
-        let (security, admission, memory) = (port.security(), &mut self.admission, &mut self.memory);
-        let received = connection.receive(Reader { security, admission, memory, take });
-        self.begun = self.begun + connection.begun() - before;
-        received
+        let before = connection.partial_bytes();
+        let result = connection.receive(Receiver {
+            security: port.security(),
+            admission: &mut self.admission,
+            buffer: &mut self.buffer,
+            on_input,
+        });
+        self.partial_bytes = self.partial_bytes + connection.partial_bytes() - before;
+        result
     }
 }

@@ -5,22 +5,22 @@ use std::sync::Arc;
 
 use rustix::event::{EventfdFlags, eventfd};
 
-/// An event descriptor; clones are the same one.
+/// An event descriptor. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Waker(Arc<OwnedFd>);
 
 impl Waker {
-    /// A new one, not signalled.
+    /// Creates a waker that is not signalled.
     ///
     /// # Errors
-    /// If there is no descriptor left.
+    /// If no descriptor is left.
     pub fn new() -> rustix::io::Result<Self> {
         Ok(Self(Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?)))
     }
 
     /// Ends the poll, or the next one.
     pub fn wake(&self) {
-        // It can only fail by being signalled 2^64 times already, and then the poll ends as well.
+        // The write fails only if the counter is full, and then the poll ends as well.
         let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
     }
 

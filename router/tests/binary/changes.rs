@@ -128,7 +128,7 @@ fn a_broken_file_refuses_changes_by_its_line_and_is_left_alone() {
     let message = answer["status"]["message"].as_str().unwrap();
     assert!(message.contains("line ") && !message.contains('/'), "{message}");
     until("the status tells", || router.page("/status.json").1.contains("line "));
-    assert_eq!(router.metric("trackyard_config_edits_total{outcome=\"refused\"}"), 1.0);
+    assert_eq!(router.metric("trackyard_router_config_edits_total{outcome=\"refused\"}"), 1.0);
     assert_eq!(fs::read_to_string(router.config()).unwrap(), broken);
     let versions = ask(&router, &json!({"action": "current_config"}));
     assert_eq!(versions["response"]["container_versions"]["test_runners"]["ruby"], json!([VERSION]));

@@ -120,7 +120,9 @@ fn a_workers_garbage_is_counted_and_its_broken_result_is_an_error() {
     for frames in garbage {
         worker.socket.send_multipart(*frames, 0).unwrap();
     }
-    let count = |word: &str| router.metric(&format!("trackyard_undecodable_total{{word=\"{word}\"}}"));
+    let count = |word: &str| {
+        router.metric(&format!("trackyard_router_messages_malformed_total{{problem=\"{word}\"}}"))
+    };
     until("all of it is counted", || {
         count("unknown_message") == 4.0 && count("frames") == 1.0 && count("json") == 1.0
     });

@@ -94,10 +94,10 @@ fn a_router_that_was_paused_does_not_take_its_workers_for_lost() {
     router.signal(Signal::CONT);
     until("the pause is noticed", || {
         beat();
-        router.metric("trackyard_stalls_total") == 1.0
+        router.metric("trackyard_router_stalls_total") == 1.0
     });
     worker.finish(&running, b"{}", b"{}");
     let (_, done) = receive(&client);
     assert_eq!((verdict(&done), &done["context"]["attempt"]), ((200, "ok"), &json!(1)));
-    assert_eq!(router.metric("trackyard_dispatch_events_total{event=\"worker_lost\"}"), 0.0);
+    assert_eq!(router.metric("trackyard_router_dispatch_events_total{event=\"worker_lost\"}"), 0.0);
 }

@@ -49,7 +49,7 @@ fn a_connection_that_says_nothing_is_closed_in_time() {
         // What the router says first, and then the end.
         peer.read_to_end(&mut Vec::new()).unwrap();
     }
-    let closed = "trackyard_connections_closed_total{port=\"clients\",by=\"handshake\"}";
+    let closed = "trackyard_router_connections_closed_total{port=\"clients\",by=\"handshake\"}";
     until("both are counted", || router.metric(closed) >= 2.0);
     others_are_served(&router);
 }
@@ -113,7 +113,7 @@ fn answers_that_nobody_reads_do_not_fill_the_memory() {
     let mut deaf = shake_hands(&router);
     ask_deaf(&mut deaf, "large", 1_000);
     until("some are withheld, and it is not read from any more", || {
-        router.metric("trackyard_withheld_total") > 50.0
+        router.metric("trackyard_router_answers_shed_total") > 50.0
     });
     assert!(router.resident() < MEMORY, "{}", router.resident());
     others_are_served(&router);
@@ -131,7 +131,7 @@ fn answers_to_a_flood_of_tiny_messages_do_not_fill_the_memory() {
     for peer in &mut deaf {
         peer.write_all(&flood).unwrap();
     }
-    let answered = "trackyard_requests_total{action=\"none\",code=\"502\",reason=\"not_json\"}";
+    let answered = "trackyard_router_requests_total{action=\"none\",code=\"502\",reason=\"not_json\"}";
     until("very many are answered", || router.metric(answered) > 100_000.0);
     others_are_served(&router);
     assert!(router.peak() < MEMORY, "{}", router.peak());
@@ -140,7 +140,7 @@ fn answers_to_a_flood_of_tiny_messages_do_not_fill_the_memory() {
 #[test]
 fn a_client_that_reads_nothing_is_ended_after_half_a_minute() {
     let router = with_a_large_answer("large");
-    let closed = || router.metric("trackyard_connections_closed_total{port=\"clients\",by=\"peer\"}");
+    let closed = || router.metric("trackyard_router_connections_closed_total{port=\"clients\",by=\"peer\"}");
     until("the client before it is gone", || closed() > 0.0);
     let mut deaf = shake_hands(&router);
     ask_deaf(&mut deaf, "large", 32);

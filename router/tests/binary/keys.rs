@@ -45,11 +45,11 @@ impl KeyedRouter {
     }
 
     fn refused(&self, port: &str) -> f64 {
-        self.router.metric(&format!("trackyard_refused_keys_total{{port=\"{port}\"}}"))
+        self.router.metric(&format!("trackyard_router_keys_refused_total{{port=\"{port}\"}}"))
     }
 
     fn edits(&self, outcome: &str) -> f64 {
-        self.router.metric(&format!("trackyard_allowed_edits_total{{outcome=\"{outcome}\"}}"))
+        self.router.metric(&format!("trackyard_router_allowed_edits_total{{outcome=\"{outcome}\"}}"))
     }
 }
 
@@ -79,8 +79,9 @@ fn only_a_worker_with_an_allowed_key_is_let_in() {
     let _plain = Worker::knock(&keyed.router, "plain", None);
     let impostor = Curve { router: stranger.public().clone(), own: keyed.worker.clone() };
     let _misled = Worker::knock(&keyed.router, "misled", Some(&impostor));
-    let handshakes =
-        || keyed.router.metric("trackyard_connections_closed_total{port=\"workers\",by=\"handshake\"}");
+    let handshakes = || {
+        keyed.router.metric("trackyard_router_connections_closed_total{port=\"workers\",by=\"handshake\"}")
+    };
     let before = handshakes();
     until("plain peers and those of another router get no further", || handshakes() > before + 1.0);
 
@@ -118,7 +119,7 @@ fn a_revoked_worker_is_refused_on_its_open_connection_and_its_job_goes_elsewhere
     let answer = receive(&client).1;
     assert_eq!((verdict(&answer), &answer["response"]["from"]), ((200, "ok"), &json!("a good one")));
     assert!(keyed.refused("workers") >= 1.0);
-    let ended = "trackyard_connections_closed_total{port=\"workers\",by=\"ended\"}";
+    let ended = "trackyard_router_connections_closed_total{port=\"workers\",by=\"ended\"}";
     until("its connection is ended", || keyed.router.metric(ended) >= 1.0);
 }
 

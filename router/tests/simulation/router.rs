@@ -208,7 +208,7 @@ impl World {
             let pause = self.random.millis(0, 2);
             self.later(pause, Happening::RouterDeparts);
         }
-        self.router.said.word(peer, message);
+        self.router.said.push(peer, message);
     }
 
     /// The turn is over: what was said leaves, for each worker as one message if it reads batches.

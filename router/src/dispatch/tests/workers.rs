@@ -131,7 +131,7 @@ fn a_worker_that_claims_too_much_is_cut_short() {
     };
     huge.jobs = (0..10_000).map(held).collect();
     bench.hello(1, huge);
-    assert!(bench.counted.contains(&Counter::HelloCut));
+    assert!(bench.counted.contains(&Counter::HelloTruncated));
     let snapshot = bench.dispatch.snapshot();
     assert_eq!((snapshot.workers[0].ready.len(), snapshot.workers[0].jobs.len()), (4096, 4096));
     bench.on(Event::Gone { peer: Peer(1) });

@@ -14,7 +14,7 @@ use crate::dispatch::{Counter, Dispatch, Peer};
 impl Dispatch {
     pub(crate) fn hello(&mut self, peer: Peer, mut hello: Hello, turn: &mut Turn<'_>) {
         if cut(&mut hello) {
-            turn.count(Counter::HelloCut);
+            turn.count(Counter::HelloTruncated);
         }
         if let Some(id) = self.workers.by_peer(peer)
             && self.workers.get(id).is_some_and(|worker| worker.about.name != hello.name)
@@ -33,7 +33,7 @@ impl Dispatch {
             stranded = self.retire(old, turn);
         }
         if same.is_none() && self.workers.len() >= MAX_WORKERS {
-            turn.count(Counter::HelloCut);
+            turn.count(Counter::HelloTruncated);
         } else {
             let id = same.unwrap_or_else(|| self.workers.insert(about(&hello), turn.now));
             self.take_up(id, peer, &hello, turn);

@@ -40,7 +40,7 @@ impl Dispatch {
         if self.asked.len() < MAX_HELLO_REQUESTS {
             self.asked.insert(peer, turn.now);
         }
-        turn.count(Counter::SaidHelloPlease);
+        turn.count(Counter::HelloRequested);
         turn.send(peer, FromRouter::SayHello);
     }
 

@@ -1,4 +1,4 @@
-//! What leaves: messages, and connections.
+//! Sends messages, and closes connections.
 
 use std::time::{Duration, Instant};
 
@@ -7,86 +7,86 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use super::Ports;
 use crate::dispatch::Peer;
 use crate::socket::connection::{Connection, Input, SendError};
-use crate::socket::{Closed, PortKind};
+use crate::socket::{CloseReason, PortKind};
 
-/// Bytes that a worker may leave unread: many jobs, and the versions to have ready.
-const UNREAD_WORKER: usize = 16 << 20;
+/// Maximum number of unread bytes of a worker: many jobs, and the versions to prepare.
+const MAX_WORKER_UNREAD: usize = 16 << 20;
 
-/// Who holds something.
+/// Sums up what connections hold, and finds the largest.
 #[derive(Default)]
 struct Holders {
-    /// All together.
+    /// The sum.
     bytes: usize,
-    most: usize,
+    largest_bytes: usize,
     largest: Option<Peer>,
 }
 
 impl Holders {
     fn add(&mut self, peer: Peer, bytes: usize) {
         self.bytes += bytes;
-        if bytes > self.most {
-            self.most = bytes;
+        if bytes > self.largest_bytes {
+            self.largest_bytes = bytes;
             self.largest = Some(peer);
         }
     }
 }
 
 impl Ports {
-    /// Lets a message wait for [`flush`](Self::flush).
+    /// Queues a message until [`flush`](Self::flush).
     ///
     /// # Errors
-    /// If the peer is gone or takes nothing more.
+    /// If the peer is not connected or does not read its messages.
     pub fn send(&mut self, peer: Peer, frames: &[&[u8]]) -> Result<(), SendError> {
         let connection = self.connections.get_mut(&peer).filter(|connection| connection.is_ready());
         let connection = connection.ok_or(SendError::Gone)?;
-        if connection.origin.port == PortKind::Workers && connection.unsent() > UNREAD_WORKER {
+        if connection.origin.port == PortKind::Workers && connection.unsent() > MAX_WORKER_UNREAD {
             return Err(SendError::Full);
         }
         connection.write(frames);
-        self.list(peer);
+        self.mark_unsent(peer);
         Ok(())
     }
 
-    pub(super) fn list(&mut self, peer: Peer) {
+    pub(super) fn mark_unsent(&mut self, peer: Peer) {
         let Some(connection) = self.connections.get_mut(&peer) else { return };
-        if !std::mem::replace(&mut connection.listed, true) {
+        if !std::mem::replace(&mut connection.is_listed, true) {
             self.unsent.push(peer);
         }
     }
 
-    /// Sends what waits, as far as it goes.
-    pub fn flush(&mut self, take: &mut dyn FnMut(Input<'_>)) {
+    /// Sends as many bytes as the sockets take.
+    pub fn flush(&mut self, on_input: &mut dyn FnMut(Input<'_>)) {
         for peer in std::mem::take(&mut self.unsent) {
             let Some(connection) = self.connections.get_mut(&peer) else { continue };
-            connection.listed = false;
+            connection.is_listed = false;
             match connection.flush() {
-                Ok(()) => self.rewatch(peer),
-                Err(how) => self.close(peer, how, take),
+                Ok(()) => self.update_interest(peer),
+                Err(reason) => self.close(peer, reason, on_input),
             }
             self.resume(peer);
         }
         while !self.closing
-            && self.unread > self.bounds.unread.saturating_mul(2)
-            && let Some(most) = self.most(|connection| connection.counted)
+            && self.unread_bytes > self.limits.unread.saturating_mul(2)
+            && let Some(largest) = self.largest_holder(|connection| connection.counted_unsent)
         {
-            self.relieve(most, take);
+            self.close_if_stalled(largest, on_input);
         }
     }
 
-    /// Closes a connection, unless its peer has read something since it was last looked at.
-    fn relieve(&mut self, peer: Peer, take: &mut dyn FnMut(Input<'_>)) {
+    /// Closes a connection, unless its peer has read something since the last flush.
+    fn close_if_stalled(&mut self, peer: Peer, on_input: &mut dyn FnMut(Input<'_>)) {
         let Some(connection) = self.connections.get_mut(&peer) else { return };
-        let before = connection.counted;
+        let before = connection.counted_unsent;
         if connection.flush().is_ok() && connection.unsent() < before {
-            self.rewatch(peer);
+            self.update_interest(peer);
         } else {
-            self.close(peer, Closed::Unread, take);
+            self.close(peer, CloseReason::Unread, on_input);
         }
     }
 
-    /// Whose connection holds most of something, among workers if they together hold more than clients. That all are
-    /// looked at is rare, and little beside what it takes to fill the memory.
-    pub(super) fn most(&self, of: impl Fn(&Connection) -> usize) -> Option<Peer> {
+    /// Returns the connection that holds the most by `of`: a worker if workers hold more than clients together. This visits
+    /// all connections, but only after enough traffic to fill the memory.
+    pub(super) fn largest_holder(&self, of: impl Fn(&Connection) -> usize) -> Option<Peer> {
         let (mut workers, mut clients) = (Holders::default(), Holders::default());
         for (peer, connection) in &self.connections {
             let side = if connection.origin.port == PortKind::Workers { &mut workers } else { &mut clients };
@@ -95,48 +95,50 @@ impl Ports {
         if workers.bytes > clients.bytes { workers.largest } else { clients.largest }
     }
 
-    fn rewatch(&mut self, peer: Peer) {
+    fn update_interest(&mut self, peer: Peer) {
         let Some(connection) = self.connections.get_mut(&peer) else { return };
         let unread = connection.unsent();
-        self.unread = self.unread + unread - std::mem::replace(&mut connection.counted, unread);
-        let wants = connection.wants(self.closing || self.unread > self.bounds.unread);
-        if wants == connection.watched {
+        self.unread_bytes =
+            self.unread_bytes + unread - std::mem::replace(&mut connection.counted_unsent, unread);
+        let interest = connection.interest(self.closing || self.unread_bytes > self.limits.unread);
+        if interest == connection.polled {
             return;
         }
-        connection.watched = wants;
-        let _ = epoll::modify(&self.epoll, connection.stream(), EventData::new_u64(peer.0), wants);
+        connection.polled = interest;
+        let _ = epoll::modify(&self.epoll, connection.stream(), EventData::new_u64(peer.0), interest);
     }
 
-    /// Ends a connection.
-    pub fn end(&mut self, peer: Peer, take: &mut dyn FnMut(Input<'_>)) {
-        self.close(peer, Closed::Ended, take);
+    /// Closes the connection of a peer that the router no longer serves.
+    pub fn disconnect(&mut self, peer: Peer, on_input: &mut dyn FnMut(Input<'_>)) {
+        self.close(peer, CloseReason::Ended, on_input);
     }
 
-    pub(super) fn close(&mut self, peer: Peer, how: Closed, take: &mut dyn FnMut(Input<'_>)) {
+    pub(super) fn close(&mut self, peer: Peer, reason: CloseReason, on_input: &mut dyn FnMut(Input<'_>)) {
         let Some(mut connection) = self.connections.remove(&peer) else { return };
-        self.begun -= connection.begun();
-        self.unread -= connection.counted;
-        // A handshake that fails ends with the reason.
+        self.partial_bytes -= connection.partial_bytes();
+        self.unread_bytes -= connection.counted_unsent;
+        // The last bytes of a failed handshake say why it failed.
         let _ = connection.flush();
-        let how = if how == Closed::Peer && !connection.is_ready() { Closed::Handshake } else { how };
+        let is_unfinished = reason == CloseReason::Peer && !connection.is_ready();
+        let reason = if is_unfinished { CloseReason::Handshake } else { reason };
         let kind = connection.origin.port;
         if let Some(port) = self.ports.iter_mut().find(|port| port.kind() == kind) {
-            port.leaves(peer);
+            port.release(peer);
         }
-        take(Input::Closed(&connection.origin, how));
+        on_input(Input::Closed(&connection.origin, reason));
     }
 
-    /// Closes all; what waits to be sent has until then `linger`.
+    /// Closes all connections, after at most `linger` for the bytes that wait to be sent.
     pub fn finish(mut self, linger: Duration) {
         let until = Instant::now() + linger;
-        self.watch_ports(EventFlags::empty());
-        // Nobody is read from any more: what peers send meanwhile would end each wait at once.
+        self.poll_ports(EventFlags::empty());
+        // Nothing more is read, or else the bytes that peers still send would end each wait immediately.
         self.closing = true;
         loop {
             self.unsent = self.connections.keys().copied().collect();
             self.flush(&mut |_| {});
             let sent = self.connections.extract_if(|_, connection| connection.unsent() == 0);
-            sent.for_each(|(_, mut connection)| connection.finish(&mut self.memory));
+            sent.for_each(|(_, mut connection)| connection.finish(&mut self.buffer));
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() || self.connections.is_empty() {
                 return;

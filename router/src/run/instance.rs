@@ -1,4 +1,4 @@
-//! One life of the router: sockets, dispatcher and epoch, from binding to the last answer.
+//! One start of the router: sockets, dispatcher and epoch, from binding to the last answer.
 
 use std::sync::Arc;
 use std::thread;
@@ -11,15 +11,15 @@ use trackyard_protocol::keys::PublicKey;
 
 use super::{Error, Process};
 use crate::args::{Args, Endpoint};
-use crate::clerk::Clerk;
+use crate::io_worker::IoWorker;
 use crate::keyring::Keyring;
 use crate::service::{self, Command, Exit, Handle, Parts, Service};
-use crate::socket::{self, Admits, Bounds, Port, PortKind, Ports};
+use crate::socket::{AdmitFn, MemoryLimits, Port, PortKind, Ports, SocketError};
 
-/// Errands that may wait for a clerk.
-const MAX_ERRANDS: usize = 256;
+/// Maximum number of background tasks that wait for an I/O worker.
+const MAX_QUEUED_TASKS: usize = 256;
 
-/// Where the sockets are, or shall be, bound.
+/// The endpoints to bind, or those that are bound.
 #[derive(Debug, Clone)]
 pub(super) struct Endpoints {
     pub(super) clients: Endpoint,
@@ -28,11 +28,11 @@ pub(super) struct Endpoints {
 }
 
 impl Endpoints {
-    pub(super) fn of(args: &Args) -> Self {
+    pub(super) fn from_args(args: &Args) -> Self {
         let open = [("--clients", &args.clients, false), ("--workers", &args.workers, args.key.is_some())];
         for (flag, endpoint, is_keyed) in open {
             if !endpoint.is_loopback() && !is_keyed {
-                tracing::warn!(%endpoint, "{flag} is open to other machines: guard it by network policy");
+                tracing::warn!(%endpoint, "{flag} is open to other machines; restrict it by a network policy");
             }
         }
         Self {
@@ -42,7 +42,7 @@ impl Endpoints {
         }
     }
 
-    /// With the ports that were taken.
+    /// Returns the endpoints with the ports that were bound.
     fn bound(&self, ports: &Ports) -> Self {
         let endpoint = |kind| ports.of(kind).map(|port| port.endpoint().clone());
         Self {
@@ -54,8 +54,8 @@ impl Endpoints {
 }
 
 impl Process {
-    /// Binds, serves, and closes. Gives where it was bound, so that a restart takes the same ports.
-    pub(super) async fn live_once(
+    /// Binds, serves, and closes. Returns the bound endpoints, so that a restart takes the same ports.
+    pub(super) async fn serve_once(
         &self,
         endpoints: &Endpoints,
         shutdown: &Shutdown,
@@ -64,8 +64,8 @@ impl Process {
         let ports = self.bind(endpoints, memory)?;
         let bound = endpoints.bound(&ports);
         let (handle, commands) = service::channel(ports.waker().clone());
-        let (changes, changes_inbox) = mpsc::channel(MAX_ERRANDS);
-        let (lookups, lookups_inbox) = mpsc::channel(MAX_ERRANDS);
+        let (changes, queued_changes) = mpsc::channel(MAX_QUEUED_TASKS);
+        let (lookups, queued_lookups) = mpsc::channel(MAX_QUEUED_TASKS);
         let parts = Parts {
             workers_port: bound.workers.port().unwrap_or_default(),
             commands,
@@ -82,24 +82,24 @@ impl Process {
             pulse: self.pulse.clone(),
         };
         self.recovery.close("waiting for workers to report what they hold");
-        let ended = start(parts, ports)?;
+        let exit = start(parts, ports)?;
         self.sockets.open();
-        self.status.serve(Some((handle.clone(), bound.clone())));
-        for inbox in [changes_inbox, lookups_inbox] {
-            tokio::spawn(self.clerk().work(inbox, handle.clone()));
+        self.status.set_service(Some((handle.clone(), bound.clone())));
+        for tasks in [queued_changes, queued_lookups] {
+            tokio::spawn(self.io_worker().run(tasks, handle.clone()));
         }
-        let helpers = self.help(&handle, shutdown);
-        let exit = ended.await;
-        helpers.cancel();
-        self.status.serve(None);
+        let watchers = self.spawn_watchers(&handle, shutdown);
+        let exit = exit.await;
+        watchers.cancel();
+        self.status.set_service(None);
         self.sockets.close("closed");
         Ok((exit.map_err(|_| Error::Service)?, bound))
     }
 
-    /// With a key, workers must have one; for clients without one there is a port of their own.
+    /// Binds the ports. If the router has a key, workers must have one; clients with a key have a port of their own.
     fn bind(&self, endpoints: &Endpoints, memory: u64) -> Result<Ports, Error> {
         let key = self.keyring.as_ref().map(Keyring::own);
-        let bind = |kind, endpoint, key| Port::bind(kind, endpoint, key, self.most_connections);
+        let bind = |kind, endpoint, key| Port::bind(kind, endpoint, key, self.max_connections);
         let mut ports = vec![
             bind(PortKind::Clients, &endpoints.clients, None)?,
             bind(PortKind::Workers, &endpoints.workers, key)?,
@@ -108,10 +108,10 @@ impl Process {
             ports.push(bind(PortKind::KeyedClients, endpoint, key)?);
         }
         let share = usize::try_from(memory / 8).unwrap_or(usize::MAX);
-        Ok(Ports::new(ports, self.admits(), Bounds { begun: share, unread: share })?)
+        Ok(Ports::new(ports, self.admit_fn(), MemoryLimits { partial_messages: share, unread: share })?)
     }
 
-    fn admits(&self) -> Admits {
+    fn admit_fn(&self) -> AdmitFn {
         let Some(keyring) = self.keyring.clone() else { return Box::new(|_, _| false) };
         let metrics = self.metrics.clone();
         Box::new(move |port, key: &PublicKey| {
@@ -127,48 +127,49 @@ impl Process {
         })
     }
 
-    fn clerk(&self) -> Clerk {
-        Clerk {
+    fn io_worker(&self) -> IoWorker {
+        IoWorker {
             live: Arc::clone(&self.live),
             catalogue: Arc::clone(&self.catalogue),
             store: Arc::clone(&self.store),
         }
     }
 
-    /// Tells the service of new configurations and of signals.
-    fn help(&self, handle: &Handle, shutdown: &Shutdown) -> CancellationToken {
+    /// Spawns the tasks that send new configurations and signals to the service. They end with the returned token.
+    fn spawn_watchers(&self, handle: &Handle, shutdown: &Shutdown) -> CancellationToken {
         let stop = CancellationToken::new();
         let mut configs = self.configs.clone();
-        // What changed since the service took its configuration is sent once more: it does no harm.
+        // The configuration may have changed since the service was created; to send it twice is harmless.
         configs.mark_changed();
         let service = handle.clone();
-        let follow = async move {
+        let send_configs = async move {
             while configs.changed().await.is_ok() {
                 let config = configs.borrow_and_update().clone();
                 service.send(Command::Config(config));
             }
         };
-        let (service, shutdown) = (handle.clone(), shutdown.clone());
-        let obey = async move {
+        let service = handle.clone();
+        let shutdown = shutdown.clone();
+        let send_signals = async move {
             shutdown.requested.cancelled().await;
             service.send(Command::Drain);
             shutdown.hurried.cancelled().await;
-            service.send(Command::Leave);
+            service.send(Command::Stop);
         };
-        tokio::spawn(stop.clone().run_until_cancelled_owned(follow));
-        tokio::spawn(stop.clone().run_until_cancelled_owned(obey));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(send_configs));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(send_signals));
         stop
     }
 }
 
-/// Starts the serving thread; gives its end.
+/// Starts the serving thread. The receiver gets how the service ended.
 fn start(parts: Parts, ports: Ports) -> Result<oneshot::Receiver<Exit>, Error> {
-    let (sender, ended) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     let run = move || {
         let exit = Service::new(parts).run(ports);
-        // Only a router that has failed does not listen.
+        // The receiver is gone only if the router has failed.
         let _ = sender.send(exit);
     };
-    thread::Builder::new().name("router".to_owned()).spawn(run).map_err(socket::Error::Thread)?;
-    Ok(ended)
+    thread::Builder::new().name("router".to_owned()).spawn(run).map_err(SocketError::Thread)?;
+    Ok(receiver)
 }

@@ -1,5 +1,5 @@
-//! The original platform's form: `workers: {<channel>: {shared_queue, <track>: {queue, worker_versions}}}`. Its ports
-//! mean nothing here, because workers share one; its versions are kept.
+//! The legacy form of the original platform: `workers: {<channel>: {shared_queue, <track>: {queue, worker_versions}}}`.
+//! The ports are ignored, because workers share one; the versions are kept.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,14 +10,14 @@ use trackyard_protocol::channel::Channel;
 use trackyard_protocol::name::TrackSlug;
 use trackyard_protocol::version::PinnedVersion;
 
-/// The whole section.
+/// The section `workers`.
 pub(super) type Workers = BTreeMap<Channel, ChannelWorkers>;
 
-/// One channel's tracks.
+/// The tracks of one channel.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct ChannelWorkers(pub(super) BTreeMap<TrackSlug, TrackWorkers>);
 
-/// One track's versions.
+/// The versions of one track.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TrackWorkers {

@@ -1,5 +1,5 @@
-//! Errands: what a client asked for that waits for files or the network. They run beside the sockets' thread, and
-//! their replies go back to it.
+//! Runs background tasks: requests that wait for files or the network. They run beside the service's thread, and their
+//! replies go back to it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,56 +13,54 @@ use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::{Place, VersionRequest};
 use trackyard_protocol::version::{ContainerVersion, PinnedVersion};
 
-use crate::actions::{Errand, Reply, container_versions};
+use crate::actions::{BackgroundTask, Reply, container_versions};
 use crate::config::LiveConfig;
 use crate::dispatch::Waiter;
 use crate::service::{Command, Handle};
 use crate::versions::{Catalogue, StoreError, VersionStore};
 
-/// Errands of a clerk at a time.
-const AT_A_TIME: usize = 16;
-/// The longest errand, the registry's retries included.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Maximum number of tasks of one worker that run at a time.
+const MAX_CONCURRENT_TASKS: usize = 16;
+/// Timeout of a task, including retries of requests to the registry.
+const TASK_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Runs errands.
+/// Runs background tasks.
 #[derive(Clone)]
-pub(crate) struct Clerk {
-    /// The configuration in force, for the image source.
+pub(crate) struct IoWorker {
+    /// The configuration in force, which names the image source.
     pub(crate) live: Arc<LiveConfig>,
-    /// What tags name.
+    /// Looks up tags.
     pub(crate) catalogue: Arc<Catalogue>,
-    /// Where the deployed versions are kept.
+    /// Keeps the deployed versions.
     pub(crate) store: Arc<dyn VersionStore>,
 }
 
-impl Clerk {
-    /// Takes errands until there can be no more.
-    pub(crate) async fn work(self, mut errands: Receiver<(Waiter, Errand)>, service: Handle) {
-        let permits = Arc::new(Semaphore::new(AT_A_TIME));
-        while let Some((waiter, errand)) = errands.recv().await {
+impl IoWorker {
+    /// Runs tasks until the service has dropped its sender.
+    pub(crate) async fn run(self, mut tasks: Receiver<(Waiter, BackgroundTask)>, service: Handle) {
+        let permits = Arc::new(Semaphore::new(MAX_CONCURRENT_TASKS));
+        while let Some((waiter, task)) = tasks.recv().await {
             let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
-            let (clerk, service) = (self.clone(), service.clone());
+            let worker = self.clone();
+            let service = service.clone();
             tokio::spawn(async move {
-                let reply = tokio::time::timeout(PATIENCE, clerk.run(errand)).await;
-                service.send(Command::Reply(waiter, reply.unwrap_or_else(|_| too_slow())));
+                let result = tokio::time::timeout(TASK_TIMEOUT, worker.execute(task)).await;
+                let reply = result.unwrap_or_else(|_| Err(timed_out())).unwrap_or_else(|error| error);
+                service.send(Command::Reply(waiter, reply));
                 drop(permit);
             });
         }
     }
 
-    async fn run(&self, errand: Errand) -> Reply {
-        let done = match errand {
-            Errand::Deploy(VersionRequest { place, version }) => self.deploy(place, version).await,
-            Errand::Unload(VersionRequest { place, version }) => self
-                .store
-                .unload(place, version)
-                .await
-                .map(|all| container_versions(&all))
-                .map_err(Into::into),
-            Errand::Update { place, versions } => self.update(place, versions).await,
-            Errand::ListAvailable(place) => self.list(&place).await,
-        };
-        done.unwrap_or_else(|error: Reply| error)
+    async fn execute(&self, task: BackgroundTask) -> Result<Reply, Reply> {
+        match task {
+            BackgroundTask::Deploy(VersionRequest { place, version }) => self.deploy(place, version).await,
+            BackgroundTask::Unload(VersionRequest { place, version }) => {
+                Ok(container_versions(&self.store.unload(place, version).await?))
+            }
+            BackgroundTask::Update { place, versions } => self.update(place, versions).await,
+            BackgroundTask::ListAvailable(place) => self.list(&place).await,
+        }
     }
 
     async fn deploy(&self, place: Place, version: ContainerVersion) -> Result<Reply, Reply> {
@@ -85,49 +83,46 @@ impl Clerk {
                 let Place { channel, track } = place;
                 Reply::error(Reason::UnknownTrack, format!("{channel} has no repository for {track}"))
             }
-            other => unreadable(&other),
+            other => source_unavailable(&other),
         })?;
         Ok(Reply::ok(&json!({"list_images": images})))
     }
 
-    /// A version with its digest: the one it has, if it is deployed already.
+    /// Returns a version with its digest, which is looked up unless the version is deployed with one.
     async fn pinned(&self, place: &Place, version: ContainerVersion) -> Result<PinnedVersion, Reply> {
-        if let Some(known) =
-            self.store.deployed().find(place, &version).filter(|known| known.digest.is_some())
-        {
-            return Ok(known.clone());
+        let deployed = self.store.deployed();
+        if let Some(pinned) = deployed.find(place, &version).filter(|pinned| pinned.digest.is_some()) {
+            return Ok(pinned.clone());
         }
         let source = &self.live.current().images;
-        self.catalogue
-            .resolve(source, place, &version)
-            .await
-            .map_err(|error| refused(place, &version, &error))
+        let pinned = self.catalogue.resolve(source, place, &version).await;
+        pinned.map_err(|error| lookup_failed(place, &version, &error))
     }
 }
 
-fn refused(place: &Place, version: &ContainerVersion, error: &ImageError) -> Reply {
+fn lookup_failed(place: &Place, version: &ContainerVersion, error: &ImageError) -> Reply {
     let why = match error {
         ImageError::NotFound { .. } => "is not among the images: build it, or push it, first",
         ImageError::Platform { .. } => "has no image for this platform",
         ImageError::Malformed { .. } | ImageError::MediaType { .. } | ImageError::TooLarge { .. } => {
-            "is no image that can be used"
+            "is not a usable image"
         }
-        other => return unreadable(other),
+        other => return source_unavailable(other),
     };
     let Place { channel, track } = place;
     Reply::error(Reason::BadVersion, format!("{version} of {track} in {channel} {why}"))
 }
 
-/// The details stay in the log: they may name a path.
-fn unreadable(error: &ImageError) -> Reply {
-    tracing::error!(%error, "the image source cannot be read");
+/// Returns the error for an image source that cannot be read. The details are logged only: they may name a path.
+fn source_unavailable(error: &ImageError) -> Reply {
+    tracing::error!(%error, "cannot read the image source");
     let message =
         format!("the image source cannot be read now ({}); the router's log says more", error.as_str());
     Reply::error(Reason::StoreUnavailable, message)
 }
 
-fn too_slow() -> Reply {
-    let message = format!("this took longer than {} s; ask again", PATIENCE.as_secs());
+fn timed_out() -> Reply {
+    let message = format!("this took longer than {} s; ask again", TASK_TIMEOUT.as_secs());
     Reply::error(Reason::StoreUnavailable, message)
 }
 
