@@ -1,8 +1,8 @@
-//! A client's message, taken apart. The frames are the input's lines.
+//! Splits a client's message. The frames are the lines of the input.
 
 use trackyard_protocol::frame::{MAX_BODY_BYTES, MAX_ROUTE_FRAME_BYTES, MAX_ROUTE_FRAMES, split};
 
-/// What is kept is within bounds, and of a request no frame is lost.
+/// The parts stay within their limits, and a valid request loses no frame.
 pub fn run(bytes: &[u8]) {
     let frames: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
     let message = split(frames.iter().copied());

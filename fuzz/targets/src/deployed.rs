@@ -1,4 +1,4 @@
-//! What deploys, unloads, updates and lookups make of the deployed versions.
+//! Sequences of deploys, unloads, updates and lookups.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use trackyard_protocol::request::Place;
 use trackyard_protocol::version::{Digest, PinnedVersion};
 use trackyard_router::deployed::Deployed;
 
-/// A version is there once, keeps the digest that it got, and is there when all is written to a file and read again.
+/// A version is listed once, keeps its digest, and survives writing to a file and reading it again.
 pub fn run(bytes: &[u8]) {
     let mut input = Unstructured::new(bytes);
     let mut deployed = Deployed::default();

@@ -1,10 +1,10 @@
-//! A ZeroMQ endpoint to bind.
+//! ZeroMQ endpoints to bind.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-/// `tcp://<address>:<port>`: an address of this machine or `*` for all, a port or `*` for a free one.
+/// An endpoint `tcp://<address>:<port>`: an address of this machine or `*` for all; a port or `*` for a free one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// `None` for all addresses.
@@ -12,25 +12,25 @@ pub struct Endpoint {
     port: Option<u16>,
 }
 
-/// Why a text is no endpoint.
+/// The error for a text that is not an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an endpoint: write tcp://<IP address or *>:<port or *>")]
-pub struct Error(String);
+pub struct EndpointError(String);
 
 impl Endpoint {
-    /// True if only this machine can connect.
+    /// Returns true if only this machine can connect.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.host.is_some_and(|address| address.is_loopback())
     }
 
-    /// The port; `None` for a free one.
+    /// Returns the port; `None` for a free one.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.port
     }
 
-    /// The address to bind; its port is 0 for a free one.
+    /// Returns the address to bind; its port is 0 for a free one.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         (self.host.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), self.port.unwrap_or(0)).into()
@@ -44,20 +44,19 @@ impl From<SocketAddr> for Endpoint {
 }
 
 impl FromStr for Endpoint {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let refused = || Error(text.chars().take(80).collect());
-        let (host, port) =
-            text.strip_prefix("tcp://").and_then(|r| r.rsplit_once(':')).ok_or_else(refused)?;
+    type Err = EndpointError;
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let error = || EndpointError(text.chars().take(80).collect());
+        let (host, port) = text.strip_prefix("tcp://").and_then(|r| r.rsplit_once(':')).ok_or_else(error)?;
         let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let host = match inner {
-            Some(v6) => Some(v6.parse::<Ipv6Addr>().map_err(|_| refused())?.into()),
+            Some(v6) => Some(v6.parse::<Ipv6Addr>().map_err(|_| error())?.into()),
             None if host == "*" => None,
-            None => Some(host.parse::<Ipv4Addr>().map_err(|_| refused())?.into()),
+            None => Some(host.parse::<Ipv4Addr>().map_err(|_| error())?.into()),
         };
         let port = match port {
             "*" | "0" => None,
-            number => Some(number.parse().map_err(|_| refused())?),
+            number => Some(number.parse().map_err(|_| error())?),
         };
         Ok(Self { host, port })
     }
@@ -93,7 +92,7 @@ mod tests {
     #[case("tcp://127.0.0.1", None)]
     #[case("tcp://127.0.0.1:70000", None)]
     #[case("tcp://127.0.0.1\0:1", None)]
-    fn endpoints(#[case] text: &str, #[case] loopback: Option<bool>) {
+    fn endpoint_is_parsed(#[case] text: &str, #[case] loopback: Option<bool>) {
         let endpoint = text.parse::<Endpoint>();
         assert_eq!(endpoint.as_ref().ok().map(Endpoint::is_loopback), loopback);
         assert!(endpoint.is_err() || endpoint.unwrap().to_string() == text);

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::harness::{OTHER, Router, VERSION, until};
 use crate::peers::{ask, at_once, dealer, receive, verdict};
 
-/// Writes a layout directory with one small image that has these tags; the router reads no further than its manifest.
+/// Writes a layout directory with one small image that has `tags`. The router reads only its manifest.
 fn layout(dir: &Path, repository: &str, tags: &[&str]) -> String {
     let blobs = dir.join(repository).join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
@@ -33,7 +33,7 @@ fn change(action: &str, track: &str, field: &str, value: &Value) -> Value {
 }
 
 #[test]
-fn local_clients_may_be_kept_to_submitting() {
+fn local_clients_can_be_limited_to_submit() {
     let router = Router::start_in(tempfile::tempdir().unwrap(), "{}", &["--local-peers-may", "submit"]);
     let change = change("unload_container_version", "ruby", "version", &json!(OTHER));
     assert_eq!(verdict(&ask(&router, &change)), (506, "forbidden"));
@@ -41,7 +41,7 @@ fn local_clients_may_be_kept_to_submitting() {
 }
 
 #[test]
-fn versions_are_deployed_listed_updated_and_unloaded() {
+fn versions_are_deployed_updated_and_unloaded() {
     let images = tempfile::tempdir().unwrap();
     let digest = layout(images.path(), "zig-test-runner", &[VERSION, OTHER]);
     let router =
@@ -66,8 +66,8 @@ fn versions_are_deployed_listed_updated_and_unloaded() {
 }
 
 #[test]
-fn who_asks_for_many_listings_keeps_no_change_waiting() {
-    // A registry that says nothing.
+fn many_listings_delay_no_change() {
+    // A registry that never answers.
     let registry = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let location = registry.local_addr().unwrap();
     let router = Router::start_with(&format!("images: {{kind: registry, location: '{location}'}}"));
@@ -76,13 +76,13 @@ fn who_asks_for_many_listings_keeps_no_change_waiting() {
     for _ in 0..400 {
         asks.send_multipart([b"", list.as_bytes()], 0).unwrap();
     }
-    assert_eq!(verdict(&receive(&asks).1), (503, "store_unavailable"), "no more of them can wait");
+    assert_eq!(verdict(&receive(&asks).1), (503, "store_unavailable"), "the queue of listings is full");
     let unload = change("unload_container_version", "zig", "version", &json!(VERSION));
     assert_eq!(verdict(&at_once(|| ask(&router, &unload))), (502, "unknown_track"));
 }
 
 #[test]
-fn what_the_images_do_not_have_is_refused_and_nothing_changes() {
+fn missing_image_is_refused() {
     let images = tempfile::tempdir().unwrap();
     layout(images.path(), "ruby-test-runner", &[VERSION]);
     let config = format!("images: {{kind: layout, location: '{}'}}", images.path().display());
@@ -98,7 +98,7 @@ fn what_the_images_do_not_have_is_refused_and_nothing_changes() {
 }
 
 #[test]
-fn a_version_written_by_hand_is_looked_up_and_written_back() {
+fn version_in_the_file_is_pinned() {
     let images = tempfile::tempdir().unwrap();
     let digest = layout(images.path(), "ruby-test-runner", &[VERSION, OTHER]);
     let config = |versions: &str| {
@@ -118,7 +118,7 @@ fn a_version_written_by_hand_is_looked_up_and_written_back() {
 }
 
 #[test]
-fn a_broken_file_refuses_changes_by_its_line_and_is_left_alone() {
+fn invalid_file_refuses_changes() {
     let router = Router::start();
     let broken = "queue: {}\ncontainer_versions: [oops\n";
     fs::write(router.config(), broken).unwrap();
@@ -127,7 +127,7 @@ fn a_broken_file_refuses_changes_by_its_line_and_is_left_alone() {
     assert_eq!(verdict(&answer), (503, "store_unavailable"));
     let message = answer["status"]["message"].as_str().unwrap();
     assert!(message.contains("line ") && !message.contains('/'), "{message}");
-    until("the status tells", || router.page("/status.json").1.contains("line "));
+    until("the status page shows the line", || router.page("/status.json").1.contains("line "));
     assert_eq!(router.metric("trackyard_router_config_edits_total{outcome=\"refused\"}"), 1.0);
     assert_eq!(fs::read_to_string(router.config()).unwrap(), broken);
     let versions = ask(&router, &json!({"action": "current_config"}));

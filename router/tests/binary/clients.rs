@@ -1,13 +1,13 @@
-//! What clients send, good and bad.
+//! Valid and invalid requests of clients.
 
 use serde_json::{Value, json};
 
 use crate::harness::{OTHER, Router, until};
 use crate::peers::{Worker, ask, ask_bytes, at_once, dealer, exchange, job, receive, verdict};
 
-/// Every message that ended the original, and more.
+/// Every message that crashed the original platform, and more.
 #[test]
-fn every_malformed_message_is_answered_and_the_next_good_request_works() {
+fn malformed_message_is_answered() {
     let router = Router::start();
     let deep = "[".repeat(100_000);
     let deep_field = format!("{{\"action\": {deep}");
@@ -36,7 +36,7 @@ fn every_malformed_message_is_answered_and_the_next_good_request_works() {
 }
 
 #[test]
-fn frames_of_any_kind_are_answered_and_hops_return_as_they_came() {
+fn any_frames_are_answered_along_their_route() {
     let router = Router::start();
     let long = [b'y'; 300];
     let many: Vec<&[u8]> = [vec![b"1".as_slice(); 12], vec![b"", b"{}"]].concat();
@@ -60,7 +60,7 @@ fn frames_of_any_kind_are_answered_and_hops_return_as_they_came() {
 }
 
 #[test]
-fn what_cannot_run_is_refused_at_once() {
+fn unrunnable_job_is_refused_at_once() {
     let router = Router::start();
     let with = |field: &str, value: Value| {
         let mut request = job("1");
@@ -77,7 +77,7 @@ fn what_cannot_run_is_refused_at_once() {
 }
 
 #[test]
-fn a_worker_gets_the_job_and_its_result_returns() {
+fn result_of_a_worker_is_the_answer() {
     let router = Router::start();
     let worker = Worker::join(&router, "ruby-1");
     let client = dealer(&router);
@@ -106,7 +106,7 @@ fn a_worker_gets_the_job_and_its_result_returns() {
 }
 
 #[test]
-fn a_workers_garbage_is_counted_and_its_broken_result_is_an_error() {
+fn malformed_worker_messages_are_counted() {
     let router = Router::start();
     let worker = Worker::join(&router, "ruby-1");
     let garbage: &[&[&[u8]]] = &[
@@ -120,10 +120,10 @@ fn a_workers_garbage_is_counted_and_its_broken_result_is_an_error() {
     for frames in garbage {
         worker.socket.send_multipart(*frames, 0).unwrap();
     }
-    let count = |word: &str| {
-        router.metric(&format!("trackyard_router_messages_malformed_total{{problem=\"{word}\"}}"))
+    let count = |problem: &str| {
+        router.metric(&format!("trackyard_router_messages_malformed_total{{problem=\"{problem}\"}}"))
     };
-    until("all of it is counted", || {
+    until("all messages are counted", || {
         count("unknown_message") == 4.0 && count("frames") == 1.0 && count("json") == 1.0
     });
 
@@ -134,7 +134,7 @@ fn a_workers_garbage_is_counted_and_its_broken_result_is_an_error() {
 }
 
 #[test]
-fn a_worker_learns_its_port_from_the_clients_port() {
+fn worker_learns_its_port_from_the_client_port() {
     let router = Router::start();
     let request = json!({"action": "configure_worker", "channel": "test_runners", "topics": ["ruby"]});
     let response = &ask(&router, &request)["response"];

@@ -1,4 +1,4 @@
-//! A router that has no file descriptor left for another connection.
+//! A router without a free file descriptor for another connection.
 
 use rustix::process::{Resource, Rlimit, getrlimit};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::harness::Router;
 use crate::peers::{dealer, receive, send_job, verdict};
 
-fn is_served(client: &zmq::Socket, id: &str) {
+fn assert_served(client: &zmq::Socket, id: &str) {
     send_job(client, id);
     assert_no_worker(&receive(client).1);
 }
@@ -16,17 +16,17 @@ fn assert_no_worker(answer: &Value) {
 }
 
 #[test]
-fn who_is_connected_is_served_and_who_comes_is_let_in_once_there_are_descriptors() {
+fn new_connections_wait_for_free_descriptors() {
     let router = Router::start();
     let early = dealer(&router);
-    is_served(&early, "before");
+    assert_served(&early, "before");
 
     let none_left = Rlimit { current: Some(0), maximum: getrlimit(Resource::Nofile).maximum };
     let before = router.limit_descriptors(none_left);
     let late = dealer(&router);
     send_job(&late, "late");
     router.logged("cannot accept connections");
-    is_served(&early, "meanwhile");
+    assert_served(&early, "meanwhile");
 
     router.limit_descriptors(before);
     assert_no_worker(&receive(&late).1);

@@ -1,4 +1,4 @@
-//! How a router ends, starts again, and goes on after it did not run for a while.
+//! Shutdown, restart and pauses of the router.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ fn send(client: &zmq::Socket, id: &str) {
 }
 
 #[test]
-fn a_router_that_is_asked_to_end_finishes_what_runs_and_refuses_the_rest() {
+fn first_signal_drains() {
     let router = Router::start();
     let worker = Worker::join(&router, "ruby-1");
     let client = dealer(&router);
@@ -36,7 +36,7 @@ fn a_router_that_is_asked_to_end_finishes_what_runs_and_refuses_the_rest() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once_and_nobody_waits_in_vain() {
+fn second_signal_stops_at_once() {
     let router = Router::start();
     let worker = Worker::join(&router, "ruby-1");
     let client = dealer(&router);
@@ -50,7 +50,7 @@ fn a_second_signal_ends_it_at_once_and_nobody_waits_in_vain() {
 }
 
 #[test]
-fn a_restart_keeps_the_ports_and_changes_the_epoch() {
+fn restart_keeps_the_ports() {
     let mut router = Router::start();
     let (clients, workers) = (router.clients.clone(), router.workers.clone());
     let configure = json!({"action": "configure_worker", "channel": "test_runners"});
@@ -64,12 +64,12 @@ fn a_restart_keeps_the_ports_and_changes_the_epoch() {
 }
 
 #[test]
-fn workers_are_told_to_bootstrap_again() {
+fn restart_workers_makes_them_bootstrap_again() {
     use trackyard_protocol::worker::{Drain, FromRouter, Then};
     let router = Router::start();
     let worker = Worker::join(&router, "ruby-1");
     assert_eq!(verdict(&ask(&router, &json!({"action": "restart_workers"}))), (200, "ok"));
-    let then = worker.hear(|word| match word {
+    let then = worker.receive(|message| match message {
         FromRouter::Drain(Drain { then }) => Some(then),
         _ => None,
     });
@@ -77,14 +77,14 @@ fn workers_are_told_to_bootstrap_again() {
 }
 
 #[test]
-fn a_router_that_was_paused_does_not_take_its_workers_for_lost() {
+fn paused_router_loses_no_worker() {
     let router = Router::start();
     let worker = Worker::join(&router, "ruby-1");
     let client = dealer(&router);
     send(&client, "runs");
     let running = worker.job();
     router.signal(Signal::STOP);
-    // Longer than the silence after which a worker is lost.
+    // The pause is longer than the silence after which a worker is lost.
     let paused = Instant::now();
     let beat = || worker.socket.send_multipart(["Heartbeat", "{\"busy\": 1}"], 0).unwrap();
     while paused.elapsed() < Duration::from_secs(5) {

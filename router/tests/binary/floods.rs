@@ -1,11 +1,11 @@
-//! Peers that say nothing, half of it, or too much of it, beside one that behaves. They speak ZMTP 3.0 by hand
+//! Peers that send nothing, a part of a message, or too much, beside one that behaves. They write ZMTP 3.0 by hand
 //! (<https://rfc.zeromq.org/spec/23/>), because libzmq does none of this.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::harness::{Router, SOON, pinned, until, until_within};
+use crate::harness::{Router, TIMEOUT, pinned, until, until_within};
 use crate::peers::{Worker, ask, dealer, job, receive, send_job, verdict};
 
 /// Version 3.0, without security.
@@ -22,15 +22,15 @@ const LONG: u8 = 2;
 
 fn connect(router: &Router) -> TcpStream {
     let peer = TcpStream::connect(router.clients.trim_start_matches("tcp://")).unwrap();
-    peer.set_read_timeout(Some(SOON)).unwrap();
+    peer.set_read_timeout(Some(TIMEOUT)).unwrap();
     peer
 }
 
-fn shake_hands(router: &Router) -> TcpStream {
+fn handshake(router: &Router) -> TcpStream {
     let mut peer = connect(router);
     peer.write_all(&GREETING).unwrap();
     peer.write_all(READY).unwrap();
-    // The other side's greeting, and its word with a socket type of the same length.
+    // The router's greeting, and its READY with a socket type of the same length.
     peer.read_exact(&mut [0; GREETING.len()]).unwrap();
     peer.read_exact(&mut [0; 30]).unwrap();
     peer
@@ -41,12 +41,12 @@ fn others_are_served(router: &Router) {
 }
 
 #[test]
-fn a_connection_that_says_nothing_is_closed_in_time() {
+fn late_handshake_is_closed() {
     let router = Router::start();
-    let [mut silent, mut halting] = [(); 2].map(|()| connect(&router));
-    halting.write_all(&GREETING[..20]).unwrap();
-    for peer in [&mut silent, &mut halting] {
-        // What the router says first, and then the end.
+    let [mut silent, mut slow] = [(); 2].map(|()| connect(&router));
+    slow.write_all(&GREETING[..20]).unwrap();
+    for peer in [&mut silent, &mut slow] {
+        // The router's greeting, then the end of the connection.
         peer.read_to_end(&mut Vec::new()).unwrap();
     }
     let closed = "trackyard_router_connections_closed_total{port=\"clients\",by=\"handshake\"}";
@@ -55,9 +55,9 @@ fn a_connection_that_says_nothing_is_closed_in_time() {
 }
 
 #[test]
-fn half_a_message_holds_up_nobody() {
+fn partial_message_delays_no_others() {
     let router = Router::start();
-    let mut slow = shake_hands(&router);
+    let mut slow = handshake(&router);
     let size = 1_u64 << 20;
     slow.write_all(&[MORE, 0, LONG]).unwrap();
     slow.write_all(&size.to_be_bytes()).unwrap();
@@ -68,17 +68,17 @@ fn half_a_message_holds_up_nobody() {
 }
 
 #[test]
-fn a_message_of_very_many_frames_is_one_refusal() {
+fn message_of_many_frames_is_refused_once() {
     let router = Router::start();
-    let mut wordy = shake_hands(&router);
+    let mut client = handshake(&router);
     let frames = [MORE, 1, b'x'].repeat(100_000);
-    wordy.write_all(&frames).unwrap();
+    client.write_all(&frames).unwrap();
     others_are_served(&router);
-    wordy.write_all(&[0, 1, b'x']).unwrap();
+    client.write_all(&[0, 1, b'x']).unwrap();
     let mut answer = Vec::new();
     while !String::from_utf8_lossy(&answer).contains("\"status_code\":502") {
         let mut part = [0; 4096];
-        let read = wordy.read(&mut part).unwrap();
+        let read = client.read(&mut part).unwrap();
         assert_ne!(read, 0, "closed without an answer");
         answer.extend_from_slice(&part[..read]);
     }
@@ -87,8 +87,8 @@ fn a_message_of_very_many_frames_is_one_refusal() {
 
 const MEMORY: u64 = 128 << 20;
 
-/// A router that may have so much memory, with a job whose answer of 1 MiB is stored.
-fn with_a_large_answer(id: &str) -> Router {
+/// Starts a router that may use `MEMORY` bytes, and stores an answer of 1 MiB in it.
+fn router_with_large_answer(id: &str) -> Router {
     let config = format!("container_versions: {{test_runners: {{ruby: ['{}']}}}}", pinned());
     let router = Router::start_in(tempfile::tempdir().unwrap(), &config, &["--memory", &MEMORY.to_string()]);
     let worker = Worker::join(&router, "a");
@@ -99,8 +99,8 @@ fn with_a_large_answer(id: &str) -> Router {
     router
 }
 
-/// Asks for an answer again and again, and reads none.
-fn ask_deaf(peer: &mut TcpStream, id: &str, times: usize) {
+/// Asks for an answer `times` times, and reads none.
+fn ask_without_reading(peer: &mut TcpStream, id: &str, times: usize) {
     let request = job(id).to_string().into_bytes();
     let size = u64::try_from(request.len()).unwrap().to_be_bytes();
     let message = [&[MORE, 0, LONG], size.as_slice(), &request].concat();
@@ -108,27 +108,27 @@ fn ask_deaf(peer: &mut TcpStream, id: &str, times: usize) {
 }
 
 #[test]
-fn answers_that_nobody_reads_do_not_fill_the_memory() {
-    let router = with_a_large_answer("large");
-    let mut deaf = shake_hands(&router);
-    ask_deaf(&mut deaf, "large", 1_000);
-    until("some are withheld, and it is not read from any more", || {
+fn unread_answers_are_bounded() {
+    let router = router_with_large_answer("large");
+    let mut client = handshake(&router);
+    ask_without_reading(&mut client, "large", 1_000);
+    until("some are shed, and the client is not read from any more", || {
         router.metric("trackyard_router_answers_shed_total") > 50.0
     });
     assert!(router.resident() < MEMORY, "{}", router.resident());
     others_are_served(&router);
-    drop(deaf);
+    drop(client);
     until("there is room again", || verdict(&ask(&router, &job("large"))) == (200, "ok"));
 }
 
 #[test]
-fn answers_to_a_flood_of_tiny_messages_do_not_fill_the_memory() {
+fn answers_to_tiny_messages_are_bounded() {
     let config = format!("container_versions: {{test_runners: {{ruby: ['{}']}}}}", pinned());
     let router = Router::start_in(tempfile::tempdir().unwrap(), &config, &["--memory", &MEMORY.to_string()]);
-    let mut deaf: Vec<TcpStream> = (0..32).map(|_| shake_hands(&router)).collect();
+    let mut client: Vec<TcpStream> = (0..32).map(|_| handshake(&router)).collect();
     // Messages of one empty frame: each is answered with some hundred bytes.
     let flood = [0; 64 << 10];
-    for peer in &mut deaf {
+    for peer in &mut client {
         peer.write_all(&flood).unwrap();
     }
     let answered = "trackyard_router_requests_total{action=\"none\",code=\"502\",reason=\"not_json\"}";
@@ -138,12 +138,12 @@ fn answers_to_a_flood_of_tiny_messages_do_not_fill_the_memory() {
 }
 
 #[test]
-fn a_client_that_reads_nothing_is_ended_after_half_a_minute() {
-    let router = with_a_large_answer("large");
+fn client_that_never_reads_is_disconnected() {
+    let router = router_with_large_answer("large");
     let closed = || router.metric("trackyard_router_connections_closed_total{port=\"clients\",by=\"peer\"}");
     until("the client before it is gone", || closed() > 0.0);
-    let mut deaf = shake_hands(&router);
-    ask_deaf(&mut deaf, "large", 32);
+    let mut client = handshake(&router);
+    ask_without_reading(&mut client, "large", 32);
     until_within(Duration::from_secs(50), "its connection is ended", || closed() > 1.0);
     others_are_served(&router);
 }

@@ -1,4 +1,4 @@
-//! Starts the router and learns its ports from its log.
+//! Starts the router, and reads its ports from its log.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::{Value, json};
 
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) const VERSION: &str = "git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 pub(crate) const OTHER: &str = "git-bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
@@ -48,7 +48,7 @@ impl Router {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let log = follow(child.stderr.take().unwrap());
+        let log = read_log(child.stderr.take().unwrap());
         let [clients, workers, keyed_clients, admin] = [const { String::new() }; 4];
         let mut router = Self { child, log, dir, clients, workers, keyed_clients, admin };
         router.admin = text(&router.logged("the admin port is open"), "address");
@@ -57,7 +57,7 @@ impl Router {
         router
     }
 
-    /// Takes the ports from the log's next line on them.
+    /// Reads the ports from the next line of the log that has them.
     pub(crate) fn learn_ports(&mut self) {
         let serving = self.logged("serving");
         self.clients = text(&serving, "clients");
@@ -69,9 +69,9 @@ impl Router {
         until("the router is ready", || self.page("/readyz").0 == 200);
     }
 
-    /// The next line of the log with this message.
+    /// Waits for the next line of the log with this message.
     pub(crate) fn logged(&self, message: &str) -> Value {
-        let end = Instant::now() + SOON;
+        let end = Instant::now() + TIMEOUT;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             let line = self.log.recv_timeout(left).unwrap_or_else(|_| panic!("not logged: {message}"));
@@ -81,7 +81,7 @@ impl Router {
         }
     }
 
-    /// A page of the admin port: its status and body.
+    /// Returns the status and body of a page of the admin port.
     pub(crate) fn page(&self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.admin).unwrap();
         write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();
@@ -97,14 +97,14 @@ impl Router {
         line.and_then(|line| line.rsplit_once(' ')).map_or(0.0, |(_, value)| value.parse().unwrap())
     }
 
-    /// The bytes of memory that it has.
+    /// Returns the bytes of memory that the router uses.
     pub(crate) fn resident(&self) -> u64 {
         let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
         let pages: u64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
         pages * rustix::param::page_size() as u64
     }
 
-    /// The most bytes of memory that it ever had.
+    /// Returns the maximum bytes of memory that the router has used.
     pub(crate) fn peak(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -115,7 +115,7 @@ impl Router {
         self.dir.path().join("router.yml")
     }
 
-    /// From now on it may open descriptors with numbers below `limit` alone. Gives the limit before.
+    /// Sets the limit of descriptors, and returns the previous one.
     pub(crate) fn limit_descriptors(&self, limit: Rlimit) -> Rlimit {
         prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).unwrap()
     }
@@ -131,13 +131,13 @@ impl Router {
 
 impl Drop for Router {
     fn drop(&mut self) {
-        // One that was waited for is gone already.
+        // The process may have been waited for already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-fn follow(stderr: impl Read + Send + 'static) -> Receiver<Value> {
+fn read_log(stderr: impl Read + Send + 'static) -> Receiver<Value> {
     let (sender, log) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
@@ -152,13 +152,13 @@ fn text(line: &Value, field: &str) -> String {
 }
 
 pub(crate) fn until(what: &str, done: impl FnMut() -> bool) {
-    until_within(SOON, what, done);
+    until_within(TIMEOUT, what, done);
 }
 
-pub(crate) fn until_within(span: Duration, what: &str, mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + span;
+pub(crate) fn until_within(timeout: Duration, what: &str, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + timeout;
     while !done() {
-        assert!(Instant::now() < end, "not within {span:?}: {what}");
+        assert!(Instant::now() < end, "not within {timeout:?}: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

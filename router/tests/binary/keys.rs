@@ -1,4 +1,4 @@
-//! A router with a key, and who may do what.
+//! A router with a key, and the rights of its peers.
 
 use serde_json::{Value, json};
 use trackyard_protocol::keys::{Curve, KeyPair};
@@ -7,7 +7,7 @@ use trackyard_protocol::worker::FromRouter;
 use crate::harness::{OTHER, Router, pinned, until};
 use crate::peers::{Worker, ask, job, keyed_socket, receive, verdict};
 
-/// A router with a key, and peers that know it.
+/// A router with a key, and the keys of its peers.
 struct KeyedRouter {
     router: Router,
     key: KeyPair,
@@ -53,13 +53,13 @@ impl KeyedRouter {
     }
 }
 
-fn say(client: &zmq::Socket, request: &Value) -> Value {
+fn send(client: &zmq::Socket, request: &Value) -> Value {
     client.send_multipart([b"".to_vec(), request.to_string().into_bytes()], 0).unwrap();
     receive(client).1
 }
 
-fn welcomed(worker: &Worker) {
-    worker.hear(|word| matches!(word, FromRouter::Welcome(_)).then_some(()));
+fn expect_welcome(worker: &Worker) {
+    worker.receive(|message| matches!(message, FromRouter::Welcome(_)).then_some(()));
 }
 
 fn deploy() -> Value {
@@ -67,26 +67,26 @@ fn deploy() -> Value {
 }
 
 #[test]
-fn only_a_worker_with_an_allowed_key_is_let_in() {
+fn worker_needs_an_allowed_key() {
     let keyed = KeyedRouter::start();
     let stranger = KeyPair::generate().unwrap();
-    let told =
+    let configured =
         ask(&keyed.router, &json!({"action": "configure_worker", "channel": "test_runners", "topics": []}));
-    assert_eq!(told["response"]["server_key"], keyed.key.public().as_str());
-    let _unknown = Worker::knock(&keyed.router, "unknown", Some(&keyed.curve(&stranger)));
-    let _submitter = Worker::knock(&keyed.router, "submitter", Some(&keyed.curve(&keyed.submitter)));
+    assert_eq!(configured["response"]["server_key"], keyed.key.public().as_str());
+    let _unknown = Worker::connect(&keyed.router, "unknown", Some(&keyed.curve(&stranger)));
+    let _submitter = Worker::connect(&keyed.router, "submitter", Some(&keyed.curve(&keyed.submitter)));
     until("two keys are refused", || keyed.refused("workers") >= 2.0);
-    let _plain = Worker::knock(&keyed.router, "plain", None);
+    let _plain = Worker::connect(&keyed.router, "plain", None);
     let impostor = Curve { router: stranger.public().clone(), own: keyed.worker.clone() };
-    let _misled = Worker::knock(&keyed.router, "misled", Some(&impostor));
+    let _misled = Worker::connect(&keyed.router, "misled", Some(&impostor));
     let handshakes = || {
         keyed.router.metric("trackyard_router_connections_closed_total{port=\"workers\",by=\"handshake\"}")
     };
     let before = handshakes();
-    until("plain peers and those of another router get no further", || handshakes() > before + 1.0);
+    until("plain peers and those of another router fail the handshake", || handshakes() > before + 1.0);
 
-    let worker = Worker::knock(&keyed.router, "ruby-1", Some(&keyed.curve(&keyed.worker)));
-    welcomed(&worker);
+    let worker = Worker::connect(&keyed.router, "ruby-1", Some(&keyed.curve(&keyed.worker)));
+    expect_welcome(&worker);
     let workers = ask(&keyed.router, &json!({"action": "describe_workers"}));
     let names: Vec<&Value> = workers["response"]["workers_info"]
         .as_array()
@@ -98,21 +98,21 @@ fn only_a_worker_with_an_allowed_key_is_let_in() {
 }
 
 #[test]
-fn a_revoked_worker_is_refused_on_its_open_connection_and_its_job_goes_elsewhere() {
+fn revoked_worker_is_refused_and_its_job_moves() {
     let keyed = KeyedRouter::start();
     let second = KeyPair::generate().unwrap();
     keyed.allow(&format!("work {}\nwork {}\n", keyed.worker.public(), second.public()));
     until("the new key is allowed", || keyed.edits("applied") == 1.0);
-    let revoked = Worker::knock(&keyed.router, "ruby-1", Some(&keyed.curve(&keyed.worker)));
-    welcomed(&revoked);
+    let revoked = Worker::connect(&keyed.router, "ruby-1", Some(&keyed.curve(&keyed.worker)));
+    expect_welcome(&revoked);
     let client = keyed_socket(zmq::DEALER, &keyed.router.clients, None);
     client.send_multipart([b"".to_vec(), job("1").to_string().into_bytes()], 0).unwrap();
     let held = revoked.job();
 
     keyed.allow(&format!("work {}\n", second.public()));
     until("the first key is revoked", || keyed.edits("applied") == 2.0);
-    let other = Worker::knock(&keyed.router, "ruby-2", Some(&keyed.curve(&second)));
-    welcomed(&other);
+    let other = Worker::connect(&keyed.router, "ruby-2", Some(&keyed.curve(&second)));
+    expect_welcome(&other);
     revoked.finish(&held, b"{\"from\": \"a stolen key\"}", b"{}");
     let again = other.job();
     other.finish(&again, b"{\"from\": \"a good one\"}", b"{}");
@@ -124,34 +124,34 @@ fn a_revoked_worker_is_refused_on_its_open_connection_and_its_job_goes_elsewhere
 }
 
 #[test]
-fn a_clients_key_says_what_it_may() {
+fn client_key_gives_its_role() {
     let keyed = KeyedRouter::start();
     let submitter = keyed.client(&keyed.submitter);
-    assert_eq!(verdict(&say(&submitter, &job("1"))), (503, "no_worker"));
-    assert_eq!(verdict(&say(&submitter, &deploy())), (506, "forbidden"));
+    assert_eq!(verdict(&send(&submitter, &job("1"))), (503, "no_worker"));
+    assert_eq!(verdict(&send(&submitter, &deploy())), (506, "forbidden"));
     let administrator = keyed.client(&keyed.administrator);
-    assert_eq!(verdict(&say(&administrator, &job("1"))), (503, "no_worker"));
-    assert_eq!(verdict(&say(&administrator, &deploy())), (505, "not_deployed"));
+    assert_eq!(verdict(&send(&administrator, &job("1"))), (503, "no_worker"));
+    assert_eq!(verdict(&send(&administrator, &deploy())), (505, "not_deployed"));
 
     keyed.allow(&format!("# the website is gone\nadminister {}\n", keyed.administrator.public()));
     until("the list is in force", || keyed.edits("applied") == 1.0);
-    assert_eq!(verdict(&say(&submitter, &job("2"))), (506, "forbidden"), "on its open connection");
-    assert_eq!(verdict(&say(&administrator, &job("2"))), (503, "no_worker"));
+    assert_eq!(verdict(&send(&submitter, &job("2"))), (506, "forbidden"), "on its open connection");
+    assert_eq!(verdict(&send(&administrator, &job("2"))), (503, "no_worker"));
     let _again = keyed.client(&keyed.submitter);
     until("a new connection of it is refused", || keyed.refused("keyed_clients") >= 1.0);
 }
 
 #[test]
-fn a_broken_list_changes_nothing_and_a_restart_keeps_the_port() {
+fn invalid_list_changes_nothing() {
     let mut keyed = KeyedRouter::start();
     keyed.allow("submit nobody\n");
     until("the list is refused", || keyed.edits("refused") == 1.0);
     let administrator = keyed.client(&keyed.administrator);
-    assert_eq!(verdict(&say(&administrator, &job("1"))), (503, "no_worker"));
+    assert_eq!(verdict(&send(&administrator, &job("1"))), (503, "no_worker"));
     let before = keyed.router.keyed_clients.clone();
-    assert_eq!(verdict(&say(&administrator, &json!({"action": "restart_router"}))), (200, "ok"));
+    assert_eq!(verdict(&send(&administrator, &json!({"action": "restart_router"}))), (200, "ok"));
     keyed.router.learn_ports();
     assert_eq!(keyed.router.keyed_clients, before);
     keyed.router.wait_ready();
-    assert_eq!(verdict(&say(&keyed.client(&keyed.administrator), &job("2"))), (503, "no_worker"));
+    assert_eq!(verdict(&send(&keyed.client(&keyed.administrator), &job("2"))), (503, "no_worker"));
 }
