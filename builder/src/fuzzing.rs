@@ -5,7 +5,7 @@ use crate::fetch::{self, ResolvedCommit};
 
 /// Returns the commit for a name in the output of `git ls-remote --symref`.
 #[must_use]
-pub fn find(listing: &str, name: &str) -> Option<ResolvedCommit> {
+pub fn find_reference(listing: &str, name: &str) -> Option<ResolvedCommit> {
     fetch::listing::find(listing, name)
 }
 
@@ -13,6 +13,6 @@ pub fn find(listing: &str, name: &str) -> Option<ResolvedCommit> {
 ///
 /// # Errors
 /// If it has a feature that the driver does not support.
-pub fn check(dockerfile: &str, driver: DriverKind) -> Result<(), DriverError> {
+pub fn check_dockerfile(dockerfile: &str, driver: DriverKind) -> Result<(), DriverError> {
     driver::dockerfile::check_text(dockerfile, driver)
 }

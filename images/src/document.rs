@@ -179,12 +179,11 @@ pub(crate) fn architecture() -> &'static str {
 impl Index {
     /// Returns the manifest for Linux on `architecture`. Attestations (`unknown/unknown`) never match.
     pub(crate) fn for_platform(&self, what: &str, architecture: &str) -> Result<&Descriptor, ImageError> {
-        let matches = |p: &Platform| p.os == "linux" && p.architecture == architecture && p.is_baseline();
         let found = self
             .manifests
             .iter()
             .filter(|entry| kind_of(&entry.media_type) == Some(DocumentKind::Manifest))
-            .find(|entry| entry.platform.as_ref().is_some_and(matches));
+            .find(|entry| entry.platform.as_ref().is_some_and(|platform| platform.suits(architecture)));
         found.ok_or_else(|| ImageError::Platform {
             what: what.to_owned(),
             wanted: format!("linux/{architecture}"),
@@ -193,6 +192,10 @@ impl Index {
 }
 
 impl Platform {
+    fn suits(&self, architecture: &str) -> bool {
+        self.os == "linux" && self.architecture == architecture && self.is_baseline()
+    }
+
     /// Whether every processor of the architecture can run the variant; `amd64/v3`, for one, is not.
     fn is_baseline(&self) -> bool {
         let baseline = if self.architecture == "arm64" { "v8" } else { "v1" };

@@ -32,7 +32,7 @@ pub enum DocumentKind {
 ///
 /// # Errors
 /// If it is neither.
-pub fn document(media_type: Option<&str>, bytes: &[u8]) -> Result<DocumentKind, ImageError> {
+pub fn parse_document(media_type: Option<&str>, bytes: &[u8]) -> Result<DocumentKind, ImageError> {
     Ok(match document_from(media_type, bytes).parse("it")? {
         Parsed::Manifest(manifest) => {
             DocumentKind::Manifest(manifest.layers.len(), check_manifest("it", &manifest))
@@ -47,7 +47,7 @@ pub fn document(media_type: Option<&str>, bytes: &[u8]) -> Result<DocumentKind, 
 ///
 /// # Errors
 /// If they are not one.
-pub fn image(manifest: &[u8], config: &[u8]) -> Result<Image, ImageError> {
+pub fn parse_image(manifest: &[u8], config: &[u8]) -> Result<Image, ImageError> {
     let document = document_from(None, manifest);
     let Parsed::Manifest(parsed) = document.parse("it")? else {
         return Err(ImageError::malformed("it", "it is an index"));
@@ -60,7 +60,7 @@ pub fn image(manifest: &[u8], config: &[u8]) -> Result<Image, ImageError> {
 ///
 /// # Errors
 /// If the bytes are not an index.
-pub fn tagged(index: &[u8], name: &str, digest: &Digest) -> Result<Option<Vec<u8>>, ImageError> {
+pub fn add_tag(index: &[u8], name: &str, digest: &Digest) -> Result<Option<Vec<u8>>, ImageError> {
     let entry = Entry { media_type: "m".to_owned(), digest: digest.clone(), size: 7 };
     let tag = Tag { name: name.to_owned(), mutability: TagMutability::Immutable };
     Ok(match index::with_tag(index, "it", &tag, &entry)? {
@@ -71,7 +71,7 @@ pub fn tagged(index: &[u8], name: &str, digest: &Digest) -> Result<Option<Vec<u8
 
 /// Returns the token server's address in a `WWW-Authenticate` header; `Some(None)` if it asks for a password.
 #[must_use]
-pub fn challenge(header: &[u8]) -> Option<Option<String>> {
+pub fn token_realm(header: &[u8]) -> Option<Option<String>> {
     let header = HeaderValue::from_bytes(header).ok()?;
     match Challenge::from_headers(&HeaderMap::from_iter([(WWW_AUTHENTICATE, header)]))? {
         Challenge::Basic => Some(None),
@@ -81,7 +81,7 @@ pub fn challenge(header: &[u8]) -> Option<Option<String>> {
 
 /// Returns the token in a token server's answer.
 #[must_use]
-pub fn token(answer: &[u8]) -> Option<String> {
+pub fn parse_token(answer: &[u8]) -> Option<String> {
     serde_json::from_slice::<TokenAnswer>(answer).ok()?.token()
 }
 
@@ -93,7 +93,7 @@ pub fn next_page(header: &str) -> Option<String> {
 
 /// Returns where an upload to `registry` continues, by its `Location`.
 #[must_use]
-pub fn upload(registry: &str, location: &str) -> Option<String> {
+pub fn upload_url(registry: &str, location: &str) -> Option<String> {
     let endpoint = Endpoint::parse(registry).ok()?;
     let from = endpoint.url("a", "blobs/uploads/").ok()?;
     location::resolve(&endpoint, &from, location).ok().map(Into::into)
@@ -101,7 +101,7 @@ pub fn upload(registry: &str, location: &str) -> Option<String> {
 
 /// Returns the number of bytes that an upload's `Range` says the registry has.
 #[must_use]
-pub fn uploaded(range: &str) -> Option<u64> {
+pub fn uploaded_bytes(range: &str) -> Option<u64> {
     location::received_bytes(range)
 }
 
@@ -115,13 +115,13 @@ pub fn credentials(text: &str, registry: &str) -> Result<Option<(String, String)
 
 /// Returns the host of a registry's location.
 #[must_use]
-pub fn host(location: &str) -> Option<String> {
+pub fn registry_host(location: &str) -> Option<String> {
     Some(Endpoint::parse(location).ok()?.host().to_owned())
 }
 
 /// Returns the registry that gets ECR's token for `host` if ECR's answer names `named`.
 #[must_use]
-pub fn ecr(host: &str, named: &str) -> Option<String> {
+pub fn ecr_token_host(host: &str, named: &str) -> Option<String> {
     Some(Location::parse(host, None).ok()?.registry(Some(named)).ok()?.host().to_owned())
 }
 

@@ -83,9 +83,12 @@ impl Release<'_> {
     }
 
     async fn put_blobs(&self, built: &BuiltImage) -> Result<(), ReleaseError> {
-        let put = |layer| self.target.put_blob(self.repository, built, layer, self.control);
         // Collected first, because the compiler cannot prove a stream with this closure to be `Send`.
-        let layers: Vec<_> = built.layers.iter().map(put).collect();
+        let layers: Vec<_> = built
+            .layers
+            .iter()
+            .map(|layer| self.target.put_blob(self.repository, built, layer, self.control))
+            .collect();
         stream::iter(layers).buffer_unordered(MAX_CONCURRENT_LAYERS).try_collect::<()>().await?;
         self.target.put_blob(self.repository, built, &built.config, self.control).await
     }

@@ -1,4 +1,4 @@
-//! Images in a layout directory: the whole way through [`Images`], and directories that lie.
+//! Images in a layout directory: the public client, and invalid directories.
 
 #![cfg(test)]
 
@@ -35,7 +35,7 @@ fn architecture() -> &'static str {
     if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }
 }
 
-/// An image of one layer, under an index of its own.
+/// Writes an image of one layer, with an index of its own. Returns the descriptors of both.
 fn image(repository: &Path) -> (Value, Value) {
     let layer = put(repository, &format!("{OCI}.layer.v1.tar"), LAYER);
     let config = json!({"os": "linux", "architecture": architecture(), "config": {"Env": ["LANG=C"]},
@@ -75,7 +75,7 @@ fn version() -> ContainerVersion {
 }
 
 #[tokio::test]
-async fn a_version_is_resolved_through_its_index_listed_and_pulled() {
+async fn version_is_resolved_listed_and_pulled() {
     let dir = tempfile::tempdir().unwrap();
     let repository = dir.path().join("ruby-test-runner");
     let (index, manifest) = image(&repository);
@@ -96,7 +96,7 @@ async fn a_version_is_resolved_through_its_index_listed_and_pulled() {
 }
 
 #[tokio::test]
-async fn an_index_is_no_image_and_an_ambiguous_name_is_refused() {
+async fn indexes_and_ambiguous_names_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let repository = dir.path().join("r");
     let (index, manifest) = image(&repository);
@@ -121,7 +121,7 @@ async fn pull(dir: &Path, manifest: &Value) -> Result<(), ImageError> {
 #[case::manifest("manifest", "digest_mismatch")]
 #[case::layer("layer", "digest_mismatch")]
 #[tokio::test]
-async fn changed_bytes_are_never_taken(#[case] which: &str, #[case] word: &str) {
+async fn modified_blobs_are_refused(#[case] which: &str, #[case] error: &str) {
     let dir = tempfile::tempdir().unwrap();
     let repository = dir.path().join("r");
     let (_, manifest) = image(&repository);
@@ -131,23 +131,23 @@ async fn changed_bytes_are_never_taken(#[case] which: &str, #[case] word: &str) 
     let mut bytes = fs::read(&path).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&path, bytes).unwrap();
-    assert_eq!(pull(dir.path(), &manifest).await.unwrap_err().as_str(), word);
+    assert_eq!(pull(dir.path(), &manifest).await.unwrap_err().as_str(), error);
 }
 
 #[rstest]
 #[case::shorter(&LAYER[..5], "truncated")]
 #[case::longer(b"the bytes of a layer and more", "too_large")]
 #[tokio::test]
-async fn a_layer_of_another_size_is_never_taken(#[case] bytes: &[u8], #[case] word: &str) {
+async fn layers_of_the_wrong_size_are_refused(#[case] bytes: &[u8], #[case] error: &str) {
     let dir = tempfile::tempdir().unwrap();
     let repository = dir.path().join("r");
     let (_, manifest) = image(&repository);
     fs::write(repository.join("blobs/sha256").join(digest(LAYER).hex()), bytes).unwrap();
-    assert_eq!(pull(dir.path(), &manifest).await.unwrap_err().as_str(), word);
+    assert_eq!(pull(dir.path(), &manifest).await.unwrap_err().as_str(), error);
 }
 
 #[tokio::test]
-async fn no_symlink_leads_out_and_only_files_are_read() {
+async fn symlinks_and_dirs_are_refused() {
     let outside = tempfile::tempdir().unwrap();
     fs::write(outside.path().join("index.json"), r#"{"schemaVersion": 2, "manifests": []}"#).unwrap();
     let dir = tempfile::tempdir().unwrap();

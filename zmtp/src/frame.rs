@@ -37,8 +37,7 @@ impl Header {
             return Err(ZmtpError::Flags(flags));
         }
         if flags & LONG == 0 {
-            let header = |&body: &u8| Self { more, command, size: 2, body: usize::from(body) };
-            return Ok(rest.first().map(header));
+            return Ok(rest.first().map(|&body| Self { more, command, size: 2, body: usize::from(body) }));
         }
         let Some(length) = rest.first_chunk() else { return Ok(None) };
         let body = usize::try_from(u64::from_be_bytes(*length)).map_err(|_| ZmtpError::Oversize)?;
@@ -113,8 +112,8 @@ mod tests {
         #[case] input: &[u8],
         #[case] expected: Result<Option<(bool, bool, usize, usize)>, ZmtpError>,
     ) {
-        let header = |h: Header| (h.more, h.command, h.size, h.body);
-        assert_eq!(Header::read(input).map(|read| read.map(header)), expected);
+        let read = Header::read(input).map(|read| read.map(|h| (h.more, h.command, h.size, h.body)));
+        assert_eq!(read, expected);
     }
 
     #[rstest]

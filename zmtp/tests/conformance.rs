@@ -20,7 +20,8 @@ impl Port {
     }
 
     fn curve(admits: bool) -> Self {
-        let (ours, theirs) = (CurveKeyPair::new().unwrap(), CurveKeyPair::new().unwrap());
+        let ours = CurveKeyPair::new().unwrap();
+        let theirs = CurveKeyPair::new().unwrap();
         let security = Security::Curve(curve::ServerKeys::new(ours.secret_key, ours.public_key));
         Self { server: Server::start(security, admits), keys: Some((ours, theirs)) }
     }
@@ -147,7 +148,8 @@ fn refused_client_gets_an_error() {
 #[case::curve_wanted(true, ZmtpError::Mechanism)]
 #[case::curve_sent(false, ZmtpError::Mechanism)]
 fn other_mechanisms_fail(#[case] curve: bool, #[case] expected: ZmtpError) {
-    let (port, other) = (Port::of(curve), Port::of(!curve));
+    let port = Port::of(curve);
+    let other = Port::of(!curve);
     let client = other.socket(DEALER);
     client.connect(&port.server.endpoint).unwrap();
     port.server.expect(&[Event::Failed(expected)]);

@@ -107,10 +107,12 @@ fn write_new(file: &Path, text: &str) -> io::Result<()> {
 /// Returns the mounts in the format of fstab(5).
 fn fstab(mounts: &[CgroupMount]) -> String {
     let escaped = |text: &str| text.replace('\\', r"\134").replace(' ', r"\040").replace('\t', r"\011");
-    let line = |CgroupMount { kind, options, mount_point }: &CgroupMount| {
-        format!("cgroup {} {kind} {} 0 0\n", escaped(&mount_point.to_string_lossy()), escaped(options))
-    };
-    mounts.iter().map(line).collect()
+    mounts
+        .iter()
+        .map(|CgroupMount { kind, options, mount_point }| {
+            format!("cgroup {} {kind} {} 0 0\n", escaped(&mount_point.to_string_lossy()), escaped(options))
+        })
+        .collect()
 }
 
 fn command(program: &Program, mounts: &Path) -> Command {
@@ -138,14 +140,14 @@ mod tests {
 
     #[test]
     fn fstab_escapes_mount_points() {
-        let of = |kind, options: &str, mount_point: &str| CgroupMount {
+        let mount = |kind, options: &str, mount_point: &str| CgroupMount {
             kind,
             options: options.to_owned(),
             mount_point: mount_point.into(),
         };
         let all = [
-            of("cgroup", "name=systemd", "/sys/fs/cgroup/a b\\c"),
-            of("cgroup2", "rw", "/sys/fs/cgroup/unified"),
+            mount("cgroup", "name=systemd", "/sys/fs/cgroup/a b\\c"),
+            mount("cgroup2", "rw", "/sys/fs/cgroup/unified"),
         ];
         assert_eq!(
             fstab(&all),

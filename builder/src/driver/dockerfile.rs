@@ -94,12 +94,14 @@ fn is_heredoc(line: &str) -> bool {
         })
 }
 
+fn is_archive(source: &str) -> bool {
+    let name = source.trim_matches(|c: char| "\"',[]".contains(c)).to_ascii_lowercase();
+    let extensions = [".tar", ".tgz", ".tbz2", ".txz", ".tzst"];
+    !name.contains("://")
+        && (name.contains(".tar.") || extensions.iter().any(|extension| name.ends_with(extension)))
+}
+
 fn adds_archive(line: &str) -> bool {
-    let is_archive = |source: &str| {
-        let name = source.trim_matches(|c: char| "\"',[]".contains(c)).to_ascii_lowercase();
-        let ends = [".tar", ".tgz", ".tbz2", ".txz", ".tzst"];
-        !name.contains("://") && (name.contains(".tar.") || ends.iter().any(|end| name.ends_with(end)))
-    };
     let args: Vec<&str> =
         line.split_ascii_whitespace().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     // The last argument is the target.

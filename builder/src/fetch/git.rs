@@ -19,6 +19,8 @@ use crate::size;
 const MAX_OUTPUT_BYTES: u64 = 64 << 20;
 /// Maximum size of the standard error that is kept.
 const MAX_STDERR_BYTES: u64 = 16 << 10;
+/// Maximum length of a line of standard error in error messages.
+const MAX_LINE_CHARS: usize = 300;
 /// The certificate authorities that the system trusts, on Debian, Alpine and similar distributions.
 const SYSTEM_CA_DIR: &str = "/etc/ssl/certs";
 /// Interval between two measurements of the directory.
@@ -195,8 +197,11 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>, limit: u64) -> Vec<u8> {
 /// Returns the last lines of an output, without credentials. There are four, because two may be advice.
 fn last_lines(output: &[u8]) -> String {
     let text = without_login(&String::from_utf8_lossy(output));
-    let clean = |line: &str| line.chars().filter(|c| !c.is_control()).take(300).collect::<String>();
     let lines: Vec<String> =
-        text.lines().rev().filter(|line| !line.trim().is_empty()).take(4).map(clean).collect();
+        text.lines().rev().filter(|line| !line.trim().is_empty()).take(4).map(printable).collect();
     lines.into_iter().rev().collect::<Vec<_>>().join("; ")
+}
+
+fn printable(line: &str) -> String {
+    line.chars().filter(|c| !c.is_control()).take(MAX_LINE_CHARS).collect()
 }

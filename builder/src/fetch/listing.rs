@@ -71,7 +71,7 @@ mod tests {
     use rstest::rstest;
 
     fn listing() -> String {
-        let of = |digit: char, name: &str| format!("{}\t{name}\n", digit.to_string().repeat(40));
+        let line = |digit: char, name: &str| format!("{}\t{name}\n", digit.to_string().repeat(40));
         let refs = [
             ('1', "HEAD"),
             ('1', "refs/heads/main"),
@@ -80,7 +80,7 @@ mod tests {
             ('4', "refs/tags/both"),
             ('5', "refs/heads/both"),
         ];
-        let refs: String = refs.iter().map(|(digit, name)| of(*digit, name)).collect();
+        let refs: String = refs.iter().map(|(digit, name)| line(*digit, name)).collect();
         format!("ref: refs/heads/main\tHEAD\n{refs}nonsense\nzz\trefs/heads/bad\n")
     }
 

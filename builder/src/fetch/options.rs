@@ -1,6 +1,6 @@
 //! How repositories are fetched.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::FetchError;
@@ -50,10 +50,6 @@ impl Default for FetchOptions {
 impl FetchOptions {
     /// Refuses paths that git, or the shell that it starts for ssh, could misread.
     pub(super) fn check(&self) -> Result<(), FetchError> {
-        let is_plain = |path: &PathBuf| {
-            let text = path.to_str().unwrap_or_default();
-            text.starts_with('/') && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b))
-        };
         let all = [&self.credentials, &self.ssh_key, &self.known_hosts];
         match all.into_iter().flatten().find(|path| !is_plain(path)) {
             None => Ok(()),
@@ -76,4 +72,9 @@ impl FetchOptions {
         }
         command
     }
+}
+
+fn is_plain(path: &Path) -> bool {
+    let text = path.to_str().unwrap_or_default();
+    text.starts_with('/') && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b))
 }

@@ -67,11 +67,12 @@ const fn is_hex(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
 
+fn is_component(part: &str) -> bool {
+    !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock") && !part.ends_with('.')
+}
+
 /// Whether a name satisfies git's rules (git-check-ref-format) and does not start like an option.
 fn is_name(text: &str) -> bool {
-    let is_component = |part: &str| {
-        !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock") && !part.ends_with('.')
-    };
     text.len() <= 255
         && text.bytes().all(|b| b.is_ascii_graphic() && !b"~^:?*[\\".contains(&b))
         && !text.starts_with('-')

@@ -1,24 +1,24 @@
-//! Headers and bodies of a registry's answers, each tried on the same text.
+//! Headers and bodies of a registry's answers. Each parser gets the same text.
 
-use trackyard_images::fuzzing::{challenge, next_page, token, upload, uploaded};
+use trackyard_images::fuzzing::{next_page, parse_token, token_realm, upload_url, uploaded_bytes};
 
-/// An upload goes on by TLS or on this machine, and nobody's name goes with it.
+/// Checks that an upload continues only by TLS or on loopback, and without a user name.
 pub fn run(bytes: &[u8]) {
-    if let Some(Some(realm)) = challenge(bytes) {
+    if let Some(Some(realm)) = token_realm(bytes) {
         assert!(realm.len() <= bytes.len());
     }
-    if let Some(token) = token(bytes) {
+    if let Some(token) = parse_token(bytes) {
         assert!(!token.is_empty());
     }
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Some(target) = next_page(text) {
         assert!(text.contains(&format!("<{target}>")));
     }
-    if let Some(size) = uploaded(text) {
+    if let Some(size) = uploaded_bytes(text) {
         assert!(size != 1 || text.contains('-'));
     }
     for (registry, schemes) in [("r.example", &["https"][..]), ("127.0.0.1:5000", &["https", "http"])] {
-        let Some(url) = upload(registry, text) else { continue };
+        let Some(url) = upload_url(registry, text) else { continue };
         let (scheme, rest) = url.split_once("://").expect("it is an address");
         let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
         assert!(schemes.contains(&scheme) && !host.contains('@'), "{url}");

@@ -1,4 +1,4 @@
-//! What a peer sends on a connection: any bytes, or any after a handshake that is right.
+//! The input of a ZMTP connection: any bytes, or any bytes after a valid handshake.
 
 use trackyard_zmtp::{Message, MessageLimits, Security, Session, SessionEvent, ZmtpError, curve};
 
@@ -14,19 +14,19 @@ enum Seen {
     Failed(ZmtpError),
 }
 
-/// The first byte says which security the port has and whether the handshake is given, the second how long the pieces
-/// are that the others come in. However they are cut they come to the same, within the bounds, and what was read is
-/// read again once it was written.
+/// The first byte chooses the security and whether a valid handshake comes first, the second the length of the pieces in
+/// which the others arrive. Checks that the pieces do not change the events, that messages are within the limits, and that
+/// a message can be written and read back.
 pub fn run(bytes: &[u8]) {
     let Some((&[kind, length], rest)) = bytes.split_first_chunk() else { return };
     let security = match kind & 1 {
         0 => Security::Null,
         _ => Security::Curve(curve::ServerKeys::new([1; 32], [2; 32])),
     };
-    let given = if kind & 2 == 0 { HANDSHAKE } else { &[] };
-    let input = [given, rest].concat();
-    let whole = steps(&security, input.chunks(input.len().max(1)));
-    assert_eq!(whole, steps(&security, input.chunks(usize::from(length.max(1)))));
+    let handshake = if kind & 2 == 0 { HANDSHAKE } else { &[] };
+    let input = [handshake, rest].concat();
+    let whole = events(&security, input.chunks(input.len().max(1)));
+    assert_eq!(whole, events(&security, input.chunks(usize::from(length.max(1)))));
     for seen in whole {
         if let Seen::Message(frames) = seen {
             assert_eq!(written(&frames), [Seen::Consumed(64), Seen::Ready(27), Seen::Message(frames)]);
@@ -34,27 +34,31 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// A message as our end writes it, read by another.
+/// Writes a message in one session and reads it in another.
 fn written(frames: &[Vec<u8>]) -> Vec<Seen> {
-    let (mut session, mut output) = (Session::new(LIMITS), Vec::new());
+    let mut session = Session::new(LIMITS);
+    let mut output = Vec::new();
     let mut input = HANDSHAKE;
     while !session.is_ready() {
         match session.next(input, &Security::Null, &mut output) {
             Ok(SessionEvent::Consumed(consumed) | SessionEvent::Ready { consumed }) => {
                 input = input.get(consumed..).unwrap_or_default();
             }
-            other => panic!("a handshake that is right: {other:?}"),
+            other => panic!("a valid handshake: {other:?}"),
         }
     }
     output.clear();
     let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
     session.write(&frames, &mut output);
-    steps(&Security::Null, [HANDSHAKE, &output].into_iter())
+    events(&Security::Null, [HANDSHAKE, &output].into_iter())
 }
 
-/// All steps up to the first failure.
-fn steps<'a>(security: &Security, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Seen> {
-    let (mut session, mut input, mut output, mut all) = (Session::new(LIMITS), Vec::new(), Vec::new(), Vec::new());
+/// Returns all events up to the first failure.
+fn events<'a>(security: &Security, pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Seen> {
+    let mut session = Session::new(LIMITS);
+    let mut input = Vec::new();
+    let mut output = Vec::new();
+    let mut all = Vec::new();
     for piece in pieces {
         input.extend_from_slice(piece);
         loop {
@@ -63,7 +67,7 @@ fn steps<'a>(security: &Security, pieces: impl Iterator<Item = &'a [u8]>) -> Vec
                 Ok(SessionEvent::Consumed(consumed)) => (consumed, Seen::Consumed(consumed)),
                 Ok(SessionEvent::Ready { consumed }) => (consumed, Seen::Ready(consumed)),
                 Ok(SessionEvent::Message { consumed, message }) => (consumed, Seen::Message(checked(message))),
-                Ok(SessionEvent::KeyVerified { .. }) => panic!("a key that nobody has"),
+                Ok(SessionEvent::KeyVerified { .. }) => panic!("no input can prove a key"),
                 Err(error) => {
                     all.push(Seen::Failed(error));
                     return all;

@@ -26,8 +26,8 @@ use repository_dir::RepositoryDir;
 impl Target for Layout {
     async fn resolve_tag(&self, repository: &str, tag: &str) -> Result<Option<Digest>, ImageError> {
         let index = none_if_missing(self.index(repository).await)?;
-        let digest_of = |index| tags(&index).find(|(name, _)| *name == tag).map(|(_, digest)| digest.clone());
-        Ok(index.and_then(digest_of))
+        Ok(index
+            .and_then(|index| tags(&index).find(|(name, _)| *name == tag).map(|(_, digest)| digest.clone())))
     }
 
     async fn prepare_repository(&self, repository: &str) -> Result<(), ReleaseError> {

@@ -62,13 +62,15 @@ impl Ecr {
         })
     }
 
+    /// Returns the registry client, which is made with the first token.
     pub(crate) async fn registry(&self) -> Result<&Registry, ImageError> {
-        let connect = || async {
-            let endpoint = self.tokens.endpoint().await?;
-            let tokens = Arc::<TokenCache>::clone(&self.tokens);
-            Registry::with_credentials(endpoint, tokens, &self.options)
-        };
-        self.registry.get_or_try_init(connect).await
+        self.registry
+            .get_or_try_init(|| async {
+                let endpoint = self.tokens.endpoint().await?;
+                let tokens = Arc::<TokenCache>::clone(&self.tokens);
+                Registry::with_credentials(endpoint, tokens, &self.options)
+            })
+            .await
     }
 
     /// Returns the digest of a tag in ECR's own listing.

@@ -144,15 +144,16 @@ fn bytes_to_skip(response: &Response, offset: u64) -> Option<u64> {
 
 /// Drops the first `skip` bytes of a stream.
 pub(crate) fn skip_bytes(stream: ByteStream, skip: u64) -> ByteStream {
-    let drop_prefix = move |left: &mut u64, mut bytes: Bytes| {
-        let skipped = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-        *left = left.saturating_sub(u64::try_from(skipped).unwrap_or(u64::MAX));
-        bytes.split_off(skipped)
-    };
     stream
-        .scan(skip, move |state, item| future::ready(Some(item.map(|bytes| drop_prefix(state, bytes)))))
+        .scan(skip, |left, item| future::ready(Some(item.map(|bytes| drop_prefix(left, bytes)))))
         .try_filter(|bytes| future::ready(!bytes.is_empty()))
         .boxed()
+}
+
+fn drop_prefix(left: &mut u64, mut bytes: Bytes) -> Bytes {
+    let skipped = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+    *left = left.saturating_sub(u64::try_from(skipped).unwrap_or(u64::MAX));
+    bytes.split_off(skipped)
 }
 
 fn accept_documents() -> HeaderMap {

@@ -25,11 +25,18 @@ pub(crate) fn public(secret: [u8; 32]) -> [u8; 32] {
 
 impl Client {
     pub(crate) fn new(server: [u8; 32], secret: [u8; 32]) -> Self {
-        let (properties, short) = (b"\x0bSocket-Type\0\0\0\x03REQ".to_vec(), StaticSecret::from([77; 32]));
-        Self { server, secret, public: public(secret), properties, short, key: None, counter: 0 }
+        Self {
+            server,
+            secret,
+            public: public(secret),
+            properties: b"\x0bSocket-Type\0\0\0\x03REQ".to_vec(),
+            short: StaticSecret::from([77; 32]),
+            key: None,
+            counter: 0,
+        }
     }
 
-    fn count(&mut self) -> [u8; 8] {
+    fn next_counter(&mut self) -> [u8; 8] {
         self.counter += 1;
         self.counter.to_be_bytes()
     }
@@ -40,7 +47,8 @@ impl Client {
 
     /// Like `hello`, with other bytes in the box.
     pub(crate) fn hello_with(&mut self, zeros: &[u8; 64]) -> Vec<u8> {
-        let (counter, mut sealed) = (self.count(), Vec::new());
+        let counter = self.next_counter();
+        let mut sealed = Vec::new();
         let key = BoxKey::agreed(&self.short, &self.server).unwrap();
         key.seal(&nonce::counted(nonce::HELLO, &counter), zeros, &mut sealed);
         let short = PublicKey::from(&self.short).to_bytes();
@@ -67,7 +75,8 @@ impl Client {
             key.seal(&nonce::random(nonce::VOUCH, &[5; 16]), &vouched, &mut vouch);
         }
         let identity = [self.public.as_slice(), &[5; 16], &vouch, &self.properties].concat();
-        let (counter, mut sealed) = (self.count(), Vec::new());
+        let counter = self.next_counter();
+        let mut sealed = Vec::new();
         let key = BoxKey::agreed(&self.short, theirs).unwrap();
         key.seal(&nonce::counted(nonce::INITIATE, &counter), &identity, &mut sealed);
         self.key = Some(key);
@@ -76,7 +85,8 @@ impl Client {
 
     /// Makes a MESSAGE. Flag 1 says that more frames follow, flag 2 that it is a command.
     pub(crate) fn message(&mut self, flags: u8, body: &[u8]) -> Vec<u8> {
-        let (counter, mut sealed) = (self.count(), Vec::new());
+        let counter = self.next_counter();
+        let mut sealed = Vec::new();
         let plain = [&[flags], body].concat();
         let key = self.key.as_ref().unwrap();
         key.seal(&nonce::counted(nonce::MESSAGE_C, &counter), &plain, &mut sealed);

@@ -71,11 +71,13 @@ impl<'a> Run<'a> {
     }
 
     fn messages(&self) -> Vec<Vec<Vec<u8>>> {
-        let message = |seen: &Seen| match seen {
-            Seen::Message(frames) => Some(frames.clone()),
-            _ => None,
-        };
-        self.seen.iter().filter_map(message).collect()
+        self.seen
+            .iter()
+            .filter_map(|seen| match seen {
+                Seen::Message(frames) => Some(frames.clone()),
+                _ => None,
+            })
+            .collect()
     }
 
     fn failure(&self) -> Option<ZmtpError> {

@@ -40,7 +40,8 @@ impl Server {
         let security = Arc::new(security);
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (security, sender) = (Arc::clone(&security), sender.clone());
+                let security = Arc::clone(&security);
+                let sender = sender.clone();
                 thread::spawn(move || serve(stream.unwrap(), &security, admits, &sender));
             }
         });
@@ -67,7 +68,9 @@ fn serve(mut stream: TcpStream, security: &Security, admits: bool, events: &Send
         let _ = events.send(event);
     };
     report(Event::Accepted);
-    let (mut session, mut input, mut output) = (Session::new(LIMITS), Vec::new(), Vec::new());
+    let mut session = Session::new(LIMITS);
+    let mut input = Vec::new();
+    let mut output = Vec::new();
     loop {
         let ended = drain(&mut session, &mut input, security, admits, &mut output, &report);
         let sent = stream.write_all(&output);

@@ -61,9 +61,10 @@ pub(super) fn remove_abandoned(dir: &RepositoryDir) -> Result<(), ReleaseError> 
     let entries = rustix::fs::Dir::read_from(&dir.fd).map_err(|e| errno_error(&dir.what, e))?;
     for entry in entries.filter_map(Result::ok) {
         let name = entry.file_name();
-        let stat = || statat(&dir.fd, name, AtFlags::SYMLINK_NOFOLLOW).ok();
-        let is_old = || stat().is_some_and(|stat| u64::try_from(stat.st_mtime).is_ok_and(|t| t < before));
-        if name.to_bytes().starts_with(PREFIX.as_bytes()) && is_old() {
+        if name.to_bytes().starts_with(PREFIX.as_bytes())
+            && let Ok(stat) = statat(&dir.fd, name, AtFlags::SYMLINK_NOFOLLOW)
+            && u64::try_from(stat.st_mtime).is_ok_and(|modified| modified < before)
+        {
             // Another builder may have removed it at the same time.
             let _ = unlinkat(&dir.fd, name, AtFlags::empty());
         }

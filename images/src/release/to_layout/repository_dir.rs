@@ -16,6 +16,8 @@ use crate::source::layout::open_dir;
 
 const BLOBS: &str = "blobs/sha256";
 const LAYOUT_FILE: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+/// Interval between two attempts to lock the directory.
+const LOCK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// An open directory.
 pub(super) struct RepositoryDir {
@@ -104,7 +106,7 @@ impl RepositoryDir {
             match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(fd),
                 Err(Errno::WOULDBLOCK) if Instant::now() < deadline => {
-                    std::thread::sleep(Duration::from_millis(5));
+                    std::thread::sleep(LOCK_INTERVAL);
                 }
                 Err(Errno::WOULDBLOCK) => {
                     let what = format!("the lock of image directory {}", self.what);

@@ -49,8 +49,7 @@ pub(super) async fn read_code(
     let body = http.read_bounded(response, "an answer", MAX_BODY_BYTES);
     let bytes = tokio::time::timeout(limit, body).await.ok()?.ok()?;
     let body: ErrorBody = serde_json::from_slice(&bytes).ok()?;
-    let known = |entry: &ErrorEntry| KNOWN_CODES.iter().copied().find(|code| *code == entry.code);
-    body.errors.iter().find_map(known)
+    body.errors.iter().find_map(|entry| KNOWN_CODES.iter().copied().find(|code| *code == entry.code))
 }
 
 /// Converts an error status.

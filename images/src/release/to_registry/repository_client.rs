@@ -42,8 +42,8 @@ impl RepositoryClient<'_> {
                 self.http.execute(request()).await
             }
         };
-        let stalled = |_| ReleaseError::Stalled { what: what.to_owned(), after: timeout };
-        Ok(tokio::time::timeout(timeout, answer).await.map_err(stalled)??)
+        let answer = tokio::time::timeout(timeout, answer).await;
+        Ok(answer.map_err(|_| ReleaseError::Stalled { what: what.to_owned(), after: timeout })??)
     }
 
     /// Adds the credentials that the registry accepted last, if the request goes to the registry itself.

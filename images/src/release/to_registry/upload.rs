@@ -191,9 +191,10 @@ impl<'a> Upload<'a> {
 
     /// Returns the URL for the next request of the session, if the response names one.
     fn next_url(&self, from: &Url, response: &Response) -> Result<Option<Url>, ReleaseError> {
-        let location = header(response, LOCATION.as_str());
-        let resolve = |location: String| location::resolve(self.client.http.endpoint(), from, &location);
-        location.map(resolve).transpose().map_err(|detail| self.bad_answer(detail))
+        header(response, LOCATION.as_str())
+            .map(|location| location::resolve(self.client.http.endpoint(), from, &location))
+            .transpose()
+            .map_err(|detail| self.bad_answer(detail))
     }
 
     fn bad_answer(&self, detail: &str) -> ReleaseError {

@@ -48,8 +48,10 @@ impl TokenCache {
     /// request.
     async fn get(&self, refused: Option<&Basic>) -> Result<Token, ImageError> {
         let mut current = self.current.lock().await;
-        let is_usable = |token: &&Token| Instant::now() < token.renew_at && Some(&token.basic) != refused;
-        if let Some(token) = current.as_ref().filter(is_usable) {
+        if let Some(token) = current.as_ref()
+            && Instant::now() < token.renew_at
+            && Some(&token.basic) != refused
+        {
             return Ok(token.clone());
         }
         let token = self.fetch().await?;

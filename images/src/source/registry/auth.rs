@@ -62,20 +62,21 @@ impl Challenge {
 }
 
 fn parse(header: &str) -> Vec<Challenge> {
-    let challenges = ChallengeParser::new(header).map_while(Result::ok);
-    let supported = |challenge: http_auth::ChallengeRef<'_>| {
-        let parameter = |name: &str| {
-            let found = challenge.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-            found.map(|(_, value)| value.to_unescaped())
-        };
-        if challenge.scheme.eq_ignore_ascii_case("basic") {
-            return Some(Challenge::Basic);
-        }
-        let bearer = challenge.scheme.eq_ignore_ascii_case("bearer");
-        let realm = parameter("realm").filter(|_| bearer)?;
-        Some(Challenge::Bearer { realm, service: parameter("service") })
+    ChallengeParser::new(header).map_while(Result::ok).filter_map(|challenge| supported(&challenge)).collect()
+}
+
+fn supported(challenge: &http_auth::ChallengeRef<'_>) -> Option<Challenge> {
+    if challenge.scheme.eq_ignore_ascii_case("basic") {
+        return Some(Challenge::Basic);
+    }
+    if !challenge.scheme.eq_ignore_ascii_case("bearer") {
+        return None;
+    }
+    let parameter = |name: &str| {
+        let found = challenge.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.to_unescaped())
     };
-    challenges.filter_map(supported).collect()
+    Some(Challenge::Bearer { realm: parameter("realm")?, service: parameter("service") })
 }
 
 /// A token server's answer.

@@ -26,8 +26,7 @@ impl Endpoint {
             "docker.io" | "index.docker.io" => "registry-1.docker.io",
             host => host,
         };
-        let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b".-:[]".contains(&b);
-        if host.is_empty() || !host.bytes().all(is_allowed) {
+        if host.is_empty() || !host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b)) {
             return Err(invalid("host or host:port, without a path, a query or a user"));
         }
         let parse = |scheme: &str| Url::parse(&format!("{scheme}://{host}/v2/"));

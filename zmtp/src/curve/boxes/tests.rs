@@ -49,7 +49,8 @@ proptest! {
         change in any::<prop::sample::Index>(),
         bit in 0..8_u8,
     ) {
-        let (key, nonce) = (BoxKey::new(&[3; 32]), [4; 24]);
+        let key = BoxKey::new(&[3; 32]);
+        let nonce = [4; 24];
         let mut boxed = Vec::new();
         key.seal(&nonce, &text, &mut boxed);
         prop_assert_eq!(boxed.len(), text.len() + TAG_BYTES);

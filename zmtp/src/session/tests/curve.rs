@@ -49,7 +49,8 @@ fn ready<'a>(security: &'a Security, client: &mut Client) -> Run<'a> {
 
 #[test]
 fn messages_and_pings_are_exchanged() {
-    let (security, mut client) = (security(), client());
+    let security = security();
+    let mut client = client();
     let mut run = ready(&security, &mut client);
     let long = vec![9; 300];
     let parts = [(1, b"a".as_slice()), (2, b"\x04PING\0\x01hi"), (1, &long), (1, b""), (0, &long)];
@@ -70,10 +71,12 @@ fn messages_and_pings_are_exchanged() {
 
 #[test]
 fn messages_wait_for_admission() {
-    let (security, mut client) = (security(), client());
+    let security = security();
+    let mut client = client();
     let mut run = Run::new(&security);
     let welcome = welcomed(&mut run, &mut client);
-    let (mut session, initiate) = (run.session, client.initiate(&welcome));
+    let mut session = run.session;
+    let initiate = client.initiate(&welcome);
     let early = [initiate.clone(), client.message(0, b"early")].concat();
     let mut output = Vec::new();
     let proved = SessionEvent::KeyVerified { consumed: initiate.len(), key: public(CLIENT) };
@@ -91,10 +94,12 @@ fn messages_wait_for_admission() {
 
 #[test]
 fn refused_key_gets_an_error() {
-    let (security, mut client) = (security(), client());
+    let security = security();
+    let mut client = client();
     let mut run = Run::new(&security);
     let welcome = welcomed(&mut run, &mut client);
-    let (mut session, initiate) = (run.session, client.initiate(&welcome));
+    let mut session = run.session;
+    let initiate = client.initiate(&welcome);
     let mut output = Vec::new();
     session.next(&initiate, &security, &mut output).unwrap();
     session.admit(false, &mut output);
@@ -106,7 +111,8 @@ fn refused_key_gets_an_error() {
 
 #[test]
 fn number_of_frames_is_limited() {
-    let (security, mut client) = (security(), client());
+    let security = security();
+    let mut client = client();
     let mut run = ready(&security, &mut client);
     let input: Vec<u8> = (0..223).flat_map(|_| client.message(1, b"")).collect();
     assert_eq!(run.feed(&input).failure(), Some(ZmtpError::Oversize));
@@ -115,7 +121,8 @@ fn number_of_frames_is_limited() {
 
 #[test]
 fn memory_of_long_messages_is_released() {
-    let (security, mut client) = (security(), client());
+    let security = security();
+    let mut client = client();
     let mut run = ready(&security, &mut client);
     run.session.limits = MessageLimits { max_message_bytes: 1 << 20, max_frame_bytes: 1 << 20 };
     let input = client.message(0, &[1; 200_000]);
@@ -127,7 +134,8 @@ fn memory_of_long_messages_is_released() {
 
 /// Returns the input of a whole connection with these messages.
 fn recorded(security: &Security, messages: &[(u8, Vec<u8>)]) -> Vec<u8> {
-    let (mut client, mut run) = (client(), Run::new(security));
+    let mut client = client();
+    let mut run = Run::new(security);
     let welcome = welcomed(&mut run, &mut client);
     let mut again = Client::new(public(SERVER), CLIENT);
     let mut input = [greeting(), again.hello(), again.initiate(&welcome)].concat();

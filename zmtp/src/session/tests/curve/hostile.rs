@@ -17,7 +17,8 @@ fn set(at: usize, byte: u8) -> impl Fn(&mut Vec<u8>) {
 #[case::long(|hello: &mut Vec<u8>| { hello[1] += 1; hello.push(0); }, ZmtpError::Command)]
 #[case::no_command(set(0, 0), ZmtpError::Unexpected)]
 fn invalid_hellos_fail(#[case] change: impl Fn(&mut Vec<u8>), #[case] expected: ZmtpError) {
-    let (security, mut hello) = (security(), client().hello());
+    let security = security();
+    let mut hello = client().hello();
     change(&mut hello);
     let mut run = Run::new(&security);
     run.feed(&greeting()).sent();
@@ -32,7 +33,8 @@ fn invalid_hellos_fail(#[case] change: impl Fn(&mut Vec<u8>), #[case] expected: 
 #[case::properties(|client: &mut Client| client.properties = vec![1], ZmtpError::Properties)]
 #[case::push(|client: &mut Client| client.properties = b"\x0bSocket-Type\0\0\0\x04PUSH".to_vec(), ZmtpError::SocketType)]
 fn invalid_initiates_fail(#[case] change: impl Fn(&mut Client), #[case] expected: ZmtpError) {
-    let (security, mut client) = (security(), client());
+    let security = security();
+    let mut client = client();
     let mut run = Run::new(&security);
     let welcome = welcomed(&mut run, &mut client);
     let mut other = Client::new(public(SERVER), CLIENT);
@@ -48,7 +50,8 @@ fn invalid_initiates_fail(#[case] change: impl Fn(&mut Client), #[case] expected
 
 #[test]
 fn cookie_of_another_connection_fails() {
-    let (security, mut client) = (security(), client());
+    let security = security();
+    let mut client = client();
     let mut other = Run::new(&security);
     other.session.random = || Ok(HandshakeRandom::fixed(8));
     let foreign = welcomed(&mut other, &mut client);
@@ -68,7 +71,8 @@ fn cookie_of_another_connection_fails() {
 #[case::more_outside(|m: &[Vec<u8>; 3]| { let mut first = m[0].clone(); first[0] = 1; first }, ZmtpError::Unexpected)]
 #[case::oversize(|_: &[Vec<u8>; 3]| b"\x02\0\0\0\0\0\0\x04\xd2".to_vec(), ZmtpError::Oversize)]
 fn invalid_messages_fail(#[case] make: impl Fn(&[Vec<u8>; 3]) -> Vec<u8>, #[case] expected: ZmtpError) {
-    let (security, mut client) = (security(), client());
+    let security = security();
+    let mut client = client();
     let mut run = ready(&security, &mut client);
     let messages = [b"a", b"b", b"c"].map(|body| client.message(0, body));
     assert_eq!(run.feed(&make(&messages)).failure(), Some(expected));
@@ -87,7 +91,8 @@ fn hello_box_must_hold_zeros() {
 #[case::nameless(b"", ZmtpError::Command)]
 #[case::ping(b"\x04PING", ZmtpError::Command)]
 fn invalid_commands_fail(#[case] body: &[u8], #[case] expected: ZmtpError) {
-    let (security, mut client) = (security(), client());
+    let security = security();
+    let mut client = client();
     let mut run = ready(&security, &mut client);
     assert_eq!(run.feed(&client.message(2, body)).failure(), Some(expected));
 }
