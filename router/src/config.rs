@@ -27,7 +27,6 @@ use trackyard_protocol::source::{
 pub use cluster::ClusterConfig;
 pub use error::{ConfigError, Position};
 pub use file::ConfigFile;
-#[cfg(feature = "cluster")]
 pub use limits::{ChannelLimits, LimitTable};
 pub use live::{LiveConfig, ReloadOutcome};
 pub use read::{Read, read};
@@ -35,7 +34,7 @@ pub use watch::watch;
 
 use crate::deployed::Deployed;
 
-/// The configuration, as the file holds it.
+/// The content of the configuration file, and the part that comes from a cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {

@@ -175,13 +175,14 @@ impl Process {
     fn start_watching(&self, stop: &CancellationToken) {
         let metrics = self.metrics.clone();
         tokio::spawn(watch(Arc::clone(&self.live), stop.clone(), move |outcome| {
-            metrics.config_edited(outcome)
+            metrics.config_edited(outcome);
         }));
         if let Some(keyring) = self.keyring.clone() {
             let metrics = self.metrics.clone();
             tokio::spawn(keyring.watch(stop.clone(), move |outcome| metrics.allowed_edited(outcome)));
         }
-        let (catalogue, store) = (Arc::clone(&self.catalogue), Arc::clone(&self.store));
+        let catalogue = Arc::clone(&self.catalogue);
+        let store = Arc::clone(&self.store);
         tokio::spawn(pin_versions(self.configs.clone(), catalogue, store, stop.clone()));
     }
 }

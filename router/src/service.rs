@@ -210,7 +210,7 @@ impl Service {
         self.clock.count_message();
         match input {
             Input::Message(from, batch) if from.port == PortKind::Workers => {
-                self.on_worker_batch(from, batch)
+                self.on_worker_batch(from, batch);
             }
             Input::Message(from, message) => self.on_request(from, message),
             Input::Closed(from, reason) => self.on_close(from, reason),

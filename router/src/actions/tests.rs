@@ -225,7 +225,8 @@ fn role_limits_what_a_key_may_do() {
     let ask = |caller, role, request: &Value| ask_with(caller, role, false, request).decision;
     let forbidden =
         |decision| matches!(decision, Decision::Reply(reply) if reply.reason == Reason::Forbidden);
-    let (deploy, current) = (json!({"action": "restart_workers"}), json!({"action": "current_config"}));
+    let restart = json!({"action": "restart_workers"});
+    let current = json!({"action": "current_config"});
     for key in ["", "revoked"] {
         assert!([&job(&json!({})), &current].iter().all(|asked| forbidden(ask(
             Some(key),
@@ -234,6 +235,6 @@ fn role_limits_what_a_key_may_do() {
         ))));
     }
     assert!(matches!(ask(Some("key"), Role::Submitter, &job(&json!({}))), Decision::Job(_)));
-    assert!(forbidden(ask(Some("key"), Role::Submitter, &deploy)));
-    assert!(matches!(ask(Some("key"), Role::Administrator, &deploy), Decision::RestartWorkers(_)));
+    assert!(forbidden(ask(Some("key"), Role::Submitter, &restart)));
+    assert!(matches!(ask(Some("key"), Role::Administrator, &restart), Decision::RestartWorkers(_)));
 }

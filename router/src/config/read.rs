@@ -3,6 +3,7 @@
 use super::error::Refusal;
 use super::unique::Unique;
 use super::{Config, legacy};
+use crate::deployed::TrackRef;
 use trackyard_protocol::channel::Channel;
 
 /// A configuration that was read, and remarks about it.
@@ -57,7 +58,7 @@ fn validate(config: &Config) -> Result<(), Refusal> {
         let mut sorted: Vec<_> = versions.iter().map(|pinned| &pinned.version).collect();
         sorted.sort();
         if let Some([twice, _]) = sorted.windows(2).find(|pair| matches!(pair, [a, b] if a == b)) {
-            let (channel, track) = (place.channel, place.track);
+            let TrackRef { channel, track } = place;
             return Err(Refusal::new(format!(
                 "container_versions.{channel}.{track}: {twice} is listed twice"
             )));

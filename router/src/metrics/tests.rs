@@ -14,7 +14,8 @@ fn reference_lists_every_metric() {
     metrics.config_edited(ReloadOutcome::Applied);
     metrics.allowed_edited(ReloadOutcome::Applied);
     let totals = Totals::default();
-    let (workers, queues) = (Vec::new(), Vec::new());
+    let workers = Vec::new();
+    let queues = Vec::new();
     metrics.set_gauges(&Snapshot {
         epoch: Epoch(1),
         recovering: false,

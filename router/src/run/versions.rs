@@ -48,7 +48,8 @@ impl Versions {
         let (sender, objects) = tokio::sync::watch::channel(ClusterState::default());
         let configs = combine(live.subscribe(), objects.clone(), stop.clone());
         let store = Arc::new(KubernetesStore::new(client.clone(), namespace, objects, live));
-        let (namespace, stop) = (namespace.to_owned(), stop.clone());
+        let namespace = namespace.to_owned();
+        let stop = stop.clone();
         tokio::spawn(async move { watch(client, &namespace, sender, gates, stop).await });
         Ok(Self { store, configs })
     }

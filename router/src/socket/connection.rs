@@ -237,7 +237,8 @@ impl Connection {
     }
 
     fn close_reason(&self, error: &trackyard_zmtp::ZmtpError, was_ready: bool) -> CloseReason {
-        let (port, from) = (<&str>::from(self.origin.port), self.origin.address);
+        let port = <&str>::from(self.origin.port);
+        let from = self.origin.address;
         tracing::debug!(port, %from, why = error.as_str(), %error, "closing a connection");
         if was_ready { CloseReason::from(error) } else { CloseReason::Handshake }
     }

@@ -281,7 +281,8 @@ fn many_small_partial_messages_are_bounded() {
     let mut worker = harness.raw(PortKind::Workers);
     let worker_begins = begin(1 << 19);
     let mut worker = harness.until(move || worker.write_all(&worker_begins).map(|()| worker).unwrap());
-    let (small, mut peers) = (begin(40 << 10), Vec::new());
+    let small = begin(40 << 10);
+    let mut peers = Vec::new();
     while !harness.events.iter().any(|received| received.result == Err(CloseReason::Crowded)) {
         assert!(peers.len() < LIMITS.partial_messages / (20 << 10), "no connection is closed");
         let mut peer = harness.raw(PortKind::Clients);
@@ -320,7 +321,7 @@ fn paused_client_resumes_after_its_answers() {
     for _ in 0..24 {
         harness.ports.send(peer, &[&vec![b'x'; 1 << 20]]).unwrap();
     }
-    // With what is said first, all of it comes in one read; it is answered before it is heard to its end.
+    // All of it comes in one read, and is answered before the read is processed to its end.
     let mut other = harness.raw(PortKind::Clients);
     other.write_all(&[&greeting()[..], &b"\0\0".repeat(600)].concat()).unwrap();
     for _ in 0..600 {

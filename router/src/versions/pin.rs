@@ -39,7 +39,8 @@ async fn pin(config: &Config, catalogue: &Catalogue, store: &dyn VersionStore) -
     let mut pins = Vec::new();
     let mut missing = 0;
     for (place, version) in config.container_versions.unresolved() {
-        let (channel, track) = (place.channel, place.track.clone());
+        let channel = place.channel;
+        let track = place.track.clone();
         match catalogue.resolve(&config.images, &place, &version).await {
             Ok(pinned) => {
                 tracing::info!(%channel, %track, version = %pinned, "looked up a deployed version");
@@ -48,7 +49,7 @@ async fn pin(config: &Config, catalogue: &Catalogue, store: &dyn VersionStore) -
             Err(error) => {
                 tracing::error!(%channel, %track, %version, %error, "cannot look up a deployed version");
                 missing += 1;
-                // A failed report is only logged by the store: the next attempt reports again.
+                // The error is logged already, and the next attempt reports it again.
                 let _ = store
                     .report_unresolved(place, version, format!("the image cannot be looked up: {error}"))
                     .await;

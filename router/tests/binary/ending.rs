@@ -52,7 +52,8 @@ fn second_signal_stops_at_once() {
 #[test]
 fn restart_keeps_the_ports() {
     let mut router = Router::start();
-    let (clients, workers) = (router.clients.clone(), router.workers.clone());
+    let clients = router.clients.clone();
+    let workers = router.workers.clone();
     let configure = json!({"action": "configure_worker", "channel": "test_runners"});
     let epoch = ask(&router, &configure)["response"]["epoch"].clone();
     assert_eq!(verdict(&ask(&router, &json!({"action": "restart_router"}))), (200, "ok"));

@@ -20,10 +20,15 @@ impl KeyedRouter {
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let [key, submitter, administrator, worker] = [(); 4].map(|()| KeyPair::generate().unwrap());
-        let (own, list) = (dir.path().join("router.key"), dir.path().join("allowed"));
+        let own = dir.path().join("router.key");
+        let list = dir.path().join("allowed");
         key.write(&own).unwrap();
-        let (submits, administers, works) = (submitter.public(), administrator.public(), worker.public());
-        let text = format!("submit {submits} website\nadminister {administers}\nwork {works}\n");
+        let text = format!(
+            "submit {} website\nadminister {}\nwork {}\n",
+            submitter.public(),
+            administrator.public(),
+            worker.public()
+        );
         std::fs::write(&list, text).unwrap();
         let flags = ["--key", own.to_str().unwrap(), "--allowed", list.to_str().unwrap()];
         let config = format!("container_versions: {{test_runners: {{ruby: ['{}']}}}}", pinned());

@@ -87,7 +87,8 @@ impl Ports {
     /// Returns the connection that holds the most by `of`: a worker if workers hold more than clients together. This visits
     /// all connections, but only after enough traffic to fill the memory.
     pub(super) fn largest_holder(&self, of: impl Fn(&Connection) -> usize) -> Option<Peer> {
-        let (mut workers, mut clients) = (Holders::default(), Holders::default());
+        let mut workers = Holders::default();
+        let mut clients = Holders::default();
         for (peer, connection) in &self.connections {
             let side = if connection.origin.port == PortKind::Workers { &mut workers } else { &mut clients };
             side.add(*peer, of(connection));
