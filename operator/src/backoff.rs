@@ -1,32 +1,33 @@
-//! How long after a failure a pool is tried again: twice as long each time.
+//! Delays between the retries of an object that cannot be reconciled.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-const FIRST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(300);
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-/// Failures in a row, by pool.
+const MAX_BACKOFF: Duration = Duration::from_secs(300);
+/// From one second, doubled by each failure.
+const BACKOFF: ExponentialBuilder = ExponentialBuilder::new().with_max_delay(MAX_BACKOFF).without_max_times();
+
+/// The back-off of each object that failed, by name.
 #[derive(Debug, Default)]
-pub(super) struct Backoff(Mutex<HashMap<String, u32>>);
+pub(super) struct Backoff(Mutex<HashMap<String, ExponentialBackoff>>);
 
 impl Backoff {
-    /// Counts a failure; gives the pause before the next try.
-    pub(super) fn failed(&self, pool: &str) -> Duration {
-        let mut counts = self.counts();
-        let count = counts.entry(pool.to_owned()).or_default();
-        let pause = FIRST.saturating_mul(1_u32.checked_shl(*count).unwrap_or(u32::MAX)).min(LONGEST);
-        *count = count.saturating_add(1);
-        pause
+    /// Records a failure of an object. Returns the delay before the next attempt.
+    pub(super) fn on_failure(&self, object: &str) -> Duration {
+        let mut delays = self.delays();
+        let delays = delays.entry(object.to_owned()).or_insert_with(|| BACKOFF.build());
+        delays.next().unwrap_or(MAX_BACKOFF)
     }
 
-    /// Forgets a pool's failures.
-    pub(super) fn succeeded(&self, pool: &str) {
-        self.counts().remove(pool);
+    /// Resets an object's back-off.
+    pub(super) fn on_success(&self, object: &str) {
+        self.delays().remove(object);
     }
 
-    fn counts(&self) -> MutexGuard<'_, HashMap<String, u32>> {
+    fn delays(&self) -> MutexGuard<'_, HashMap<String, ExponentialBackoff>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -36,13 +37,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_five_minutes_for_each_pool_by_itself() {
+    fn delays_double_up_to_five_minutes() {
         let backoff = Backoff::default();
-        let pauses: Vec<u64> = (0..40).map(|_| backoff.failed("a").as_secs()).collect();
-        assert_eq!(pauses[..10], [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
-        assert!(pauses[10..].iter().all(|&pause| pause == 300));
-        assert_eq!(backoff.failed("b").as_secs(), 1);
-        backoff.succeeded("a");
-        assert_eq!(backoff.failed("a").as_secs(), 1);
+        let delays: Vec<u64> = (0..40).map(|_| backoff.on_failure("a").as_secs()).collect();
+        assert_eq!(delays[..10], [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
+        assert!(delays[10..].iter().all(|&delay| delay == 300));
+        assert_eq!(backoff.on_failure("b").as_secs(), 1);
+        backoff.on_success("a");
+        assert_eq!(backoff.on_failure("a").as_secs(), 1);
     }
 }

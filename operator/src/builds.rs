@@ -1,10 +1,10 @@
-//! Builds that ContainerVersions ask for: submitted to the router, and looked after until they end. A reconciliation
-//! orders one and reads how far it is; it never waits.
+//! Builds of the git references that ContainerVersions name. A background thread submits each build to the router and polls
+//! it until it ends. A reconciliation requests a build and reads its stage; it never waits.
 
-mod book;
-mod clerk;
+mod client;
 #[cfg(test)]
 mod tests;
+mod tracker;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use futures_util::{Stream, stream};
 use tokio::sync::watch::Receiver;
 use trackyard_protocol::channel::Channel;
 
-pub use clerk::start;
+pub use client::start;
 
-/// What is to be built, for which object.
+/// What to build, and for which object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Order {
-    /// The object's UID, which is the id of its builds.
+pub struct BuildSpec {
+    /// The object's UID, which is also the id of its builds.
     pub uid: String,
-    /// Which of its builds: another word is another try.
+    /// Identifies the attempt; another value starts another build.
     pub attempt: String,
     /// The kind of tooling.
     pub channel: Channel,
@@ -33,69 +33,69 @@ pub struct Order {
 
 /// How far a build is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
-    /// The router was asked, or is about to be.
-    Asked,
-    /// It waits for a builder.
+pub enum BuildStage {
+    /// The build was requested of the router, or is about to be.
+    Requested,
+    /// The build waits for a builder.
     Waiting,
-    /// A builder has it in hand.
+    /// A builder runs the build.
     Running,
-    /// It could not be done now; it is asked for again.
+    /// The build failed for a reason that may pass; it will be submitted again.
     Postponed {
-        /// Why.
+        /// The verdict.
         why: String,
     },
-    /// It is released.
+    /// The image is released.
     Built {
         /// The container version, which is the image's tag.
         version: String,
     },
-    /// It ends like this however often it is asked for.
+    /// The build failed, and would fail again.
     Failed {
         /// The verdict, and the end of the log.
         why: String,
     },
 }
 
-/// How far each build is, by its object's UID, with the attempt that it is of.
-type Seen = Arc<HashMap<String, (String, Progress)>>;
+/// The attempt and the stage of each build, by its object's UID.
+type BuildStages = Arc<HashMap<String, (String, BuildStage)>>;
 
-/// The builds. Clones are the same.
+/// The builds of this operator. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Builds {
-    /// None if there is no router to ask.
-    orders: Option<Sender<Order>>,
-    seen: Receiver<Seen>,
+    /// None without a router.
+    requests: Option<Sender<BuildSpec>>,
+    stages: Receiver<BuildStages>,
 }
 
 impl Builds {
-    /// True if there is a router to ask.
+    /// Returns whether there is a router to build with.
     #[must_use]
-    pub fn can_be_ordered(&self) -> bool {
-        self.orders.is_some()
+    pub fn has_router(&self) -> bool {
+        self.requests.is_some()
     }
 
-    /// Lets something be built. The same order twice is one.
-    pub fn order(&self, order: Order) {
-        if let Some(orders) = &self.orders
-            && orders.send(order).is_err()
+    /// Requests a build. A repeated request keeps the build alive and does not start another.
+    pub fn request(&self, spec: BuildSpec) {
+        if let Some(requests) = &self.requests
+            && requests.send(spec).is_err()
         {
-            tracing::error!("what asks the router for builds has ended");
+            tracing::error!("cannot request a build: the build thread has ended; restart the operator");
         }
     }
 
-    /// How far a build is; none if it was not ordered of this operator.
+    /// Returns the stage of a build; none if this operator has not requested it.
     #[must_use]
-    pub fn progress(&self, uid: &str, attempt: &str) -> Option<Progress> {
-        let seen = self.seen.borrow();
-        seen.get(uid).filter(|(of, _)| of == attempt).map(|(_, progress)| progress.clone())
+    pub fn stage(&self, uid: &str, attempt: &str) -> Option<BuildStage> {
+        let stages = self.stages.borrow();
+        stages.get(uid).filter(|(of, _)| of == attempt).map(|(_, stage)| stage.clone())
     }
 
-    /// Gives something whenever a build is further.
+    /// Returns a stream with an item whenever a stage changes.
     pub fn changes(&self) -> impl Stream<Item = ()> + Send + use<> {
-        stream::unfold(self.seen.clone(), |mut seen| async move {
-            seen.changed().await.ok()?;
-            Some(((), seen))
+        stream::unfold(self.stages.clone(), |mut stages| async move {
+            stages.changed().await.ok()?;
+            Some(((), stages))
         })
     }
 }

@@ -1,37 +1,30 @@
-//! One condition, and whether it has changed.
+//! Builds the conditions of a status.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-/// What a condition is to say.
-pub(crate) struct Told {
+/// The new state of one condition.
+pub(crate) struct ConditionUpdate {
     is_true: bool,
     reason: &'static str,
     message: String,
 }
 
-impl Told {
-    pub(crate) const fn yes(reason: &'static str) -> Self {
-        Self { is_true: true, reason, message: String::new() }
+impl ConditionUpdate {
+    /// Sets a condition to `True` or `False`, without a message.
+    pub(crate) const fn new(is_true: bool, reason: &'static str) -> Self {
+        Self { is_true, reason, message: String::new() }
     }
 
-    pub(crate) const fn no(reason: &'static str) -> Self {
-        Self { is_true: false, reason, message: String::new() }
-    }
-
-    pub(crate) fn of(is_true: bool, reason: &'static str, message: &str) -> Self {
-        Self { is_true, reason, message: message.to_owned() }
-    }
-
-    pub(crate) fn saying(self, message: &str) -> Self {
-        Self { message: message.to_owned(), ..self }
+    pub(crate) fn with_message(self, message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..self }
     }
 
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
 
-    /// Its time changes only when it turns.
-    pub(crate) fn condition(
+    /// Returns the condition of type `kind`. Its transition time is `now` only if its status differs from the one in `before`.
+    pub(crate) fn into_condition(
         self,
         kind: &str,
         generation: Option<i64>,

@@ -1,29 +1,32 @@
-//! What users read in `kubectl describe` and `kubectl events`: every reason is here. A Warning is something that a person
-//! should look at.
+//! The events that users read in `kubectl describe` and `kubectl events`. A Warning is something that a person should look at.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
 
-/// What has happened.
+/// Maximum length of a note, in characters; the API server accepts 1024 bytes.
+const MAX_NOTE_CHARS: usize = 250;
+
+/// An event of a WorkerPool or ContainerVersion. The name of the variant is the event's reason.
 #[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
-pub enum Happened {
-    /// A pool got more pods by the router's figures.
+pub enum ObjectEvent {
+    /// A pool got more pods, by the router's load report.
     ScaledUp {
         /// Pods before.
         from: u32,
         /// Pods now.
         to: u32,
     },
-    /// A pool got fewer pods by the router's figures. Apart from the other: of the same reason the first note stays.
+    /// A pool got fewer pods, by the router's load report. This is a reason of its own because events of the same reason are
+    /// merged and keep their first note.
     ScaledDown {
         /// Pods before.
         from: u32,
         /// Pods now.
         to: u32,
     },
-    /// It is ready.
+    /// The object has become ready.
     Ready,
-    /// It will not be ready unless something is changed.
+    /// The object will not become ready unless something is changed.
     Stalled {
         /// The condition's reason and message.
         why: String,
@@ -35,68 +38,69 @@ pub enum Happened {
         /// The condition's message.
         why: String,
     },
-    /// A worker cannot have a version.
-    Failed {
+    /// A worker cannot prepare a version.
+    PrepareFailed {
         /// The condition's message.
         why: String,
     },
 }
 
-impl Happened {
-    /// A pool got another number of pods.
+impl ObjectEvent {
+    /// Returns the event of a changed number of pods.
     #[must_use]
     pub const fn scaled(from: u32, to: u32) -> Self {
         if to > from { Self::ScaledUp { from, to } } else { Self::ScaledDown { from, to } }
     }
 
-    /// As the API server takes it.
+    /// Returns the Kubernetes event.
     #[must_use]
-    pub fn event(&self) -> Event {
+    pub fn to_event(&self) -> Event {
         let (type_, action, note) = match self {
             Self::ScaledUp { from, to } | Self::ScaledDown { from, to } => {
-                (EventType::Normal, "Scale", format!("from {from} to {to} pods"))
+                (EventType::Normal, "Scale", format!("scaled from {from} to {to} pods"))
             }
-            Self::Ready => (EventType::Normal, "Reconcile", "it is ready".to_owned()),
-            Self::Built => (EventType::Normal, "Build", "it is built".to_owned()),
+            Self::Ready => (EventType::Normal, "Reconcile", "became ready".to_owned()),
+            Self::Built => (EventType::Normal, "Build", "built the git reference".to_owned()),
             Self::BuildFailed { why } => (EventType::Warning, "Build", why.clone()),
-            Self::Stalled { why } | Self::Failed { why } => (EventType::Warning, "Reconcile", why.clone()),
+            Self::Stalled { why } | Self::PrepareFailed { why } => {
+                (EventType::Warning, "Reconcile", why.clone())
+            }
         };
         let reason: &str = self.into();
-        // The API server takes a thousand bytes.
-        let note = note.chars().take(250).collect();
         Event {
             type_,
             action: action.to_owned(),
             reason: reason.to_owned(),
-            note: Some(note),
+            note: Some(note.chars().take(MAX_NOTE_CHARS).collect()),
             secondary: None,
         }
     }
 }
 
-/// What turned from one list of conditions to the next.
+/// Returns the events of the conditions that changed between two states of an object.
 #[must_use]
-pub fn turned(before: &[Condition], after: &[Condition]) -> Vec<Happened> {
-    after.iter().filter(|condition| !was(before, condition)).filter_map(happened).collect()
+pub fn changed(before: &[Condition], after: &[Condition]) -> Vec<ObjectEvent> {
+    after.iter().filter(|condition| !contains(before, condition)).filter_map(event_of).collect()
 }
 
-fn was(before: &[Condition], condition: &Condition) -> bool {
-    before.iter().any(|old| {
-        (&old.type_, &old.status, &old.reason) == (&condition.type_, &condition.status, &condition.reason)
+fn contains(conditions: &[Condition], condition: &Condition) -> bool {
+    conditions.iter().any(|other| {
+        (&other.type_, &other.status, &other.reason)
+            == (&condition.type_, &condition.status, &condition.reason)
     })
 }
 
-fn happened(condition: &Condition) -> Option<Happened> {
-    let why = || match condition.message.as_str() {
-        "" => condition.reason.clone(),
-        message => format!("{}: {message}", condition.reason),
-    };
+fn event_of(condition: &Condition) -> Option<ObjectEvent> {
+    let message = condition.message.clone();
     match (condition.type_.as_str(), condition.status.as_str(), condition.reason.as_str()) {
-        ("Ready", "True", _) => Some(Happened::Ready),
-        ("Stalled", "True", _) => Some(Happened::Stalled { why: why() }),
-        ("Built", "True", _) => Some(Happened::Built),
-        ("Built", "False", "BuildFailed") => Some(Happened::BuildFailed { why: condition.message.clone() }),
-        ("Ready", "False", "Failed") => Some(Happened::Failed { why: condition.message.clone() }),
+        ("Ready", "True", _) => Some(ObjectEvent::Ready),
+        ("Stalled", "True", reason) if message.is_empty() => {
+            Some(ObjectEvent::Stalled { why: reason.to_owned() })
+        }
+        ("Stalled", "True", reason) => Some(ObjectEvent::Stalled { why: format!("{reason}: {message}") }),
+        ("Built", "True", _) => Some(ObjectEvent::Built),
+        ("Built", "False", "BuildFailed") => Some(ObjectEvent::BuildFailed { why: message }),
+        ("Ready", "False", "PrepareFailed") => Some(ObjectEvent::PrepareFailed { why: message }),
         _ => None,
     }
 }
@@ -121,38 +125,43 @@ mod tests {
     }
 
     #[rstest]
-    #[case::nothing_new(&[("Ready", "True", "AllReady")], &[("Ready", "True", "AllReady")], &[])]
-    #[case::ready(&[("Ready", "False", "Progressing")], &[("Ready", "True", "AllReady")], &[Happened::Ready])]
-    #[case::new(&[], &[("Ready", "False", "Progressing"), ("Stalled", "False", "Progressing")], &[])]
+    #[case::unchanged(&[("Ready", "True", "AllReady")], &[("Ready", "True", "AllReady")], &[])]
+    #[case::ready(&[("Ready", "False", "Progressing")], &[("Ready", "True", "AllReady")], &[ObjectEvent::Ready])]
+    #[case::new_object(&[], &[("Ready", "False", "Progressing"), ("Stalled", "False", "Progressing")], &[])]
     #[case::stalled(
         &[("Stalled", "False", "X")], &[("Stalled", "True", "QuotaExceeded")],
-        &[Happened::Stalled { why: "QuotaExceeded: why".to_owned() }]
+        &[ObjectEvent::Stalled { why: "QuotaExceeded: why".to_owned() }]
     )]
-    #[case::built(&[("Built", "False", "Building")], &[("Built", "True", "Built")], &[Happened::Built])]
-    #[case::not_built(&[], &[("Built", "False", "BuildFailed")], &[Happened::BuildFailed { why: "why".to_owned() }])]
-    #[case::failed(&[], &[("Ready", "False", "Failed")], &[Happened::Failed { why: "why".to_owned() }])]
-    fn what_turned(
+    #[case::built(&[("Built", "False", "Building")], &[("Built", "True", "Built")], &[ObjectEvent::Built])]
+    #[case::build_failed(
+        &[], &[("Built", "False", "BuildFailed")], &[ObjectEvent::BuildFailed { why: "why".to_owned() }]
+    )]
+    #[case::prepare_failed(
+        &[], &[("Ready", "False", "PrepareFailed")], &[ObjectEvent::PrepareFailed { why: "why".to_owned() }]
+    )]
+    fn changed_conditions_become_events(
         #[case] before: &[(&str, &str, &str)],
         #[case] after: &[(&str, &str, &str)],
-        #[case] expected: &[Happened],
+        #[case] expected: &[ObjectEvent],
     ) {
         let conditions = |all: &[(&str, &str, &str)]| all.iter().map(|c| condition(*c)).collect::<Vec<_>>();
-        assert_eq!(turned(&conditions(before), &conditions(after)), expected);
+        assert_eq!(changed(&conditions(before), &conditions(after)), expected);
     }
 
     #[test]
     fn every_reason_is_in_the_reference() {
         let reference = include_str!("../../docs/reference.md");
-        for reason in Happened::VARIANTS {
+        for reason in ObjectEvent::VARIANTS {
             assert!(reference.contains(&format!("\n| `{reason}` | ")), "{reason}");
         }
     }
 
     #[test]
-    fn a_reason_is_one_word_and_a_note_is_bounded() {
-        let event = Happened::Stalled { why: "ü".repeat(2000) }.event();
+    fn reason_is_the_variant_and_note_is_bounded() {
+        let event = ObjectEvent::Stalled { why: "ü".repeat(2000) }.to_event();
         assert_eq!((event.reason.as_str(), event.type_), ("Stalled", EventType::Warning));
         assert!(event.note.unwrap().len() < 1024);
-        assert_eq!(Happened::scaled(0, 2).event().note.as_deref(), Some("from 0 to 2 pods"));
+        let note = ObjectEvent::scaled(0, 2).to_event().note;
+        assert_eq!(note.as_deref(), Some("scaled from 0 to 2 pods"));
     }
 }

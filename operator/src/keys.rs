@@ -1,47 +1,47 @@
-//! The keys of router, workers and operator: made once, and kept in a Secret that the router mounts. What workers need of
-//! them is in a second one, in their own namespace, so that nothing there knows the router's secret key.
+//! The keys of router, workers and operator. They are generated once and kept in a Secret that the router mounts. A second
+//! Secret in the workers' namespace has only what workers need, so that nothing there can read the router's secret key.
 
-mod fill;
-mod keep;
+mod contents;
+mod controller;
 
 use std::str::FromStr;
 
-pub use fill::{Error, Files, Filled, Rules, fill};
-pub use keep::keep;
+pub use contents::{KeyError, KeyPolicy, SecretContents, SecretData, desired_contents};
+pub use controller::maintain;
 
-/// The worker's keys in its Secret, the public one first.
-pub const OWN_KEY: &str = "worker.key";
-/// The router's public key in the worker's Secret.
-pub const ROUTER_KEY: &str = "router.pub";
+/// Key of the worker's key pair in its Secret; the public key is its first line.
+pub const WORKER_KEY: &str = "worker.key";
+/// Key of the router's public key in the worker's Secret.
+pub const ROUTER_PUBLIC_KEY: &str = "router.pub";
 
-/// A Secret's place.
+/// The namespace and name of a Secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// Its namespace.
+pub struct SecretRef {
+    /// The namespace.
     pub namespace: String,
-    /// Its name.
+    /// The name.
     pub name: String,
 }
 
-/// Which Secrets, and what is in them.
+/// Which Secrets to maintain, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
-    /// For all keys.
-    pub keys: Place,
-    /// For what workers need.
-    pub worker: Place,
-    /// What is in them.
-    pub rules: Rules,
+pub struct KeySecrets {
+    /// The Secret for all keys.
+    pub keys: SecretRef,
+    /// The Secret for what workers need.
+    pub worker: SecretRef,
+    /// How to fill them.
+    pub policy: KeyPolicy,
 }
 
-impl FromStr for Place {
+impl FromStr for SecretRef {
     type Err = &'static str;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once('/') {
             Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
                 Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
             }
-            _ => Err("a Secret's place is NAMESPACE/NAME"),
+            _ => Err("a Secret is given as NAMESPACE/NAME"),
         }
     }
 }

@@ -1,22 +1,22 @@
-//! One operator writes: the one that holds the Lease. It renews it every few seconds, and stops writing well before
-//! another may take it, also when it was stopped meanwhile and knows nothing of that.
+//! Leader election: only the operator that holds the Lease writes. It renews the Lease every few seconds and stops writing well
+//! before another operator may take it, even if the process was suspended meanwhile.
 
 mod decide;
+mod elector;
 mod gate;
-mod keep;
 #[cfg(test)]
 mod simulation;
 
 use std::time::Duration;
 
-pub use gate::{Gate, NotLeader};
-pub use keep::{Lease, Lost};
+pub use elector::{LeaderElector, LeaseLost};
+pub use gate::{NotLeader, WriteGate};
 
-/// A lease that has not changed for so long may be taken.
-const DURATION: Duration = Duration::from_secs(15);
-/// Between two renewals.
-const RENEW: Duration = Duration::from_secs(4);
-/// So long after it asked for the last renewal that it got, a holder writes no more.
-const DEADLINE: Duration = Duration::from_secs(10);
-/// Between two looks of one that waits.
-const RETRY: Duration = Duration::from_secs(2);
+/// Time without a change after which another operator may take the Lease.
+const LEASE_DURATION: Duration = Duration::from_secs(15);
+/// Interval between two renewals.
+const RENEW_INTERVAL: Duration = Duration::from_secs(4);
+/// Time after the request of the last successful renewal at which the holder stops writing.
+const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+/// Interval between two attempts to take the Lease; also the timeout of requests that are not essential.
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);

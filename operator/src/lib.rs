@@ -1,22 +1,23 @@
-//! The operator: makes pods of WorkerPools, and tells of ContainerVersions who has them. What is decided is pure
-//! (`pool::{validate, build, rollout, status, autoscale, demand}`, `version::{built, status}`, `builds::book`, `lease::decide`,
-//! `keys::fill`); what talks to the cluster is `watches` and the controllers, and `writer`, through which everything is written.
+//! The operator: creates the pods of WorkerPools, and reports which workers have a ContainerVersion.
+//!
+//! Decisions are pure (`pool::{validate, build, rollout, status, autoscale, demand}`, `version::{build, status}`,
+//! `builds::tracker`, `lease::decide`, `keys::contents`). Only the watches, the controllers and `writer` talk to the cluster,
+//! and every write goes through `writer`.
 
 pub mod args;
 pub mod backoff;
 pub mod builds;
 mod condition;
+pub mod crd_wait;
 pub mod events;
-pub mod figures;
-pub mod hands_off;
 pub mod keys;
-pub mod kinds;
 pub mod lease;
+pub mod load_report;
 pub mod metrics;
+pub mod paused;
 pub mod pool;
 pub mod run;
-pub mod shared;
 pub mod version;
-pub mod vitals;
+pub mod watch_health;
 pub mod watches;
 pub mod writer;

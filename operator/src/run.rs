@@ -1,4 +1,4 @@
-//! Puts the parts together.
+//! Starts the operator's parts and runs them until shutdown.
 
 use std::time::Duration;
 
@@ -11,159 +11,170 @@ use trackyard_daemon::shutdown::{self, Shutdown};
 use trackyard_daemon::{admin, logs};
 
 use crate::args::Args;
-use crate::figures::Figures;
-use crate::lease::{self, Lease};
-use crate::metrics::Metrics as OwnMetrics;
-use crate::shared::Shared;
-use crate::vitals::Vitals;
+use crate::crd_wait::wait_for_crds;
+use crate::lease::{LeaderElector, LeaseLost, WriteGate};
+use crate::load_report::LoadReports;
+use crate::metrics::Metrics as OperatorMetrics;
+use crate::watch_health::WatchHealth;
+use crate::watches::Watches;
 use crate::writer::Writer;
-use crate::{builds, keys, kinds, pool, version};
+use crate::{builds, keys, pool, version};
 
-/// Why the operator does not run.
+/// Time that blocked threads, such as name resolution, get at exit.
+const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Why the operator cannot run.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Logs.
+pub enum RunError {
+    /// Logging cannot be set up.
     #[error(transparent)]
     Logs(#[from] logs::Error),
-    /// The admin port.
+    /// The admin port cannot be bound.
     #[error(transparent)]
     Admin(#[from] admin::Error),
-    /// Signals.
+    /// Signals cannot be handled.
     #[error(transparent)]
     Shutdown(#[from] shutdown::Error),
-    /// The runtime.
+    /// The asynchronous runtime cannot be started.
     #[error("cannot start the runtime: {0}")]
     Runtime(std::io::Error),
-    /// The cluster.
+    /// No cluster is configured.
     #[error("cannot reach a cluster: {0}; run it in one, or set KUBECONFIG")]
     Cluster(#[from] Box<kube::Error>),
-    /// The lease.
+    /// The lease is lost.
     #[error(transparent)]
-    Lease(lease::Lost),
-    /// What is to go on for ever has ended.
-    #[error("the operator no longer looks after {0}; it ends, to be started again")]
-    Ended(&'static str),
+    Lease(LeaseLost),
+    /// A task that should run until shutdown has ended.
+    #[error("the task for {0} has ended; this process exits, so that it is restarted")]
+    TaskEnded(&'static str),
 }
 
 /// Runs the operator until a signal ends it.
 ///
 /// # Errors
-/// If it cannot start, or a part of it fails.
-pub fn run(args: &Args) -> Result<(), Error> {
+/// If it cannot start, loses the lease, or one of its tasks ends.
+pub fn run(args: &Args) -> Result<(), RunError> {
     args.logs.init()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(Error::Runtime)?;
-    let ended = runtime.block_on(serve(args));
-    // A resolver of names may still wait.
-    runtime.shutdown_timeout(Duration::from_secs(1));
-    ended
+        .map_err(RunError::Runtime)?;
+    let result = runtime.block_on(serve(args));
+    runtime.shutdown_timeout(RUNTIME_SHUTDOWN_TIMEOUT);
+    result
 }
 
-async fn serve(args: &Args) -> Result<(), Error> {
+async fn serve(args: &Args) -> Result<(), RunError> {
     let shutdown = Shutdown::on_signals()?;
     let stop = CancellationToken::new();
     let _stop_all = stop.clone().drop_guard();
     let readiness = Readiness::default();
-    let gates = Gates {
-        kinds: readiness.gate("kinds", "it is not known yet whether they are there"),
-        pools: readiness.gate("pools", "the first lists of pools and their children have not come yet"),
-        versions: readiness.gate("versions", "the first list of versions has not come yet"),
+    let gates = ReadinessGates {
+        crds: readiness.gate("crds", "not checked yet"),
+        pools: readiness.gate("pools", "waiting for the first lists of pools and their children"),
+        versions: readiness.gate("versions", "waiting for the first list of versions"),
     };
     let listener = Admin::bind(args.admin).await?;
     let mut registry = Metrics::registry("operator", env!("CARGO_PKG_VERSION"));
-    let metrics = OwnMetrics::register(&mut registry);
-    let vitals = Vitals::default();
-    registry.register_collector(Box::new(vitals.clone()));
-    let client = vitals.client().await.map_err(Box::new)?;
-    let admin = Admin::new(readiness, Metrics::new(registry)).with_liveness_check(move || vitals.silent());
+    let metrics = OperatorMetrics::register(&mut registry);
+    let health = WatchHealth::default();
+    registry.register_collector(Box::new(health.clone()));
+    let client = health.client().await.map_err(Box::new)?;
+    let admin = Admin::new(readiness, Metrics::new(registry)).with_liveness_check(move || health.silent());
     tokio::spawn(admin.serve(listener, stop.clone()));
-    let gate = if args.lease_namespace.is_some() { lease::Gate::shut() } else { lease::Gate::always() };
-    let lease = args.lease(&client, &gate);
+    let has_lease = args.lease_namespace.is_some();
+    let gate = if has_lease { WriteGate::closed() } else { WriteGate::always_open() };
+    let elector = args.elector(&client, &gate);
     let writer = Writer::new(client.clone(), gate);
-    let ended = tokio::select! {
+    let result = tokio::select! {
         () = shutdown.requested.cancelled() => Ok(()),
-        error = lead(args, lease.as_ref(), client, writer, gates, metrics) => Err(error),
+        error = lead(args, elector.as_ref(), client, writer, gates, metrics) => Err(error),
     };
-    // Nothing writes any more.
-    if let Some(lease) = lease {
-        lease.release().await;
+    // The controllers are dropped, so nothing writes any more.
+    if let Some(elector) = elector {
+        elector.release().await;
     }
-    ended
+    result
 }
 
-/// Waits for the lease, then works while it is held; why it ends.
+/// Waits for the lease, then runs the controllers while it is held. Returns why they ended.
 async fn lead(
     args: &Args,
-    lease: Option<&Lease>,
+    elector: Option<&LeaderElector>,
     client: Client,
     writer: Writer,
-    gates: Gates,
-    metrics: OwnMetrics,
-) -> Error {
-    let Some(lease) = lease else {
-        tracing::warn!("without --lease-namespace nothing keeps two operators from writing");
-        metrics.leads(true);
-        return Error::Ended(work(args, client, writer, gates, metrics).await);
+    gates: ReadinessGates,
+    metrics: OperatorMetrics,
+) -> RunError {
+    let Some(elector) = elector else {
+        tracing::warn!("running without --lease-namespace: make sure that no second operator runs");
+        metrics.on_leading();
+        return RunError::TaskEnded(run_controllers(args, client, writer, gates, metrics).await);
     };
-    // One that waits for the lease is as ready as it gets; what it lists before would be old when it is needed.
+    // A standby is ready without any lists: they would be outdated by the time it leads.
     gates.open();
-    lease.acquire().await;
-    gates.close("the lists that follow the lease have not come yet");
-    metrics.leads(true);
+    elector.acquire().await;
+    gates.close("waiting for the first lists after the lease was acquired");
+    metrics.on_leading();
     tokio::select! {
-        ended = work(args, client, writer, gates, metrics) => Error::Ended(ended),
-        lost = lease.keep() => Error::Lease(lost),
+        task = run_controllers(args, client, writer, gates, metrics) => RunError::TaskEnded(task),
+        lost = elector.renew_until_lost() => RunError::Lease(lost),
     }
 }
 
-/// All controllers, until one ends; which one.
-async fn work(
+/// Runs all tasks until one ends. Returns its name.
+async fn run_controllers(
     args: &Args,
     client: Client,
     writer: Writer,
-    gates: Gates,
-    metrics: OwnMetrics,
+    gates: ReadinessGates,
+    metrics: OperatorMetrics,
 ) -> &'static str {
-    kinds::wait(&client, &gates.kinds).await;
-    tracing::info!(namespace = args.namespace, "watching");
-    let (curve, keeping) = keys::keep(&client, &writer, args.keys());
+    wait_for_crds(&client, &gates.crds).await;
+    tracing::info!(namespace = args.namespace, "starting the controllers");
+    let (curve, key_task) = keys::maintain(&client, &writer, args.key_secrets());
     let builds = builds::start(args.router_keyed.clone(), curve);
-    let (figures, asking) = Figures::follow(args.router_admin.clone());
-    let shared = Shared {
+    let (load_reports, load_report_task) = LoadReports::poll(args.router_admin.clone());
+    let watches = Watches {
         client,
         namespace: args.namespace.clone(),
-        watch_seconds: args.watch_seconds,
-        writer,
-        figures,
-        metrics,
+        timeout_seconds: args.watch_seconds,
+        metrics: metrics.clone(),
     };
+    let pools = pool::controller::run(
+        &watches,
+        args.agent_settings(),
+        writer.clone(),
+        load_reports.clone(),
+        metrics.clone(),
+        gates.pools,
+    );
+    let versions = version::controller::run(&watches, writer, load_reports, builds, metrics, gates.versions);
     tokio::select! {
-        () = asking => "the router's figures",
-        () = keeping => "keys",
-        () = pool::controller::run(shared.clone(), args.settings(), gates.pools) => "pools",
-        () = version::controller::run(shared.clone(), builds, gates.versions) => "versions",
+        () = load_report_task => "the router's load report",
+        () = key_task => "keys",
+        () = pools => "pools",
+        () = versions => "versions",
     }
 }
 
-/// What is open once the first lists have come.
-struct Gates {
-    kinds: Gate,
+/// The readiness gates that open once the CRDs are served and the first lists are complete.
+struct ReadinessGates {
+    crds: Gate,
     pools: Gate,
     versions: Gate,
 }
 
-impl Gates {
+impl ReadinessGates {
     fn open(&self) {
-        self.kinds.open();
+        self.crds.open();
         self.pools.open();
         self.versions.open();
     }
 
     fn close(&self, why: &str) {
-        self.kinds.close(why);
+        self.crds.close(why);
         self.pools.close(why);
         self.versions.close(why);
     }

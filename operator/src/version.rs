@@ -1,6 +1,6 @@
-//! ContainerVersions: those that name a git reference are built; how many workers have each, and why others have it not.
-//! The router deploys them.
+//! ContainerVersions: builds those that name a git reference, and reports how many workers have each version and why others
+//! do not. The router deploys them.
 
-mod built;
+mod build;
 pub mod controller;
 mod status;

@@ -1,5 +1,5 @@
-//! All that the operator writes: applied on the server by managers of fixed names, so that what others write into other
-//! fields stays, and only while no other operator may write.
+//! Writes objects, statuses and events. All writes are server-side apply with fixed field managers, so that fields of other
+//! managers stay, and all pass the lease's gate.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -13,30 +13,29 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::events::Happened;
-use crate::lease::{Gate, NotLeader};
+use crate::events::ObjectEvent;
+use crate::lease::{NotLeader, WriteGate};
 
-const MANAGER: &str = "trackyard-operator";
-const STATUS_MANAGER: &str = "trackyard-operator-status";
-/// A write that takes longer is given up: a connection may die without a word, and nothing else ends the wait for an
-/// answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const FIELD_MANAGER: &str = "trackyard-operator";
+const STATUS_FIELD_MANAGER: &str = "trackyard-operator-status";
+/// Timeout of a write. A connection may die without an error, and nothing else would end the wait for the answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why something was not written.
+/// Why a write failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The API server did not take it.
+pub enum WriteError {
+    /// The API server rejected the write, or could not be reached.
     #[error("cannot apply the {what}: {source}")]
-    Refused {
-        /// What it was.
+    Failed {
+        /// What was written.
         what: &'static str,
-        /// Why not.
+        /// The client's error.
         source: Box<kube::Error>,
     },
-    /// The API server did not answer. Whether it has written is not known.
-    #[error("cannot apply the {what}: the API server has not answered for {} s", PATIENCE.as_secs())]
-    Slow {
-        /// What it was.
+    /// The API server did not answer. It may have written the object nevertheless.
+    #[error("cannot apply the {what}: the API server has not answered for {} s", WRITE_TIMEOUT.as_secs())]
+    Timeout {
+        /// What was written.
         what: &'static str,
     },
     /// Another operator may write.
@@ -44,49 +43,56 @@ pub enum Error {
     NotLeader(#[from] NotLeader),
 }
 
-impl Error {
-    /// True if the API server has understood and refused; false for conflicts, haste and its own failures.
+impl WriteError {
+    /// Returns whether a retry is useless: the API server understood the write and rejected it. Conflicts, rate limits and
+    /// server errors are not final.
     #[must_use]
     pub fn is_final(&self) -> bool {
+        self.code().is_some_and(|code| matches!(code, 400..=499) && ![409, 429].contains(&code))
+    }
+
+    /// Returns whether the object has changed since it was read.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.code() == Some(409)
+    }
+
+    /// Returns the HTTP status with which the API server rejected the write.
+    fn code(&self) -> Option<u16> {
         match self {
-            Self::NotLeader(_) | Self::Slow { .. } => false,
-            Self::Refused { source, .. } => {
-                matches!(&**source, kube::Error::Api(status) if matches!(status.code, 400..=499) && ![409, 429].contains(&status.code))
-            }
+            Self::Failed { source, .. } => match &**source {
+                kube::Error::Api(status) => Some(status.code),
+                _ => None,
+            },
+            Self::NotLeader(_) | Self::Timeout { .. } => None,
         }
     }
 
-    /// True if the object has changed since it was read.
-    #[must_use]
-    pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Refused { source, .. } if matches!(&**source, kube::Error::Api(status) if status.code == 409))
-    }
-
-    /// The word for metrics and conditions.
+    /// Returns the reason for metrics and conditions.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NotLeader(_) => "NotLeader",
-            Self::Slow { .. } => "Slow",
-            Self::Refused { .. } => "ApplyFailed",
+            Self::Timeout { .. } => "Timeout",
+            Self::Failed { .. } => "ApplyFailed",
         }
     }
 }
 
-/// Writes. Clones are the same.
+/// Writes to the cluster. Clones share the client and the gate.
 #[derive(Clone)]
 pub struct Writer {
     client: Client,
-    gate: Gate,
+    gate: WriteGate,
     recorder: Recorder,
 }
 
 impl Writer {
-    /// Writes while `gate` is open.
+    /// Returns a writer that writes while `gate` is open.
     #[must_use]
-    pub fn new(client: Client, gate: Gate) -> Self {
-        let recorder =
-            Recorder::new(client.clone(), Reporter { controller: MANAGER.to_owned(), instance: None });
+    pub fn new(client: Client, gate: WriteGate) -> Self {
+        let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: None };
+        let recorder = Recorder::new(client.clone(), reporter);
         Self { client, gate, recorder }
     }
 
@@ -97,22 +103,23 @@ impl Writer {
         Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default())
     }
 
-    async fn patch(
+    async fn write(
         &self,
         what: &'static str,
-        write: impl Future<Output = Result<(), kube::Error>>,
-    ) -> Result<(), Error> {
-        let refused = |source| Error::Refused { what, source: Box::new(source) };
-        let write =
-            async { timeout(PATIENCE, write).await.map_err(|_| Error::Slow { what })?.map_err(refused) };
-        self.gate.write(write).await
+        request: impl Future<Output = Result<(), kube::Error>>,
+    ) -> Result<(), WriteError> {
+        let bounded = async {
+            let result = timeout(WRITE_TIMEOUT, request).await.map_err(|_| WriteError::Timeout { what })?;
+            result.map_err(|source| WriteError::Failed { what, source: Box::new(source) })
+        };
+        self.gate.write(bounded).await
     }
 
     /// Applies an object.
     ///
     /// # Errors
-    /// If it is not taken.
-    pub async fn apply<K>(&self, what: &'static str, object: &K) -> Result<(), Error>
+    /// If it is not written.
+    pub async fn apply<K>(&self, what: &'static str, object: &K) -> Result<(), WriteError>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -120,57 +127,61 @@ impl Writer {
             + DeserializeOwned
             + Serialize,
     {
-        let (api, name) = (self.api(object), object.name_any());
-        let manager = PatchParams::apply(MANAGER).force();
+        let api = self.api(object);
+        let name = object.name_any();
+        let params = PatchParams::apply(FIELD_MANAGER).force();
         let patch = Patch::Apply(object);
-        self.patch(what, async { api.patch(&name, &manager, &patch).await.map(drop) }).await
+        self.write(what, async { api.patch(&name, &params, &patch).await.map(drop) }).await
     }
 
     /// Applies an object's status.
     ///
     /// # Errors
-    /// If it is not taken.
-    pub async fn status<K>(&self, object: &K, status: &impl Serialize) -> Result<(), Error>
+    /// If it is not written.
+    pub async fn apply_status<K>(&self, object: &K, status: &impl Serialize) -> Result<(), WriteError>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
     {
-        let (api, name) = (self.api(object), object.name_any());
-        let manager = PatchParams::apply(STATUS_MANAGER).force();
-        let (version, kind) = (K::api_version(&()), K::kind(&()));
-        // Not another object that has taken the name meanwhile.
-        let metadata = json!({"uid": object.uid()});
-        let whole = json!({"apiVersion": version, "kind": kind, "metadata": metadata, "status": status});
-        let patch = Patch::Apply(whole);
-        self.patch("status", async { api.patch_status(&name, &manager, &patch).await.map(drop) }).await
+        let api = self.api(object);
+        let name = object.name_any();
+        let params = PatchParams::apply(STATUS_FIELD_MANAGER).force();
+        let patch = Patch::Apply(json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            // Without the UID the status might go to a newer object of the same name.
+            "metadata": {"uid": object.uid()},
+            "status": status,
+        }));
+        self.write("status", async { api.patch_status(&name, &params, &patch).await.map(drop) }).await
     }
 
-    /// Tells of an object what has happened. That somebody hears of it is not worth another try.
-    pub async fn tell<K>(&self, object: &K, happened: &[Happened])
+    /// Publishes events of an object. A failure is logged and not retried.
+    pub async fn publish<K>(&self, object: &K, events: &[ObjectEvent])
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {
-        let about = object.object_ref(&());
-        for one in happened {
-            let event = one.event();
-            let told = self.patch("Event", self.recorder.publish(&event, &about)).await;
-            if let Err(error) = told {
-                tracing::warn!(%error, "an event is not recorded");
+        let reference = object.object_ref(&());
+        for event in events {
+            let event = event.to_event();
+            if let Err(error) = self.write("Event", self.recorder.publish(&event, &reference)).await {
+                tracing::warn!(%error, "cannot publish an event");
             }
         }
     }
 
-    /// Merges into an object what `patch` names.
+    /// Merges `patch` into an object.
     ///
     /// # Errors
-    /// If it is not taken.
-    pub async fn merge<K>(&self, what: &'static str, object: &K, patch: Value) -> Result<(), Error>
+    /// If it is not written.
+    pub async fn merge<K>(&self, what: &'static str, object: &K, patch: Value) -> Result<(), WriteError>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
     {
-        let (api, name) = (self.api(object), object.name_any());
+        let api = self.api(object);
+        let name = object.name_any();
         let patch = Patch::Merge(patch);
         let params = PatchParams::default();
-        self.patch(what, async { api.patch(&name, &params, &patch).await.map(drop) }).await
+        self.write(what, async { api.patch(&name, &params, &patch).await.map(drop) }).await
     }
 }
 
@@ -187,36 +198,36 @@ mod tests {
 
     use super::*;
 
-    /// Of an API server that takes every request and answers none.
+    /// Returns a writer to an API server that accepts every request and never answers.
     fn writer() -> Writer {
         let silent =
             service_fn(|_: http::Request<Body>| pending::<Result<http::Response<Body>, Infallible>>());
-        Writer::new(Client::new(silent, "yard"), Gate::always())
+        Writer::new(Client::new(silent, "workers"), WriteGate::always_open())
     }
 
     fn account() -> ServiceAccount {
         let metadata = ObjectMeta {
             name: Some("ruby".to_owned()),
-            namespace: Some("yard".to_owned()),
+            namespace: Some("workers".to_owned()),
             ..ObjectMeta::default()
         };
         ServiceAccount { metadata, ..ServiceAccount::default() }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_does_not_come_is_a_failure_to_be_tried_again() {
+    async fn missing_answer_is_a_retryable_error() {
         let error = writer().apply("ServiceAccount", &account()).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             "cannot apply the ServiceAccount: the API server has not answered for 30 s"
         );
-        assert_eq!((error.reason(), error.is_final(), error.is_conflict()), ("Slow", false, false));
+        assert_eq!((error.reason(), error.is_final(), error.is_conflict()), ("Timeout", false, false));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_event_that_is_not_taken_keeps_nobody_for_ever() {
-        let begun = Instant::now();
-        writer().tell(&account(), &[Happened::Ready]).await;
-        assert_eq!(begun.elapsed(), PATIENCE);
+    async fn unanswered_event_times_out() {
+        let start = Instant::now();
+        writer().publish(&account(), &[ObjectEvent::Ready]).await;
+        assert_eq!(start.elapsed(), WRITE_TIMEOUT);
     }
 }

@@ -115,11 +115,11 @@ fn a_leader_that_was_stopped_past_its_lease_writes_nothing_more() {
     let before = yard.get(&version);
     first.signal(Signal::CONT);
     assert!(!first.wait_for_exit(seconds(20)).success());
-    assert!(first.log().contains("so that never two write"), "{}", first.log());
+    assert!(first.log().contains("so that two operators never write"), "{}", first.log());
     assert_eq!((yard.get(&version), holder(&yard)), (before, "second".to_owned()));
     // One that ends gives it back: the next need not wait for it to expire.
     let third = contender(&yard, "third", 9193);
-    wait_until(seconds(20), "the third waits", || third.log().contains("another holds the lease"));
+    wait_until(seconds(20), "the third waits", || third.log().contains("another operator holds the lease"));
     second.signal(Signal::TERM);
     assert!(second.wait_for_exit(seconds(10)).success());
     wait_until(seconds(8), "the third has the lease", || holder(&yard) == "third");
@@ -150,7 +150,7 @@ fn a_pool_has_children_that_follow_it_and_go_with_it() {
     yard.operator.kill();
     yard.operator = start(&yard.cluster, &yard.dir, "operator", &[]);
     wait_until(seconds(30), "the new operator has its lists", || {
-        yard.operator.log().matches("all lists").count() == 2
+        yard.operator.log().matches("first lists of pools").count() == 2
     });
     assert_eq!(yard.get(&version), before, "a restart has written a status");
     let _ = yard.cluster.kubectl(&["delete", "wp/ruby", "--namespace", WORKER_NAMESPACE]);
@@ -166,8 +166,8 @@ fn what_stops_one_pool_is_told_and_stops_no_other() {
     // Somebody's account has the name that a child would have.
     let _ = yard.cluster.kubectl(&["create", "sa", "taken-workers", "--namespace", WORKER_NAMESPACE]);
     yard.pool("taken", "replicas: 0");
-    let said = yard.told("taken", "Stalled", "True", "NotOurs");
-    assert!(said.contains("the ServiceAccount taken-workers is there"), "{said}");
+    let said = yard.told("taken", "Stalled", "True", "NameConflict");
+    assert!(said.contains("cannot create the ServiceAccount taken-workers"), "{said}");
     assert!(yard.get(&["deployment/taken-workers"]).is_none());
     yard.pool("large", "replicas: 1, template: {nodeSelector: {nowhere: x}}");
     let said = yard.told("large", "Ready", "False", "Unschedulable");
@@ -185,8 +185,9 @@ fn what_stops_one_pool_is_told_and_stops_no_other() {
     yard.pool("zero", "replicas: 0");
     assert_eq!(yard.told("zero", "Ready", "True", "ScaledToZero"), "");
     assert!(
-        yard.metrics()
-            .contains(r#"trackyard_operator_reconcile_failures_total{kind="WorkerPool",reason="NotOurs"}"#)
+        yard.metrics().contains(
+            r#"trackyard_operator_reconcile_failures_total{kind="WorkerPool",reason="NameConflict"}"#
+        )
     );
 }
 

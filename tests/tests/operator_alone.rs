@@ -88,8 +88,9 @@ fn it_waits_for_its_kinds_and_names_those_that_are_missing() {
     let plane = plane();
     let mut operator = Operator::start(&plane, &[]);
     let says = |kinds: &str| {
-        let said =
-            format!("kinds: the API server knows no {kinds} of trackyard.dev/v1alpha1; install the chart");
+        let said = format!(
+            "crds: cannot find the CRDs of {kinds} (trackyard.dev/v1alpha1) in the API server; install"
+        );
         wait_until(seconds(30), &said, || operator.page("/readyz").body.contains(&said));
     };
     says("WorkerPool and ContainerVersion");
@@ -103,7 +104,7 @@ fn it_waits_for_its_kinds_and_names_those_that_are_missing() {
     pool(&plane, "ruby");
     until_it_has_a_deployment(&plane, "ruby");
     assert!(operator.process.is_running());
-    let told = operator.log().iter().filter(|line| line["message"] == "waits for its kinds").count();
+    let told = operator.log().iter().filter(|line| line["message"] == "waiting for the CRDs").count();
     assert_eq!(told, 2, "once for each: {}", operator.process.log());
 }
 
@@ -113,7 +114,7 @@ fn a_quiet_cluster_is_alive_and_one_that_says_nothing_is_not() {
     plane.install_crds();
     let operator = Operator::start(&plane, &["--watch-seconds=8"]);
     operator.until_ready();
-    let age = || operator.metric(r#"trackyard_operator_watch_age_seconds{kind="WorkerPool"}"#).unwrap();
+    let age = || operator.metric(r#"trackyard_operator_watch_idle_seconds{kind="WorkerPool"}"#).unwrap();
     for again in 1..=2 {
         let mut oldest = age();
         wait_until(seconds(30), &format!("the watch begins again, {again}"), || {
@@ -128,12 +129,12 @@ fn a_quiet_cluster_is_alive_and_one_that_says_nothing_is_not() {
     let dead = wait_for(seconds(60), "the silence is noticed", || {
         Some(operator.page("/livez")).filter(|page| page.status == 503)
     });
-    assert!(dead.body.contains("no word of "), "{dead:?}");
+    assert!(dead.body.contains("has been silent for "), "{dead:?}");
     let all =
         ["ContainerVersion", "Deployment", "Pod", "PodDisruptionBudget", "ServiceAccount", "WorkerPool"];
     wait_until(seconds(30), "all kinds are named", || {
         let said = operator.page("/livez").body;
-        all.iter().all(|kind| said.contains(&format!("no word of {kind} for ")))
+        all.iter().all(|kind| said.contains(&format!("the watch of {kind} has been silent for ")))
     });
     plane.thaw();
     wait_until(seconds(90), "it lives again", || operator.page("/livez").status == 200);
@@ -246,16 +247,17 @@ fn an_object_that_cannot_be_read_stops_no_other_of_its_kind() {
     assert_eq!(make(&plane, "containerversions", "ContainerVersion", "fine", &version), 201);
     let told = format!("{OURS}/containerversions/fine");
     wait_until(seconds(20), "the version is told of", || {
-        plane.send(&Method::GET, &told, &Value::Null).1["status"]["conditions"][0]["reason"] == "NoFigures"
+        plane.send(&Method::GET, &told, &Value::Null).1["status"]["conditions"][0]["reason"]
+            == "RouterUnreachable"
     });
     for (_, kind) in KINDS {
-        let metric = format!(r#"trackyard_operator_unreadable_total{{kind="{kind}"}}"#);
+        let metric = format!(r#"trackyard_operator_unreadable_objects_total{{kind="{kind}"}}"#);
         wait_until(seconds(20), &metric, || operator.metric(&metric).is_some_and(|count| count >= 2.0));
         for name in ["listed", "watched"] {
             let log = operator.log();
             let is_it = |line: &&Value| line["kind"] == kind && line["name"] == name;
             let line = log.iter().find(is_it).unwrap_or_else(|| panic!("{kind} {name} is not told of"));
-            assert_eq!(line["message"], "this object cannot be read and is left alone");
+            assert_eq!(line["message"], "cannot decode the object; it is ignored");
         }
     }
 }
@@ -273,14 +275,14 @@ fn one_that_fails_is_tried_less_and_less_often_and_no_other_waits_for_it() {
     pool(&plane, "taken");
     let pauses = || -> Vec<String> {
         let log = operator.log();
-        let failed = log.iter().filter(|line| line["pool"] == "taken" && line["reason"] == "NotOurs");
-        failed.map(|line| line["pause"].as_str().unwrap().to_owned()).collect()
+        let failed = log.iter().filter(|line| line["pool"] == "taken" && line["reason"] == "NameConflict");
+        failed.map(|line| line["delay"].as_str().unwrap().to_owned()).collect()
     };
     wait_until(seconds(30), "it is tried three times", || pauses().len() >= 3);
     assert_eq!(pauses()[..3], ["1s", "2s", "4s"]);
     pool(&plane, "fine");
     until_it_has_a_deployment(&plane, "fine");
-    let failures = r#"trackyard_operator_reconcile_failures_total{kind="WorkerPool",reason="NotOurs"}"#;
+    let failures = r#"trackyard_operator_reconcile_failures_total{kind="WorkerPool",reason="NameConflict"}"#;
     assert!(operator.metric(failures).unwrap() >= 3.0);
     let missing = r#"trackyard_operator_pool_missing_pods{pool="fine"}"#;
     wait_until(seconds(10), "its missing pod is told of", || operator.metric(missing) == Some(1.0));

@@ -95,8 +95,7 @@ fn a_new_default_image_reaches_two_pools_at_a_time_and_stops_at_one_that_stalls(
         assert_eq!(image(&platform, name), "second");
     }
     let conditions = get(&platform, &["workerpool/c"])["status"]["conditions"].to_string();
-    let said =
-        "the pool a stalls with the new default image localhost/trackyard-worker:missing (ImageUnavailable)";
+    let said = "image localhost/trackyard-worker:missing: the pool a stalls with it (ImageUnavailable)";
     assert!(conditions.contains(said), "{conditions}");
     for answer in asking.answers().values() {
         expect(answer, 200, "ok");

@@ -40,8 +40,11 @@ fn a_pool_scales_from_none_to_some_to_none_and_the_first_job_is_answered() {
         "-o=jsonpath={range .items[*]}{.reason} {.message}{'\\n'}{end}",
     ];
     let events = platform.kubectl(&events).unwrap();
-    assert!(events.contains("ScaledUp from 0 to ") && events.contains("ScaledDown from 2 to "), "{events}");
-    assert!(events.contains("Ready it is ready"), "{events}");
+    assert!(
+        events.contains("ScaledUp scaled from 0 to ") && events.contains("ScaledDown scaled from 2 to "),
+        "{events}"
+    );
+    assert!(events.contains("Ready became ready"), "{events}");
 
     // By hand, where the pool does not scale by itself.
     platform.pool("hand", "other", "replicas: 0");

@@ -1,4 +1,4 @@
-//! What is asked, by what the router says.
+//! What is requested of the router, by its answers.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,13 @@ use trackyard_protocol::build::BuildState;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::reason::Reason;
 
-use super::book::{Book, Question};
-use super::{Order, Progress};
+use super::tracker::{BuildTracker, RouterRequest};
+use super::{BuildSpec, BuildStage};
 
 const TAG: &str = "git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-fn order(attempt: &str) -> Order {
-    Order {
+fn spec(attempt: &str) -> BuildSpec {
+    BuildSpec {
         uid: "u".to_owned(),
         attempt: attempt.to_owned(),
         channel: Channel::TestRunners,
@@ -25,7 +25,7 @@ fn order(attempt: &str) -> Order {
 }
 
 fn answer(reason: Reason, response: &Value, context: &Value) -> Answer {
-    let status = json!({"ok": reason.is_ok(), "status_code": reason.code(), "message": "said", "reason": reason.as_str()});
+    let status = json!({"ok": reason.is_ok(), "status_code": reason.code(), "message": "why", "reason": reason.as_str()});
     serde_json::from_value(json!({"status": status, "response": response, "context": context})).unwrap()
 }
 
@@ -35,131 +35,136 @@ fn built() -> Answer {
     answer(Reason::Ok, &response, &json!({}))
 }
 
-/// A book with one order that was submitted, and the time.
-fn submitted() -> (Book, Instant) {
-    let (mut book, now) = (Book::default(), Instant::now());
-    assert_eq!(book.order(order(""), now), Some(Question::Submit(order(""))));
-    (book, now)
+/// Returns a tracker with one submitted build, and the time.
+fn submitted() -> (BuildTracker, Instant) {
+    let mut tracker = BuildTracker::default();
+    let now = Instant::now();
+    assert_eq!(tracker.request(spec(""), now), Some(RouterRequest::Submit(spec(""))));
+    (tracker, now)
 }
 
-fn progress(book: &Book) -> Progress {
-    book.seen()["u"].1.clone()
+fn stage(tracker: &BuildTracker) -> BuildStage {
+    tracker.stages()["u"].1.clone()
 }
 
+/// The interval between two polls.
 const STEP: Duration = Duration::from_secs(3);
 
 #[test]
-fn a_build_is_submitted_once_and_asked_after_until_it_is_answered() {
-    let (mut book, now) = submitted();
-    assert_eq!(book.order(order(""), now), None);
-    assert_eq!((book.due(now), book.is_idle()), (vec![], false));
+fn build_is_submitted_once_then_polled() {
+    let (mut tracker, now) = submitted();
+    assert_eq!(tracker.request(spec(""), now), None);
+    assert_eq!((tracker.take_due(now), tracker.is_idle()), (vec![], false));
     for (step, state) in [(1, BuildState::Waiting), (2, BuildState::Running)] {
-        assert_eq!(book.due(now + STEP * step), [Question::Poll(order(""))]);
-        book.polled("u", state);
+        assert_eq!(tracker.take_due(now + STEP * step), [RouterRequest::Poll(spec(""))]);
+        tracker.on_polled("u", state);
     }
-    assert_eq!(progress(&book), Progress::Running);
-    book.answered("u", &built(), now);
-    assert_eq!(progress(&book), Progress::Built { version: TAG.to_owned() });
-    assert_eq!((book.due(now + STEP * 99), book.is_idle()), (vec![], true));
-    // Said twice, or too late, it changes nothing.
-    book.polled("u", BuildState::Running);
-    book.answered("u", &answer(Reason::BuildFailed, &json!(null), &json!({})), now);
-    assert_eq!(progress(&book), Progress::Built { version: TAG.to_owned() });
+    assert_eq!(stage(&tracker), BuildStage::Running);
+    tracker.on_answer("u", &built(), now);
+    assert_eq!(stage(&tracker), BuildStage::Built { version: TAG.to_owned() });
+    assert_eq!((tracker.take_due(now + STEP * 99), tracker.is_idle()), (vec![], true));
+    // Repeated or late answers change nothing.
+    tracker.on_polled("u", BuildState::Running);
+    tracker.on_answer("u", &answer(Reason::BuildFailed, &json!(null), &json!({})), now);
+    assert_eq!(stage(&tracker), BuildStage::Built { version: TAG.to_owned() });
 }
 
 #[test]
-fn a_build_that_the_router_does_not_know_twice_in_a_row_is_submitted_again() {
-    let (mut book, mut now) = submitted();
-    let mut step = |book: &mut Book| {
+fn twice_unknown_build_is_resubmitted() {
+    let (mut tracker, mut now) = submitted();
+    let mut step = |tracker: &mut BuildTracker| {
         now += STEP;
-        book.due(now)
+        tracker.take_due(now)
     };
-    assert_eq!(step(&mut book), [Question::Poll(order(""))]);
-    book.polled("u", BuildState::None);
-    assert_eq!(step(&mut book), [Question::Poll(order(""))]);
-    book.polled("u", BuildState::Running);
-    book.polled("u", BuildState::None);
-    assert_eq!(step(&mut book), [Question::Poll(order(""))]);
-    book.polled("u", BuildState::None);
-    assert_eq!(step(&mut book), [Question::Submit(order(""))]);
-    assert_eq!(step(&mut book), [Question::Poll(order(""))]);
+    assert_eq!(step(&mut tracker), [RouterRequest::Poll(spec(""))]);
+    tracker.on_polled("u", BuildState::None);
+    assert_eq!(step(&mut tracker), [RouterRequest::Poll(spec(""))]);
+    tracker.on_polled("u", BuildState::Running);
+    tracker.on_polled("u", BuildState::None);
+    assert_eq!(step(&mut tracker), [RouterRequest::Poll(spec(""))]);
+    tracker.on_polled("u", BuildState::None);
+    assert_eq!(step(&mut tracker), [RouterRequest::Submit(spec(""))]);
+    assert_eq!(step(&mut tracker), [RouterRequest::Poll(spec(""))]);
 }
 
 #[test]
-fn a_new_connection_gets_every_build_that_has_not_ended() {
-    let (mut book, now) = submitted();
-    book.reconnected(now);
-    assert_eq!(book.due(now), [Question::Submit(order(""))]);
-    book.answered("u", &built(), now);
-    book.reconnected(now);
-    assert_eq!(book.due(now + STEP), []);
+fn reconnect_resubmits_open_builds() {
+    let (mut tracker, now) = submitted();
+    tracker.on_reconnected(now);
+    assert_eq!(tracker.take_due(now), [RouterRequest::Submit(spec(""))]);
+    tracker.on_answer("u", &built(), now);
+    tracker.on_reconnected(now);
+    assert_eq!(tracker.take_due(now + STEP), []);
 }
 
 #[test]
-fn what_cannot_be_done_now_is_tried_again_after_ever_longer_pauses() {
-    let (mut book, mut now) = submitted();
-    let mut pauses = Vec::new();
+fn postponed_build_is_retried_with_backoff() {
+    let (mut tracker, mut now) = submitted();
+    let mut delays = Vec::new();
     for _ in 0..9 {
-        book.answered("u", &answer(Reason::NoWorker, &json!(null), &json!({})), now);
-        assert_eq!(progress(&book), Progress::Postponed { why: "503 no_worker: said".to_owned() });
-        let begun = now;
-        while book.due(now) != [Question::Submit(order(""))] {
+        tracker.on_answer("u", &answer(Reason::NoWorker, &json!(null), &json!({})), now);
+        assert_eq!(stage(&tracker), BuildStage::Postponed { why: "503 no_worker: why".to_owned() });
+        let start = now;
+        while tracker.take_due(now) != [RouterRequest::Submit(spec(""))] {
             now += Duration::from_secs(1);
-            assert_eq!(book.order(order(""), now), None);
+            assert_eq!(tracker.request(spec(""), now), None);
         }
-        pauses.push((now - begun).as_secs());
+        delays.push((now - start).as_secs());
     }
-    assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 300, 300, 300]);
+    assert_eq!(delays, [5, 10, 20, 40, 80, 160, 300, 300, 300]);
 }
 
 #[test]
-fn what_nobody_wants_any_more_is_not_asked_for_again() {
-    let (mut book, now) = submitted();
-    book.answered("u", &answer(Reason::NoWorker, &json!(null), &json!({})), now);
-    assert_eq!(book.due(now + STEP * 2), [Question::Submit(order(""))]);
-    book.answered("u", &answer(Reason::NoWorker, &json!(null), &json!({})), now + STEP * 2);
-    assert_eq!((book.due(now + Duration::from_secs(60)), book.is_idle()), (vec![], true));
-    assert_eq!(book.order(order(""), now + Duration::from_secs(61)), Some(Question::Submit(order(""))));
+fn unrequested_build_is_dropped() {
+    let (mut tracker, now) = submitted();
+    tracker.on_answer("u", &answer(Reason::NoWorker, &json!(null), &json!({})), now);
+    assert_eq!(tracker.take_due(now + STEP * 2), [RouterRequest::Submit(spec(""))]);
+    tracker.on_answer("u", &answer(Reason::NoWorker, &json!(null), &json!({})), now + STEP * 2);
+    assert_eq!((tracker.take_due(now + Duration::from_secs(60)), tracker.is_idle()), (vec![], true));
+    assert_eq!(
+        tracker.request(spec(""), now + Duration::from_secs(61)),
+        Some(RouterRequest::Submit(spec("")))
+    );
 }
 
 #[rstest]
-#[case::of_the_repository(Reason::BuildFailed, false)]
-#[case::no_such_branch(Reason::BadReference, false)]
-#[case::not_fit(Reason::SmokeCheck, false)]
-#[case::too_long(Reason::WallTime, false)]
-#[case::no_such_track(Reason::BadField, false)]
-#[case::no_builder(Reason::NoWorker, true)]
-#[case::host_away(Reason::Fetch, true)]
-#[case::builder_lost(Reason::WorkerLost, true)]
-#[case::builder_leaves(Reason::WorkerDraining, true)]
-#[case::key_not_known_yet(Reason::Forbidden, true)]
-fn which_endings_are_for_good(#[case] reason: Reason, #[case] passes: bool) {
-    let (mut book, now) = submitted();
-    book.answered("u", &answer(reason, &json!(null), &json!({})), now);
-    assert_eq!(matches!(progress(&book), Progress::Postponed { .. }), passes, "{:?}", progress(&book));
-    assert_eq!(matches!(progress(&book), Progress::Failed { .. }), !passes);
+#[case::build_failed(Reason::BuildFailed, false)]
+#[case::bad_reference(Reason::BadReference, false)]
+#[case::smoke_check(Reason::SmokeCheck, false)]
+#[case::wall_time(Reason::WallTime, false)]
+#[case::bad_field(Reason::BadField, false)]
+#[case::no_worker(Reason::NoWorker, true)]
+#[case::fetch(Reason::Fetch, true)]
+#[case::worker_lost(Reason::WorkerLost, true)]
+#[case::worker_draining(Reason::WorkerDraining, true)]
+#[case::forbidden(Reason::Forbidden, true)]
+fn temporary_failures_are_postponed(#[case] reason: Reason, #[case] may_pass: bool) {
+    let (mut tracker, now) = submitted();
+    tracker.on_answer("u", &answer(reason, &json!(null), &json!({})), now);
+    assert_eq!(matches!(stage(&tracker), BuildStage::Postponed { .. }), may_pass, "{:?}", stage(&tracker));
+    assert_eq!(matches!(stage(&tracker), BuildStage::Failed { .. }), !may_pass);
 }
 
 #[test]
-fn a_failure_is_told_with_the_end_of_its_log_and_another_attempt_begins_anew() {
-    let (mut book, now) = submitted();
+fn failure_has_log_tail_and_new_attempt_restarts() {
+    let (mut tracker, now) = submitted();
     let logs: String = (0..100).map(|line| format!("line {line}\n")).collect();
-    book.answered("u", &answer(Reason::BuildFailed, &json!(null), &json!({"logs": logs})), now);
-    let Progress::Failed { why } = progress(&book) else { unreachable!("{:?}", progress(&book)) };
-    assert!(why.starts_with("513 build_failed: said\nline 80\n") && why.ends_with("line 99"), "{why}");
-    assert_eq!(book.order(order(""), now), None);
-    assert_eq!(book.order(order("again"), now), Some(Question::Submit(order("again"))));
-    assert_eq!(book.seen()["u"], ("again".to_owned(), Progress::Asked));
+    tracker.on_answer("u", &answer(Reason::BuildFailed, &json!(null), &json!({"logs": logs})), now);
+    let BuildStage::Failed { why } = stage(&tracker) else { unreachable!("{:?}", stage(&tracker)) };
+    assert!(why.starts_with("513 build_failed: why\nline 80\n") && why.ends_with("line 99"), "{why}");
+    assert_eq!(tracker.request(spec(""), now), None);
+    assert_eq!(tracker.request(spec("again"), now), Some(RouterRequest::Submit(spec("again"))));
+    assert_eq!(tracker.stages()["u"], ("again".to_owned(), BuildStage::Requested));
 }
 
 #[test]
-fn a_log_of_one_endless_line_is_bounded_and_what_has_ended_is_forgotten() {
-    let (mut book, now) = submitted();
+fn log_is_bounded_and_ended_builds_expire() {
+    let (mut tracker, now) = submitted();
     let logs = "ü".repeat(1 << 20);
-    book.answered("u", &answer(Reason::BuildFailed, &json!(null), &json!({"logs": logs})), now);
-    let Progress::Failed { why } = progress(&book) else { unreachable!("{:?}", progress(&book)) };
+    tracker.on_answer("u", &answer(Reason::BuildFailed, &json!(null), &json!({"logs": logs})), now);
+    let BuildStage::Failed { why } = stage(&tracker) else { unreachable!("{:?}", stage(&tracker)) };
     assert!(why.len() < 10_000);
-    let other = Order { uid: "v".to_owned(), ..order("") };
-    book.order(other, now + Duration::from_secs(3600));
-    assert_eq!(book.seen().keys().collect::<Vec<_>>(), ["v"]);
+    let other = BuildSpec { uid: "v".to_owned(), ..spec("") };
+    tracker.request(other, now + Duration::from_secs(3600));
+    assert_eq!(tracker.stages().keys().collect::<Vec<_>>(), ["v"]);
 }

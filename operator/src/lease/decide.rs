@@ -1,43 +1,48 @@
-//! What to do about a Lease: pure, by the caller's own clock. The times in a Lease are another machine's and say
-//! nothing.
+//! Decides what to do about a Lease: pure, by the caller's own clock. The times in a Lease come from another machine's clock
+//! and are ignored.
 
 use std::time::Duration;
 
-use super::DURATION;
+use super::LEASE_DURATION;
 
-/// What a Lease says.
+/// The parts of a Lease that decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Record {
-    /// Who holds it; none if it was given back.
+pub(super) struct LeaseRecord {
+    /// The identity of the holder; none if the Lease was released.
     pub(super) holder: Option<String>,
-    /// Changes with every write.
+    /// The resource version, which changes with every write.
     pub(super) version: String,
 }
 
-/// What to do.
+/// What to do about a Lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
-    /// There is none yet.
+pub(super) enum LeaseAction {
+    /// The Lease does not exist yet.
     Create,
-    /// Nobody holds it, or whoever did is gone.
+    /// Nobody holds the Lease, or its holder has stopped renewing it.
     Take,
-    /// It is held by the caller.
+    /// The caller holds the Lease.
     Renew,
-    /// Somebody holds it.
+    /// Another process holds the Lease.
     Wait,
 }
 
-/// Looks at a Lease again and again.
+/// Observes a Lease over time.
 #[derive(Debug, Default)]
-pub(super) struct Observer {
-    /// The last version, and when it was first seen.
+pub(super) struct LeaseObserver {
+    /// The latest version, and when it was first seen.
     seen: Option<(String, Duration)>,
 }
 
-impl Observer {
-    /// Decides for `me` at `now`, by a clock that only goes forward.
-    pub(super) fn step(&mut self, lease: Option<&Record>, me: &str, now: Duration) -> Step {
-        let Some(lease) = lease else { return Step::Create };
+impl LeaseObserver {
+    /// Decides for `identity` at `now`, by a monotonic clock.
+    pub(super) fn decide(
+        &mut self,
+        lease: Option<&LeaseRecord>,
+        identity: &str,
+        now: Duration,
+    ) -> LeaseAction {
+        let Some(lease) = lease else { return LeaseAction::Create };
         let since = match &self.seen {
             Some((version, since)) if *version == lease.version => *since,
             _ => {
@@ -46,10 +51,10 @@ impl Observer {
             }
         };
         match lease.holder.as_deref().filter(|holder| !holder.is_empty()) {
-            None => Step::Take,
-            Some(holder) if holder == me => Step::Renew,
-            Some(_) if now.saturating_sub(since) >= DURATION => Step::Take,
-            Some(_) => Step::Wait,
+            None => LeaseAction::Take,
+            Some(holder) if holder == identity => LeaseAction::Renew,
+            Some(_) if now.saturating_sub(since) >= LEASE_DURATION => LeaseAction::Take,
+            Some(_) => LeaseAction::Wait,
         }
     }
 }
@@ -60,23 +65,26 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case::none(&[(0, None)], Step::Create)]
-    #[case::given_back(&[(0, Some(("", 1)))], Step::Take)]
-    #[case::ours(&[(0, Some(("me", 1)))], Step::Renew)]
-    #[case::anothers_is_new_to_us(&[(900, Some(("you", 1)))], Step::Wait)]
-    #[case::not_yet(&[(0, Some(("you", 1))), (14, Some(("you", 1)))], Step::Wait)]
-    #[case::renewed_meanwhile(&[(0, Some(("you", 1))), (14, Some(("you", 2))), (16, Some(("you", 2)))], Step::Wait)]
-    #[case::gone(&[(0, Some(("you", 1))), (15, Some(("you", 1)))], Step::Take)]
-    fn steps(#[case] looks: &[(u64, Option<(&str, u32)>)], #[case] expected: Step) {
-        let mut observer = Observer::default();
-        let mut step = None;
-        for (second, lease) in looks {
-            let lease = lease.map(|(holder, version)| Record {
+    #[case::missing(&[(0, None)], LeaseAction::Create)]
+    #[case::released(&[(0, Some(("", 1)))], LeaseAction::Take)]
+    #[case::own(&[(0, Some(("me", 1)))], LeaseAction::Renew)]
+    #[case::first_seen(&[(900, Some(("you", 1)))], LeaseAction::Wait)]
+    #[case::not_expired(&[(0, Some(("you", 1))), (14, Some(("you", 1)))], LeaseAction::Wait)]
+    #[case::renewed(&[(0, Some(("you", 1))), (14, Some(("you", 2))), (16, Some(("you", 2)))], LeaseAction::Wait)]
+    #[case::expired(&[(0, Some(("you", 1))), (15, Some(("you", 1)))], LeaseAction::Take)]
+    fn action_depends_on_holder_and_age(
+        #[case] observations: &[(u64, Option<(&str, u32)>)],
+        #[case] expected: LeaseAction,
+    ) {
+        let mut observer = LeaseObserver::default();
+        let mut action = None;
+        for (second, lease) in observations {
+            let lease = lease.map(|(holder, version)| LeaseRecord {
                 holder: Some(holder.to_owned()),
                 version: version.to_string(),
             });
-            step = Some(observer.step(lease.as_ref(), "me", Duration::from_secs(*second)));
+            action = Some(observer.decide(lease.as_ref(), "me", Duration::from_secs(*second)));
         }
-        assert_eq!(step, Some(expected));
+        assert_eq!(action, Some(expected));
     }
 }

@@ -1,4 +1,4 @@
-//! What every write goes through.
+//! The gate through which every write passes.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -6,45 +6,45 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
 
-use super::DEADLINE;
+use super::RENEW_DEADLINE;
 
-/// This process does not hold the lease, or has not heard for so long that it does that another may have it.
+/// This process does not hold the lease, or its last confirmed renewal is so old that another process may hold it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("another operator may have the lease: nothing is written")]
+#[error("cannot write: another operator may hold the lease")]
 pub struct NotLeader;
 
-/// Open while nobody else can hold the lease. Clones are the same gate.
+/// Open while no other process can hold the lease. Clones share their state.
 #[derive(Debug, Clone)]
-pub struct Gate(Arc<Mutex<State>>);
+pub struct WriteGate(Arc<Mutex<State>>);
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// There is no lease.
-    Always,
-    Until(Instant),
-    Shut,
+    /// Leader election is disabled.
+    AlwaysOpen,
+    OpenUntil(Instant),
+    Closed,
 }
 
-impl Gate {
-    /// Open for ever: there is no other operator.
+impl WriteGate {
+    /// Returns a gate that is always open, for an operator without leader election.
     #[must_use]
-    pub fn always() -> Self {
-        Self(Arc::new(Mutex::new(State::Always)))
+    pub fn always_open() -> Self {
+        Self(Arc::new(Mutex::new(State::AlwaysOpen)))
     }
 
-    /// Shut, until a lease is held.
+    /// Returns a gate that is closed until the lease is held.
     #[must_use]
-    pub fn shut() -> Self {
-        Self(Arc::new(Mutex::new(State::Shut)))
+    pub fn closed() -> Self {
+        Self(Arc::new(Mutex::new(State::Closed)))
     }
 
-    /// A renewal that was asked for at `asked` came through.
-    pub(super) fn renewed(&self, asked: Instant) {
-        self.set(State::Until(asked + DEADLINE));
+    /// Opens the gate after a successful renewal that was requested at `requested`.
+    pub(super) fn on_renewed(&self, requested: Instant) {
+        self.set(State::OpenUntil(requested + RENEW_DEADLINE));
     }
 
     pub(super) fn close(&self) {
-        self.set(State::Shut);
+        self.set(State::Closed);
     }
 
     fn set(&self, state: State) {
@@ -57,24 +57,24 @@ impl Gate {
 
     fn is_open(&self) -> bool {
         match self.state() {
-            State::Always => true,
-            State::Until(end) => Instant::now() < end,
-            State::Shut => false,
+            State::AlwaysOpen => true,
+            State::OpenUntil(end) => Instant::now() < end,
+            State::Closed => false,
         }
     }
 
-    /// Does a write while the gate is open: it is dropped when the gate shuts, before it sends anything more, such as
-    /// another try.
+    /// Runs a write while the gate is open. When the gate closes, the write is dropped before it sends anything more, such as a
+    /// retry.
     ///
     /// # Errors
-    /// Those of the write; or that the gate is shut.
+    /// Those of the write, and [`NotLeader`] if the gate is closed.
     pub async fn write<T, E: From<NotLeader>>(
         &self,
         write: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let mut write = pin!(write);
         poll_fn(|context| {
-            // By the clock, not by a timer: a process that was stopped hears of its timers late.
+            // Checks the clock instead of a timer: the timers of a suspended process fire late.
             if self.is_open() { write.as_mut().poll(context) } else { Poll::Ready(Err(NotLeader.into())) }
         })
         .await
@@ -86,33 +86,33 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    async fn written(gate: &Gate) -> bool {
+    async fn can_write(gate: &WriteGate) -> bool {
         gate.write(async { Ok::<(), NotLeader>(()) }).await.is_ok()
     }
 
     #[tokio::test]
-    async fn it_opens_with_a_renewal_and_shuts_by_itself() {
-        let gate = Gate::shut();
-        assert!(!written(&gate).await);
-        gate.renewed(Instant::now());
-        assert!(written(&gate).await);
-        gate.renewed(Instant::now() - DEADLINE);
-        assert!(!written(&gate).await, "the answer came too late");
+    async fn renewal_opens_gate_until_deadline() {
+        let gate = WriteGate::closed();
+        assert!(!can_write(&gate).await);
+        gate.on_renewed(Instant::now());
+        assert!(can_write(&gate).await);
+        gate.on_renewed(Instant::now() - RENEW_DEADLINE);
+        assert!(!can_write(&gate).await, "the answer came too late");
         gate.close();
-        assert!(!written(&gate).await);
-        assert!(written(&Gate::always()).await);
+        assert!(!can_write(&gate).await);
+        assert!(can_write(&WriteGate::always_open()).await);
     }
 
     #[tokio::test]
-    async fn a_write_that_waits_sends_nothing_more_once_the_gate_is_shut() {
-        let gate = Gate::shut();
-        gate.renewed(Instant::now());
-        let again = async {
+    async fn closed_gate_stops_pending_write() {
+        let gate = WriteGate::closed();
+        gate.on_renewed(Instant::now());
+        let write = async {
             tokio::time::sleep(Duration::from_millis(1)).await;
             gate.close();
             tokio::time::sleep(Duration::from_millis(1)).await;
             Ok::<(), NotLeader>(())
         };
-        assert_eq!(gate.write(again).await, Err(NotLeader));
+        assert_eq!(gate.write(write).await, Err(NotLeader));
     }
 }

@@ -1,76 +1,78 @@
-//! Operators that are stopped and go on again, with clocks of their own: never do two write.
+//! Simulates operators with clocks of their own that are suspended and resumed: two of them never write at a time.
 
 use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::decide::{Observer, Record, Step};
-use super::{DEADLINE, RENEW, RETRY};
+use super::decide::{LeaseAction, LeaseObserver, LeaseRecord};
+use super::{RENEW_DEADLINE, RENEW_INTERVAL, RETRY_INTERVAL};
 
-/// Time, in tenths of a second.
+/// The unit of simulated time.
 const TICK: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
 struct Operator {
-    observer: Observer,
-    /// Ahead of the true time by this.
-    clock: Duration,
-    /// True time until which it is stopped.
-    stopped: u32,
-    /// True time of its next look.
-    next: u32,
-    /// By its own clock.
+    observer: LeaseObserver,
+    /// How far its clock is ahead of the true time.
+    clock_offset: Duration,
+    /// True time until which it is suspended.
+    suspended_until: u32,
+    /// True time of its next attempt.
+    next_attempt: u32,
+    /// When its gate closes, by its own clock.
     open_until: Duration,
 }
 
 #[derive(Default)]
-struct World {
-    lease: Option<Record>,
+struct Cluster {
+    lease: Option<LeaseRecord>,
     writes: u32,
 }
 
-impl World {
-    fn turn(&mut self, name: &str, operator: &mut Operator, now: u32) {
-        if now < operator.stopped || now < operator.next {
+impl Cluster {
+    fn attempt(&mut self, name: &str, operator: &mut Operator, now: u32) {
+        if now < operator.suspended_until || now < operator.next_attempt {
             return;
         }
-        let own = operator.clock + TICK * now;
-        let step = operator.observer.step(self.lease.as_ref(), name, own);
-        if step != Step::Wait {
+        let own_now = operator.clock_offset + TICK * now;
+        let action = operator.observer.decide(self.lease.as_ref(), name, own_now);
+        if action != LeaseAction::Wait {
             self.writes += 1;
-            self.lease = Some(Record { holder: Some(name.to_owned()), version: self.writes.to_string() });
-            operator.open_until = own + DEADLINE;
+            self.lease =
+                Some(LeaseRecord { holder: Some(name.to_owned()), version: self.writes.to_string() });
+            operator.open_until = own_now + RENEW_DEADLINE;
         }
-        let pause = if step == Step::Wait { RETRY } else { RENEW };
-        operator.next = now + u32::try_from(pause.as_millis() / TICK.as_millis()).unwrap();
+        let interval = if action == LeaseAction::Wait { RETRY_INTERVAL } else { RENEW_INTERVAL };
+        operator.next_attempt = now + u32::try_from(interval.as_millis() / TICK.as_millis()).unwrap();
     }
 }
 
 proptest! {
     #[test]
-    fn never_do_two_write(
-        clocks in vec(0_u64..100_000, 3),
-        stops in vec((0_usize..3, 0_u32..3000, 1_u32..400), 0..12),
+    fn two_operators_never_write(
+        clock_offsets in vec(0_u64..100_000, 3),
+        suspensions in vec((0_usize..3, 0_u32..3000, 1_u32..400), 0..12),
     ) {
         let mut operators: Vec<Operator> =
-            clocks.iter().map(|ahead| Operator { clock: Duration::from_millis(*ahead), ..Operator::default() }).collect();
-        let mut world = World::default();
+            clock_offsets.iter().map(|offset| Operator { clock_offset: Duration::from_millis(*offset), ..Operator::default() }).collect();
+        let mut cluster = Cluster::default();
         let mut held = 0;
         for now in 0..3000 {
-            for (who, begin, length) in &stops {
+            for (number, begin, length) in &suspensions {
                 if *begin == now {
-                    operators[*who].stopped = operators[*who].stopped.max(begin + length);
+                    let operator = &mut operators[*number];
+                    operator.suspended_until = operator.suspended_until.max(begin + length);
                 }
             }
             for (number, operator) in operators.iter_mut().enumerate() {
-                world.turn(&number.to_string(), operator, now);
+                cluster.attempt(&number.to_string(), operator, now);
             }
-            // One that is stopped writes nothing now; what it does when it goes on is judged then.
-            let open = operators.iter().filter(|o| now >= o.stopped && o.clock + TICK * now < o.open_until).count();
-            prop_assert!(open <= 1, "{open} write at {now}");
+            // A suspended operator writes nothing; its gate counts again once it resumes.
+            let open = operators.iter().filter(|o| now >= o.suspended_until && o.clock_offset + TICK * now < o.open_until).count();
+            prop_assert!(open <= 1, "{open} operators can write at {now}");
             held += open;
         }
-        prop_assert!(!stops.is_empty() || held > 2900, "nobody held it most of the time: {held}");
+        prop_assert!(!suspensions.is_empty() || held > 2900, "the lease was held for {held} ticks only");
     }
 }

@@ -1,4 +1,4 @@
-//! The fourth step: what differs from what there is, is applied.
+//! Applies the children and the status that differ from the existing ones.
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::Resource;
@@ -9,19 +9,28 @@ use trackyard_crds::WorkerPool;
 use trackyard_crds::worker_pool::WorkerPoolStatus;
 
 use super::build::Children;
-use super::dereference::Found;
-use crate::writer::{Error, Writer};
+use super::dereference::ExistingChildren;
+use crate::writer::{WriteError, Writer};
 
-/// The account first: without it no pod can be made.
-pub(super) async fn children(writer: &Writer, children: &Children, found: &Found) -> Result<(), Error> {
+/// Applies the children. The ServiceAccount comes first: without it no pod can be created.
+pub(super) async fn apply_children(
+    writer: &Writer,
+    children: &Children,
+    existing: &ExistingChildren,
+) -> Result<(), WriteError> {
     if let Some(account) = &children.account {
-        apply(writer, "ServiceAccount", account, found.account.as_deref()).await?;
+        apply(writer, "ServiceAccount", account, existing.account.as_deref()).await?;
     }
-    apply(writer, "PodDisruptionBudget", &children.budget, found.budget.as_deref()).await?;
-    apply(writer, "Deployment", &children.deployment, found.deployment.as_deref()).await
+    apply(writer, "PodDisruptionBudget", &children.budget, existing.budget.as_deref()).await?;
+    apply(writer, "Deployment", &children.deployment, existing.deployment.as_deref()).await
 }
 
-async fn apply<K>(writer: &Writer, what: &'static str, wanted: &K, there: Option<&K>) -> Result<(), Error>
+async fn apply<K>(
+    writer: &Writer,
+    what: &'static str,
+    desired: &K,
+    existing: Option<&K>,
+) -> Result<(), WriteError>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -30,36 +39,36 @@ where
         + Serialize,
 {
     let value = |object: &K| serde_json::to_value(object).unwrap_or_default();
-    if there.is_some_and(|there| contains(&value(there), &value(wanted))) {
+    if existing.is_some_and(|existing| contains(&value(existing), &value(desired))) {
         return Ok(());
     }
-    writer.apply(what, wanted).await
+    writer.apply(what, desired).await
 }
 
-/// True if all that is wanted is there; what the API server or others have added does not matter.
-fn contains(there: &Value, wanted: &Value) -> bool {
-    match (there, wanted) {
-        (Value::Object(there), Value::Object(wanted)) => {
-            wanted.iter().all(|(name, value)| there.get(name).is_some_and(|found| contains(found, value)))
+/// Returns whether `existing` has all fields of `desired`, whatever others have added.
+fn contains(existing: &Value, desired: &Value) -> bool {
+    match (existing, desired) {
+        (Value::Object(existing), Value::Object(desired)) => {
+            desired.iter().all(|(name, value)| existing.get(name).is_some_and(|found| contains(found, value)))
         }
-        (Value::Array(there), Value::Array(wanted)) => {
-            there.len() == wanted.len()
-                && there.iter().zip(wanted).all(|(there, wanted)| contains(there, wanted))
+        (Value::Array(existing), Value::Array(desired)) => {
+            existing.len() == desired.len()
+                && existing.iter().zip(desired).all(|(existing, desired)| contains(existing, desired))
         }
-        _ => there == wanted,
+        _ => existing == desired,
     }
 }
 
-/// Writes the status, unless it is what it was.
-pub(super) async fn status(
+/// Writes the status if it has changed.
+pub(super) async fn apply_status(
     writer: &Writer,
     pool: &WorkerPool,
     status: &WorkerPoolStatus,
-) -> Result<(), Error> {
+) -> Result<(), WriteError> {
     if pool.status.as_ref() == Some(status) {
         return Ok(());
     }
-    writer.status(pool, status).await
+    writer.apply_status(pool, status).await
 }
 
 #[cfg(test)]
@@ -72,9 +81,13 @@ mod tests {
     #[case::defaulted(json!({"a": 1, "b": 2}), json!({"a": 1}), true)]
     #[case::changed(json!({"a": 1}), json!({"a": 2}), false)]
     #[case::removed(json!({"a": 1}), json!({"a": 1, "b": 2}), false)]
-    #[case::deep(json!({"l": [{"a": 1, "b": 2}]}), json!({"l": [{"a": 1}]}), true)]
-    #[case::one_more(json!({"l": [1, 2]}), json!({"l": [1]}), false)]
-    fn what_is_there(#[case] there: Value, #[case] wanted: Value, #[case] expected: bool) {
-        assert_eq!(contains(&there, &wanted), expected);
+    #[case::nested(json!({"l": [{"a": 1, "b": 2}]}), json!({"l": [{"a": 1}]}), true)]
+    #[case::longer_list(json!({"l": [1, 2]}), json!({"l": [1]}), false)]
+    fn contains_ignores_added_fields(
+        #[case] existing: Value,
+        #[case] desired: Value,
+        #[case] expected: bool,
+    ) {
+        assert_eq!(contains(&existing, &desired), expected);
     }
 }

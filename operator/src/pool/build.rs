@@ -1,5 +1,5 @@
-//! A pool's children: pure, from the pool and the operator's settings. Each has the pool as its owner, so deleting the
-//! pool deletes them, and the same inputs give the same bytes.
+//! Builds the desired children of a pool from the pool and the operator's settings: pure. The pool owns its children, so
+//! deleting the pool deletes them. The same inputs give the same bytes.
 
 mod budget;
 mod deployment;
@@ -17,78 +17,81 @@ use trackyard_crds::WorkerPool;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::quantity::{Bytes, Cpus};
 
-/// The label by which a pool's pods are known.
-pub const POOL: &str = "trackyard.dev/pool";
-/// The name of an agent's container.
-pub const AGENT: &str = "agent";
-/// Drain of a pool that sets none.
-const DRAIN: Duration = Duration::from_secs(60);
-/// The same for builders, whose work takes longer.
-const DRAIN_BUILDERS: Duration = Duration::from_secs(20 * 60);
+use super::labels::{children_name, labels};
 
-/// What is the same for all pools of an installation.
+/// The name of the agent's container.
+pub const AGENT_CONTAINER: &str = "agent";
+const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
+/// Builds take longer than other jobs.
+const DEFAULT_BUILDER_DRAIN_TIMEOUT: Duration = Duration::from_secs(20 * 60);
+
+/// The settings that all agents of an installation share.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// The agent's image where a pool names none.
+pub struct AgentSettings {
+    /// The default image, for pools that set none.
     pub image: String,
     /// The router's client port, `tcp://HOST:PORT`.
     pub router: String,
-    /// Variables of every agent, before a pool's own.
+    /// Environment variables of every agent; a pool's own variables override them.
     pub environment: BTreeMap<String, String>,
-    /// A Secret of the pools' namespace whose keys are variables of every agent.
+    /// A Secret in the pools' namespace whose keys become environment variables of every agent.
     pub environment_secret: Option<String>,
-    /// A Secret of the pools' namespace whose keys are files of every agent.
+    /// A Secret in the pools' namespace whose keys become files of every agent.
     pub files_secret: Option<String>,
-    /// A Secret of the pools' namespace with the worker's keys and the router's public one.
+    /// A Secret in the pools' namespace with the worker's keys and the router's public key.
     pub key_secret: Option<String>,
-    /// What the agent itself takes of a pod, beside its slots.
-    pub share: Share,
+    /// What the agent itself needs, in addition to its slots.
+    pub share: AgentShare,
 }
 
-/// Processors and memory.
+/// The resources of a pod that the agent itself needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
+pub struct AgentShare {
     /// Processors.
     pub cpu: Cpus,
     /// Memory.
     pub memory: Bytes,
-    /// Disk beside slots and cache: unpacking, logs.
+    /// Disk for unpacking and logs.
     pub storage: Bytes,
 }
 
-impl Default for Share {
+impl Default for AgentShare {
     fn default() -> Self {
         Self { cpu: Cpus(200), memory: Bytes(256 << 20), storage: Bytes(1 << 30) }
     }
 }
 
-/// All that belongs to a pool.
+/// The desired children of a pool.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Children {
-    /// The pods.
+    /// Creates the pods.
     pub deployment: Deployment,
-    /// Whom the pods run as; none if the pool names another.
+    /// The account of the pods; none if the pool names another one.
     pub account: Option<ServiceAccount>,
-    /// How many pods may be evicted at a time.
+    /// Limits how many pods may be evicted at a time.
     pub budget: PodDisruptionBudget,
 }
 
-/// Why a pool has no children. Its schema refuses such a pool; one may be stored from before a rule.
+/// Why the children of a pool cannot be built. The schema rejects such pools, but one may have been stored before a rule existed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
-pub enum Error {
-    /// It is not stored yet.
-    #[error("the pool has no uid: it is not stored yet")]
-    NotStored,
-    /// Its slots together are more than a number can say.
-    #[error("the pool's slots together are larger than any machine; make slot or slots smaller")]
+pub enum ChildrenError {
+    /// The pool is not stored yet.
+    #[error("cannot build the pool's children: the pool has no UID, because it is not stored yet")]
+    MissingUid,
+    /// The resources of all slots together overflow.
+    #[error("cannot build the pool's children: its slots together are too large; make slot or slots smaller")]
     TooLarge,
 }
 
-/// Makes them, for so many pods.
+/// Returns the children of a pool of `replicas` pods.
 ///
 /// # Errors
-/// When the pool cannot be.
-pub fn children(pool: &WorkerPool, replicas: u32, settings: &Settings) -> Result<Children, Error> {
+/// If the pool's spec is out of bounds.
+pub fn children(
+    pool: &WorkerPool,
+    replicas: u32,
+    settings: &AgentSettings,
+) -> Result<Children, ChildrenError> {
     Ok(Children {
         deployment: deployment::deployment(pool, replicas, settings)?,
         account: account(pool)?,
@@ -96,14 +99,18 @@ pub fn children(pool: &WorkerPool, replicas: u32, settings: &Settings) -> Result
     })
 }
 
-/// How long a pod of the pool finishes what it has in hand.
+/// Returns how long a pod that is deleted may finish the jobs in flight.
 #[must_use]
-pub fn drain(pool: &WorkerPool) -> Duration {
-    let default = if pool.spec.channel == Channel::Builders { DRAIN_BUILDERS } else { DRAIN };
+pub fn drain_timeout(pool: &WorkerPool) -> Duration {
+    let default = if pool.spec.channel == Channel::Builders {
+        DEFAULT_BUILDER_DRAIN_TIMEOUT
+    } else {
+        DEFAULT_DRAIN_TIMEOUT
+    };
     pool.spec.drain_timeout.map_or(default, |timeout| timeout.0)
 }
 
-fn account(pool: &WorkerPool) -> Result<Option<ServiceAccount>, Error> {
+fn account(pool: &WorkerPool) -> Result<Option<ServiceAccount>, ChildrenError> {
     if pool.spec.template.service_account_name.is_some() {
         return Ok(None);
     }
@@ -115,43 +122,14 @@ fn account(pool: &WorkerPool) -> Result<Option<ServiceAccount>, Error> {
     }))
 }
 
-/// The name of a pool's children: none is another's by accident, such as the namespace's own account `default`.
-#[must_use]
-pub fn name(pool: &WorkerPool) -> String {
-    format!("{}-workers", pool.name_any())
-}
-
-fn metadata(pool: &WorkerPool) -> Result<ObjectMeta, Error> {
+fn metadata(pool: &WorkerPool) -> Result<ObjectMeta, ChildrenError> {
     Ok(ObjectMeta {
-        name: Some(name(pool)),
+        name: Some(children_name(pool)),
         namespace: pool.namespace(),
         labels: Some(labels(pool)),
-        owner_references: Some(vec![pool.controller_owner_ref(&()).ok_or(Error::NotStored)?]),
+        owner_references: Some(vec![pool.controller_owner_ref(&()).ok_or(ChildrenError::MissingUid)?]),
         ..ObjectMeta::default()
     })
-}
-
-fn labels(pool: &WorkerPool) -> BTreeMap<String, String> {
-    [
-        ("app.kubernetes.io/name", "trackyard-worker"),
-        ("app.kubernetes.io/component", "worker"),
-        ("app.kubernetes.io/part-of", "trackyard"),
-        ("app.kubernetes.io/managed-by", "trackyard-operator"),
-        ("app.kubernetes.io/instance", &pool.name_any()),
-        ("trackyard.dev/channel", channel(pool)),
-        (POOL, &pool.name_any()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into()
-}
-
-fn selector(pool: &WorkerPool) -> BTreeMap<String, String> {
-    BTreeMap::from([(POOL.to_owned(), pool.name_any())])
-}
-
-/// The channel's word.
-fn channel(pool: &WorkerPool) -> &'static str {
-    pool.spec.channel.as_str()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The first step: what there is of a pool. Nothing is asked of the API server; the watches know it all.
+//! Looks up the objects that exist for a pool. It reads the stores of the watches and sends no request.
 
 use std::sync::Arc;
 
@@ -11,30 +11,30 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::sync::SetOnce;
 use trackyard_crds::WorkerPool;
 
-use super::build::{POOL, name};
+use super::labels::{POOL_LABEL, children_name};
 
-/// What the watches know.
+/// The stores of the watched kinds.
 #[derive(Clone)]
 pub(super) struct Stores {
     pub(super) deployments: Store<Deployment>,
     pub(super) accounts: Store<ServiceAccount>,
     pub(super) budgets: Store<PodDisruptionBudget>,
     pub(super) pods: Store<Pod>,
-    /// All first lists have come. Apart from the stores, each of which wakes only the task that asked it last.
-    are_full: Arc<SetOnce<()>>,
+    /// Set once all first lists are complete. A store itself wakes only the last task that waits for it.
+    are_ready: Arc<SetOnce<()>>,
 }
 
-/// What there is under the names of a pool's children, whoever made it.
-pub(super) struct Found {
+/// The objects with the names of a pool's children, whoever created them.
+pub(super) struct ExistingChildren {
     pub(super) deployment: Option<Arc<Deployment>>,
     pub(super) account: Option<Arc<ServiceAccount>>,
     pub(super) budget: Option<Arc<PodDisruptionBudget>>,
     pub(super) pods: Vec<Pod>,
 }
 
-impl Found {
-    /// Pods that the Deployment asks for.
-    pub(super) fn current(&self) -> u32 {
+impl ExistingChildren {
+    /// Returns the number of pods that the Deployment asks for.
+    pub(super) fn replicas(&self) -> u32 {
         let replicas = self.deployment.as_ref().and_then(|deployment| deployment.spec.as_ref()?.replicas);
         u32::try_from(replicas.unwrap_or(0)).unwrap_or(0)
     }
@@ -47,34 +47,35 @@ impl Stores {
         budgets: Store<PodDisruptionBudget>,
         pods: Store<Pod>,
     ) -> Self {
-        Self { deployments, accounts, budgets, pods, are_full: Arc::default() }
+        Self { deployments, accounts, budgets, pods, are_ready: Arc::default() }
     }
 
-    /// Waits until all first lists have come, and tells those who wait for it. For one task alone.
-    pub(super) async fn fill(&self) -> Result<(), WriterDropped> {
+    /// Waits until all first lists are complete, and wakes everyone who waits in [`dereference`]. Only one task may call it.
+    pub(super) async fn wait_until_ready(&self) -> Result<(), WriterDropped> {
         self.deployments.wait_until_ready().await?;
         self.accounts.wait_until_ready().await?;
         self.budgets.wait_until_ready().await?;
         self.pods.wait_until_ready().await?;
-        // Once is enough.
-        let _ = self.are_full.set(());
+        // It may be set already.
+        let _ = self.are_ready.set(());
         Ok(())
     }
 }
 
-/// Waits for the first lists: by what has come so far, it would have no children.
-pub(super) async fn dereference(pool: &WorkerPool, stores: &Stores) -> Found {
-    stores.are_full.wait().await;
-    let (name, namespace) = (name(pool), pool.namespace().unwrap_or_default());
-    let is_its = |pod: &Pod| {
-        pod.labels().get(POOL) == Some(&pool.name_any())
+/// Returns the existing children of a pool. Waits for the first lists, without which a pool would seem to have none.
+pub(super) async fn dereference(pool: &WorkerPool, stores: &Stores) -> ExistingChildren {
+    stores.are_ready.wait().await;
+    let name = children_name(pool);
+    let namespace = pool.namespace().unwrap_or_default();
+    let is_of_pool = |pod: &Pod| {
+        pod.labels().get(POOL_LABEL) == Some(&pool.name_any())
             && pod.namespace().as_deref() == Some(namespace.as_str())
     };
-    Found {
+    ExistingChildren {
         deployment: stores.deployments.get(&ObjectRef::new(&name).within(&namespace)),
         account: stores.accounts.get(&ObjectRef::new(&name).within(&namespace)),
         budget: stores.budgets.get(&ObjectRef::new(&name).within(&namespace)),
-        pods: stores.pods.state_filter(is_its).iter().map(|pod| Pod::clone(pod)).collect(),
+        pods: stores.pods.state_filter(is_of_pool).iter().map(|pod| Pod::clone(pod)).collect(),
     }
 }
 
@@ -91,11 +92,11 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn all_pools_go_on_once_the_lists_have_come() {
-        let (deployments, mut of_deployments) = store();
-        let (accounts, mut of_accounts) = store();
-        let (budgets, mut of_budgets) = store();
-        let (pods, mut of_pods) = store();
+    async fn all_pools_proceed_after_first_lists() {
+        let (deployments, mut deployment_writer) = store();
+        let (accounts, mut account_writer) = store();
+        let (budgets, mut budget_writer) = store();
+        let (pods, mut pod_writer) = store();
         let stores = Stores::new(deployments, accounts, budgets, pods);
         let mut pools = JoinSet::new();
         for name in ["python", "ruby", "rust"] {
@@ -108,22 +109,22 @@ mod tests {
                 dereference(&pool.unwrap(), &stores).await.pods.len()
             });
         }
-        let filling = tokio::spawn({
+        let waiting = tokio::spawn({
             let stores = stores.clone();
-            async move { stores.fill().await.is_ok() }
+            async move { stores.wait_until_ready().await.is_ok() }
         });
-        // One list after another, and whoever waits has looked before each.
+        // The lists complete one after another, and every waiting task is polled before each.
         tokio::task::yield_now().await;
-        of_deployments.apply_watcher_event(&Event::InitDone);
+        deployment_writer.apply_watcher_event(&Event::InitDone);
         tokio::task::yield_now().await;
-        of_accounts.apply_watcher_event(&Event::InitDone);
+        account_writer.apply_watcher_event(&Event::InitDone);
         tokio::task::yield_now().await;
-        of_budgets.apply_watcher_event(&Event::InitDone);
+        budget_writer.apply_watcher_event(&Event::InitDone);
         tokio::task::yield_now().await;
-        assert!(pools.try_join_next().is_none(), "the pods are not known yet");
-        of_pods.apply_watcher_event(&Event::InitDone);
+        assert!(pools.try_join_next().is_none(), "the list of pods is not complete");
+        pod_writer.apply_watcher_event(&Event::InitDone);
         let pods = timeout(Duration::from_secs(1), pools.join_all()).await;
-        assert_eq!(pods.expect("all pools go on"), [0; 3]);
-        assert!(filling.await.unwrap());
+        assert_eq!(pods.expect("all pools proceed"), [0; 3]);
+        assert!(waiting.await.unwrap());
     }
 }

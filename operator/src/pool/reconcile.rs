@@ -1,4 +1,4 @@
-//! One pool, from what there is of it to what there is to be: dereference, validate, build, apply, status.
+//! Reconciles one pool. `attempt` is the list of steps; each step has its own module.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,38 +8,40 @@ use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
 use trackyard_crds::WorkerPool;
+use trackyard_protocol::pools::Report;
 
-use super::controller::Context;
-use super::dereference::{Found, dereference};
-use super::rollout::keep_pods;
-use super::status::{self, Cause, Seen};
-use super::validate::{Plan, validate};
-use super::{apply, build, shrink, validate as validation};
-use crate::events::{Happened, turned};
-use crate::hands_off::is_hands_off;
-use crate::writer;
+use super::build::{self, ChildrenError};
+use super::context::Context;
+use super::dereference::{ExistingChildren, dereference};
+use super::rollout::keep_template;
+use super::status::{self, Cause, PoolFacts};
+use super::validate::{ReplicaPlan, ValidateError, validate};
+use super::{apply, shrink};
+use crate::events::{self, ObjectEvent};
+use crate::paused::is_paused;
+use crate::writer::WriteError;
 
-/// Without any change a pool is looked at so often.
-const AGAIN: Duration = Duration::from_secs(600);
-/// One that waits for others, of which it hears nothing.
-const SOON: Duration = Duration::from_secs(3);
+/// Interval between reconciliations of an unchanged pool.
+const RESYNC_INTERVAL: Duration = Duration::from_secs(600);
+/// Interval between reconciliations of a pool whose rollout is held back: no watch reports that the others are done.
+const HELD_BACK_INTERVAL: Duration = Duration::from_secs(3);
 
-/// Why a pool was not reconciled; a variant for each step that fails.
+/// Why a pool was not reconciled, with a variant for each step that may fail.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
-    /// It may not be.
+pub(super) enum ReconcileError {
+    /// The pool must not have its children.
     #[error(transparent)]
-    Validate(#[from] validation::Error),
-    /// It cannot be.
+    Validate(#[from] ValidateError),
+    /// The pool's children cannot be built from its spec.
     #[error(transparent)]
-    Build(#[from] build::Error),
-    /// The API server did not take it.
+    Build(#[from] ChildrenError),
+    /// A write failed.
     #[error(transparent)]
-    Apply(#[from] writer::Error),
+    Apply(#[from] WriteError),
 }
 
-impl Error {
-    /// True if the pool must change, or the cluster around it; false if trying again may be enough.
+impl ReconcileError {
+    /// Returns whether a retry is useless until the pool or the cluster changes.
     fn is_final(&self) -> bool {
         match self {
             Self::Validate(_) | Self::Build(_) => true,
@@ -47,7 +49,7 @@ impl Error {
         }
     }
 
-    /// The word for metrics, logs and conditions.
+    /// Returns the reason for metrics, logs and conditions.
     #[must_use]
     pub(super) fn reason(&self) -> &'static str {
         match self {
@@ -58,77 +60,143 @@ impl Error {
     }
 }
 
-pub(super) async fn reconcile(pool: Arc<WorkerPool>, context: Arc<Context>) -> Result<Action, Error> {
-    let begun = Instant::now();
-    let done = attempt(&pool, &context).await;
-    context.metrics.reconciled(
-        WorkerPool::kind(&()),
-        begun.elapsed(),
-        done.as_ref().err().map(Error::reason),
-    );
-    done
+pub(super) async fn reconcile(
+    pool: Arc<WorkerPool>,
+    context: Arc<Context>,
+) -> Result<Action, ReconcileError> {
+    let start = Instant::now();
+    let result = attempt(&pool, &context).await;
+    let failure = result.as_ref().err().map(ReconcileError::reason);
+    context.metrics.on_reconciled(WorkerPool::kind(&()), start.elapsed(), failure);
+    result
 }
 
-async fn attempt(pool: &WorkerPool, context: &Context) -> Result<Action, Error> {
-    // Deleting a pool deletes its children, and that is all: they name it as their owner.
+/// What the steps have made of a pool.
+struct Reconciled {
+    plan: ReplicaPlan,
+    /// Why the pods are left as they are, if they are.
+    held_back: Option<Cause>,
+}
+
+async fn attempt(pool: &WorkerPool, context: &Context) -> Result<Action, ReconcileError> {
+    // Kubernetes deletes the children of a deleted pool, which is their owner.
     if pool.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let now = Time(Timestamp::now());
-    if is_hands_off(pool) {
-        apply::status(&context.writer, pool, &status::hands_off(pool, &now)).await?;
+    if is_paused(pool) {
+        apply::apply_status(&context.writer, pool, &status::paused(pool, &now())).await?;
         return Ok(Action::await_change());
     }
-    let found = dereference(pool, &context.stores).await;
-    let done = shape(pool, &found, context).await;
-    let status = match &done {
-        Ok((plan, waits)) => Some(status::status(pool, &seen(&found, *plan, waits.as_ref()), &now)),
-        Err(error) => {
-            error.is_final().then(|| status::refused(pool, error.reason(), &error.to_string(), &now))
+    let existing = dereference(pool, &context.stores).await;
+    let result = async {
+        let report = context.load_reports.current();
+        let scaled = scale(pool, &existing, report.as_ref(), context);
+        let plan = validate(pool, &existing, scaled)?;
+        let mut children = build::children(pool, plan.desired, &context.settings)?;
+        let held_back = roll_out(pool, &existing, &mut children, context);
+        shrink(&existing, plan, report.as_ref(), context).await?;
+        apply(pool, &existing, &children, context).await?;
+        if scaled.is_some() {
+            publish_scaling(pool, &existing, plan, context).await;
         }
-    };
-    if let Some(status) = status {
-        apply::status(&context.writer, pool, &status).await?;
-        let before = pool.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-        context.writer.tell(pool, &turned(before, &status.conditions)).await;
+        Ok(Reconciled { plan, held_back })
     }
-    let (_, waits) = done?;
-    context.backoff.succeeded(&pool.name_any());
-    Ok(Action::requeue(if waits.is_some() { SOON } else { AGAIN }))
+    .await;
+    update_status(pool, &existing, &result, context).await?;
+    let Reconciled { held_back, .. } = result?;
+    context.backoff.on_success(&pool.name_any());
+    Ok(Action::requeue(if held_back.is_some() { HELD_BACK_INTERVAL } else { RESYNC_INTERVAL }))
 }
 
-/// Makes it what it is to be; with why its pods are left as they are, if they are.
-async fn shape(pool: &WorkerPool, found: &Found, context: &Context) -> Result<(Plan, Option<Cause>), Error> {
-    let report = context.figures.now();
-    let current = found.current();
-    let scaled = context.scaler.desired(pool, current, &context.pools.state(), report.as_ref());
-    let plan = validate(pool, found, scaled)?;
-    let mut children = build::children(pool, plan.desired, &context.settings)?;
+fn now() -> Time {
+    Time(Timestamp::now())
+}
+
+fn scale(
+    pool: &WorkerPool,
+    existing: &ExistingChildren,
+    report: Option<&Report>,
+    context: &Context,
+) -> Option<u32> {
+    context.scaler.desired(pool, existing.replicas(), &context.pools.state(), report)
+}
+
+/// Lets the pool take a new default image, or keeps its pods as they are. Returns why it must wait, if it must.
+fn roll_out(
+    pool: &WorkerPool,
+    existing: &ExistingChildren,
+    children: &mut build::Children,
+    context: &Context,
+) -> Option<Cause> {
     let image = &context.settings.image;
-    let waits = context.rollout.turn(pool, &context.pools, &context.stores, image).cause(image);
-    if waits.is_some() {
-        keep_pods(&mut children.deployment, found.deployment.as_deref());
+    let held_back = context.rollout.decide(pool, &context.pools, &context.stores, image).cause(image);
+    if held_back.is_some() {
+        keep_template(&mut children.deployment, existing.deployment.as_deref());
     }
-    if let Some(report) = report.filter(|_| plan.desired < current && plan.desired > 0) {
-        shrink::mark(&context.writer, &found.pods, current - plan.desired, &report).await?;
-    }
-    let applied = apply::children(&context.writer, &children, found).await;
-    if let Some(error) = applied.as_ref().err().filter(|error| error.is_final()) {
-        context.rollout.refused(&pool.name_any(), error.reason());
-    }
-    applied?;
-    if scaled.is_some() && plan.desired != current {
-        context.writer.tell(pool, &[Happened::scaled(current, plan.desired)]).await;
-    }
-    Ok((plan, waits))
+    held_back
 }
 
-fn seen<'a>(found: &'a Found, plan: Plan, waits: Option<&'a Cause>) -> Seen<'a> {
-    Seen {
-        deployment: found.deployment.as_deref(),
-        pods: &found.pods,
-        desired: plan.desired,
-        can_scale: plan.can_scale,
-        waits,
+/// Marks the least busy pods to be deleted first, if the pool keeps some pods but not all.
+async fn shrink(
+    existing: &ExistingChildren,
+    plan: ReplicaPlan,
+    report: Option<&Report>,
+    context: &Context,
+) -> Result<(), WriteError> {
+    let current = existing.replicas();
+    let Some(report) = report.filter(|_| plan.desired < current && plan.desired > 0) else { return Ok(()) };
+    shrink::mark_for_deletion(&context.writer, &existing.pods, current - plan.desired, report).await
+}
+
+async fn apply(
+    pool: &WorkerPool,
+    existing: &ExistingChildren,
+    children: &build::Children,
+    context: &Context,
+) -> Result<(), WriteError> {
+    let applied = apply::apply_children(&context.writer, children, existing).await;
+    if let Some(error) = applied.as_ref().err().filter(|error| error.is_final()) {
+        context.rollout.on_rejected(&pool.name_any(), error.reason());
+    }
+    applied
+}
+
+async fn publish_scaling(
+    pool: &WorkerPool,
+    existing: &ExistingChildren,
+    plan: ReplicaPlan,
+    context: &Context,
+) {
+    let current = existing.replicas();
+    if plan.desired != current {
+        context.writer.publish(pool, &[ObjectEvent::scaled(current, plan.desired)]).await;
+    }
+}
+
+/// Writes the status and publishes the events of its changes. An error that a retry may resolve leaves the status as it is.
+async fn update_status(
+    pool: &WorkerPool,
+    existing: &ExistingChildren,
+    result: &Result<Reconciled, ReconcileError>,
+    context: &Context,
+) -> Result<(), WriteError> {
+    let status = match result {
+        Ok(reconciled) => status::status(pool, &facts(existing, reconciled), &now()),
+        Err(error) if error.is_final() => status::rejected(pool, error.reason(), &error.to_string(), &now()),
+        Err(_) => return Ok(()),
+    };
+    apply::apply_status(&context.writer, pool, &status).await?;
+    let before = pool.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    context.writer.publish(pool, &events::changed(before, &status.conditions)).await;
+    Ok(())
+}
+
+fn facts<'a>(existing: &'a ExistingChildren, reconciled: &'a Reconciled) -> PoolFacts<'a> {
+    PoolFacts {
+        deployment: existing.deployment.as_deref(),
+        pods: &existing.pods,
+        desired: reconciled.plan.desired,
+        can_scale: reconciled.plan.can_scale,
+        held_back: reconciled.held_back.as_ref(),
     }
 }

@@ -1,8 +1,8 @@
-//! A default image that has changed reaches the pools two at a time, and no more of them once one stalls with it. A pool
-//! that waits keeps its pods as they are.
+//! Rolls a new default image out to two pools at a time, and to no further pool once one stalls with it. A pool that must wait
+//! keeps its pods as they are.
 
 pub mod decide;
-mod look;
+mod observe;
 #[cfg(test)]
 mod simulation;
 
@@ -15,114 +15,120 @@ use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
 use trackyard_crds::WorkerPool;
 
-use self::decide::{State, Turn, View, decide};
-use super::build::{POOL, name};
+use self::decide::{PoolRollout, RolloutDecision, RolloutState, decide};
 use super::dereference::Stores;
+use super::labels::{POOL_LABEL, children_name};
 use super::status::{Cause, Severity};
 
-const DUE: State = State::Due { settled: true };
+const OUTDATED: RolloutState = RolloutState::Outdated { is_settled: true };
 
-/// Pools that were given their turn, until it is seen; with what the API server had against it. Another operator begins
-/// without: its first lists show what was written.
+/// The pools that were allowed to take the image and that the watches still show with the old one, with the reason if the API
+/// server rejected it. A new operator begins without any: its first lists show what was written.
 #[derive(Debug, Default)]
 pub(super) struct Rollout(Mutex<BTreeMap<String, Option<&'static str>>>);
 
 impl Rollout {
-    /// Whether a pool takes the default image, by what the watches know.
-    pub(super) fn turn(
+    /// Decides whether a pool takes the default image now, from the stores of the watches.
+    pub(super) fn decide(
         &self,
         pool: &WorkerPool,
         pools: &Store<WorkerPool>,
         stores: &Stores,
         image: &str,
-    ) -> Turn {
+    ) -> RolloutDecision {
         let own = deployment(pool, stores);
-        // The pods do not matter for who has the image, or takes it anyway.
-        match look::state(pool, own.as_deref(), &[], image) {
-            Some(State::Due { .. } | State::Idle) => {
-                self.decide(&pool.name_any(), views(pools, stores, image))
+        // The pods do not matter: they distinguish only states in which the pool has the image already.
+        match observe::state(pool, own.as_deref(), &[], image) {
+            Some(RolloutState::Outdated { .. } | RolloutState::WithoutPods) => {
+                self.decide_among(&pool.name_any(), observe_all(pools, stores, image))
             }
-            _ => Turn::Now,
+            _ => RolloutDecision::Proceed,
         }
     }
 
-    fn decide(&self, name: &str, mut views: Vec<View>) -> Turn {
-        let mut given = self.given();
-        given.retain(|given, _| views.iter().any(|view| view.name == *given && view.state == DUE));
-        if given.contains_key(name) {
-            return Turn::Now;
+    fn decide_among(&self, name: &str, mut pools: Vec<PoolRollout>) -> RolloutDecision {
+        let mut started = self.started();
+        started.retain(|started, _| pools.iter().any(|pool| pool.name == *started && pool.state == OUTDATED));
+        if started.contains_key(name) {
+            return RolloutDecision::Proceed;
         }
-        for view in &mut views {
-            match given.get(&view.name) {
-                Some(None) => view.state = State::Rolling,
-                Some(Some(why)) => view.state = State::Stalled(why),
+        for pool in &mut pools {
+            match started.get(&pool.name) {
+                Some(None) => pool.state = RolloutState::Rolling,
+                Some(Some(why)) => pool.state = RolloutState::Stalled(why),
                 None => {}
             }
         }
-        let turn = decide(name, &views);
-        if turn == Turn::Now && views.iter().any(|view| view.name == name && view.state == DUE) {
-            tracing::info!(pool = name, "takes the new default image");
-            given.insert(name.to_owned(), None);
+        let decision = decide(name, &pools);
+        let is_outdated = pools.iter().any(|pool| pool.name == name && pool.state == OUTDATED);
+        if decision == RolloutDecision::Proceed && is_outdated {
+            tracing::info!(pool = name, "rolling out the new default image");
+            started.insert(name.to_owned(), None);
         }
-        turn
+        decision
     }
 
-    /// The API server does not let a pool take it.
-    pub(super) fn refused(&self, pool: &str, why: &'static str) {
-        if let Some(given) = self.given().get_mut(pool) {
-            *given = Some(why);
+    /// Records that the API server rejected the new children of a pool.
+    pub(super) fn on_rejected(&self, pool: &str, why: &'static str) {
+        if let Some(started) = self.started().get_mut(pool) {
+            *started = Some(why);
         }
     }
 
-    fn given(&self) -> MutexGuard<'_, BTreeMap<String, Option<&'static str>>> {
+    fn started(&self) -> MutexGuard<'_, BTreeMap<String, Option<&'static str>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn deployment(pool: &WorkerPool, stores: &Stores) -> Option<Arc<Deployment>> {
     let namespace = pool.namespace().unwrap_or_default();
-    stores.deployments.get(&ObjectRef::new(&name(pool)).within(&namespace))
+    stores.deployments.get(&ObjectRef::new(&children_name(pool)).within(&namespace))
 }
 
-fn views(pools: &Store<WorkerPool>, stores: &Stores, image: &str) -> Vec<View> {
+/// Returns the states of all pools that take the default image.
+fn observe_all(pools: &Store<WorkerPool>, stores: &Stores, image: &str) -> Vec<PoolRollout> {
     let pods = stores.pods.state();
     let mut by_pool: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
     for pod in &pods {
-        by_pool.entry(pod.labels().get(POOL).map_or("", String::as_str)).or_default().push(pod);
+        by_pool.entry(pod.labels().get(POOL_LABEL).map_or("", String::as_str)).or_default().push(pod);
     }
-    let view = |pool: &WorkerPool| {
-        let name = pool.name_any();
-        let pods = by_pool.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
-        let state = look::state(pool, deployment(pool, stores).as_deref(), pods, image)?;
-        Some(View { name, state })
-    };
-    pools.state().iter().filter_map(|pool| view(pool)).collect()
+    pools
+        .state()
+        .iter()
+        .filter_map(|pool| {
+            let name = pool.name_any();
+            let pods = by_pool.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
+            let state = observe::state(pool, deployment(pool, stores).as_deref(), pods, image)?;
+            Some(PoolRollout { name, state })
+        })
+        .collect()
 }
 
-/// A Deployment as it is to be, with the pods that there are.
-pub(super) fn keep_pods(wanted: &mut Deployment, there: Option<&Deployment>) {
-    let there = there.and_then(|there| there.spec.as_ref());
-    if let (Some(wanted), Some(there)) = (&mut wanted.spec, there) {
-        wanted.template = there.template.clone();
+/// Replaces the pod template of `desired` by the existing one, so that no pod is replaced.
+pub(super) fn keep_template(desired: &mut Deployment, existing: Option<&Deployment>) {
+    let existing = existing.and_then(|existing| existing.spec.as_ref());
+    if let (Some(desired), Some(existing)) = (&mut desired.spec, existing) {
+        desired.template = existing.template.clone();
     }
 }
 
-impl Turn {
-    /// What is told of a pool that waits.
+impl RolloutDecision {
+    /// Returns the cause for the conditions of a pool that must wait.
     pub(super) fn cause(&self, image: &str) -> Option<Cause> {
         let (reason, message) = match self {
-            Self::Now => return None,
-            Self::Waits => (
-                "AwaitingTurn",
+            Self::Proceed => return None,
+            Self::Queued => (
+                "RolloutQueued",
                 format!(
-                    "pools take the new default image {image} two at a time; until its turn its pods stay as they are"
+                    "waiting to roll out the new default image {image}: two pools take it at a time; this pool keeps \
+                     its pods until then"
                 ),
             ),
             Self::Stopped { by, why } => (
                 "RolloutStopped",
                 format!(
-                    "the pool {by} stalls with the new default image {image} ({why}): until it is ready no other \
-                     takes it, and the pods here stay as they are"
+                    "cannot roll out the new default image {image}: the pool {by} stalls with it ({why}); fix that \
+                     pool, this one keeps its pods until then"
                 ),
             ),
         };
@@ -135,15 +141,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_api_server_refuses_stops_the_others_until_it_takes_it() {
+    fn rejected_pool_stops_others_until_accepted() {
         let rollout = Rollout::default();
-        let view = |name: &str, state| View { name: name.to_owned(), state };
-        let due = || vec![view("a", DUE), view("b", DUE)];
-        assert_eq!(rollout.decide("a", due()), Turn::Now);
-        rollout.refused("a", "ApplyFailed");
-        let stopped = Turn::Stopped { by: "a".to_owned(), why: "ApplyFailed" };
-        assert_eq!(rollout.decide("b", due()), stopped);
-        assert_eq!(rollout.decide("a", due()), Turn::Now, "it tries again");
-        assert_eq!(rollout.decide("b", vec![view("a", State::Rolling), view("b", DUE)]), Turn::Now);
+        let pool = |name: &str, state| PoolRollout { name: name.to_owned(), state };
+        let outdated = || vec![pool("a", OUTDATED), pool("b", OUTDATED)];
+        assert_eq!(rollout.decide_among("a", outdated()), RolloutDecision::Proceed);
+        rollout.on_rejected("a", "ApplyFailed");
+        let stopped = RolloutDecision::Stopped { by: "a".to_owned(), why: "ApplyFailed" };
+        assert_eq!(rollout.decide_among("b", outdated()), stopped);
+        assert_eq!(rollout.decide_among("a", outdated()), RolloutDecision::Proceed, "it is retried");
+        let accepted = vec![pool("a", RolloutState::Rolling), pool("b", OUTDATED)];
+        assert_eq!(rollout.decide_among("b", accepted), RolloutDecision::Proceed);
     }
 }

@@ -1,4 +1,4 @@
-//! From the router's figures to a pool's number of pods, and to the pods that go first.
+//! Derives the number of pods of an autoscaled pool from the router's load report, and the order in which pods are removed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -9,32 +9,33 @@ use trackyard_crds::WorkerPool;
 use trackyard_crds::worker_pool::Autoscale;
 use trackyard_protocol::pools::{Report, WorkerLoad};
 
-use super::autoscale::{Autoscaler, Decision, Policy, Sample};
-use super::demand::{Candidate, Queue, assign};
+use super::autoscale::{Autoscaler, LoadSample, ScalePolicy};
+use super::demand::{QueuedJobs, ScalablePool, assign};
 
-/// Remembers what pools needed. By name: a pool that is made again begins anew when its first decision is due.
+/// The scaling history of all pools, by name.
 #[derive(Debug)]
 pub(super) struct Scaler {
-    began: Instant,
-    pools: Mutex<HashMap<String, Memory>>,
+    started: Instant,
+    pools: Mutex<HashMap<String, PoolHistory>>,
 }
 
+/// The scaling history of one pool; a pool that is created again begins with an empty one.
 #[derive(Debug, Default)]
-struct Memory {
+struct PoolHistory {
     uid: String,
     autoscaler: Autoscaler,
-    /// Kept while no worker is left to tell.
+    /// Kept while the pool has no worker that reports it.
     mean_run: Duration,
 }
 
 impl Default for Scaler {
     fn default() -> Self {
-        Self { began: Instant::now(), pools: Mutex::default() }
+        Self { started: Instant::now(), pools: Mutex::default() }
     }
 }
 
 impl Scaler {
-    /// How many pods a pool that has `current` ones shall have; none if it scales not by itself, or nothing is known.
+    /// Returns the desired number of pods of a pool that has `current`; none if it is not autoscaled or there is no report.
     pub(super) fn desired(
         &self,
         pool: &WorkerPool,
@@ -44,91 +45,98 @@ impl Scaler {
     ) -> Option<u32> {
         let scale = pool.spec.autoscale.as_ref()?;
         let report = report?;
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        let scaled = || all.iter().map(AsRef::as_ref).filter(|pool| pool.spec.autoscale.is_some());
-        pools.retain(|name, _| scaled().any(|pool| pool.name_any() == *name));
-        let candidates: Vec<Candidate> = scaled()
+        let autoscaled: Vec<&WorkerPool> =
+            all.iter().map(AsRef::as_ref).filter(|pool| pool.spec.autoscale.is_some()).collect();
+        let mut histories = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        histories.retain(|name, _| autoscaled.iter().any(|pool| pool.name_any() == *name));
+        let candidates: Vec<ScalablePool> = autoscaled
+            .iter()
             .filter(|pool| !pool.spec.suspend)
             .filter_map(|pool| {
-                Some(candidate(pool, pool.spec.autoscale.as_ref()?, report, remember(&mut pools, pool)))
+                let history = history_of(&mut histories, pool);
+                Some(scalable_pool(pool, pool.spec.autoscale.as_ref()?, report, history))
             })
             .collect();
-        let waiting = assign(&queues(report), &candidates);
+        let assigned = assign(&queues(report), &candidates);
         let own = candidates.iter().find(|candidate| candidate.name == pool.name_any())?;
-        let sample = Sample {
-            age: Duration::ZERO,
+        let sample = LoadSample {
             busy: own.busy,
-            waiting: waiting.get(&own.name).copied().unwrap_or(0),
+            waiting: assigned.get(&own.name).copied().unwrap_or(0),
             mean_run: own.mean_run,
         };
-        let memory = remember(&mut pools, pool);
-        match memory.autoscaler.decide(self.began.elapsed(), &policy(pool, scale), current, &sample) {
-            Decision::Set(pods) => Some(pods),
-            Decision::Hold => None,
-        }
+        let autoscaler = &mut history_of(&mut histories, pool).autoscaler;
+        Some(autoscaler.desired(self.started.elapsed(), &policy(pool, scale), current, &sample))
     }
 }
 
-fn remember<'a>(pools: &'a mut HashMap<String, Memory>, pool: &WorkerPool) -> &'a mut Memory {
-    let memory = pools.entry(pool.name_any()).or_default();
+fn history_of<'a>(histories: &'a mut HashMap<String, PoolHistory>, pool: &WorkerPool) -> &'a mut PoolHistory {
+    let history = histories.entry(pool.name_any()).or_default();
     let uid = pool.uid().unwrap_or_default();
-    if memory.uid != uid {
-        *memory = Memory { uid, ..Memory::default() };
+    if history.uid != uid {
+        *history = PoolHistory { uid, ..PoolHistory::default() };
     }
-    memory
+    history
 }
 
-fn policy(pool: &WorkerPool, scale: &Autoscale) -> Policy {
-    Policy {
-        min: positive(scale.min),
-        max: positive(scale.max).max(positive(scale.min)),
-        slots: positive(pool.spec.slots),
+fn policy(pool: &WorkerPool, scale: &Autoscale) -> ScalePolicy {
+    ScalePolicy {
+        min: non_negative(scale.min),
+        max: non_negative(scale.max).max(non_negative(scale.min)),
+        slots: non_negative(pool.spec.slots),
         target_queue_age: scale.target_queue_age.0,
         scale_down_after: scale.scale_down_after.0,
     }
 }
 
-fn candidate(pool: &WorkerPool, scale: &Autoscale, report: &Report, memory: &mut Memory) -> Candidate {
+fn scalable_pool(
+    pool: &WorkerPool,
+    scale: &Autoscale,
+    report: &Report,
+    history: &mut PoolHistory,
+) -> ScalablePool {
     let name = pool.name_any();
     let own: Vec<&WorkerLoad> = report.workers.iter().filter(|worker| worker.pool.as_str() == name).collect();
-    let ran: Vec<u64> = own.iter().map(|worker| worker.mean_run_ms).filter(|ms| *ms > 0).collect();
-    let count = u64::try_from(ran.len()).unwrap_or(u64::MAX);
-    if let Some(mean) = ran.iter().sum::<u64>().checked_div(count) {
-        memory.mean_run = Duration::from_millis(mean);
+    let means: Vec<u64> = own.iter().map(|worker| worker.mean_run_ms).filter(|ms| *ms > 0).collect();
+    let count = u64::try_from(means.len()).unwrap_or(u64::MAX);
+    if let Some(mean) = means.iter().sum::<u64>().checked_div(count) {
+        history.mean_run = Duration::from_millis(mean);
     }
-    Candidate {
+    ScalablePool {
         name,
         channel: pool.spec.channel.as_str().to_owned(),
         topics: pool.spec.topics.clone(),
-        max: positive(scale.max),
-        slots: positive(pool.spec.slots),
+        max: non_negative(scale.max),
+        slots: non_negative(pool.spec.slots),
         busy: own.iter().map(|worker| worker.busy).sum(),
-        mean_run: memory.mean_run,
+        mean_run: history.mean_run,
         target_queue_age: scale.target_queue_age.0,
     }
 }
 
-fn queues(report: &Report) -> Vec<Queue> {
-    let queue = |waiting: &trackyard_protocol::pools::Waiting| Queue {
-        channel: waiting.channel.as_str().to_owned(),
-        track: waiting.track.to_string(),
-        waiting: waiting.jobs,
-    };
-    report.queues.iter().map(queue).collect()
+fn queues(report: &Report) -> Vec<QueuedJobs> {
+    report
+        .queues
+        .iter()
+        .map(|queue| QueuedJobs {
+            channel: queue.channel.as_str().to_owned(),
+            track: queue.track.to_string(),
+            waiting: queue.jobs,
+        })
+        .collect()
 }
 
-fn positive(number: i32) -> u32 {
+/// Returns a number of the spec, or zero if it is negative, which the schema rejects.
+pub(super) fn non_negative(number: i32) -> u32 {
     u32::try_from(number).unwrap_or(0)
 }
 
-/// The pods that go when there are to be `fewer`: those with the fewest jobs, by name. A pod of which the router knows
-/// nothing does nothing yet.
-pub(super) fn idlest<'a>(pods: &[&'a str], report: &Report, fewer: usize) -> Vec<&'a str> {
+/// Returns the `count` pods with the fewest jobs, by name. A pod that the router does not know has none.
+pub(super) fn least_busy<'a>(pods: &[&'a str], report: &Report, count: usize) -> Vec<&'a str> {
     let busy: BTreeMap<&str, u32> =
         report.workers.iter().map(|worker| (worker.name.as_str(), worker.busy)).collect();
     let mut pods: Vec<&str> = pods.to_vec();
     pods.sort_by_key(|pod| (busy.get(pod).copied().unwrap_or(0), *pod));
-    pods.truncate(fewer);
+    pods.truncate(count);
     pods
 }
 

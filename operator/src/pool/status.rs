@@ -1,5 +1,5 @@
-//! What is true of a pool, from its Deployment and its pods: pure. `Ready`, `Reconciling` and `Stalled` mean what
-//! kstatus gives them, so that `kubectl wait` and tools that follow it understand a pool.
+//! Derives a pool's status from its Deployment and its pods: pure. `Ready`, `Reconciling` and `Stalled` follow kstatus, so that
+//! `kubectl wait` and tools that know kstatus understand a pool.
 
 pub(super) mod cause;
 
@@ -12,124 +12,148 @@ use trackyard_crds::worker_pool::WorkerPoolStatus;
 
 pub use cause::{Cause, Severity};
 
-use super::build::POOL;
-use crate::condition::Told;
+use super::labels::POOL_LABEL;
+use crate::condition::ConditionUpdate;
 
-/// What was seen of a pool.
+/// What decides the status of a pool.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen<'a> {
-    /// Its Deployment, if it is there.
+pub struct PoolFacts<'a> {
+    /// The existing Deployment.
     pub deployment: Option<&'a Deployment>,
-    /// Its pods, those that end too.
+    /// The pool's pods, including those that are being deleted.
     pub pods: &'a [Pod],
-    /// Pods that there are to be.
+    /// The desired number of pods.
     pub desired: u32,
-    /// False if the router's figures are too old to scale by.
+    /// False if the pool is autoscaled and there is no load report.
     pub can_scale: bool,
-    /// Why its pods are not of the newest form yet, if they are to stay as they are.
-    pub waits: Option<&'a Cause>,
+    /// Why the pool must keep its outdated pods, if it must.
+    pub held_back: Option<&'a Cause>,
 }
 
-/// The pool's status now. What has not changed keeps its time, so that an unchanged pool has an unchanged status.
+/// Returns the pool's status at `now`. Conditions whose status has not changed keep their transition times, so that an unchanged
+/// pool has an unchanged status.
 #[must_use]
-pub fn status(pool: &WorkerPool, seen: &Seen<'_>, now: &Time) -> WorkerPoolStatus {
+pub fn status(pool: &WorkerPool, facts: &PoolFacts<'_>, now: &Time) -> WorkerPoolStatus {
     let before = pool.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let found = seen.deployment.and_then(|deployment| deployment.status.clone()).unwrap_or_default();
-    let count = |count: Option<i32>| Some(count.unwrap_or(0));
-    let draining = seen.pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_some()).count();
+    let counts = facts.deployment.and_then(|deployment| deployment.status.clone()).unwrap_or_default();
+    let draining = facts.pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_some()).count();
     WorkerPoolStatus {
-        replicas: count(found.replicas),
-        ready_replicas: count(found.ready_replicas),
-        updated_replicas: count(found.updated_replicas),
+        replicas: Some(counts.replicas.unwrap_or(0)),
+        ready_replicas: Some(counts.ready_replicas.unwrap_or(0)),
+        updated_replicas: Some(counts.updated_replicas.unwrap_or(0)),
         draining_replicas: i32::try_from(draining).ok(),
-        selector: Some(format!("{POOL}={}", pool.name_any())),
+        selector: Some(format!("{POOL_LABEL}={}", pool.name_any())),
         observed_generation: pool.metadata.generation,
-        conditions: conditions(pool, seen, &found, before, now),
+        conditions: conditions(pool, facts, &counts, before, now),
     }
 }
 
-/// The status of a pool that cannot be what it asks for. What was counted stays.
+/// Returns the status of a pool that cannot have its children. The counts stay as they are.
 #[must_use]
-pub fn refused(pool: &WorkerPool, reason: &'static str, message: &str, now: &Time) -> WorkerPoolStatus {
-    let told = |is_true| Told::of(is_true, reason, message);
-    only(pool, [("Ready", told(false)), ("Reconciling", Told::no("Stalled")), ("Stalled", told(true))], now)
+pub fn rejected(pool: &WorkerPool, reason: &'static str, message: &str, now: &Time) -> WorkerPoolStatus {
+    let updates = [
+        ("Ready", ConditionUpdate::new(false, reason).with_message(message)),
+        ("Reconciling", ConditionUpdate::new(false, "Stalled")),
+        ("Stalled", ConditionUpdate::new(true, reason).with_message(message)),
+    ];
+    with_conditions(pool, updates, now)
 }
 
-/// The status of a pool that its user has taken from the operator.
+/// Returns the status of a pool whose reconciliation is paused.
 #[must_use]
-pub fn hands_off(pool: &WorkerPool, now: &Time) -> WorkerPoolStatus {
-    let told =
-        Told::of(false, "Disabled", "trackyard.dev/reconcile is disabled: nothing of this pool is touched");
-    only(
-        pool,
-        [("Ready", told), ("Reconciling", Told::no("Disabled")), ("Stalled", Told::no("Disabled"))],
-        now,
-    )
+pub fn paused(pool: &WorkerPool, now: &Time) -> WorkerPoolStatus {
+    let update = || ConditionUpdate::new(false, "ReconcileDisabled");
+    let message = "the annotation trackyard.dev/reconcile is disabled: the operator leaves this pool as it is; remove \
+                   the annotation to go on";
+    let updates =
+        [("Ready", update().with_message(message)), ("Reconciling", update()), ("Stalled", update())];
+    with_conditions(pool, updates, now)
 }
 
-fn only<const N: usize>(pool: &WorkerPool, told: [(&str, Told); N], now: &Time) -> WorkerPoolStatus {
+fn with_conditions<const N: usize>(
+    pool: &WorkerPool,
+    updates: [(&str, ConditionUpdate); N],
+    now: &Time,
+) -> WorkerPoolStatus {
     let before = pool.status.clone().unwrap_or_default();
     let generation = pool.metadata.generation;
-    let conditions =
-        told.into_iter().map(|(kind, told)| told.condition(kind, generation, &before.conditions, now));
-    let conditions = conditions.collect();
+    let conditions = updates
+        .into_iter()
+        .map(|(kind, update)| update.into_condition(kind, generation, &before.conditions, now))
+        .collect();
     WorkerPoolStatus { observed_generation: generation, conditions, ..before }
 }
 
 fn conditions(
     pool: &WorkerPool,
-    seen: &Seen<'_>,
-    found: &DeploymentStatus,
+    facts: &PoolFacts<'_>,
+    counts: &DeploymentStatus,
     before: &[Condition],
     now: &Time,
 ) -> Vec<Condition> {
-    let cause = cause::of(seen.deployment, seen.pods).or_else(|| seen.waits.cloned());
-    let (ready, reconciling, stalled) = if seen.waits.is_none() && is_current(seen, found) {
-        (Told::yes(arrived(pool, seen)), Told::no("Settled"), Told::no("Settled"))
-    } else {
-        match cause {
-            Some(cause) if cause.severity == Severity::Stuck => {
-                (because(false, &cause), Told::no("Stalled"), because(true, &cause))
-            }
-            Some(cause) => (because(false, &cause), because(true, &cause), Told::no("Waiting")),
-            None => (Told::no("Progressing"), Told::yes("Progressing"), Told::no("Progressing")),
-        }
-    };
-    let scaling = match &pool.spec.autoscale {
-        None => Told::no("Fixed"),
-        Some(_) if seen.can_scale => Told::yes("Active"),
-        Some(_) => {
-            Told::no("NoFigures").saying("the router's figures are too old: the number of pods is kept")
-        }
-    };
-    let suspended = if pool.spec.suspend { Told::yes("Asked") } else { Told::no("NotAsked") };
-    let all = [
+    let [ready, reconciling, stalled] = readiness(pool, facts, counts);
+    let suspended = if pool.spec.suspend { "Suspended" } else { "NotSuspended" };
+    let updates = [
         ("Ready", ready),
         ("Reconciling", reconciling),
         ("Stalled", stalled),
-        ("Autoscaling", scaling),
-        ("Suspended", suspended),
+        ("Autoscaling", autoscaling(pool, facts)),
+        ("Suspended", ConditionUpdate::new(pool.spec.suspend, suspended)),
     ];
-    all.into_iter().map(|(kind, told)| told.condition(kind, pool.metadata.generation, before, now)).collect()
+    updates
+        .into_iter()
+        .map(|(kind, update)| update.into_condition(kind, pool.metadata.generation, before, now))
+        .collect()
 }
 
-fn because(is_true: bool, cause: &Cause) -> Told {
-    Told::of(is_true, cause.reason, &cause.message)
+/// Returns `Ready`, `Reconciling` and `Stalled`.
+fn readiness(pool: &WorkerPool, facts: &PoolFacts<'_>, counts: &DeploymentStatus) -> [ConditionUpdate; 3] {
+    if facts.held_back.is_none() && is_up_to_date(facts, counts) {
+        return [
+            ConditionUpdate::new(true, ready_reason(pool, facts)),
+            ConditionUpdate::new(false, "UpToDate"),
+            ConditionUpdate::new(false, "UpToDate"),
+        ];
+    }
+    match cause::find(facts.deployment, facts.pods).or_else(|| facts.held_back.cloned()) {
+        Some(cause) if cause.severity == Severity::Stuck => {
+            [because(false, &cause), ConditionUpdate::new(false, "Stalled"), because(true, &cause)]
+        }
+        Some(cause) => {
+            [because(false, &cause), because(true, &cause), ConditionUpdate::new(false, "Waiting")]
+        }
+        None => [false, true, false].map(|is_true| ConditionUpdate::new(is_true, "Progressing")),
+    }
 }
 
-/// All pods that there are to be are there, ready, and of the newest form; and no other is.
-fn is_current(seen: &Seen<'_>, found: &DeploymentStatus) -> bool {
-    let Some(deployment) = seen.deployment else { return false };
-    let desired = i32::try_from(seen.desired).unwrap_or(i32::MAX);
-    let asked = deployment.spec.as_ref().and_then(|spec| spec.replicas);
-    let counts = [found.replicas, found.updated_replicas, found.ready_replicas];
-    found.observed_generation == deployment.metadata.generation
-        && asked == Some(desired)
-        && counts.iter().all(|count| count.unwrap_or(0) == desired)
+fn because(is_true: bool, cause: &Cause) -> ConditionUpdate {
+    ConditionUpdate::new(is_true, cause.reason).with_message(&cause.message)
 }
 
-fn arrived(pool: &WorkerPool, seen: &Seen<'_>) -> &'static str {
-    match seen.desired {
+fn autoscaling(pool: &WorkerPool, facts: &PoolFacts<'_>) -> ConditionUpdate {
+    match &pool.spec.autoscale {
+        None => ConditionUpdate::new(false, "FixedReplicas"),
+        Some(_) if facts.can_scale => ConditionUpdate::new(true, "Active"),
+        Some(_) => ConditionUpdate::new(false, "RouterUnreachable").with_message(
+            "cannot scale: the operator has no recent load report from the router; the number of pods stays as it is",
+        ),
+    }
+}
+
+/// Returns whether exactly the desired pods exist, all of them updated and ready.
+fn is_up_to_date(facts: &PoolFacts<'_>, counts: &DeploymentStatus) -> bool {
+    let Some(deployment) = facts.deployment else { return false };
+    let desired = i32::try_from(facts.desired).unwrap_or(i32::MAX);
+    let requested = deployment.spec.as_ref().and_then(|spec| spec.replicas);
+    counts.observed_generation == deployment.metadata.generation
+        && requested == Some(desired)
+        && [counts.replicas, counts.updated_replicas, counts.ready_replicas]
+            .iter()
+            .all(|count| count.unwrap_or(0) == desired)
+}
+
+fn ready_reason(pool: &WorkerPool, facts: &PoolFacts<'_>) -> &'static str {
+    match facts.desired {
         0 if pool.spec.suspend => "Suspended",
         0 => "ScaledToZero",
         _ => "AllReady",

@@ -1,4 +1,4 @@
-//! Looks at every ContainerVersion when it changes, or the router's figures.
+//! Reconciles every ContainerVersion when it changes, and when a build or the router's load report changes.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,93 +8,98 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::predicates;
+use kube::runtime::reflector::Store;
 use kube::{Resource, ResourceExt};
 use trackyard_crds::ContainerVersion;
 use trackyard_daemon::readiness::Gate;
 
-use super::{built, status};
+use super::{build, status};
 use crate::backoff::Backoff;
 use crate::builds::Builds;
-use crate::events::turned;
-use crate::figures::Figures;
-use crate::hands_off::is_hands_off;
+use crate::events;
+use crate::load_report::LoadReports;
 use crate::metrics::Metrics;
-use crate::shared::Shared;
-use crate::watches::own;
-use crate::writer::{Error, Writer};
+use crate::paused::is_paused;
+use crate::watches::Watches;
+use crate::writer::{WriteError, Writer};
 
-/// Versions that are looked at at a time.
-const CONCURRENCY: u16 = 4;
+/// Maximum number of versions that are reconciled at a time.
+const MAX_CONCURRENCY: u16 = 4;
 
 struct Context {
     writer: Writer,
-    figures: Figures,
+    load_reports: LoadReports,
     builds: Builds,
     backoff: Backoff,
     metrics: Metrics,
 }
 
-/// Reconciles the versions of a namespace for ever.
-pub async fn run(shared: Shared, builds: Builds, ready: Gate) {
-    let (store, trigger) = own::<ContainerVersion, _>(&shared, predicates::resource_version);
-    let Shared { writer, figures, metrics, .. } = shared;
-    let first = {
-        let store = store.clone();
-        async move {
-            if store.wait_until_ready().await.is_ok() {
-                ready.open();
-            }
-        }
-    };
-    let (figures_change, builds_change) = (figures.changes(), builds.changes());
-    let context = Arc::new(Context { writer, figures, builds, backoff: Backoff::default(), metrics });
-    let reconciling = Controller::for_stream(trigger, store)
-        .with_config(controller::Config::default().concurrency(CONCURRENCY))
-        .reconcile_all_on(figures_change)
-        .reconcile_all_on(builds_change)
-        .run(reconcile, |version, error, context| retry(&version, error, &context), context)
+/// Reconciles the versions of the watched namespace until the future is dropped. Opens `ready` after the first list.
+pub async fn run(
+    watches: &Watches,
+    writer: Writer,
+    load_reports: LoadReports,
+    builds: Builds,
+    metrics: Metrics,
+    ready: Gate,
+) {
+    let (versions, version_changes) = watches.own::<ContainerVersion, _>(predicates::resource_version);
+    let first_list = open_when_listed(versions.clone(), ready);
+    let report_changes = load_reports.changes();
+    let build_changes = builds.changes();
+    let context = Arc::new(Context { writer, load_reports, builds, backoff: Backoff::default(), metrics });
+    let reconciliations = Controller::for_stream(version_changes, versions)
+        .with_config(controller::Config::default().concurrency(MAX_CONCURRENCY))
+        .reconcile_all_on(report_changes)
+        .reconcile_all_on(build_changes)
+        .run(reconcile, |version, error, context| on_error(&version, error, &context), context)
         .for_each(|_| async {});
-    tokio::join!(first, reconciling);
+    tokio::join!(first_list, reconciliations);
 }
 
-async fn reconcile(version: Arc<ContainerVersion>, context: Arc<Context>) -> Result<Action, Error> {
-    let begun = Instant::now();
-    let done = attempt(&version, &context).await;
-    context.metrics.reconciled(
-        ContainerVersion::kind(&()),
-        begun.elapsed(),
-        done.as_ref().err().map(Error::reason),
-    );
-    done.map(|()| Action::await_change())
+async fn open_when_listed(versions: Store<ContainerVersion>, ready: Gate) {
+    if versions.wait_until_ready().await.is_ok() {
+        ready.open();
+    }
 }
 
-async fn attempt(version: &ContainerVersion, context: &Context) -> Result<(), Error> {
-    if version.metadata.deletion_timestamp.is_some() || is_hands_off(version) {
+async fn reconcile(version: Arc<ContainerVersion>, context: Arc<Context>) -> Result<Action, WriteError> {
+    let start = Instant::now();
+    let result = attempt(&version, &context).await;
+    let failure = result.as_ref().err().map(WriteError::reason);
+    context.metrics.on_reconciled(ContainerVersion::kind(&()), start.elapsed(), failure);
+    result.map(|()| Action::await_change())
+}
+
+async fn attempt(version: &ContainerVersion, context: &Context) -> Result<(), WriteError> {
+    if version.metadata.deletion_timestamp.is_some() || is_paused(version) {
         return Ok(());
     }
-    let report = context.figures.now();
+    let load = context.load_reports.current();
+    let build = request_build(version, &context.builds);
     let now = Time(Timestamp::now());
-    let built = look_after(version, &context.builds);
-    if let Some(status) = status::status(version, built, report.as_ref(), &now) {
-        context.writer.status(version, &status).await?;
+    if let Some(status) = status::status(version, build, load.as_ref(), &now) {
+        context.writer.apply_status(version, &status).await?;
         let before = version.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-        context.writer.tell(version, &turned(before, &status.conditions)).await;
+        context.writer.publish(version, &events::changed(before, &status.conditions)).await;
     }
-    context.backoff.succeeded(&version.name_any());
+    context.backoff.on_success(&version.name_any());
     Ok(())
 }
 
-/// Orders the build that a version wants, as long as it wants it, and says how far it is.
-fn look_after(version: &ContainerVersion, builds: &Builds) -> Option<built::Built> {
-    if let Some(order) = built::order(version) {
-        builds.order(order);
+/// Requests the build that a version needs, and returns its report. The operator stops polling a build that is no longer requested.
+fn request_build(version: &ContainerVersion, builds: &Builds) -> Option<build::BuildReport> {
+    if let Some(spec) = build::needed_build(version) {
+        builds.request(spec);
     }
-    let progress = builds.progress(&version.uid().unwrap_or_default(), &built::attempt(version));
-    built::built(version, progress.as_ref(), builds.can_be_ordered())
+    let stage = builds.stage(&version.uid().unwrap_or_default(), &build::attempt(version));
+    build::report(version, stage.as_ref(), builds.has_router())
 }
 
-fn retry(version: &ContainerVersion, error: &Error, context: &Context) -> Action {
-    let pause = context.backoff.failed(&version.name_any());
-    tracing::warn!(version = version.name_any(), %error, reason = error.reason(), ?pause, "not reconciled");
-    Action::requeue(pause)
+fn on_error(version: &ContainerVersion, error: &WriteError, context: &Context) -> Action {
+    let delay = context.backoff.on_failure(&version.name_any());
+    let name = version.name_any();
+    let reason = error.reason();
+    tracing::warn!(version = name, %error, reason, ?delay, "cannot reconcile the version; retrying");
+    Action::requeue(delay)
 }

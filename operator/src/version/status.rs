@@ -1,4 +1,5 @@
-//! What the operator says of a version: pure. The router says the rest: the digest, and whether it is deployed.
+//! Derives the operator's part of a version's status: pure. The router writes the rest: the digest, and whether the version is
+//! deployed.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde::Serialize;
@@ -6,14 +7,14 @@ use trackyard_crds::ContainerVersion;
 use trackyard_crds::container_version::{ContainerVersionStatus, Failure, Workers};
 use trackyard_protocol::pools::{Report, VersionState};
 
-use super::built::Built;
-use crate::condition::Told;
+use super::build::BuildReport;
+use crate::condition::ConditionUpdate;
 
-/// The part of the status that is the operator's.
+/// The operator's part of the status.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Status {
-    /// Of what was built; that which the spec names is the router's to say.
+pub(super) struct OperatorStatus {
+    /// Set for versions that were built; of other versions the router writes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,120 +28,133 @@ pub(super) struct Status {
     pub(super) conditions: Vec<Condition>,
 }
 
-/// The status to write; none if it says so already, or nothing is known.
+/// Returns the status to write; none if it has not changed.
 pub(super) fn status(
     version: &ContainerVersion,
-    built: Option<Built>,
-    report: Option<&Report>,
+    build: Option<BuildReport>,
+    load: Option<&Report>,
     now: &Time,
-) -> Option<Status> {
+) -> Option<OperatorStatus> {
     let before = version.status.clone().unwrap_or_default();
-    let state = report.map(|report| find(version, report));
-    let condition =
-        |kind, told: Told| told.condition(kind, version.metadata.generation, &before.conditions, now);
-    let ready = match (said(&before, "Ready"), state) {
-        // Without figures what was true stays; of a new version the least is said.
-        (Some(ready), None) => ready.clone(),
-        (None, None) => condition("Ready", no("NoFigures", "the router tells nothing now")),
-        (ready, Some(state)) => condition("Ready", told(version, built.as_ref(), ready, state)),
+    let to_condition = |kind, update: ConditionUpdate| {
+        update.into_condition(kind, version.metadata.generation, &before.conditions, now)
     };
-    let mut status = match state {
-        Some(state) => counted(state),
-        None => Status { workers: before.workers, failures: before.failures.clone(), ..Status::default() },
+    let (ready, mut status) = match (load, find_condition(&before, "Ready")) {
+        (Some(load), last) => {
+            let state = find_state(version, load);
+            let update = readiness(version, build.as_ref(), last, state);
+            (to_condition("Ready", update), worker_counts(state))
+        }
+        // Without a load report, the last known state stays.
+        (None, Some(last)) => (last.clone(), last_worker_counts(&before)),
+        (None, None) => (to_condition("Ready", router_unreachable()), last_worker_counts(&before)),
     };
     status.observed_generation = version.metadata.generation;
-    if let Some(built) = built {
-        (status.version, status.rebuild) = (built.version, built.rebuild);
-        status.conditions.push(condition("Built", built.told));
+    if let Some(build) = build {
+        status.version = build.version;
+        status.rebuild = build.rebuild;
+        status.conditions.push(to_condition("Built", build.condition));
     }
     status.conditions.push(ready);
-    (!is_said(&status, version, &before)).then_some(status)
+    has_changed(&status, version, &before).then_some(status)
 }
 
-fn counted(state: Option<&VersionState>) -> Status {
+fn worker_counts(state: Option<&VersionState>) -> OperatorStatus {
+    let Some(state) = state else { return OperatorStatus::default() };
     let count = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
-    let failures = state.map(|state| state.failures.as_slice()).unwrap_or_default().iter();
-    Status {
-        workers: state.map(|state| Workers { ready: count(state.ready), total: count(state.workers) }),
-        failures: failures
-            .map(|failure| Failure {
-                reason: failure.reason.clone(),
-                message: failure.message.clone(),
-                workers: count(failure.workers),
-            })
-            .collect(),
-        ..Status::default()
+    let failures = state.failures.iter().map(|failure| Failure {
+        reason: failure.reason.clone(),
+        message: failure.message.clone(),
+        workers: count(failure.workers),
+    });
+    OperatorStatus {
+        workers: Some(Workers { ready: count(state.ready), total: count(state.workers) }),
+        failures: failures.collect(),
+        ..OperatorStatus::default()
     }
 }
 
-fn said<'a>(before: &'a ContainerVersionStatus, kind: &str) -> Option<&'a Condition> {
-    before.conditions.iter().find(|condition| condition.type_ == kind)
+fn last_worker_counts(before: &ContainerVersionStatus) -> OperatorStatus {
+    OperatorStatus { workers: before.workers, failures: before.failures.clone(), ..OperatorStatus::default() }
 }
 
-fn is_said(status: &Status, version: &ContainerVersion, before: &ContainerVersionStatus) -> bool {
-    let is_ours = version.spec.git_reference.is_some();
-    status.workers == before.workers
-        && status.failures == before.failures
-        && status.observed_generation == before.observed_generation
-        && (!is_ours || status.version == before.version)
-        && status.rebuild == before.rebuild
-        && status.conditions.iter().all(|condition| said(before, &condition.type_) == Some(condition))
+fn find_condition<'a>(status: &'a ContainerVersionStatus, kind: &str) -> Option<&'a Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == kind)
 }
 
-fn find<'a>(version: &ContainerVersion, report: &'a Report) -> Option<&'a VersionState> {
+fn has_changed(status: &OperatorStatus, version: &ContainerVersion, before: &ContainerVersionStatus) -> bool {
+    let is_built = version.spec.git_reference.is_some();
+    status.workers != before.workers
+        || status.failures != before.failures
+        || status.observed_generation != before.observed_generation
+        || (is_built && status.version != before.version)
+        || status.rebuild != before.rebuild
+        || status
+            .conditions
+            .iter()
+            .any(|condition| find_condition(before, &condition.type_) != Some(condition))
+}
+
+/// Finds the version in the load report, by its digest.
+fn find_state<'a>(version: &ContainerVersion, load: &'a Report) -> Option<&'a VersionState> {
     let status = version.status.as_ref()?;
     let digest = status.digest.as_deref()?;
     let name = version.spec.version.as_deref().or(status.version.as_deref())?;
-    let channel = version.spec.channel;
-    report.versions.iter().find(|state| {
-        state.channel == channel
+    load.versions.iter().find(|state| {
+        state.channel == version.spec.channel
             && state.track.as_str() == version.spec.track
             && state.version.version.as_str() == name
             && state.version.digest.as_ref().is_some_and(|found| found.as_str() == digest)
     })
 }
 
-fn no(reason: &'static str, message: impl AsRef<str>) -> Told {
-    Told::of(false, reason, message.as_ref())
+fn not_ready(reason: &'static str, message: impl Into<String>) -> ConditionUpdate {
+    ConditionUpdate::new(false, reason).with_message(message)
 }
 
-/// Once ready, a version stays so: one worker that fails, or a new one that still prepares, takes nothing from others.
-fn told(
+fn router_unreachable() -> ConditionUpdate {
+    not_ready("RouterUnreachable", "the operator has no recent load report from the router")
+}
+
+/// Returns the condition `Ready`. A version that was ready stays ready: a worker that fails or has just joined does not prevent
+/// the others from running it.
+fn readiness(
     version: &ContainerVersion,
-    built: Option<&Built>,
-    before: Option<&Condition>,
+    build: Option<&BuildReport>,
+    last: Option<&Condition>,
     state: Option<&VersionState>,
-) -> Told {
-    let latched = before.is_some_and(|before| {
-        before.status == "True" && before.observed_generation == version.metadata.generation
-    });
+) -> ConditionUpdate {
+    let was_ready = last
+        .is_some_and(|last| last.status == "True" && last.observed_generation == version.metadata.generation);
     match state {
-        Some(state) if state.ready == state.workers && state.workers > 0 => Told::yes("AllPrepared"),
-        _ if latched => Told::yes("AllPrepared"),
-        Some(state) if state.workers == 0 => Told::yes("NoWorkers"),
+        Some(state) if state.ready == state.workers && state.workers > 0 => {
+            ConditionUpdate::new(true, "AllWorkersReady")
+        }
+        _ if was_ready => ConditionUpdate::new(true, "AllWorkersReady"),
+        Some(state) if state.workers == 0 => ConditionUpdate::new(true, "NoWorkers"),
         Some(state) => preparing(state),
-        None => not_deployed(version, built),
+        None => not_deployed(version, build),
     }
 }
 
-fn preparing(state: &VersionState) -> Told {
-    let have = format!("{} of {} workers have it", state.ready, state.workers);
+fn preparing(state: &VersionState) -> ConditionUpdate {
+    let progress = format!("{} of {} workers have this version", state.ready, state.workers);
     match state.failures.first() {
-        Some(failure) => no("Failed", format!("{have}; {}: {}", failure.reason, failure.message)),
-        None => no("Preparing", have),
+        Some(failure) => {
+            not_ready("PrepareFailed", format!("{progress}; {}: {}", failure.reason, failure.message))
+        }
+        None => not_ready("Preparing", progress),
     }
 }
 
-fn not_deployed(version: &ContainerVersion, built: Option<&Built>) -> Told {
-    if let Some(built) = built.filter(|built| built.version.is_none()) {
-        return no("NotBuilt", built.told.message());
+fn not_deployed(version: &ContainerVersion, build: Option<&BuildReport>) -> ConditionUpdate {
+    if let Some(build) = build.filter(|build| build.version.is_none()) {
+        return not_ready("NotBuilt", build.condition.message());
     }
-    let conditions = version.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let deployed = conditions.iter().find(|condition| condition.type_ == "Deployed");
-    match deployed {
-        Some(deployed) if deployed.status == "False" => no("NotDeployed", &deployed.message),
-        Some(_) => no("Preparing", "the router has just deployed it"),
-        None => no("NotDeployed", "the router has not looked it up yet"),
+    match version.status.as_ref().and_then(|status| find_condition(status, "Deployed")) {
+        Some(deployed) if deployed.status == "False" => not_ready("NotDeployed", &deployed.message),
+        Some(_) => not_ready("Preparing", "the router has just deployed this version"),
+        None => not_ready("NotDeployed", "the router has not looked up this version yet"),
     }
 }
 

@@ -5,11 +5,16 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use trackyard_crds::WorkerPool;
 
-use super::{Error, Settings, labels, metadata, pod, selector};
+use super::super::labels::{labels, selector};
+use super::{AgentSettings, ChildrenError, metadata, pod};
 
-pub(super) fn deployment(pool: &WorkerPool, replicas: u32, settings: &Settings) -> Result<Deployment, Error> {
+pub(super) fn deployment(
+    pool: &WorkerPool,
+    replicas: u32,
+    settings: &AgentSettings,
+) -> Result<Deployment, ChildrenError> {
     let spec = DeploymentSpec {
-        replicas: Some(i32::try_from(replicas).map_err(|_| Error::TooLarge)?),
+        replicas: Some(i32::try_from(replicas).map_err(|_| ChildrenError::TooLarge)?),
         revision_history_limit: Some(2),
         selector: LabelSelector { match_labels: Some(selector(pool)), ..LabelSelector::default() },
         strategy: Some(strategy(pool)),
@@ -30,11 +35,11 @@ fn strategy(pool: &WorkerPool) -> DeploymentStrategy {
     }
 }
 
-fn template(pool: &WorkerPool, settings: &Settings) -> Result<PodTemplateSpec, Error> {
+fn template(pool: &WorkerPool, settings: &AgentSettings) -> Result<PodTemplateSpec, ChildrenError> {
     let user = &pool.spec.template;
-    let mut all = user.labels.clone();
-    all.extend(labels(pool));
+    let mut all_labels = user.labels.clone();
+    all_labels.extend(labels(pool));
     let annotations = (!user.annotations.is_empty()).then(|| user.annotations.clone());
-    let metadata = ObjectMeta { labels: Some(all), annotations, ..ObjectMeta::default() };
+    let metadata = ObjectMeta { labels: Some(all_labels), annotations, ..ObjectMeta::default() };
     Ok(PodTemplateSpec { metadata: Some(metadata), spec: Some(pod::pod(pool, settings)?) })
 }

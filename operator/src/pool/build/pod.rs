@@ -1,5 +1,5 @@
-//! A worker's pod: the agent as its first process, privileged, for it makes namespaces and control groups; without a
-//! token for the API server, for what it runs is hostile.
+//! A worker's pod. The agent is its first process and is privileged, because it creates namespaces and control groups. It has no
+//! token for the API server, because the code that it runs is hostile.
 
 mod container;
 mod volumes;
@@ -7,32 +7,33 @@ mod volumes;
 use k8s_openapi::api::core::v1::PodSpec;
 use trackyard_crds::WorkerPool;
 
-use super::{Error, Settings, drain, name};
+use super::super::labels::children_name;
+use super::{AgentSettings, ChildrenError, drain_timeout};
 
-/// From the end of the drain to the kill: the agent hands back what is unfinished.
-const GRACE: u64 = 15;
+/// Seconds between the end of the drain and the kill, in which the agent returns its unfinished jobs.
+const GRACE_SECONDS: u64 = 15;
 
-pub(super) fn pod(pool: &WorkerPool, settings: &Settings) -> Result<PodSpec, Error> {
+pub(super) fn pod(pool: &WorkerPool, settings: &AgentSettings) -> Result<PodSpec, ChildrenError> {
     let user = &pool.spec.template;
-    let grace = drain(pool).as_secs().saturating_add(GRACE);
+    let grace = drain_timeout(pool).as_secs().saturating_add(GRACE_SECONDS);
     Ok(PodSpec {
         containers: vec![container::container(pool, settings)?],
         volumes: Some(volumes::volumes(pool, settings)?),
-        service_account_name: Some(user.service_account_name.clone().unwrap_or_else(|| name(pool))),
+        service_account_name: Some(user.service_account_name.clone().unwrap_or_else(|| children_name(pool))),
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
-        termination_grace_period_seconds: Some(i64::try_from(grace).map_err(|_| Error::TooLarge)?),
-        node_selector: some(user.node_selector.clone()),
-        tolerations: some(user.tolerations.clone()),
+        termination_grace_period_seconds: Some(i64::try_from(grace).map_err(|_| ChildrenError::TooLarge)?),
+        node_selector: non_empty(user.node_selector.clone()),
+        tolerations: non_empty(user.tolerations.clone()),
         affinity: user.affinity.clone(),
-        topology_spread_constraints: some(user.topology_spread_constraints.clone()),
+        topology_spread_constraints: non_empty(user.topology_spread_constraints.clone()),
         priority_class_name: user.priority_class_name.clone(),
-        image_pull_secrets: some(user.image_pull_secrets.clone()),
+        image_pull_secrets: non_empty(user.image_pull_secrets.clone()),
         ..PodSpec::default()
     })
 }
 
-/// What is empty is not written: the API server would drop it, and every look would find a difference.
-fn some<T: Default + PartialEq>(value: T) -> Option<T> {
+/// Returns none for an empty value: the API server drops empty fields, and every comparison would then find a difference.
+fn non_empty<T: Default + PartialEq>(value: T) -> Option<T> {
     (value != T::default()).then_some(value)
 }

@@ -11,19 +11,19 @@ fn pool(spec: &Value) -> WorkerPool {
     serde_json::from_value(whole).unwrap()
 }
 
-fn settings() -> Settings {
-    Settings {
+fn settings() -> AgentSettings {
+    AgentSettings {
         image: "registry.example.org/trackyard-worker:1.0".to_owned(),
         router: "tcp://trackyard-router.trackyard.svc:5555".to_owned(),
         environment: BTreeMap::new(),
         environment_secret: None,
         files_secret: None,
         key_secret: Some("trackyard-worker-key".to_owned()),
-        share: Share::default(),
+        share: AgentShare::default(),
     }
 }
 
-fn shown(children: &Children) -> String {
+fn to_yaml(children: &Children) -> String {
     let text = |value: Value| serde_saphyr::to_string(&value).unwrap();
     let account = children.account.as_ref().map(|account| text(serde_json::to_value(account).unwrap()));
     [
@@ -35,13 +35,13 @@ fn shown(children: &Children) -> String {
 }
 
 #[test]
-fn the_children_of_the_shortest_pool() {
+fn children_of_minimal_pool() {
     let pool = pool(&json!({"channel": "test_runners", "topics": ["ruby"]}));
-    assert_snapshot!(shown(&children(&pool, 1, &settings()).unwrap()));
+    assert_snapshot!(to_yaml(&children(&pool, 1, &settings()).unwrap()));
 }
 
 #[test]
-fn the_children_of_a_pool_of_builders_with_all_that_can_be_set() {
+fn children_of_builder_pool_with_all_fields() {
     let pool = pool(&json!({
         "channel": "builders", "topics": ["*"], "slots": 2, "drainTimeout": "30m", "image": "other:2",
         "slot": {"cpu": "500m", "memory": "4Gi", "storage": "10Gi"},
@@ -53,17 +53,17 @@ fn the_children_of_a_pool_of_builders_with_all_that_can_be_set() {
             "env": [{"name": "TRACKYARD_DRIVER", "value": "buildkit"}]
         }
     }));
-    assert_snapshot!(shown(&children(&pool, 3, &settings()).unwrap()));
+    assert_snapshot!(to_yaml(&children(&pool, 3, &settings()).unwrap()));
 }
 
 #[test]
-fn what_every_agent_has_comes_before_the_pools_own() {
+fn pool_variables_override_common_ones() {
     let pool = pool(&json!({
         "channel": "test_runners", "topics": ["*"],
         "template": {"env": [{"name": "TRACKYARD_ALLOW_BUCKET", "value": "mine"}]}
     }));
     let common = [("TRACKYARD_ALLOW_BUCKET", "all"), ("TRACKYARD_CA_FILE", "/etc/trackyard-agent/ca.crt")];
-    let settings = Settings {
+    let settings = AgentSettings {
         environment: common.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         environment_secret: Some("keys".to_owned()),
         files_secret: Some("files".to_owned()),
@@ -80,15 +80,15 @@ fn what_every_agent_has_comes_before_the_pools_own() {
 }
 
 #[test]
-fn slots_beyond_all_numbers_are_an_error() {
+fn oversized_slots_are_an_error() {
     let spec =
         json!({"channel": "test_runners", "topics": ["*"], "slots": 256, "slot": {"memory": "9999999Ti"}});
-    assert_eq!(children(&pool(&spec), 1, &settings()), Err(Error::TooLarge));
+    assert_eq!(children(&pool(&spec), 1, &settings()), Err(ChildrenError::TooLarge));
 }
 
 #[test]
-fn a_pool_that_is_not_stored_has_no_children() {
+fn pool_without_uid_is_an_error() {
     let mut pool = pool(&json!({"channel": "test_runners", "topics": ["*"]}));
     pool.metadata.uid = None;
-    assert_eq!(children(&pool, 1, &settings()), Err(Error::NotStored));
+    assert_eq!(children(&pool, 1, &settings()), Err(ChildrenError::MissingUid));
 }

@@ -1,43 +1,43 @@
-//! Whose turn it is to take the default image: pure.
+//! Decides which pools take a new default image first: pure.
 
-/// Pools that take the default image at a time.
-pub const AT_A_TIME: usize = 2;
+/// Maximum number of pools that take the default image at a time.
+pub const MAX_CONCURRENT_ROLLOUTS: usize = 2;
 
-/// Where a pool stands that takes the default image.
+/// The state of a pool that takes the default image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It has the default image, and all its pods were ready with it.
-    Arrived,
-    /// It has the default image, and not all its pods are of it and ready yet.
+pub enum RolloutState {
+    /// The pool has the default image, and all its pods became ready with it.
+    Updated,
+    /// The pool has the default image, and some of its pods are not replaced or not ready yet.
     Rolling,
-    /// It has the default image, and does not become ready: the reason is a condition's.
+    /// The pool has the default image and does not become ready, for the reason of a condition.
     Stalled(&'static str),
-    /// Its pods have another image.
-    Due {
-        /// True if its pods are all of one form: none is being replaced.
-        settled: bool,
+    /// The pool's pods have another image.
+    Outdated {
+        /// False while its pods are being replaced for another change.
+        is_settled: bool,
     },
-    /// It has another image, and no pods.
-    Idle,
+    /// The pool has another image, and no pods.
+    WithoutPods,
 }
 
 /// A pool that takes the default image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct View {
+pub struct PoolRollout {
     /// Its name.
     pub name: String,
-    /// Where it stands.
-    pub state: State,
+    /// Its state.
+    pub state: RolloutState,
 }
 
-/// Whether a pool takes the default image.
+/// Whether a pool takes the default image now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Turn {
-    /// It does, or has it already.
-    Now,
-    /// Others are first.
-    Waits,
-    /// A pool that took it stalls.
+pub enum RolloutDecision {
+    /// It takes the image, or has it already.
+    Proceed,
+    /// Other pools come first.
+    Queued,
+    /// A pool that took the image stalls.
     Stopped {
         /// The pool that stalls.
         by: String,
@@ -46,41 +46,44 @@ pub enum Turn {
     },
 }
 
-/// Decides for the pool `name`. In the order of names: whoever asks, and however old what is seen of others is, the same
-/// are first, and an image that mends those that took a broken one goes to those first.
+/// Decides for the pool `name`.
+///
+/// The order of names makes the decision independent of the pool that asks and of outdated states of the others, and lets a fixed
+/// image reach the pools with the broken one first.
 #[must_use]
-pub fn decide(name: &str, views: &[View]) -> Turn {
-    let own = views.iter().find(|view| view.name == name).map(|view| view.state);
-    let (Some(State::Due { .. } | State::Idle), Some(state)) = (own, own) else { return Turn::Now };
-    if let Some((by, why)) = stalled(views) {
-        return Turn::Stopped { by: by.to_owned(), why };
+pub fn decide(name: &str, pools: &[PoolRollout]) -> RolloutDecision {
+    let own = pools.iter().find(|pool| pool.name == name).map(|pool| pool.state);
+    let Some(state @ (RolloutState::Outdated { .. } | RolloutState::WithoutPods)) = own else {
+        return RolloutDecision::Proceed;
+    };
+    if let Some((by, why)) = first_stalled(pools) {
+        return RolloutDecision::Stopped { by: by.to_owned(), why };
     }
-    let busy = views.iter().filter(|view| is_rolling(view.state)).count();
-    let due = |view: &&View| view.state == State::Due { settled: true };
-    let goes = match state {
-        State::Due { settled: true } => {
-            let before = views.iter().filter(due).filter(|view| *view.name < *name).count();
-            busy + before < AT_A_TIME
+    let rolling = pools.iter().filter(|pool| is_rolling(pool.state)).count();
+    let mut outdated = pools.iter().filter(|pool| pool.state == RolloutState::Outdated { is_settled: true });
+    let may_proceed = match state {
+        RolloutState::Outdated { is_settled: true } => {
+            rolling + outdated.filter(|pool| *pool.name < *name).count() < MAX_CONCURRENT_ROLLOUTS
         }
-        // It has no pod to lose: others try the image.
-        State::Idle => busy == 0 && !views.iter().any(|view| due(&view)),
+        // The pools with pods try the image first.
+        RolloutState::WithoutPods => rolling == 0 && outdated.next().is_none(),
         // Its pods are being replaced anyway.
         _ => true,
     };
-    if goes { Turn::Now } else { Turn::Waits }
+    if may_proceed { RolloutDecision::Proceed } else { RolloutDecision::Queued }
 }
 
-/// The first pool that stalls.
-fn stalled(views: &[View]) -> Option<(&str, &'static str)> {
-    let stalled = views.iter().filter_map(|view| match view.state {
-        State::Stalled(why) => Some((view.name.as_str(), why)),
+/// Returns the first pool, by name, that stalls, and why.
+fn first_stalled(pools: &[PoolRollout]) -> Option<(&str, &'static str)> {
+    let stalled = pools.iter().filter_map(|pool| match pool.state {
+        RolloutState::Stalled(why) => Some((pool.name.as_str(), why)),
         _ => None,
     });
     stalled.min()
 }
 
-fn is_rolling(state: State) -> bool {
-    matches!(state, State::Rolling | State::Due { settled: false })
+fn is_rolling(state: RolloutState) -> bool {
+    matches!(state, RolloutState::Rolling | RolloutState::Outdated { is_settled: false })
 }
 
 #[cfg(test)]
@@ -88,49 +91,56 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    const DUE: State = State::Due { settled: true };
-    const AMID: State = State::Due { settled: false };
+    const OUTDATED: RolloutState = RolloutState::Outdated { is_settled: true };
+    const CHANGING: RolloutState = RolloutState::Outdated { is_settled: false };
 
-    /// Pools `a`, `b`, `c`…; what each does, in a letter: takes it Now, Waits, is Stopped.
-    fn turns(states: &[State]) -> String {
+    /// Returns the decisions for pools `a`, `b`, `c`… as letters: Proceed, Queued, Stopped.
+    fn decisions(states: &[RolloutState]) -> String {
         let name = |number: usize| char::from(b'a' + u8::try_from(number).unwrap()).to_string();
-        let views: Vec<View> = states
+        let pools: Vec<PoolRollout> = states
             .iter()
             .enumerate()
-            .map(|(number, state)| View { name: name(number), state: *state })
+            .map(|(number, state)| PoolRollout { name: name(number), state: *state })
             .collect();
-        let letter = |view: &View| match decide(&view.name, &views) {
-            Turn::Now => 'N',
-            Turn::Waits => 'W',
-            Turn::Stopped { .. } => 'S',
+        let letter = |pool: &PoolRollout| match decide(&pool.name, &pools) {
+            RolloutDecision::Proceed => 'P',
+            RolloutDecision::Queued => 'Q',
+            RolloutDecision::Stopped { .. } => 'S',
         };
-        views.iter().map(letter).collect()
+        pools.iter().map(letter).collect()
     }
 
     #[rstest]
-    #[case::the_first_two_by_name(&[DUE, DUE, DUE, DUE], "NNWW")]
-    #[case::one_place_is_taken(&[DUE, State::Rolling, DUE], "NNW")]
-    #[case::both_are(&[State::Rolling, DUE, State::Rolling], "NWN")]
-    #[case::who_has_it_takes_no_place(&[State::Arrived, DUE, DUE, DUE], "NNNW")]
-    #[case::one_that_stalls_stops_the_rest(&[DUE, State::Stalled("x"), State::Arrived, State::Idle], "SNNS")]
-    #[case::one_amid_another_change_goes_on_and_takes_a_place(&[DUE, DUE, AMID], "NWN")]
-    #[case::but_not_to_an_image_that_stalls(&[AMID, State::Stalled("x")], "SN")]
-    #[case::pods_to_lose_come_before_none(&[State::Idle, DUE], "WN")]
-    #[case::none_waits_for_those_that_roll(&[State::Idle, State::Rolling], "WN")]
-    #[case::and_then_all_of_them_at_once(&[State::Idle, State::Idle, State::Idle, State::Arrived], "NNNN")]
-    fn turn(#[case] states: &[State], #[case] expected: &str) {
-        assert_eq!(turns(states), expected);
+    #[case::first_two_by_name(&[OUTDATED, OUTDATED, OUTDATED, OUTDATED], "PPQQ")]
+    #[case::one_is_rolling(&[OUTDATED, RolloutState::Rolling, OUTDATED], "PPQ")]
+    #[case::two_are_rolling(&[RolloutState::Rolling, OUTDATED, RolloutState::Rolling], "PQP")]
+    #[case::updated_pool_takes_no_place(&[RolloutState::Updated, OUTDATED, OUTDATED, OUTDATED], "PPPQ")]
+    #[case::stalled_pool_stops_the_rest(&[OUTDATED, RolloutState::Stalled("x"), RolloutState::Updated, RolloutState::WithoutPods], "SPPS")]
+    #[case::changing_pool_proceeds_and_takes_a_place(&[OUTDATED, OUTDATED, CHANGING], "PQP")]
+    #[case::changing_pool_stops_too(&[CHANGING, RolloutState::Stalled("x")], "SP")]
+    #[case::pools_with_pods_come_first(&[RolloutState::WithoutPods, OUTDATED], "QP")]
+    #[case::pool_without_pods_waits_for_rolling(&[RolloutState::WithoutPods, RolloutState::Rolling], "QP")]
+    #[case::pools_without_pods_proceed_together(&[RolloutState::WithoutPods, RolloutState::WithoutPods, RolloutState::WithoutPods, RolloutState::Updated], "PPPP")]
+    fn order_of_rollout(#[case] states: &[RolloutState], #[case] expected: &str) {
+        assert_eq!(decisions(states), expected);
     }
 
     #[test]
-    fn the_first_that_stalls_is_named() {
-        let view = |name: &str, state| View { name: name.to_owned(), state };
-        let views = [view("c", State::Stalled("z")), view("b", State::Stalled("y")), view("a", DUE)];
-        assert_eq!(decide("a", &views), Turn::Stopped { by: "b".to_owned(), why: "y" });
+    fn first_stalled_pool_is_named() {
+        let pool = |name: &str, state| PoolRollout { name: name.to_owned(), state };
+        let pools = [
+            pool("c", RolloutState::Stalled("z")),
+            pool("b", RolloutState::Stalled("y")),
+            pool("a", OUTDATED),
+        ];
+        assert_eq!(decide("a", &pools), RolloutDecision::Stopped { by: "b".to_owned(), why: "y" });
     }
 
     #[test]
-    fn a_pool_that_is_not_counted_does_as_it_likes() {
-        assert_eq!(decide("other", &[View { name: "a".to_owned(), state: State::Stalled("x") }]), Turn::Now);
+    fn uncounted_pool_proceeds() {
+        assert_eq!(
+            decide("other", &[PoolRollout { name: "a".to_owned(), state: RolloutState::Stalled("x") }]),
+            RolloutDecision::Proceed
+        );
     }
 }

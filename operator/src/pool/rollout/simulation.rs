@@ -1,146 +1,153 @@
-//! Pools whose operator sees them late, starts again, is given another default image, and whose users change them:
-//! never does a third begin while two are under way, and all get there.
+//! Simulates pools that the operator observes late, while it restarts, gets another default image, and users change the pools: a
+//! third rollout never starts while two are under way, and all pools are updated in the end.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::Rollout;
-use super::decide::{AT_A_TIME, State, Turn, View};
+use super::decide::{MAX_CONCURRENT_ROLLOUTS, PoolRollout, RolloutDecision, RolloutState};
 
-/// Images are numbers.
+/// A pool; images are numbers.
 #[derive(Debug, Clone, Copy)]
 struct Pool {
     image: u32,
     is_settled: bool,
     has_pods: bool,
-    /// Has an image of its own, or is not to be touched.
-    is_apart: bool,
+    /// Has an image of its own, or is paused.
+    is_excluded: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Step {
+enum SimulationStep {
     Reconcile(usize),
-    /// What has become of a pool comes by the watch.
-    See(usize),
-    /// Its pods are ready, if they can be.
-    Arrive(usize),
+    /// The watch delivers the current state of a pool.
+    Observe(usize),
+    /// The pods of a pool become ready, unless its image is broken.
+    BecomeReady(usize),
     Scale(usize),
-    TakeAway(usize),
-    /// The operator is another one.
+    ToggleExcluded(usize),
+    /// Another operator process takes over.
     Restart,
-    /// With another default image.
+    /// Another operator with another default image takes over.
     Upgrade,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = SimulationStep> {
     let pool = || 0_usize..5;
     prop_oneof![
-        8 => pool().prop_map(Step::Reconcile),
-        6 => pool().prop_map(Step::See),
-        4 => pool().prop_map(Step::Arrive),
-        1 => pool().prop_map(Step::Scale),
-        1 => pool().prop_map(Step::TakeAway),
-        1 => Just(Step::Restart),
-        1 => Just(Step::Upgrade),
+        8 => pool().prop_map(SimulationStep::Reconcile),
+        6 => pool().prop_map(SimulationStep::Observe),
+        4 => pool().prop_map(SimulationStep::BecomeReady),
+        1 => pool().prop_map(SimulationStep::Scale),
+        1 => pool().prop_map(SimulationStep::ToggleExcluded),
+        1 => Just(SimulationStep::Restart),
+        1 => Just(SimulationStep::Upgrade),
     ]
 }
 
-struct World {
+struct Simulation {
     pools: Vec<Pool>,
-    seen: Vec<Pool>,
+    observed: Vec<Pool>,
     default: u32,
-    /// No pod becomes ready with it.
+    /// An image with which no pod becomes ready.
     broken: Option<u32>,
     operator: Rollout,
-    began: usize,
+    started: usize,
 }
 
-impl World {
+impl Simulation {
     fn new(broken: Option<u32>) -> Self {
-        let pools = vec![Pool { image: 0, is_settled: true, has_pods: true, is_apart: false }; 5];
-        Self { seen: pools.clone(), pools, default: 1, broken, operator: Rollout::default(), began: 0 }
+        let pools = vec![Pool { image: 0, is_settled: true, has_pods: true, is_excluded: false }; 5];
+        Self { observed: pools.clone(), pools, default: 1, broken, operator: Rollout::default(), started: 0 }
     }
 
     fn is_under_way(pool: &Pool) -> bool {
-        pool.has_pods && !pool.is_settled && !pool.is_apart
+        pool.has_pods && !pool.is_settled && !pool.is_excluded
     }
 
-    fn view(&self, number: usize, pool: &Pool) -> Option<View> {
+    fn rollout_of(&self, number: usize, pool: &Pool) -> Option<PoolRollout> {
         let state = match (pool.image == self.default, pool.has_pods) {
-            _ if pool.is_apart => return None,
-            (true, false) => State::Arrived,
-            (true, true) if pool.is_settled => State::Arrived,
-            (true, true) if self.broken == Some(pool.image) => State::Stalled("x"),
-            (true, true) => State::Rolling,
-            (false, false) => State::Idle,
-            (false, true) => State::Due { settled: pool.is_settled },
+            _ if pool.is_excluded => return None,
+            (true, false) => RolloutState::Updated,
+            (true, true) if pool.is_settled => RolloutState::Updated,
+            (true, true) if self.broken == Some(pool.image) => RolloutState::Stalled("x"),
+            (true, true) => RolloutState::Rolling,
+            (false, false) => RolloutState::WithoutPods,
+            (false, true) => RolloutState::Outdated { is_settled: pool.is_settled },
         };
-        Some(View { name: number.to_string(), state })
+        Some(PoolRollout { name: number.to_string(), state })
     }
 
     fn reconcile(&mut self, number: usize) -> Result<(), TestCaseError> {
-        let views: Vec<View> =
-            self.seen.iter().enumerate().filter_map(|(number, pool)| self.view(number, pool)).collect();
-        let Some(own) = views.iter().find(|view| view.name == number.to_string()) else { return Ok(()) };
-        if !matches!(own.state, State::Due { .. } | State::Idle) {
+        let pools: Vec<PoolRollout> = self
+            .observed
+            .iter()
+            .enumerate()
+            .filter_map(|(number, pool)| self.rollout_of(number, pool))
+            .collect();
+        let Some(own) = pools.iter().find(|pool| pool.name == number.to_string()) else { return Ok(()) };
+        if !matches!(own.state, RolloutState::Outdated { .. } | RolloutState::WithoutPods) {
             return Ok(());
         }
-        let stalls = views.iter().any(|view| matches!(view.state, State::Stalled(_)));
-        let turn = self.operator.decide(&number.to_string(), views);
+        let stalls = pools.iter().any(|pool| matches!(pool.state, RolloutState::Stalled(_)));
+        let decision = self.operator.decide_among(&number.to_string(), pools);
         let before = self.pools[number];
-        if turn != Turn::Now || before.image == self.default {
+        if decision != RolloutDecision::Proceed || before.image == self.default {
             return Ok(());
         }
-        prop_assert!(!stalls, "{number} takes an image with which another stalls");
+        prop_assert!(!stalls, "{number} takes an image with which another pool stalls");
         if before.has_pods && before.is_settled {
             let others = self.pools.iter().filter(|pool| Self::is_under_way(pool)).count();
-            prop_assert!(others < AT_A_TIME, "{number} begins while {others} are under way");
-            self.began += 1;
+            prop_assert!(others < MAX_CONCURRENT_ROLLOUTS, "{number} starts while {others} are under way");
+            self.started += 1;
         }
         self.pools[number].image = self.default;
         self.pools[number].is_settled = !before.has_pods;
         Ok(())
     }
 
-    fn take(&mut self, step: Step) -> Result<(), TestCaseError> {
+    fn apply(&mut self, step: SimulationStep) -> Result<(), TestCaseError> {
         match step {
-            Step::Reconcile(number) => self.reconcile(number)?,
-            Step::See(number) => self.seen[number] = self.pools[number],
-            Step::Arrive(number) => {
+            SimulationStep::Reconcile(number) => self.reconcile(number)?,
+            SimulationStep::Observe(number) => self.observed[number] = self.pools[number],
+            SimulationStep::BecomeReady(number) => {
                 let pool = &mut self.pools[number];
                 pool.is_settled |= self.broken != Some(pool.image);
             }
-            Step::Scale(number) => {
+            SimulationStep::Scale(number) => {
                 let pool = &mut self.pools[number];
                 pool.has_pods = !pool.has_pods;
-                // Its controller has nothing to replace where there are none.
+                // Without pods the Deployment controller has nothing to replace.
                 pool.is_settled |= !pool.has_pods;
-                // A user's change and what is seen of it are the same moment: it is the operator who acts on it.
-                self.seen[number] = *pool;
+                // A user's change is observed at once, because the operator acts only on what it has observed.
+                self.observed[number] = *pool;
             }
-            Step::TakeAway(number) => {
-                // One that is given back amid a change is one more, which is not the operator's doing.
+            SimulationStep::ToggleExcluded(number) => {
+                // A pool in the middle of a change stays excluded: including it would add a rollout that the operator did not start.
                 let pool = &mut self.pools[number];
-                pool.is_apart = !pool.is_apart || !pool.is_settled;
-                self.seen[number] = self.pools[number];
+                pool.is_excluded = !pool.is_excluded || !pool.is_settled;
+                self.observed[number] = self.pools[number];
             }
-            Step::Restart | Step::Upgrade => {
-                self.default += u32::from(matches!(step, Step::Upgrade));
+            SimulationStep::Restart | SimulationStep::Upgrade => {
+                self.default += u32::from(matches!(step, SimulationStep::Upgrade));
                 self.operator = Rollout::default();
-                self.seen.clone_from(&self.pools);
+                self.observed.clone_from(&self.pools);
             }
         }
         Ok(())
     }
 
-    /// Without any more changes.
+    /// Lets all pools finish without further changes.
     fn settle(&mut self) -> Result<(), TestCaseError> {
         for _ in 0..10 {
             for number in 0..self.pools.len() {
-                for step in
-                    [Step::Arrive(number), Step::See(number), Step::Reconcile(number), Step::See(number)]
-                {
-                    self.take(step)?;
+                for step in [
+                    SimulationStep::BecomeReady(number),
+                    SimulationStep::Observe(number),
+                    SimulationStep::Reconcile(number),
+                    SimulationStep::Observe(number),
+                ] {
+                    self.apply(step)?;
                 }
             }
         }
@@ -150,32 +157,32 @@ impl World {
 
 proptest! {
     #[test]
-    fn never_a_third_and_all_in_the_end(steps in vec(step(), 0..200)) {
-        let mut world = World::new(None);
+    fn at_most_two_roll_and_all_are_updated(steps in vec(step(), 0..200)) {
+        let mut simulation = Simulation::new(None);
         for step in steps {
-            world.take(step)?;
+            simulation.apply(step)?;
         }
-        world.settle()?;
-        for pool in world.pools.iter().filter(|pool| !pool.is_apart) {
-            prop_assert_eq!((pool.image, pool.is_settled), (world.default, true));
+        simulation.settle()?;
+        for pool in simulation.pools.iter().filter(|pool| !pool.is_excluded) {
+            prop_assert_eq!((pool.image, pool.is_settled), (simulation.default, true));
         }
     }
 
     #[test]
-    fn a_broken_image_reaches_two_and_the_next_one_mends_them(
+    fn broken_image_reaches_two_pools_and_next_fixes_them(
         steps in vec(step(), 0..200),
     ) {
-        let mut world = World::new(Some(1));
+        let mut simulation = Simulation::new(Some(1));
         for step in steps {
-            if !matches!(step, Step::Upgrade | Step::Scale(_) | Step::TakeAway(_)) {
-                world.take(step)?;
+            if !matches!(step, SimulationStep::Upgrade | SimulationStep::Scale(_) | SimulationStep::ToggleExcluded(_)) {
+                simulation.apply(step)?;
             }
         }
-        world.settle()?;
-        prop_assert!((1..=AT_A_TIME).contains(&world.began), "{} began", world.began);
-        prop_assert_eq!(world.pools.iter().filter(|pool| pool.image == 1).count(), world.began);
-        world.take(Step::Upgrade)?;
-        world.settle()?;
-        prop_assert!(world.pools.iter().all(|pool| pool.image == 2 && pool.is_settled));
+        simulation.settle()?;
+        prop_assert!((1..=MAX_CONCURRENT_ROLLOUTS).contains(&simulation.started), "{} started", simulation.started);
+        prop_assert_eq!(simulation.pools.iter().filter(|pool| pool.image == 1).count(), simulation.started);
+        simulation.apply(SimulationStep::Upgrade)?;
+        simulation.settle()?;
+        prop_assert!(simulation.pools.iter().all(|pool| pool.image == 2 && pool.is_settled));
     }
 }

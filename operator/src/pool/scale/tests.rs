@@ -1,4 +1,4 @@
-//! Pools, figures, and what they come to.
+//! Load reports, and the pods that they lead to.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ fn report(busy: &[(&str, &str, u32)], waiting: u32) -> Report {
 }
 
 #[test]
-fn what_waits_counts_for_the_tracks_own_pool_until_that_is_at_its_maximum() {
+fn waiting_jobs_fill_track_pool_first() {
     let pools = [pool("any", "*", 10), pool("ruby", "ruby", 2)];
     let scaler = Scaler::default();
     let report = report(&[], 10);
@@ -36,21 +36,21 @@ fn what_waits_counts_for_the_tracks_own_pool_until_that_is_at_its_maximum() {
 }
 
 #[test]
-fn without_figures_nothing_is_decided() {
+fn no_report_means_no_decision() {
     let pools = [pool("any", "*", 10)];
     assert_eq!(Scaler::default().desired(&pools[0], 3, &pools, None), None);
 }
 
 #[test]
-fn a_pool_keeps_its_pods_for_a_while() {
+fn new_operator_keeps_pods() {
     let pools = [pool("any", "*", 10)];
     let scaler = Scaler::default();
     assert_eq!(scaler.desired(&pools[0], 3, &pools, Some(&report(&[], 0))), Some(3));
 }
 
 #[test]
-fn the_idle_go_first_and_of_those_that_nothing_is_known_of_too() {
+fn idle_and_unknown_pods_are_least_busy() {
     let report = report(&[("a", "any", 2), ("b", "any", 0), ("c", "any", 1)], 0);
-    assert_eq!(idlest(&["a", "b", "c", "new"], &report, 2), ["b", "new"]);
-    assert_eq!(idlest(&["a", "b", "c"], &report, 0), [""; 0]);
+    assert_eq!(least_busy(&["a", "b", "c", "new"], &report, 2), ["b", "new"]);
+    assert_eq!(least_busy(&["a", "b", "c"], &report, 0), [""; 0]);
 }

@@ -2,7 +2,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::pool::rollout::decide::Turn;
+use crate::pool::rollout::decide::RolloutDecision;
 
 fn pool(spec: &Value) -> WorkerPool {
     let mut whole = json!({"channel": "test_runners", "topics": ["ruby"]});
@@ -42,136 +42,157 @@ fn at(second: i64) -> Time {
     Time(k8s_openapi::jiff::Timestamp::from_second(second).unwrap())
 }
 
-/// `Ready`'s status and reason, `Reconciling`'s and `Stalled`'s status.
-fn told(status: &WorkerPoolStatus) -> (String, String) {
+/// Returns the statuses of `Ready`, `Reconciling` and `Stalled`, and the reason of `Ready`.
+fn summary(status: &WorkerPoolStatus) -> (String, String) {
     let of = |kind: &str| status.conditions.iter().find(|condition| condition.type_ == kind).unwrap();
-    let words = ["Ready", "Reconciling", "Stalled"].map(|kind| of(kind).status.as_str());
-    (words.join(" "), of("Ready").reason.clone())
+    let statuses = ["Ready", "Reconciling", "Stalled"].map(|kind| of(kind).status.as_str());
+    (statuses.join(" "), of("Ready").reason.clone())
 }
 
-fn look(pool: &WorkerPool, deployment: Option<&Deployment>, pods: &[Pod], desired: u32) -> (String, String) {
-    told(&status(pool, &Seen { deployment, pods, desired, can_scale: true, waits: None }, &at(0)))
+fn observe(
+    pool: &WorkerPool,
+    deployment: Option<&Deployment>,
+    pods: &[Pod],
+    desired: u32,
+) -> (String, String) {
+    summary(&status(pool, &PoolFacts { deployment, pods, desired, can_scale: true, held_back: None }, &at(0)))
 }
 
 #[rstest]
-#[case::all_are_there(2, 2, 2, json!({}), "AllReady")]
-#[case::none_are_wanted(0, 0, 0, json!({}), "ScaledToZero")]
-#[case::all_are_suspended(0, 0, 0, json!({"suspend": true}), "Suspended")]
-fn what_is_as_it_should_be_is_ready(
+#[case::all_ready(2, 2, 2, json!({}), "AllReady")]
+#[case::scaled_to_zero(0, 0, 0, json!({}), "ScaledToZero")]
+#[case::suspended(0, 0, 0, json!({"suspend": true}), "Suspended")]
+fn up_to_date_pool_is_ready(
     #[case] wanted: i32,
     #[case] ready: i32,
     #[case] desired: u32,
     #[case] spec: Value,
     #[case] reason: &str,
 ) {
-    let found = look(&pool(&spec), Some(&deployment(wanted, ready, &json!([]))), &[], desired);
+    let found = observe(&pool(&spec), Some(&deployment(wanted, ready, &json!([]))), &[], desired);
     assert_eq!(found, ("True False False".to_owned(), reason.to_owned()));
 }
 
 #[rstest]
-#[case::some_are_not_ready(Some(deployment(2, 1, &json!([]))), 2)]
-#[case::the_number_is_not_written_yet(Some(deployment(2, 2, &json!([]))), 3)]
-#[case::nothing_is_there(None, 1)]
-fn what_is_under_way_is_reconciling(#[case] deployment: Option<Deployment>, #[case] desired: u32) {
-    let found = look(&pool(&json!({})), deployment.as_ref(), &[], desired);
+#[case::pod_not_ready(Some(deployment(2, 1, &json!([]))), 2)]
+#[case::not_scaled_yet(Some(deployment(2, 2, &json!([]))), 3)]
+#[case::no_deployment(None, 1)]
+fn changing_pool_is_reconciling(#[case] deployment: Option<Deployment>, #[case] desired: u32) {
+    let found = observe(&pool(&json!({})), deployment.as_ref(), &[], desired);
     assert_eq!(found, ("False True False".to_owned(), "Progressing".to_owned()));
 }
 
 #[test]
-fn an_older_look_of_the_deployments_own_controller_is_not_believed() {
+fn outdated_deployment_status_is_ignored() {
     let mut deployment = deployment(2, 2, &json!([]));
     deployment.metadata.generation = Some(8);
-    assert_eq!(look(&pool(&json!({})), Some(&deployment), &[], 2).0, "False True False");
+    assert_eq!(observe(&pool(&json!({})), Some(&deployment), &[], 2).0, "False True False");
 }
 
 #[rstest]
 #[case::image(waiting("ImagePullBackOff", "not found"), "ImageUnavailable", "pod ruby-1: not found")]
 #[case::crash(
     waiting("CrashLoopBackOff", "back-off"),
-    "AgentEnds",
+    "AgentCrashed",
     "pod ruby-1: cgroup: cannot mount memory"
 )]
 #[case::secret(
     waiting("CreateContainerConfigError", "no secret"),
-    "ContainerRefused",
+    "ContainerStartFailed",
     "pod ruby-1: no secret"
 )]
-fn a_pod_that_cannot_run_is_named_with_its_cause(
-    #[case] state: Value,
-    #[case] reason: &str,
-    #[case] said: &str,
-) {
-    let (deployment, pods) = (deployment(1, 0, &json!([])), [pod(&state)]);
-    let seen = Seen { deployment: Some(&deployment), pods: &pods, desired: 1, can_scale: true, waits: None };
-    let status = status(&pool(&json!({})), &seen, &at(0));
-    assert_eq!(told(&status), ("False False True".to_owned(), reason.to_owned()));
-    assert_eq!(status.conditions[2].message, said);
+fn failing_pod_stalls_pool_with_its_cause(#[case] state: Value, #[case] reason: &str, #[case] message: &str) {
+    let deployment = deployment(1, 0, &json!([]));
+    let pods = [pod(&state)];
+    let facts = PoolFacts {
+        deployment: Some(&deployment),
+        pods: &pods,
+        desired: 1,
+        can_scale: true,
+        held_back: None,
+    };
+    let status = status(&pool(&json!({})), &facts, &at(0));
+    assert_eq!(summary(&status), ("False False True".to_owned(), reason.to_owned()));
+    assert_eq!(status.conditions[2].message, message);
 }
 
 #[rstest]
 #[case("pods \"a\" is forbidden: exceeded quota: none, requested: pods=1", "QuotaExceeded")]
 #[case("pods \"a\" is forbidden: violates PodSecurity \"restricted\": privileged", "PodSecurityForbidden")]
-#[case("serviceaccount \"x\" not found", "PodsRefused")]
-fn pods_that_cannot_be_made_stall_the_pool(#[case] message: &str, #[case] reason: &str) {
+#[case("serviceaccount \"x\" not found", "FailedCreate")]
+fn rejected_pods_stall_pool(#[case] message: &str, #[case] reason: &str) {
     let conditions = json!([{"type": "ReplicaFailure", "status": "True", "message": message}]);
-    let found = look(&pool(&json!({})), Some(&deployment(1, 0, &conditions)), &[], 1);
+    let found = observe(&pool(&json!({})), Some(&deployment(1, 0, &conditions)), &[], 1);
     assert_eq!(found, ("False False True".to_owned(), reason.to_owned()));
 }
 
 #[test]
-fn a_pod_without_a_node_is_waited_for_unless_another_is_stuck() {
+fn unschedulable_pod_waits_unless_another_is_stuck() {
     let condition =
         json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no cpu"});
-    let lonely = pod(&json!({"conditions": [condition]}));
+    let unschedulable = pod(&json!({"conditions": [condition]}));
     let deployment = deployment(2, 0, &json!([]));
-    let found = look(&pool(&json!({})), Some(&deployment), std::slice::from_ref(&lonely), 2);
+    let found = observe(&pool(&json!({})), Some(&deployment), std::slice::from_ref(&unschedulable), 2);
     assert_eq!(found, ("False True False".to_owned(), "Unschedulable".to_owned()));
     let stuck = pod(&waiting("ErrImagePull", "no such image"));
-    let found = look(&pool(&json!({})), Some(&deployment), &[lonely, stuck], 2);
+    let found = observe(&pool(&json!({})), Some(&deployment), &[unschedulable, stuck], 2);
     assert_eq!(found, ("False False True".to_owned(), "ImageUnavailable".to_owned()));
 }
 
 #[test]
-fn what_takes_too_long_is_stuck_for_the_reason_for_which_it_waits() {
+fn deadline_makes_waiting_cause_stuck() {
     let late = json!([{
         "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"
     }]);
     let deployment = deployment(1, 0, &late);
-    let found = look(&pool(&json!({})), Some(&deployment), &[], 1);
+    let found = observe(&pool(&json!({})), Some(&deployment), &[], 1);
     assert_eq!(found, ("False False True".to_owned(), "ProgressDeadlineExceeded".to_owned()));
-    let lonely =
+    let unschedulable =
         json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no cpu"});
-    let lonely = pod(&json!({"conditions": [lonely]}));
-    let found = look(&pool(&json!({})), Some(&deployment), &[lonely], 1);
+    let unschedulable = pod(&json!({"conditions": [unschedulable]}));
+    let found = observe(&pool(&json!({})), Some(&deployment), &[unschedulable], 1);
     assert_eq!(found, ("False False True".to_owned(), "Unschedulable".to_owned()));
 }
 
 #[test]
-fn a_pool_that_waits_for_others_says_so_unless_its_own_pods_have_a_cause() {
-    let stopped = Turn::Stopped { by: "a".to_owned(), why: "AgentEnds" }.cause("new:2").unwrap();
+fn held_back_pool_reports_it_unless_its_pods_fail() {
+    let stopped =
+        RolloutDecision::Stopped { by: "a".to_owned(), why: "AgentCrashed" }.cause("new:2").unwrap();
     let deployment = deployment(1, 1, &json!([]));
     let status_of = |pods: &[Pod]| {
-        let seen =
-            Seen { deployment: Some(&deployment), pods, desired: 1, can_scale: true, waits: Some(&stopped) };
-        status(&pool(&json!({})), &seen, &at(0))
+        let facts = PoolFacts {
+            deployment: Some(&deployment),
+            pods,
+            desired: 1,
+            can_scale: true,
+            held_back: Some(&stopped),
+        };
+        status(&pool(&json!({})), &facts, &at(0))
     };
-    let waits = status_of(&[]);
-    assert_eq!(told(&waits), ("False True False".to_owned(), "RolloutStopped".to_owned()));
-    let said = "the pool a stalls with the new default image new:2 (AgentEnds): until it is ready no other takes it, \
-                and the pods here stay as they are";
-    assert_eq!(waits.conditions[0].message, said);
+    let held_back = status_of(&[]);
+    assert_eq!(summary(&held_back), ("False True False".to_owned(), "RolloutStopped".to_owned()));
+    let message = "cannot roll out the new default image new:2: the pool a stalls with it (AgentCrashed); fix that pool, \
+                   this one keeps its pods until then";
+    assert_eq!(held_back.conditions[0].message, message);
     let own = status_of(&[pod(&waiting("ErrImagePull", ""))]);
-    assert_eq!(told(&own), ("False False True".to_owned(), "ImageUnavailable".to_owned()));
+    assert_eq!(summary(&own), ("False False True".to_owned(), "ImageUnavailable".to_owned()));
 }
 
 #[test]
-fn a_pod_that_ends_is_draining_and_no_cause() {
+fn deleted_pod_is_draining_and_no_cause() {
     let mut ending = pod(&waiting("CrashLoopBackOff", ""));
     ending.metadata.deletion_timestamp = Some(at(1));
-    let (deployment, pods) = (deployment(1, 1, &json!([])), [ending]);
-    let seen = Seen { deployment: Some(&deployment), pods: &pods, desired: 1, can_scale: true, waits: None };
-    let status = status(&pool(&json!({})), &seen, &at(0));
-    assert_eq!(told(&status).1, "AllReady");
+    let deployment = deployment(1, 1, &json!([]));
+    let pods = [ending];
+    let facts = PoolFacts {
+        deployment: Some(&deployment),
+        pods: &pods,
+        desired: 1,
+        can_scale: true,
+        held_back: None,
+    };
+    let status = status(&pool(&json!({})), &facts, &at(0));
+    assert_eq!(summary(&status).1, "AllReady");
     assert_eq!(
         (status.draining_replicas, status.selector.as_deref()),
         (Some(1), Some("trackyard.dev/pool=ruby"))
@@ -179,48 +200,50 @@ fn a_pod_that_ends_is_draining_and_no_cause() {
 }
 
 #[test]
-fn without_figures_of_the_router_scaling_says_so() {
+fn autoscaling_needs_load_report() {
     let pool = pool(&json!({"autoscale": {"max": 3}}));
     let scaling = |can_scale| {
-        let seen = Seen { deployment: None, pods: &[], desired: 1, can_scale, waits: None };
-        let scaling = status(&pool, &seen, &at(0)).conditions[3].clone();
+        let facts = PoolFacts { deployment: None, pods: &[], desired: 1, can_scale, held_back: None };
+        let scaling = status(&pool, &facts, &at(0)).conditions[3].clone();
         (scaling.type_, scaling.status, scaling.reason)
     };
-    let words = |status: &str, reason: &str| ("Autoscaling".to_owned(), status.to_owned(), reason.to_owned());
-    assert_eq!(scaling(true), words("True", "Active"));
-    assert_eq!(scaling(false), words("False", "NoFigures"));
+    let expected =
+        |status: &str, reason: &str| ("Autoscaling".to_owned(), status.to_owned(), reason.to_owned());
+    assert_eq!(scaling(true), expected("True", "Active"));
+    assert_eq!(scaling(false), expected("False", "RouterUnreachable"));
 }
 
 #[test]
-fn what_cannot_be_and_what_is_not_to_be_touched_keep_their_counts() {
+fn rejected_and_paused_pools_keep_counts() {
     let mut pool = pool(&json!({}));
     pool.status = Some(WorkerPoolStatus { replicas: Some(3), ..WorkerPoolStatus::default() });
-    let refused = refused(&pool, "TooLarge", "too large", &at(0));
-    assert_eq!(told(&refused), ("False False True".to_owned(), "TooLarge".to_owned()));
-    let left = hands_off(&pool, &at(0));
-    assert_eq!(told(&left), ("False False False".to_owned(), "Disabled".to_owned()));
-    assert_eq!((refused.replicas, left.replicas), (Some(3), Some(3)));
+    let rejected = rejected(&pool, "TooLarge", "too large", &at(0));
+    assert_eq!(summary(&rejected), ("False False True".to_owned(), "TooLarge".to_owned()));
+    let paused = paused(&pool, &at(0));
+    assert_eq!(summary(&paused), ("False False False".to_owned(), "ReconcileDisabled".to_owned()));
+    assert_eq!((rejected.replicas, paused.replicas), (Some(3), Some(3)));
 }
 
 #[test]
-fn what_has_not_turned_keeps_its_time() {
+fn unchanged_condition_keeps_transition_time() {
     let mut pool = pool(&json!({}));
-    let (good, bad) = (deployment(1, 1, &json!([])), deployment(1, 0, &json!([])));
-    let seen = |deployment| Seen {
+    let good = deployment(1, 1, &json!([]));
+    let bad = deployment(1, 0, &json!([]));
+    let facts = |deployment| PoolFacts {
         deployment: Some(deployment),
         pods: &[],
         desired: 1,
         can_scale: true,
-        waits: None,
+        held_back: None,
     };
-    pool.status = Some(status(&pool, &seen(&good), &at(10)));
+    pool.status = Some(status(&pool, &facts(&good), &at(10)));
     assert_eq!(
         pool.status,
-        Some(status(&pool, &seen(&good), &at(20))),
-        "an unchanged pool has another status"
+        Some(status(&pool, &facts(&good), &at(20))),
+        "an unchanged pool has an unchanged status"
     );
-    let turned = status(&pool, &seen(&bad), &at(30));
+    let changed = status(&pool, &facts(&bad), &at(30));
     let times: Vec<Time> =
-        turned.conditions.into_iter().map(|condition| condition.last_transition_time).collect();
+        changed.conditions.into_iter().map(|condition| condition.last_transition_time).collect();
     assert_eq!(times, [at(30), at(30), at(10), at(10), at(10)]);
 }

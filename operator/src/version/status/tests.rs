@@ -1,4 +1,4 @@
-//! What is said of a version, by what the router tells.
+//! Load reports, and the status of a version that they lead to.
 
 use k8s_openapi::jiff::Timestamp;
 use rstest::rstest;
@@ -45,50 +45,50 @@ fn failed() -> Value {
 }
 
 #[rstest]
-#[case::all_have_it(deployed(), Some(report(2, 2, &json!([]))), "True", "AllPrepared", "")]
-#[case::nobody_is_there(deployed(), Some(report(0, 0, &json!([]))), "True", "NoWorkers", "")]
-#[case::some_have_it(deployed(), Some(report(2, 1, &json!([]))), "False", "Preparing", "1 of 2 workers have it")]
-#[case::one_cannot(
+#[case::all_ready(deployed(), Some(report(2, 2, &json!([]))), "True", "AllWorkersReady", "")]
+#[case::no_workers(deployed(), Some(report(0, 0, &json!([]))), "True", "NoWorkers", "")]
+#[case::some_ready(deployed(), Some(report(2, 1, &json!([]))), "False", "Preparing", "1 of 2 workers have this version")]
+#[case::one_failed(
     deployed(),
     Some(report(2, 1, &failed())),
     "False",
-    "Failed",
-    "1 of 2 workers have it; pull_failed: no such host"
+    "PrepareFailed",
+    "1 of 2 workers have this version; pull_failed: no such host"
 )]
-#[case::not_told_yet(
+#[case::not_reported_yet(
     deployed(),
     Some(Report::default()),
     "False",
     "Preparing",
-    "the router has just deployed it"
+    "the router has just deployed this version"
 )]
-#[case::not_looked_up(json!({}), Some(Report::default()), "False", "NotDeployed", "the router has not looked it up yet")]
+#[case::not_looked_up(json!({}), Some(Report::default()), "False", "NotDeployed", "the router has not looked up this version yet")]
 #[case::no_such_image(
     json!({"conditions": [condition("Deployed", "False", 2)]}), Some(Report::default()), "False", "NotDeployed", "why"
 )]
-#[case::new_and_no_figures(json!({}), None, "False", "NoFigures", "the router tells nothing now")]
-#[case::a_new_worker_takes_nothing_from_it(
+#[case::no_load_report(json!({}), None, "False", "RouterUnreachable", "the operator has no recent load report from the router")]
+#[case::new_worker_keeps_it_ready(
     was_ready(2),
     Some(report(3, 2, &failed())),
     "True",
-    "AllPrepared",
+    "AllWorkersReady",
     ""
 )]
-#[case::a_new_generation_begins_anew(was_ready(1), Some(report(3, 2, &json!([]))), "False", "Preparing", "2 of 3 workers have it")]
-fn readiness(
+#[case::new_generation_starts_over(was_ready(1), Some(report(3, 2, &json!([]))), "False", "Preparing", "2 of 3 workers have this version")]
+fn ready_condition(
     #[case] before: Value,
     #[case] report: Option<Report>,
-    #[case] word: &str,
+    #[case] expected: &str,
     #[case] reason: &str,
     #[case] message: &str,
 ) {
-    let told = status(&version(&before), None, report.as_ref(), &Time(Timestamp::now())).unwrap();
-    let ready = &told.conditions[0];
-    assert_eq!((&*ready.status, &*ready.reason, &*ready.message), (word, reason, message));
+    let written = status(&version(&before), None, report.as_ref(), &Time(Timestamp::now())).unwrap();
+    let ready = &written.conditions[0];
+    assert_eq!((&*ready.status, &*ready.reason, &*ready.message), (expected, reason, message));
 }
 
 #[test]
-fn what_was_said_is_not_said_again_and_keeps_its_time() {
+fn unchanged_status_is_not_written() {
     let report = report(2, 2, &json!([]));
     let first = status(&version(&deployed()), None, Some(&report), &Time(Timestamp::UNIX_EPOCH)).unwrap();
     let mut stored = deployed();
@@ -103,30 +103,36 @@ fn what_was_said_is_not_said_again_and_keeps_its_time() {
     assert_eq!(fewer.unwrap().conditions[0].last_transition_time, Time(Timestamp::UNIX_EPOCH));
 }
 
-/// A version that is built, as far as `built` says.
-fn of_git(status: &Value) -> ContainerVersion {
+/// Returns a version that names a git reference.
+fn git_version(status: &Value) -> ContainerVersion {
     let mut version = version(status);
-    (version.spec.version, version.spec.git_reference) = (None, Some("main".to_owned()));
+    version.spec.version = None;
+    version.spec.git_reference = Some("main".to_owned());
     version
 }
 
 #[test]
-fn what_is_built_is_told_with_and_without_figures_and_a_version_is_never_taken_back() {
+fn build_is_reported_with_and_without_load_report() {
     let now = Time(Timestamp::UNIX_EPOCH);
-    let building = || Some(Built { version: None, rebuild: None, told: no("Building", "in hand") });
-    let first = status(&of_git(&json!({})), building(), Some(&Report::default()), &now).unwrap();
-    let said: Vec<_> = first.conditions.iter().map(|c| (&*c.type_, &*c.reason, &*c.message)).collect();
-    assert_eq!(said, [("Built", "Building", "in hand"), ("Ready", "NotBuilt", "in hand")]);
+    let building =
+        || Some(BuildReport { version: None, rebuild: None, condition: not_ready("Building", "running") });
+    let first = status(&git_version(&json!({})), building(), Some(&Report::default()), &now).unwrap();
+    let summary: Vec<_> = first.conditions.iter().map(|c| (&*c.type_, &*c.reason, &*c.message)).collect();
+    assert_eq!(summary, [("Built", "Building", "running"), ("Ready", "NotBuilt", "running")]);
     let done = || {
-        Some(Built { version: Some(TAG.to_owned()), rebuild: Some(String::new()), told: Told::yes("Built") })
+        Some(BuildReport {
+            version: Some(TAG.to_owned()),
+            rebuild: Some(String::new()),
+            condition: ConditionUpdate::new(true, "Built"),
+        })
     };
     let stored = serde_json::to_value(&first).unwrap();
-    let second = status(&of_git(&stored), done(), None, &now).unwrap();
+    let second = status(&git_version(&stored), done(), None, &now).unwrap();
     assert_eq!(second.version.as_deref(), Some(TAG));
-    // What was said of readiness stays while there are no figures.
+    // Without a load report the condition Ready stays, and the version is not withdrawn.
     assert_eq!(second.conditions[1], first.conditions[1]);
     let stored = serde_json::to_value(&second).unwrap();
-    assert_eq!(status(&of_git(&stored), done(), None, &now), None);
-    let third = status(&of_git(&stored), done(), Some(&Report::default()), &now).unwrap();
+    assert_eq!(status(&git_version(&stored), done(), None, &now), None);
+    let third = status(&git_version(&stored), done(), Some(&Report::default()), &now).unwrap();
     assert_eq!(third.conditions[1].reason, "NotDeployed");
 }
