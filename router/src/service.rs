@@ -225,7 +225,7 @@ impl Service {
             tracing::warn!(port, from = %from.address, reason, "closed a connection that takes too much memory");
         }
         if from.port == PortKind::Workers {
-            self.feed(Event::Gone { peer: from.peer });
+            self.feed(Event::Disconnected { peer: from.peer });
         }
     }
 

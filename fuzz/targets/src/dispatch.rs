@@ -1,46 +1,47 @@
-//! The router's dispatcher, fed with any events in any order, as far as its edge could give them.
+//! The router's dispatcher, with all events in any order that its caller could deliver.
 
 use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
-use trackyard_router::dispatch::{Deployment, Event};
+use trackyard_router::dispatch::{DeployedVersions, Event};
 
-use crate::world::World;
+use crate::harness::Harness;
 
-/// As many events as a short input holds; the time of a run is bounded by it.
-const EVENTS: usize = 400;
+/// Maximum number of events, which bounds the duration of a run.
+const MAX_EVENTS: usize = 400;
 
-/// Every request gets exactly one answer, nobody is told anything by a dead connection, and all sums stay in bounds.
+/// Checks that every request gets exactly one answer, that nothing is sent on a closed connection, and that all sums
+/// stay within their bounds.
 pub fn run(bytes: &[u8]) {
     let mut input = Unstructured::new(bytes);
-    let mut world = World::new();
-    for _ in 0..EVENTS {
-        if input.is_empty() || step(&mut world, &mut input).is_err() {
+    let mut harness = Harness::new();
+    for _ in 0..MAX_EVENTS {
+        if input.is_empty() || step(&mut harness, &mut input).is_err() {
             break;
         }
-        world.check();
+        harness.check();
     }
-    world.finish();
+    harness.finish();
 }
 
-fn step(world: &mut World, input: &mut Unstructured<'_>) -> Result<()> {
+fn step(harness: &mut Harness, input: &mut Unstructured<'_>) -> Result<()> {
     match input.int_in_range(0..=15)? {
-        0..=3 => world.ask(input),
-        4..=9 => world.hear(input),
-        10 => world.lose(input),
+        0..=3 => harness.submit(input),
+        4..=9 => harness.receive(input),
+        10 => harness.disconnect(input),
         11 | 12 => {
             let millis = input.int_in_range(0..=4000)?;
-            world.pass(Duration::from_millis(millis));
+            harness.advance(Duration::from_millis(millis));
             Ok(())
         }
         13 => {
-            let versions = world.versions(input)?;
-            world.on(Event::Deployed(Deployment(versions)));
+            let versions = harness.versions(input)?;
+            harness.on(Event::Deployed(DeployedVersions(versions)));
             Ok(())
         }
         14 => {
-            let settings = world.settings(input)?;
-            world.on(Event::Settings(Box::new(settings)));
+            let settings = harness.settings(input)?;
+            harness.on(Event::Settings(Box::new(settings)));
             Ok(())
         }
         _ => {
@@ -50,7 +51,7 @@ fn step(world: &mut World, input: &mut Unstructured<'_>) -> Result<()> {
                 2 => Event::RestartWorkers,
                 _ => Event::Drain,
             };
-            world.on(event);
+            harness.on(event);
             Ok(())
         }
     }

@@ -43,5 +43,5 @@ targets! {
     zmtp_session,
 }
 
+mod harness;
 mod tree;
-mod world;

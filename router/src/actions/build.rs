@@ -10,7 +10,7 @@ use trackyard_protocol::token::JobKey;
 use super::key;
 use super::reply::Reply;
 use crate::config::Config;
-use crate::dispatch::{NewJob, Order};
+use crate::dispatch::{JobSpec, NewJob};
 
 /// Returns a job for the dispatcher, or the error. The track need not exist: a version is built before it is deployed.
 pub(super) fn new_build(request: BuildRequest, bytes: usize, config: &Config) -> Result<NewJob, Reply> {
@@ -18,7 +18,7 @@ pub(super) fn new_build(request: BuildRequest, bytes: usize, config: &Config) ->
     let source = source(&request.place, config)?;
     let key = key::of_build(&request, &source);
     let place = Place { channel: Channel::Builders, track: request.place.track.clone() };
-    Ok(NewJob { order: Order::Build { request, place, source, limits }, key, bytes })
+    Ok(NewJob { spec: JobSpec::Build { request, place, source, limits }, key, bytes })
 }
 
 /// Returns the key of a build.

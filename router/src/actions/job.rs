@@ -10,7 +10,7 @@ use super::reply::Reply;
 use super::{RequestContext, key};
 use crate::config::Config;
 use crate::deployed::Deployed;
-use crate::dispatch::{NewJob, Order};
+use crate::dispatch::{JobSpec, NewJob};
 
 /// Maximum number of versions that an error message names.
 const MAX_NAMED_VERSIONS: usize = 20;
@@ -31,7 +31,7 @@ pub(super) fn new_job(
         return Err(Reply::error(Reason::StoreUnavailable, message));
     }
     let key = key::of_job(&request, &version, context.caller);
-    Ok(NewJob { order: Order::Run { request, version, limits }, key, bytes })
+    Ok(NewJob { spec: JobSpec::Run { request, version, limits }, key, bytes })
 }
 
 /// Returns the error for a version that may exist, while only the versions that workers report are known.

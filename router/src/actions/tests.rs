@@ -6,7 +6,7 @@ use trackyard_protocol::request::Shape;
 
 use super::*;
 use crate::config::read;
-use crate::dispatch::{Order, Totals, WorkerView};
+use crate::dispatch::{JobSpec, Totals, WorkerView};
 
 const A: &str = "git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const B: &str = "git-bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
@@ -161,9 +161,9 @@ fn draining_router_refuses_changes_only() {
 #[test]
 fn execution_timeout_becomes_wall_time() {
     let wall = |changes| match ask_as(Role::Submitter, false, &job(&changes)).decision {
-        Decision::Job(job) => match job.order {
-            Order::Run { limits, .. } => limits.wall.to_string(),
-            Order::Build { limits, .. } => limits.wall.to_string(),
+        Decision::Job(job) => match job.spec {
+            JobSpec::Run { limits, .. } => limits.wall.to_string(),
+            JobSpec::Build { limits, .. } => limits.wall.to_string(),
         },
         other => panic!("not a job: {other:?}"),
     };

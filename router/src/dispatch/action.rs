@@ -1,4 +1,4 @@
-//! What the dispatcher wants done.
+//! What the dispatcher tells its caller to do.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -10,25 +10,25 @@ use trackyard_protocol::worker::{FromRouter, Usage};
 
 use super::{Peer, Time, Waiter};
 
-/// Something to do.
+/// One thing for the caller to do.
 #[derive(Debug, Clone)]
 pub enum Action {
-    /// Answer a client. Each waiter gets exactly one.
+    /// Answer a client. Each waiter gets exactly one answer.
     Answer {
-        /// Whom.
+        /// The request to answer.
         waiter: Waiter,
-        /// What it gets.
-        answer: Answer,
+        /// The answer.
+        answer: JobAnswer,
     },
-    /// Say something to a worker. If its connection is dead or takes nothing more, the edge reports
-    /// [`Event::Gone`](super::Event::Gone).
+    /// Send a message to a worker. If its connection is closed or accepts nothing more, the caller reports
+    /// [`Event::Disconnected`](super::Event::Disconnected).
     Send {
-        /// By which connection.
+        /// The worker's connection.
         peer: Peer,
-        /// What.
+        /// The message.
         message: FromRouter,
     },
-    /// Count something.
+    /// Increment a counter.
     Count(Counter),
 }
 
@@ -37,28 +37,28 @@ pub enum Action {
 pub struct Ending {
     /// The verdict.
     pub reason: Reason,
-    /// What happened, for people; empty when the reason's own line says it all.
+    /// What happened, for people; empty if the reason's own text says everything.
     pub message: String,
-    /// What the job used, `queue_ms` filled in; absent if no worker answered.
+    /// The resources that the job used, with `queue_ms`; `None` if no worker answered.
     pub usage: Option<Usage>,
     /// What the container wrote.
     pub output: Option<Output>,
     /// The worker that ran it.
     pub worker: Option<WorkerName>,
-    /// Which attempt gave the answer, from 1.
+    /// The attempt that gave the answer, from 1.
     pub attempt: Option<u32>,
-    /// More on an error.
+    /// Details of an error.
     pub error_detail: Option<String>,
 }
 
 impl Ending {
-    /// No connected worker serves the track.
+    /// The ending of a job that no connected worker serves.
     pub(crate) fn no_worker(place: &Place) -> Self {
         let Place { channel, track } = place;
         Self::new(Reason::NoWorker, format!("no connected worker serves {track} of {channel}"))
     }
 
-    /// An ending that no worker gave.
+    /// Creates an ending that the router decides by itself.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             reason,
@@ -72,46 +72,46 @@ impl Ending {
     }
 }
 
-/// What a client gets: an ending, which it shares with others who wait.
+/// The answer to one request; the ending is shared with other requests for the same job.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
+pub struct JobAnswer {
     /// How the job ended.
     pub ending: Arc<Ending>,
-    /// True if it is a stored one.
+    /// True if the answer was stored earlier.
     pub replayed: bool,
 }
 
-impl<E: Into<Arc<Ending>>> From<E> for Answer {
+impl<E: Into<Arc<Ending>>> From<E> for JobAnswer {
     fn from(ending: E) -> Self {
         Self { ending: ending.into(), replayed: false }
     }
 }
 
-impl Deref for Answer {
+impl Deref for JobAnswer {
     type Target = Ending;
     fn deref(&self) -> &Ending {
         &self.ending
     }
 }
 
-/// What a worker sent with a result; it passes through as bytes.
+/// The output that a worker sent with a result. The router passes it through as bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// One JSON value, or empty if there is none.
+    /// One JSON value, or empty.
     pub response: Vec<u8>,
     /// One JSON object.
     pub context: Vec<u8>,
 }
 
 impl Output {
-    /// Bytes of both.
+    /// Returns the number of bytes of both parts.
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.response.len() + self.context.len()
     }
 }
 
-/// What is counted for the metrics.
+/// Events that the metrics count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::EnumIter, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Counter {
@@ -119,47 +119,47 @@ pub enum Counter {
     Dispatched,
     /// A job was sent again, because the attempt before was lost.
     Redelivered,
-    /// A job came back from a worker that did not run it to its end.
+    /// A worker gave a job back without finishing it.
     Returned,
     /// A request joined a job in flight.
     Joined,
     /// A request got a stored answer.
     Replayed,
-    /// A worker still held a job of an earlier start of the router.
+    /// A worker held a job from an earlier start of the router, which took it over.
     Adopted,
-    /// A result came after its job had ended.
+    /// A result arrived after its job had ended.
     LateResult,
-    /// A worker named a token that it was never given.
+    /// A worker named a token that the router never gave it.
     UnknownToken,
-    /// A worker fell silent or its connection died.
+    /// A worker fell silent or its connection closed.
     WorkerLost,
-    /// A worker that was lost came back with its jobs.
+    /// A lost worker came back with its jobs.
     WorkerReturned,
-    /// A second worker took the name of one that was still connected.
+    /// A worker took the name of another that was still connected.
     NameTaken,
-    /// Someone who is not known was asked to say hello.
+    /// An unknown peer was asked for a `Hello`.
     HelloRequested,
-    /// A `Hello` was too long or one too many, and a part or all of it was ignored.
+    /// A `Hello` was too long, or there were too many workers: a part or all of it was ignored.
     HelloTruncated,
-    /// A job lost so many workers that it runs no more.
+    /// A job lost so many workers that it will not run again.
     Poisoned,
-    /// A stored answer was forgotten before its time, to make room.
+    /// A stored answer was evicted to make room.
     AnswerEvicted,
 }
 
-/// The time of an event, and the actions that it leads to.
+/// Collects the actions that one event leads to, with the time of the event.
 #[derive(Debug)]
-pub(crate) struct Turn<'a> {
+pub(crate) struct Effects<'a> {
     pub(crate) now: Time,
     actions: &'a mut Vec<Action>,
 }
 
-impl<'a> Turn<'a> {
+impl<'a> Effects<'a> {
     pub(crate) fn new(now: Time, actions: &'a mut Vec<Action>) -> Self {
         Self { now, actions }
     }
 
-    pub(crate) fn answer(&mut self, waiter: Waiter, answer: impl Into<Answer>) {
+    pub(crate) fn answer(&mut self, waiter: Waiter, answer: impl Into<JobAnswer>) {
         self.actions.push(Action::Answer { waiter, answer: answer.into() });
     }
 

@@ -1,36 +1,34 @@
-//! Versions come and go, and the other things that an administrator asks for.
+//! What an administrator asks for: deployed versions, settings, restarts of workers, drain.
 
 use std::collections::BTreeSet;
 
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::Place;
 
-use crate::dispatch::action::Turn;
-use crate::dispatch::event::pairs;
+use crate::dispatch::action::Effects;
 use crate::dispatch::ids::LaneId;
-use crate::dispatch::{Deployment, Dispatch, Ending, Settings};
+use crate::dispatch::{DeployedVersions, Dispatch, Ending, Settings};
 
 impl Dispatch {
-    /// Takes over the deployed versions: jobs that wait for one that is gone are answered, workers are told.
-    pub(crate) fn deploy(&mut self, deployment: Deployment, turn: &mut Turn<'_>) {
-        let new = deployment.0;
+    /// Applies the deployed versions: answers jobs that wait for a removed one, and sends the new list to workers.
+    pub(crate) fn on_deployed(&mut self, new: DeployedVersions, effects: &mut Effects<'_>) {
         let old = self.deployed.take().unwrap_or_default();
         let lanes: Vec<LaneId> =
-            pairs(&new).map(|(place, version)| self.lanes.enter(place, Some(version))).collect();
+            new.iter().map(|(place, version)| self.lanes.get_or_create(place, Some(version))).collect();
         let kept: BTreeSet<LaneId> = lanes.into_iter().collect();
         for lane in &kept {
             self.set_deployed(*lane, true);
         }
-        let before = pairs(&old).filter_map(|(place, version)| self.lanes.find(place, Some(version)));
-        let gone: Vec<LaneId> = before.filter(|lane| !kept.contains(lane)).collect();
-        let places: BTreeSet<&Place> = new.keys().chain(old.keys()).collect();
-        let changed: Vec<&Place> = places.into_iter().filter(|p| old.get(*p) != new.get(*p)).collect();
-        let told = self.covering(&changed);
+        let previous = old.iter().filter_map(|(place, version)| self.lanes.find(place, Some(version)));
+        let removed: Vec<LaneId> = previous.filter(|lane| !kept.contains(lane)).collect();
+        let places: BTreeSet<&Place> = new.0.keys().chain(old.0.keys()).collect();
+        let changed: Vec<&Place> = places.into_iter().filter(|p| old.0.get(*p) != new.0.get(*p)).collect();
+        let affected = self.workers_covering(&changed);
         self.deployed = Some(new);
-        for lane in gone {
-            self.undeploy(lane, turn);
+        for lane in removed {
+            self.undeploy(lane, effects);
         }
-        self.tell_desired(&told, turn);
+        self.send_desired(&affected, effects);
     }
 
     fn set_deployed(&mut self, lane: LaneId, deployed: bool) {
@@ -39,43 +37,44 @@ impl Dispatch {
         }
     }
 
-    fn undeploy(&mut self, lane: LaneId, turn: &mut Turn<'_>) {
+    fn undeploy(&mut self, lane: LaneId, effects: &mut Effects<'_>) {
         self.set_deployed(lane, false);
         let message = "the version was unloaded while the job waited";
-        self.finish_waiting(lane, Ending::new(Reason::NotDeployed, message), turn);
-        self.lanes.release(lane);
+        self.finish_waiting(lane, Ending::new(Reason::NotDeployed, message), effects);
+        self.lanes.remove_if_unused(lane);
     }
 
-    /// New settings; workers are told what concerns them.
-    pub(crate) fn set(&mut self, settings: Settings, turn: &mut Turn<'_>) {
+    /// Applies new settings and sends workers what concerns them.
+    pub(crate) fn on_settings(&mut self, settings: Settings, effects: &mut Effects<'_>) {
         let old = std::mem::replace(&mut self.settings, settings);
         if !self.recovering && (&old.pools, &old.expected) != (&self.settings.pools, &self.settings.expected)
         {
-            self.refuse_unserved(turn);
+            self.refuse_unserved(effects);
         }
         let new = &self.settings;
-        let same = (&old.images, &old.inputs, old.heartbeat, old.silence)
+        let is_unchanged = (&old.images, &old.inputs, old.heartbeat, old.silence)
             == (&new.images, &new.inputs, new.heartbeat, new.silence);
-        if same {
+        if is_unchanged {
             return;
         }
         for (id, _, peer) in self.workers.connected() {
-            self.welcome(id, peer, turn);
+            self.send_welcome(id, peer, effects);
         }
     }
 
-    pub(crate) fn restart_workers(&mut self, turn: &mut Turn<'_>) {
+    /// Asks every connected worker to drain and bootstrap again.
+    pub(crate) fn restart_workers(&mut self, effects: &mut Effects<'_>) {
         let all: Vec<_> = self.workers.connected().map(|(id, _, peer)| (id, peer)).collect();
         for (id, peer) in all {
-            self.restart_worker(id, peer, turn);
+            self.restart_worker(id, peer, effects);
         }
     }
 
-    /// The router shuts down: what waits is refused, what runs may finish.
-    pub(crate) fn drain(&mut self, turn: &mut Turn<'_>) {
+    /// Prepares for shutdown: waiting jobs are refused, running jobs may finish.
+    pub(crate) fn on_drain(&mut self, effects: &mut Effects<'_>) {
         self.draining = true;
         for lane in self.lanes.waiting_lanes() {
-            self.finish_waiting(lane, Ending::new(Reason::RouterDraining, ""), turn);
+            self.finish_waiting(lane, Ending::new(Reason::RouterDraining, ""), effects);
         }
     }
 }

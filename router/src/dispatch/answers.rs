@@ -1,4 +1,4 @@
-//! Answers kept for repeated requests, bounded in time and bytes.
+//! Answers that are stored for repeated requests, bounded in time and bytes.
 
 mod index;
 mod log;
@@ -10,25 +10,26 @@ use std::time::Duration;
 use trackyard_protocol::request::Place;
 use trackyard_protocol::token::JobKey;
 
-use super::{Answer, Ending, Time};
-use index::Index;
-use log::Log;
+use super::{Ending, JobAnswer, Time};
+use index::AnswerIndex;
+use log::AnswerLog;
 
 pub(super) use stored::Origin;
 
-/// When there is no room any more, this part of it is made: some thousand answers.
-const ROOM: usize = 64;
+/// When the memory is full, this fraction of it is freed at once: one part in 64, some thousand answers.
+const EVICTION_DIVISOR: usize = 64;
 
 /// The stored answers.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
-    /// What may be given; what else the log has waits there for its turn to be forgotten.
-    index: Index,
-    log: Log,
+    /// The answers that may be given. Other answers in the log wait there until they are the oldest.
+    index: AnswerIndex,
+    log: AnswerLog,
 }
 
 impl Answers {
-    /// Stores an answer in place of an earlier one with the same key. Returns how many others had to go.
+    /// Stores an answer in place of an earlier one with the same key. Returns how many others were evicted. `unclaimed` is
+    /// set if no client has had the answer yet.
     pub(crate) fn store(
         &mut self,
         key: JobKey,
@@ -37,18 +38,18 @@ impl Answers {
         max_bytes: usize,
         now: Time,
     ) -> usize {
-        let enough = max_bytes - max_bytes / ROOM;
-        if stored::size(ending) > enough {
+        let target_bytes = max_bytes - max_bytes / EVICTION_DIVISOR;
+        if stored::size(ending) > target_bytes {
             self.forget(key);
             return 0;
         }
         let number = self.log.push(key, ending, unclaimed, now);
         self.index.insert(key, number, &self.log);
-        if self.log.bytes() > max_bytes { self.make_room(enough) } else { 0 }
+        if self.log.bytes() > max_bytes { self.make_room(target_bytes) } else { 0 }
     }
 
-    /// Forgets the oldest until no more is left than `bytes`. Many at a time: what is looked at has left the processor's
-    /// caches long ago, and comes in faster in a row.
+    /// Evicts the oldest answers until at most `bytes` are left, and returns their number. Many are evicted at a time,
+    /// because they have left the processor's caches and load faster in sequence.
     fn make_room(&mut self, bytes: usize) -> usize {
         let mut evicted = 0;
         while self.log.bytes() > bytes {
@@ -57,9 +58,10 @@ impl Answers {
         evicted
     }
 
-    /// The answer to a repeated request. A `fresh` one gets only what no client had yet; what must not be replayed
-    /// is given once; and what a worker gave that serves no such job, never.
-    pub(crate) fn claim(&mut self, key: JobKey, place: &Place, fresh: bool) -> Option<Answer> {
+    /// Returns the stored answer to a repeated request. A `fresh` request gets only an answer that no client has had. An
+    /// answer that must not be replayed is returned once. An answer from a worker that does not serve the place is never
+    /// returned.
+    pub(crate) fn claim(&mut self, key: JobKey, place: &Place, fresh: bool) -> Option<JobAnswer> {
         let number = self.index.find(key, &self.log)?;
         let unclaimed = self.log.get_mut(number)?.unclaimed.take();
         let replayed = unclaimed.is_none();
@@ -74,14 +76,14 @@ impl Answers {
         if !replayed && !ending.reason.is_replayable() {
             self.index.remove(key, number);
         }
-        Some(Answer { ending: ending.into(), replayed })
+        Some(JobAnswer { ending: ending.into(), replayed })
     }
 
-    pub(crate) fn has(&self, key: JobKey) -> bool {
+    pub(crate) fn contains(&self, key: JobKey) -> bool {
         self.index.find(key, &self.log).is_some()
     }
 
-    /// Forgets what is older than `ttl`.
+    /// Removes answers that are older than `ttl`.
     pub(crate) fn expire(&mut self, ttl: Duration, now: Time) {
         while self.log.first().is_some_and(|(_, stored)| stored.at + ttl <= now) {
             self.pop();
@@ -92,7 +94,7 @@ impl Answers {
         self.index.len()
     }
 
-    /// Bytes that are taken.
+    /// Returns the number of bytes in use.
     pub(crate) fn bytes(&self) -> usize {
         self.log.bytes()
     }
@@ -103,7 +105,7 @@ impl Answers {
         }
     }
 
-    /// Forgets the oldest; true if it might still have been given.
+    /// Removes the oldest answer. Returns true if it could still have been given.
     fn pop(&mut self) -> bool {
         let Some((number, key)) = self.log.first().map(|(number, stored)| (number, stored.key)) else {
             return false;
@@ -115,7 +117,7 @@ impl Answers {
 
 #[cfg(test)]
 mod tests {
-    use super::stored::OVERHEAD;
+    use super::stored::ANSWER_OVERHEAD;
     use super::*;
     use trackyard_protocol::channel::Channel;
     use trackyard_protocol::reason::Reason;
@@ -135,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_a_worker_that_serves_another_track_is_nobodys() {
+    fn answer_of_a_worker_for_another_track_is_never_given() {
         let mut answers = Answers::default();
         answers.store(JobKey(1), &ending(Reason::Ok), Some(origin("python")), 10_000, SECOND);
         assert_eq!(answers.claim(JobKey(1), &place("ruby"), false), None);
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_replayed_until_it_expires() {
+    fn answer_is_replayed_until_it_expires() {
         let mut answers = Answers::default();
         answers.store(JobKey(1), &ending(Reason::Ok), None, 10_000, SECOND);
         assert!(answers.claim(JobKey(1), &place("ruby"), false).unwrap().replayed);
@@ -153,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_client_had_is_given_even_to_a_fresh_request_and_a_passing_failure_only_once() {
+    fn unclaimed_answer_is_given_once() {
         let mut answers = Answers::default();
         answers.store(JobKey(1), &ending(Reason::Download), Some(origin("ruby")), 10_000, SECOND);
         assert!(!answers.claim(JobKey(1), &place("ruby"), true).unwrap().replayed);
@@ -161,37 +163,39 @@ mod tests {
     }
 
     #[test]
-    fn room_is_made_for_many_at_a_time_and_only_what_could_be_given_counts() {
-        let (mut answers, most) = (Answers::default(), 2 * ROOM * OVERHEAD);
-        let store =
-            |answers: &mut Answers, key| answers.store(JobKey(key), &ending(Reason::Ok), None, most, SECOND);
-        let full = 2 * ROOM as u128;
+    fn many_are_evicted_at_a_time() {
+        let mut answers = Answers::default();
+        let max_bytes = 2 * EVICTION_DIVISOR * ANSWER_OVERHEAD;
+        let store = |answers: &mut Answers, key| {
+            answers.store(JobKey(key), &ending(Reason::Ok), None, max_bytes, SECOND)
+        };
+        let full = 2 * EVICTION_DIVISOR as u128;
         (0..full).for_each(|key| assert_eq!(store(&mut answers, key), 0));
-        assert_eq!(answers.bytes(), most);
-        // Of the three oldest that go the first is replaced by this one.
+        assert_eq!(answers.bytes(), max_bytes);
+        // Three answers are evicted; the first of them had been replaced by this one.
         assert_eq!(store(&mut answers, 0), 2);
-        assert_eq!(answers.bytes(), most - 2 * OVERHEAD);
-        assert!(answers.has(JobKey(0)) && !answers.has(JobKey(2)) && answers.has(JobKey(3)));
+        assert_eq!(answers.bytes(), max_bytes - 2 * ANSWER_OVERHEAD);
+        assert!(answers.contains(JobKey(0)) && !answers.contains(JobKey(2)) && answers.contains(JobKey(3)));
     }
 
     #[test]
-    fn an_answer_for_which_there_is_no_room_at_all_takes_the_place_of_the_earlier_one() {
+    fn answer_too_large_to_store_replaces_the_earlier_one() {
         let mut answers = Answers::default();
         answers.store(JobKey(1), &ending(Reason::Ok), None, 10_000, SECOND);
         let large = Ending::new(Reason::Ok, "x".repeat(10_000));
         assert_eq!(answers.store(JobKey(1), &large, None, 10_000, SECOND), 0);
-        assert!(!answers.has(JobKey(1)));
+        assert!(!answers.contains(JobKey(1)));
     }
 
     #[test]
-    fn the_oldest_make_room_and_a_replaced_answer_leaves_nothing() {
+    fn replaced_answers_leave_no_bytes_behind() {
         let mut answers = Answers::default();
         for round in 0..3 {
             for key in 0..4 {
-                answers.store(JobKey(key), &ending(Reason::Ok), None, 2 * OVERHEAD, SECOND * round);
+                answers.store(JobKey(key), &ending(Reason::Ok), None, 2 * ANSWER_OVERHEAD, SECOND * round);
             }
         }
-        assert_eq!((answers.len(), answers.bytes()), (2, 2 * OVERHEAD));
-        assert!(answers.has(JobKey(3)) && answers.has(JobKey(2)));
+        assert_eq!((answers.len(), answers.bytes()), (2, 2 * ANSWER_OVERHEAD));
+        assert!(answers.contains(JobKey(3)) && answers.contains(JobKey(2)));
     }
 }

@@ -1,4 +1,4 @@
-//! What happens to the dispatcher.
+//! The events that the dispatcher handles.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,71 +13,72 @@ use trackyard_protocol::worker::FromWorker;
 
 use super::Settings;
 
-/// Time since the router's process began; the dispatcher has no clock.
+/// Time since the start of the router's process. The dispatcher has no clock.
 pub type Time = Duration;
 
-/// A client's way back. The edge gives each request a new one and gets it back with exactly one answer.
+/// A request that waits for an answer. The caller assigns a new one to each request and gets it back with exactly one
+/// answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Waiter(pub u64);
 
-/// A connection; its number is never another's.
+/// A connection of a worker. Its number is never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Peer(pub u64);
 
-/// Something happened.
+/// An event.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// A client sent a job; the checks of 502, 506, 400 and 505 are done.
+    /// A client sent a job. It has passed the checks for 502, 506, 400 and 505.
     Job {
-        /// The client's way back.
+        /// The request.
         waiter: Waiter,
         /// The job.
         job: Box<NewJob>,
     },
-    /// A worker said something.
+    /// A worker sent a message.
     Worker {
-        /// The connection that it came by.
+        /// The worker's connection.
         peer: Peer,
-        /// What it said.
+        /// The message.
         message: FromWorker,
     },
-    /// A connection is dead, or takes nothing more.
-    Gone {
-        /// Which.
+    /// A connection closed, or accepts nothing more.
+    Disconnected {
+        /// The connection.
         peer: Peer,
     },
-    /// The deployed versions, all of them.
-    Deployed(Deployment),
+    /// The deployed versions changed; the event has all of them.
+    Deployed(DeployedVersions),
     /// The configuration changed.
     Settings(Box<Settings>),
-    /// The process did not run for so long: the silence of workers in that time says nothing. The edge empties its
-    /// sockets first.
+    /// The process stood still, so the silence of workers in that time proves nothing. The caller first delivers the
+    /// messages that arrived meanwhile.
     Stalled {
-        /// How long.
+        /// How long the process stood still.
         by: Duration,
     },
-    /// Every worker shall finish its jobs in hand and bootstrap again.
+    /// Every worker should finish its jobs in flight and bootstrap again.
     RestartWorkers,
-    /// The router shuts down: waiting jobs are answered 503, running ones finish.
+    /// The router shuts down: waiting jobs are answered 503, running jobs finish.
     Drain,
-    /// Time passed; due at [`Dispatch::next_wake`](super::Dispatch::next_wake) at the latest.
+    /// Time passed. Due at [`Dispatch::next_wake`](super::Dispatch::next_wake) at the latest.
     Tick,
 }
 
-/// A checked job.
+/// A validated job.
 #[derive(Debug, Clone)]
 pub struct NewJob {
-    /// What is to be done.
-    pub order: Order,
-    /// What it has in common with a repeated request.
+    /// What to do.
+    pub spec: JobSpec,
+    /// The key, which is equal for repeated requests.
     pub key: JobKey,
-    /// Bytes of the client's message, for the queue's bound.
+    /// Bytes of the client's message, counted against the queue's bound.
     pub bytes: usize,
 }
 
-/// What a worker shall do.
+/// What a worker should do.
 #[derive(Debug, Clone)]
-pub enum Order {
+pub enum JobSpec {
     /// Run a track's container.
     Run {
         /// The client's request.
@@ -91,7 +92,7 @@ pub enum Order {
     Build {
         /// The client's request.
         request: BuildRequest,
-        /// Where builders wait for it: the channel `builders` and the track.
+        /// The channel `builders` and the track, which select the builders.
         place: Place,
         /// The repository's URL.
         source: String,
@@ -100,80 +101,82 @@ pub enum Order {
     },
 }
 
-/// How much time a job may take.
+/// The limit of a job's duration.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Effort {
-    /// The limit of its wall-clock time.
+pub(crate) struct TimeBudget {
+    /// The limit of wall-clock time.
     pub(crate) wall: Duration,
     pub(crate) is_build: bool,
 }
 
 impl NewJob {
-    /// Whose workers can take it.
+    /// Returns the channel and track, which select the workers.
     #[must_use]
     pub const fn place(&self) -> &Place {
-        match &self.order {
-            Order::Run { request, .. } => &request.place,
-            Order::Build { place, .. } => place,
+        match &self.spec {
+            JobSpec::Run { request, .. } => &request.place,
+            JobSpec::Build { place, .. } => place,
         }
     }
 
-    /// The version that a worker must have ready; none for a build.
+    /// Returns the version that a worker must have ready; `None` for a build.
     #[must_use]
     pub const fn version(&self) -> Option<&PinnedVersion> {
-        match &self.order {
-            Order::Run { version, .. } => Some(version),
-            Order::Build { .. } => None,
+        match &self.spec {
+            JobSpec::Run { version, .. } => Some(version),
+            JobSpec::Build { .. } => None,
         }
     }
 
-    /// The client's id.
+    /// Returns the client's id.
     #[must_use]
     pub const fn id(&self) -> Option<&JobId> {
-        match &self.order {
-            Order::Run { request, .. } => Some(&request.id),
-            Order::Build { request, .. } => request.id.as_ref(),
+        match &self.spec {
+            JobSpec::Run { request, .. } => Some(&request.id),
+            JobSpec::Build { request, .. } => request.id.as_ref(),
         }
     }
 
-    /// How long the client waits.
+    /// Returns how long the client waits.
     #[must_use]
     pub const fn deadline(&self) -> Option<Duration> {
-        match &self.order {
-            Order::Run { request, .. } => request.deadline,
-            Order::Build { request, .. } => request.deadline,
+        match &self.spec {
+            JobSpec::Run { request, .. } => request.deadline,
+            JobSpec::Build { request, .. } => request.deadline,
         }
     }
 
-    /// True if a stored answer is not good enough. A build's never is: a branch moves on.
+    /// Returns true if a stored answer must not be replayed. That holds for each build, because a branch may move.
     #[must_use]
     pub const fn wants_fresh(&self) -> bool {
-        match &self.order {
-            Order::Run { request, .. } => request.fresh,
-            Order::Build { .. } => true,
+        match &self.spec {
+            JobSpec::Run { request, .. } => request.fresh,
+            JobSpec::Build { .. } => true,
         }
     }
 
-    /// How much time it may take.
+    /// Returns the limit of the job's duration.
     #[must_use]
-    pub(crate) const fn effort(&self) -> Effort {
-        match &self.order {
-            Order::Run { limits, .. } => Effort { wall: limits.wall.0, is_build: false },
-            Order::Build { limits, .. } => Effort { wall: limits.wall.0, is_build: true },
+    pub(crate) const fn budget(&self) -> TimeBudget {
+        match &self.spec {
+            JobSpec::Run { limits, .. } => TimeBudget { wall: limits.wall.0, is_build: false },
+            JobSpec::Build { limits, .. } => TimeBudget { wall: limits.wall.0, is_build: true },
         }
     }
 }
 
 /// The deployed versions of each channel and track.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Deployment(pub BTreeMap<Place, Vec<PinnedVersion>>);
+pub struct DeployedVersions(pub BTreeMap<Place, Vec<PinnedVersion>>);
 
-pub(crate) fn pairs(
-    deployed: &BTreeMap<Place, Vec<PinnedVersion>>,
-) -> impl Iterator<Item = (&Place, &PinnedVersion)> {
-    deployed.iter().flat_map(|(place, versions)| versions.iter().map(move |version| (place, version)))
+impl DeployedVersions {
+    /// Iterates over all versions with their channels and tracks.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Place, &PinnedVersion)> {
+        self.0.iter().flat_map(|(place, versions)| versions.iter().map(move |version| (place, version)))
+    }
 }
 
-pub(crate) fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+/// Returns a duration in milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

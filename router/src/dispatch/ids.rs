@@ -1,4 +1,4 @@
-//! The dispatcher's own numbers for what it holds, and maps keyed by them.
+//! The dispatcher's own ids for what it holds, and maps keyed by them.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use foldhash::SharedSeed;
 use foldhash::quality::{FoldHasher, SeedableRandomState};
 
-macro_rules! number {
+macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
         $(
             $(#[$doc])*
@@ -16,50 +16,50 @@ macro_rules! number {
     };
 }
 
-number! {
-    /// A job in flight; a smaller number was received earlier.
-    JobNo,
+ids! {
+    /// A job in flight. A job with a smaller index was received earlier.
+    JobIndex,
     /// A channel's track.
     TrackId,
-    /// A version of a channel's track: what jobs wait for and workers have ready.
+    /// A lane: a version of a channel's track, or the builds of one.
     LaneId,
-    /// A worker's start.
+    /// An incarnation of a worker.
     WorkerId,
 }
 
-/// Counts up; no number is given twice.
+/// Yields ascending numbers from 1, none twice.
 #[derive(Debug, Default)]
-pub(crate) struct Numbers(u64);
+pub(crate) struct Sequence(u64);
 
-impl Numbers {
+impl Sequence {
     pub(crate) fn next(&mut self) -> u64 {
         self.0 += 1;
         self.0
     }
 
-    /// The last that was given; 0 before the first.
+    /// Returns the last number; 0 before the first.
     pub(crate) const fn last(&self) -> u64 {
         self.0
     }
 }
 
-/// A map whose keys are numbers that this process gave out itself, so that a quick hash is safe.
-pub(crate) type Map<K, V> = HashMap<K, V, BuildHasherDefault<NumberHasher>>;
+/// A map whose keys are ids that this process assigns itself, so that a weak hash is safe.
+pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
 
-/// A map whose keys a client has a hand in. It could try names until many fall together, but it does not know the seed.
-pub(crate) type SeededMap<K, V> = HashMap<K, V, Seeded>;
+/// A map whose keys clients can influence. They cannot provoke collisions, because they do not know the seed.
+pub(crate) type SeededMap<K, V> = HashMap<K, V, SeededState>;
 
-/// A quick hash with a random seed: a job's key is hashed six times on its way.
+/// A fast hash with a random seed. Speed matters: a job's key is hashed six times.
 #[derive(Debug, Clone)]
-pub(crate) struct Seeded(SeedableRandomState);
+pub(crate) struct SeededState(SeedableRandomState);
 
-impl Default for Seeded {
+impl Default for SeededState {
     fn default() -> Self {
         Self(SeedableRandomState::with_seed(rand::random(), SharedSeed::global_random()))
     }
 }
 
-impl BuildHasher for Seeded {
+impl BuildHasher for SeededState {
     type Hasher = FoldHasher<'static>;
 
     fn build_hasher(&self) -> Self::Hasher {
@@ -67,11 +67,11 @@ impl BuildHasher for Seeded {
     }
 }
 
-/// Mixes whole numbers; not for keys that a stranger chooses.
+/// Hashes integers. Not for keys that clients can influence.
 #[derive(Debug, Default)]
-pub(crate) struct NumberHasher(u64);
+pub(crate) struct IdHasher(u64);
 
-impl Hasher for NumberHasher {
+impl Hasher for IdHasher {
     fn finish(&self) -> u64 {
         self.0 ^ (self.0 >> 32)
     }

@@ -1,54 +1,54 @@
-//! Faults that tests build in on purpose, to see that the simulation finds them. Without the crate's feature
-//! `sabotage`, which only its own tests set, none can be chosen and no code for them is left.
+//! Faults that tests plant on purpose, to show that the simulation finds them. Only this crate's own tests set the
+//! feature `planted-faults`; without it no fault can be chosen, and no code for them remains.
 
-/// A fault.
+/// A fault to plant.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sabotage {
+pub enum PlantedFault {
     /// Some results are not acknowledged.
     SkipAck,
-    /// Tokens of other starts of the router are taken for its own.
+    /// Tokens of other starts of the router are treated as its own.
     SkipEpochCheck,
     /// A job that lost two workers is sent to a third.
     ThirdAttempt,
-    /// Some answers go to someone who waits for another job.
+    /// Some answers go to a request for another job.
     WrongWaiter,
-    /// Some slots are not given back.
+    /// Some slots are never freed.
     LeakedSlot,
     /// Some answers are never given.
     DroppedAnswer,
     /// Some answers are given twice.
     DoubleAnswer,
-    /// A request's own deadline is forgotten.
+    /// A request's own deadline is ignored.
     LateAnswer,
-    /// Jobs are sent while workers still report what they hold.
+    /// Jobs are dispatched while workers still report what they hold.
     HastyStart,
-    /// What a retry could mend is stored for repeated requests.
+    /// Failures that a retry could fix are stored for repeated requests.
     ReplayedFailure,
-    /// What workers hold of an earlier start of the router is not looked at.
+    /// Jobs of an earlier start of the router that workers hold are ignored.
     SkipAdoption,
 }
 
-/// Commits the chosen fault.
+/// Knows which fault is active, if any.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Saboteur {
-    #[cfg(feature = "sabotage")]
-    chosen: Option<Sabotage>,
+pub(crate) struct FaultInjector {
+    #[cfg(feature = "planted-faults")]
+    chosen: Option<PlantedFault>,
 }
 
-impl Saboteur {
-    #[cfg(feature = "sabotage")]
-    pub(crate) fn new(chosen: Sabotage) -> Self {
+impl FaultInjector {
+    #[cfg(feature = "planted-faults")]
+    pub(crate) fn new(chosen: PlantedFault) -> Self {
         Self { chosen: Some(chosen) }
     }
 
-    #[cfg(feature = "sabotage")]
-    pub(crate) fn does(self, fault: Sabotage) -> bool {
+    #[cfg(feature = "planted-faults")]
+    pub(crate) fn is_active(self, fault: PlantedFault) -> bool {
         self.chosen == Some(fault)
     }
 
-    #[cfg(not(feature = "sabotage"))]
-    pub(crate) const fn does(self, _: Sabotage) -> bool {
+    #[cfg(not(feature = "planted-faults"))]
+    pub(crate) const fn is_active(self, _: PlantedFault) -> bool {
         false
     }
 }

@@ -1,4 +1,4 @@
-//! The queue: jobs that wait in lanes, the workers that are chosen for them, and when waiting is of no use.
+//! The queue: the lanes in which jobs wait, the choice of their workers, and the jobs that must not wait.
 
 mod assign;
 mod lane;

@@ -1,4 +1,4 @@
-//! What can be set; a change applies to what happens after it.
+//! The dispatcher's settings. A change applies to later events.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,67 +10,66 @@ use trackyard_protocol::source::{ImageSource, InputPolicy};
 /// The dispatcher's settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How long after its start the router only listens to what workers hold.
+    /// How long after its start the router dispatches nothing, so that workers can report what they hold.
     pub recovery: Duration,
-    /// Between heartbeats.
+    /// Interval between heartbeats.
     pub heartbeat: Duration,
-    /// A worker that says nothing for so long is lost.
+    /// Silence after which a worker is lost.
     pub silence: Duration,
-    /// How long a job waits for a worker at most.
+    /// Maximum time that a job waits for a worker.
     pub queue_max_wait: Duration,
-    /// How long a lost builder may take to come back with its build.
+    /// Maximum time in which a lost builder may come back with its build.
     pub build_return: Duration,
-    /// How many jobs wait at most.
+    /// Maximum number of waiting jobs.
     pub queue_max_jobs: usize,
-    /// How many bytes of requests wait at most.
+    /// Maximum bytes of the waiting jobs' requests.
     pub queue_max_bytes: usize,
-    /// What an attempt may take before its container starts.
+    /// Maximum time of an attempt before its container starts.
     pub setup: Duration,
-    /// What an attempt may take over set-up and wall time, so that the worker's own verdict comes first.
+    /// Time that an attempt may take beyond set-up and wall time, so that the worker's own verdict comes first.
     pub grace: Duration,
-    /// A job whose `deadline_ms` leaves less than this is not started.
+    /// Minimum time before a job's `deadline_ms` at which it is still started.
     pub min_start: Duration,
-    /// Attempts of a job, lost ones included.
+    /// Maximum number of attempts of a job, lost ones included.
     pub max_attempts: u32,
     /// How long an answer is kept for a repeated request.
     pub store_ttl: Duration,
-    /// How many bytes of answers are kept.
+    /// Maximum bytes of stored answers.
     pub store_bytes: usize,
-    /// How long a job that lost its workers is refused.
+    /// How long a poisoned job is refused.
     pub poison_ttl: Duration,
-    /// Tracks whose jobs wait even while no worker is connected.
+    /// Tracks whose jobs may wait while no worker is connected.
     pub expected: BTreeSet<Place>,
-    /// Pools of a cluster that may have workers even while none is connected.
+    /// Pools of a cluster that may start workers while none is connected.
     pub pools: Vec<PoolCover>,
-    /// Where images are; passed on to workers.
+    /// Where images are; sent to workers.
     pub images: ImageSource,
-    /// Where submissions may come from; passed on to workers.
+    /// Where submissions may come from; sent to workers.
     pub inputs: InputPolicy,
-    /// Workers that were configured by an earlier start of the router bootstrap again.
+    /// Whether workers that were configured by an earlier start of the router must bootstrap again.
     pub force_worker_restart: bool,
 }
 
-/// What a pool of a cluster may serve, as it may have pods.
+/// What a pool of a cluster serves once it has pods.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolCover {
     /// Its channel.
     pub channel: Channel,
     /// What its workers are scoped to.
     pub topics: Topics,
-    /// How long it may take from no pod to one that is ready.
+    /// Maximum time from no pod to one that is ready.
     pub cold_start: Duration,
 }
 
 impl Settings {
-    /// How long jobs of a track wait for a first worker: the longest of the pools that may serve it; none if no pool
-    /// does.
+    /// Returns the longest cold start of the pools that serve a track; `None` if no pool does.
     #[must_use]
     pub fn cold_start(&self, place: &Place) -> Option<Duration> {
-        let covers = self.pools.iter().filter(|pool| place.is_covered_by(pool.channel, &pool.topics));
-        covers.map(|pool| pool.cold_start).max()
+        let covering = self.pools.iter().filter(|pool| place.is_covered_by(pool.channel, &pool.topics));
+        covering.map(|pool| pool.cold_start).max()
     }
 
-    /// The defaults.
+    /// Returns the default settings.
     #[must_use]
     pub fn new(images: ImageSource, inputs: InputPolicy) -> Self {
         Self {

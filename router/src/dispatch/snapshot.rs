@@ -1,4 +1,4 @@
-//! What the dispatcher holds, for people and metrics.
+//! A view of what the dispatcher holds, for people and metrics.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use trackyard_protocol::worker::TrackVersion;
 use crate::deployed::TrackRef;
 use crate::dispatch::event::millis;
 use crate::dispatch::ids::{LaneId, WorkerId};
-use crate::dispatch::workers::attempt::State;
-use crate::dispatch::workers::{About, Failure, Worker};
+use crate::dispatch::workers::AttemptState;
+use crate::dispatch::workers::{VersionFailure, Worker, WorkerInfo};
 
-/// Everything, at one moment.
+/// What the dispatcher holds at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Snapshot {
-    /// This start of the router.
+    /// The epoch of this start of the router.
     pub epoch: Epoch,
-    /// True while workers still report what they hold.
+    /// True while workers report what they hold.
     pub recovering: bool,
     /// True once the router shuts down.
     pub draining: bool,
@@ -28,7 +28,7 @@ pub struct Snapshot {
     pub workers: Vec<WorkerView>,
     /// The queues that are not empty, by channel, track and version.
     pub queues: Vec<QueueView>,
-    /// Sums.
+    /// Sums over all channels.
     pub totals: Totals,
 }
 
@@ -37,65 +37,65 @@ pub struct Snapshot {
 pub struct WorkerView {
     /// Its name.
     pub name: WorkerName,
-    /// Its start.
+    /// Its incarnation.
     pub incarnation: Incarnation,
     /// Its pool, in a cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pool: Option<PoolName>,
     /// Its channel.
     pub channel: Channel,
-    /// What it is scoped to.
+    /// The topics that it is scoped to.
     pub topics: Topics,
-    /// How many jobs it runs at a time.
+    /// The number of jobs that it runs at a time.
     pub slots: u32,
-    /// How many of them are filled.
+    /// The number of filled slots.
     pub busy: u32,
-    /// True if it takes no more jobs.
+    /// True if it accepts no more jobs.
     pub draining: bool,
-    /// How long its jobs took lately, in milliseconds; 0 if none has ended yet.
+    /// The moving average of its jobs' durations, in milliseconds; 0 if none has ended yet.
     pub mean_run_ms: u64,
-    /// The router's start that configured it.
+    /// The epoch of the router that configured it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bootstrap: Option<Epoch>,
-    /// Its binary's version.
+    /// The version of its binary.
     pub release: String,
-    /// Milliseconds since it last said anything.
+    /// Milliseconds since its last message.
     pub silent_ms: u64,
-    /// The jobs in its hand, each in a slot.
+    /// Its jobs in flight, each in a slot.
     pub jobs: Vec<JobView>,
-    /// The versions that it can run now.
+    /// The versions that are ready.
     pub ready: Vec<TrackVersion>,
-    /// The versions that it could not make ready.
+    /// The versions that it failed to make ready.
     pub failed: Vec<FailedView>,
 }
 
-/// An attempt in a worker's hand.
+/// An attempt on a worker.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct JobView {
-    /// Which.
+    /// The attempt's token.
     pub token: Token,
-    /// The client's id; absent if no client has asked for it since the router's start.
+    /// The client's id; absent if no client has asked for the job since the router's start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// True once the worker said that it took the job.
+    /// True once the worker has accepted the job.
     pub accepted: bool,
-    /// True if nobody waits for it any more.
+    /// True if no request waits for it any more.
     pub cancelled: bool,
     /// Milliseconds since it was sent.
     pub running_ms: u64,
 }
 
-/// A version that a worker could not make ready.
+/// A version that a worker failed to make ready.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FailedView {
     /// The version.
     #[serde(flatten)]
     pub version: TrackVersion,
-    /// The reason's word.
+    /// The code name of the reason.
     pub reason: String,
     /// What happened.
     pub message: String,
-    /// True if the worker tries again by itself.
+    /// True if the worker will try again.
     pub retrying: bool,
 }
 
@@ -109,49 +109,48 @@ pub struct QueueView {
     /// The version; absent for builds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<PinnedVersion>,
-    /// Jobs that wait.
+    /// The number of waiting jobs.
     pub jobs: usize,
-    /// Milliseconds since the first of them was received.
+    /// Milliseconds since the oldest of them was received.
     pub oldest_ms: u64,
 }
 
 /// Sums over all channels.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
-    /// Jobs not yet answered, waiting or running.
+    /// Jobs in flight, waiting or running.
     pub jobs: usize,
     /// Jobs that wait for a worker.
     pub waiting: usize,
-    /// Bytes of their requests.
+    /// Bytes of the waiting jobs' requests.
     pub waiting_bytes: usize,
-    /// Attempts in workers' hands, also those for which nobody waits, and those of lost workers.
+    /// Open attempts, including those that no request waits for and those of lost workers.
     pub attempts: usize,
-    /// Requests without an answer yet.
+    /// Requests that wait for an answer.
     pub waiters: usize,
     /// Lost workers that may come back with a job.
     pub away: usize,
     /// Stored answers.
     pub stored: usize,
-    /// Their bytes.
+    /// Bytes of the stored answers.
     pub stored_bytes: usize,
-    /// Jobs that are refused because they lost their workers.
+    /// Poisoned jobs.
     pub poisoned: usize,
-    /// Channel, track and version combinations that are known.
+    /// Lanes: known combinations of channel, track and version.
     pub lanes: usize,
 }
 
 impl Snapshot {
-    /// The workers that take jobs of a track.
+    /// Iterates over the workers that accept jobs of a track.
     pub fn online<'a>(&'a self, place: TrackRef<'a>) -> impl Iterator<Item = &'a WorkerView> {
-        let serves = move |worker: &&WorkerView| {
+        self.workers.iter().filter(move |worker| {
             worker.channel == place.channel && worker.topics.covers(place.track) && !worker.draining
-        };
-        self.workers.iter().filter(serves)
+        })
     }
 }
 
 impl WorkerView {
-    /// True if it has a version ready.
+    /// Returns true if the worker has a version ready.
     #[must_use]
     pub fn has(&self, place: TrackRef<'_>, pinned: &PinnedVersion) -> bool {
         self.ready.iter().any(|ready| ready.track == *place.track && ready.version == *pinned)
@@ -161,7 +160,7 @@ impl WorkerView {
 impl super::Dispatch {
     pub(crate) fn view(&self) -> Snapshot {
         let mut workers: Vec<WorkerView> =
-            self.workers.connected().map(|(id, worker, _)| self.view_of(id, worker)).collect();
+            self.workers.connected().map(|(id, worker, _)| self.worker_view(id, worker)).collect();
         workers.sort_by(|a, b| a.name.cmp(&b.name));
         Snapshot {
             epoch: self.epoch,
@@ -173,9 +172,9 @@ impl super::Dispatch {
         }
     }
 
-    fn view_of(&self, id: WorkerId, worker: &Worker) -> WorkerView {
-        let About { name, incarnation, pool, channel, topics, slots, bootstrap, release, .. } =
-            worker.about.clone();
+    fn worker_view(&self, id: WorkerId, worker: &Worker) -> WorkerView {
+        let WorkerInfo { name, incarnation, pool, channel, topics, slots, bootstrap, release, .. } =
+            worker.info.clone();
         let failed = worker.failed.iter();
         WorkerView {
             name,
@@ -189,8 +188,8 @@ impl super::Dispatch {
             mean_run_ms: millis(worker.mean_run),
             bootstrap,
             release,
-            silent_ms: self.millis_since(worker.heard),
-            jobs: worker.hand.iter().filter_map(|token| self.job_view(*token)).collect(),
+            silent_ms: self.millis_since(worker.last_heard),
+            jobs: worker.in_flight.iter().filter_map(|token| self.job_view(*token)).collect(),
             ready: self.ready_on(id),
             failed: failed.filter_map(|(lane, failure)| self.failed_view(*lane, failure)).collect(),
         }
@@ -198,17 +197,17 @@ impl super::Dispatch {
 
     fn job_view(&self, token: Token) -> Option<JobView> {
         let attempt = self.attempts.get(token)?;
-        let work = attempt.job.and_then(|no| self.jobs.get(no)).and_then(|job| job.work.as_ref());
+        let payload = attempt.job.and_then(|index| self.jobs.get(index)).and_then(|job| job.payload.as_ref());
         Some(JobView {
             token,
-            id: work.and_then(|work| work.id()).map(ToString::to_string),
-            accepted: attempt.state != State::Sent,
+            id: payload.and_then(|payload| payload.id()).map(ToString::to_string),
+            accepted: attempt.state != AttemptState::Sent,
             cancelled: attempt.job.is_none(),
             running_ms: self.millis_since(attempt.sent),
         })
     }
 
-    fn failed_view(&self, lane: LaneId, failure: &Failure) -> Option<FailedView> {
+    fn failed_view(&self, lane: LaneId, failure: &VersionFailure) -> Option<FailedView> {
         Some(FailedView {
             version: self.track_version(lane)?,
             reason: failure.reason.clone(),
@@ -227,7 +226,7 @@ impl super::Dispatch {
     fn queue_view(&self, id: LaneId) -> Option<QueueView> {
         let place = self.lanes.place(id)?;
         let lane = self.lanes.lane(id)?;
-        let oldest = lane.waiting.first().and_then(|no| self.jobs.get(*no))?;
+        let oldest = lane.waiting.first().and_then(|index| self.jobs.get(*index))?;
         Some(QueueView {
             channel: place.channel,
             track: place.track.clone(),

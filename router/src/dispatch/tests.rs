@@ -1,4 +1,4 @@
-//! The dispatcher's rules, one by one; `tests/simulation` has them all at once.
+//! Tests of single rules of the dispatcher. `tests/simulation` tests all of them together.
 
 mod builds;
 mod choice;

@@ -1,80 +1,81 @@
-//! What is due: the end of the recovery, deadlines, heartbeats, silence.
+//! What is due at a given time: the end of the recovery, deadlines, heartbeats, silent workers.
 
 use strum::IntoEnumIterator;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::worker::FromRouter;
 
-use crate::dispatch::action::Turn;
-use crate::dispatch::ids::{JobNo, WorkerId};
+use crate::dispatch::action::Effects;
+use crate::dispatch::ids::{JobIndex, WorkerId};
 use crate::dispatch::workers::HELLO_REQUEST_INTERVAL;
 use crate::dispatch::{Dispatch, Ending, Time};
 
 impl Dispatch {
-    pub(crate) fn tick(&mut self, turn: &mut Turn<'_>) {
-        if self.recovering && turn.now >= self.recover_until {
-            self.end_recovery(turn);
+    /// Does everything that is due.
+    pub(crate) fn on_tick(&mut self, effects: &mut Effects<'_>) {
+        if self.recovering && effects.now >= self.recovery_ends {
+            self.end_recovery(effects);
         }
-        if turn.now >= self.next_silence {
-            self.lose_silent(turn);
+        if effects.now >= self.next_silence_check {
+            self.lose_silent_workers(effects);
         }
-        // Last: what happened until here may have made more jobs due.
-        while let Some(no) = self.jobs.take_fired(turn.now) {
-            self.expire(no, turn);
+        // After the above, which may have made more jobs due.
+        while let Some(index) = self.jobs.take_due(effects.now) {
+            self.expire(index, effects);
         }
-        if turn.now >= self.next_beat {
-            self.next_beat = turn.now + self.settings.heartbeat;
-            self.beat(turn);
-            self.answers.expire(self.settings.store_ttl, turn.now);
-            self.poison.expire(self.settings.poison_ttl, turn.now);
-            self.asked.retain(|_, at| turn.now < *at + HELLO_REQUEST_INTERVAL);
-            self.returning.retain(|returning| returning.until > turn.now);
+        if effects.now >= self.next_heartbeat {
+            self.next_heartbeat = effects.now + self.settings.heartbeat;
+            self.send_heartbeats(effects);
+            self.answers.expire(self.settings.store_ttl, effects.now);
+            self.poison.expire(self.settings.poison_ttl, effects.now);
+            self.hello_requests.retain(|_, at| effects.now < *at + HELLO_REQUEST_INTERVAL);
+            self.restarting.retain(|restarting| restarting.until > effects.now);
         }
     }
 
-    /// Every worker that is there has said what it holds: what waited is given out, or refused.
-    fn end_recovery(&mut self, turn: &mut Turn<'_>) {
+    /// Dispatches or refuses the waiting jobs, now that every connected worker has reported what it holds.
+    fn end_recovery(&mut self, effects: &mut Effects<'_>) {
         self.recovering = false;
         for channel in Channel::iter() {
-            self.pump(channel, turn);
+            self.dispatch_waiting(channel, effects);
         }
-        self.refuse_unserved(turn);
-        self.refuse_all_failed(turn);
+        self.refuse_unserved(effects);
+        self.refuse_all_failed(effects);
     }
 
-    /// True if the job's time is over, or that of one who waits for it; the job may be gone then.
-    pub(crate) fn expire_if_due(&mut self, no: JobNo, turn: &mut Turn<'_>) -> bool {
-        let due = self.jobs.get(no).is_some_and(|job| job.due(self.settings.min_start) <= turn.now);
+    /// Expires a job whose deadline, or that of one of its waiters, has come; returns true if so. The job may be removed.
+    pub(crate) fn expire_if_due(&mut self, index: JobIndex, effects: &mut Effects<'_>) -> bool {
+        let due = self.jobs.get(index).is_some_and(|job| job.due(self.settings.min_start) <= effects.now);
         if due {
-            self.expire(no, turn);
+            self.expire(index, effects);
         }
         due
     }
 
-    fn expire(&mut self, no: JobNo, turn: &mut Turn<'_>) {
-        let impatient = self.jobs.take_impatient(no, self.settings.min_start, turn.now);
-        for waiting in &impatient {
-            turn.answer(waiting.waiter, Ending::new(Reason::Deadline, "deadline_ms is over"));
+    fn expire(&mut self, index: JobIndex, effects: &mut Effects<'_>) {
+        let expired = self.jobs.take_expired(index, self.settings.min_start, effects.now);
+        for expired in &expired {
+            effects.answer(expired.waiter, Ending::new(Reason::Deadline, "deadline_ms is over"));
         }
-        let Some(job) = self.jobs.get(no) else { return };
-        let abandoned = job.waiters.is_empty() && !impatient.is_empty();
-        if abandoned || job.due(self.settings.min_start) <= turn.now {
-            let ending = self.expiry(no);
-            self.finish(no, ending, turn);
+        let Some(job) = self.jobs.get(index) else { return };
+        let abandoned = job.waiters.is_empty() && !expired.is_empty();
+        if abandoned || job.due(self.settings.min_start) <= effects.now {
+            let ending = self.expiry_ending(index);
+            self.finish(index, ending, effects);
         } else {
-            self.jobs.arm(no, self.settings.min_start);
+            self.jobs.set_timer(index, self.settings.min_start);
         }
     }
 
-    fn expiry(&self, no: JobNo) -> Ending {
-        let Some(job) = self.jobs.get(no) else { return Ending::new(Reason::Deadline, "") };
-        if job.back_until.is_some() {
+    fn expiry_ending(&self, index: JobIndex) -> Ending {
+        let Some(job) = self.jobs.get(index) else { return Ending::new(Reason::Deadline, "") };
+        if job.return_deadline.is_some() {
             return Ending::new(
                 Reason::WorkerLost,
                 "the builder was lost and did not come back with the build",
             );
         }
-        let reason = match (job.queued, job.lost) {
+        let reason = match (job.queued, job.lost_attempts) {
             (false, _) => Reason::Deadline,
             (true, 0) => Reason::QueueDeadline,
             (true, _) => Reason::WorkerLost,
@@ -82,44 +83,44 @@ impl Dispatch {
         Ending::new(reason, "")
     }
 
-    fn lose_silent(&mut self, turn: &mut Turn<'_>) {
+    fn lose_silent_workers(&mut self, effects: &mut Effects<'_>) {
         let silence = self.settings.silence;
         let silent: Vec<WorkerId> = self
             .workers
             .connected()
-            .filter(|(_, worker, _)| worker.heard + silence <= turn.now)
+            .filter(|(_, worker, _)| worker.last_heard + silence <= effects.now)
             .map(|(id, ..)| id)
             .collect();
         for id in silent {
-            self.lose(id, turn);
+            self.on_worker_lost(id, effects);
         }
-        self.next_silence = self.first_silence(turn.now);
+        self.next_silence_check = self.next_silence(effects.now);
     }
 
-    /// When the worker that was heard of first would be lost; later ones have their turn after that.
-    fn first_silence(&self, now: Time) -> Time {
-        let first = self.workers.connected().map(|(_, worker, _)| worker.heard).min();
-        first.unwrap_or(now) + self.settings.silence
+    /// Returns when the worker that was heard least recently would be lost.
+    fn next_silence(&self, now: Time) -> Time {
+        let oldest = self.workers.connected().map(|(_, worker, _)| worker.last_heard).min();
+        oldest.unwrap_or(now) + self.settings.silence
     }
 
-    /// Tells every worker that the router is there.
-    pub(crate) fn beat(&self, turn: &mut Turn<'_>) {
+    fn send_heartbeats(&self, effects: &mut Effects<'_>) {
         for (_, _, peer) in self.workers.connected() {
-            turn.send(peer, FromRouter::Heartbeat);
+            effects.send(peer, FromRouter::Heartbeat);
         }
     }
 
-    /// The process stood still: what workers said meanwhile is read, but their silence proves nothing.
-    pub(crate) fn forgive(&mut self, by: Time, turn: &Turn<'_>) {
+    /// Extends deadlines after the process stood still: messages that workers sent meanwhile are handled first, but the
+    /// silence of workers in that time proves nothing.
+    pub(crate) fn on_stall(&mut self, by: Time, effects: &Effects<'_>) {
         let ids: Vec<WorkerId> = self.workers.connected().map(|(id, ..)| id).collect();
         for id in ids {
             if let Some(worker) = self.workers.get_mut(id) {
-                worker.heard = (worker.heard + by).min(turn.now);
+                worker.last_heard = (worker.last_heard + by).min(effects.now);
             }
         }
         if self.recovering {
-            self.recover_until += by;
+            self.recovery_ends += by;
         }
-        self.next_silence = self.first_silence(turn.now);
+        self.next_silence_check = self.next_silence(effects.now);
     }
 }

@@ -1,7 +1,7 @@
-//! Workers: who is connected, what each has ready, and which attempts each holds.
+//! Workers: which are connected, what each has ready, and which attempts each holds.
 
 mod adoption;
-pub(super) mod attempt;
+mod attempt;
 mod bounds;
 mod desired;
 mod hello;
@@ -10,5 +10,6 @@ mod ranking;
 mod worker;
 mod worker_loss;
 
+pub(super) use attempt::{Attempt, AttemptState, Attempts};
 pub(super) use bounds::HELLO_REQUEST_INTERVAL;
-pub(super) use worker::{About, Failure, Returning, Worker, Workers};
+pub(super) use worker::{RestartingWorker, VersionFailure, Worker, WorkerInfo, Workers};

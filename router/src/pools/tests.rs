@@ -8,7 +8,7 @@ use trackyard_protocol::worker::FromWorker;
 
 use super::*;
 use crate::config;
-use crate::dispatch::{Deployment, Dispatch, Event, Peer, Settings};
+use crate::dispatch::{DeployedVersions, Dispatch, Event, Peer, Settings};
 
 const TAG: &str = "git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@sha256:\
                    bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
@@ -29,7 +29,7 @@ fn report_has_pools_versions_and_failures() {
     let settings = Settings::new(config.images.clone(), config.inputs.clone());
     let mut dispatch = Dispatch::new(Epoch(1), settings, Duration::ZERO);
     let deployment = config.container_versions.iter().map(|(track, all)| (track.to_place(), all.to_vec()));
-    let deployment = Deployment(deployment.collect());
+    let deployment = DeployedVersions(deployment.collect());
     let mut on = |event| dispatch.on(event, Duration::ZERO, &mut Vec::new());
     on(Event::Deployed(deployment));
     on(Event::Worker { peer: Peer(1), message: hello("ruby-1", Some("ruby"), "ruby", true) });

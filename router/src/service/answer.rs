@@ -7,7 +7,7 @@ use trackyard_protocol::reason::Reason;
 
 use super::pending::PendingRequest;
 use crate::actions::Reply;
-use crate::dispatch::Answer;
+use crate::dispatch::JobAnswer;
 
 /// The answer if even an error cannot be encoded.
 const FALLBACK_ANSWER: &[u8] = br#"{"status":{"ok":false,"status_code":500,"message":"the router failed","error":"the router failed","reason":"internal"},"context":{}}"#;
@@ -18,7 +18,7 @@ pub(super) fn write_reply(reply: &Reply, request: &PendingRequest, now: Moment, 
 }
 
 /// Appends a job's answer. Returns its reason, which is an error if the worker's output is not JSON.
-pub(super) fn write_job(job: &Answer, request: &PendingRequest, now: Moment, out: &mut Vec<u8>) -> Reason {
+pub(super) fn write_job(job: &JobAnswer, request: &PendingRequest, now: Moment, out: &mut Vec<u8>) -> Reason {
     let output = job.output.as_ref();
     let response = output.map(|output| output.response.as_slice()).filter(|response| !response.is_empty());
     let own = output.map(|output| output.context.as_slice());
@@ -91,12 +91,12 @@ mod tests {
         }
     }
 
-    fn ending(response: &[u8], context: &[u8]) -> Answer {
+    fn ending(response: &[u8], context: &[u8]) -> JobAnswer {
         let output = Output { response: response.to_vec(), context: context.to_vec() };
         Ending { output: Some(output), attempt: Some(2), ..Ending::new(Reason::Ok, "") }.into()
     }
 
-    fn answer(ending: &Answer) -> (Value, Reason) {
+    fn answer(ending: &JobAnswer) -> (Value, Reason) {
         let before = b"earlier bytes";
         let mut bytes = before.to_vec();
         let reason = write_job(ending, &request(), Moment::now(), &mut bytes);

@@ -2,7 +2,7 @@
 
 use trackyard_protocol::worker::{Batch, FromRouter};
 
-use crate::dispatch::{Map, Peer};
+use crate::dispatch::{IdMap, Peer};
 
 /// Maximum number of sent batches whose memory is kept, some tens of kilobytes each.
 const MAX_SPARE_BATCHES: usize = 64;
@@ -12,7 +12,7 @@ const MAX_SPARE_BATCHES: usize = 64;
 pub struct Batches {
     batches: Vec<(Peer, Batch)>,
     /// The index of each connection's last batch.
-    last: Map<Peer, usize>,
+    last: IdMap<Peer, usize>,
     /// Sent batches, for their memory.
     spare: Vec<Batch>,
 }

@@ -11,7 +11,7 @@ use super::phase::Exit;
 use super::{Service, answer};
 use crate::actions::{BackgroundTask, DecidedRequest, Decision, Reply, RequestContext, decide};
 use crate::caller::{Role, role_of_key, role_of_plain_peer};
-use crate::dispatch::{Answer, Event, Output, Waiter};
+use crate::dispatch::{Event, JobAnswer, Output, Waiter};
 use crate::socket::{Origin, PortKind};
 
 impl Service {
@@ -93,7 +93,7 @@ impl Service {
         self.deliver(request, |request, out| answer::write_reply(reply, request, now, out));
     }
 
-    pub(super) fn answer_job(&mut self, waiter: Waiter, answer: &Answer) {
+    pub(super) fn answer_job(&mut self, waiter: Waiter, answer: &JobAnswer) {
         let Some(request) = self.pending.remove(waiter) else { return };
         if self.sheds(answer.output.as_ref().map_or(0, Output::bytes)) {
             return self.shed(request);

@@ -3,15 +3,15 @@
 use trackyard_protocol::request::Place;
 
 use crate::deployed::Deployed;
-use crate::dispatch::{Deployment, Snapshot};
+use crate::dispatch::{DeployedVersions, Snapshot};
 
 /// Returns what the dispatcher may give to workers: the versions that have a digest.
-pub(super) fn deployment(deployed: &Deployed) -> Deployment {
+pub(super) fn deployment(deployed: &Deployed) -> DeployedVersions {
     let tracks = deployed.iter().map(|(track, versions)| {
         let resolved = versions.iter().filter(|pinned| pinned.digest.is_some()).cloned().collect();
         (track.to_place(), resolved)
     });
-    Deployment(tracks.collect())
+    DeployedVersions(tracks.collect())
 }
 
 /// Returns the versions that the connected workers have ready.

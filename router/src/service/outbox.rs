@@ -140,7 +140,7 @@ impl Service {
         }
         self.outbox.worker_messages.reuse(batches);
         for peer in unreachable {
-            self.feed(Event::Gone { peer });
+            self.feed(Event::Disconnected { peer });
             self.outbox.close(peer);
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::dispatch::{Map, Peer};
+use crate::dispatch::{IdMap, Peer};
 
 /// Maximum number of connections of a port.
 const MAX_CONNECTIONS: u64 = 10_000;
@@ -26,14 +26,14 @@ pub fn max_connections(descriptors: Option<u64>) -> usize {
 #[derive(Debug)]
 pub(super) struct ConnectionLimiter {
     max: usize,
-    open: Map<Peer, IpAddr>,
+    open: IdMap<Peer, IpAddr>,
     by_address: HashMap<IpAddr, usize>,
 }
 
 impl ConnectionLimiter {
     /// Admits `max` connections, and half of them from one address, so that no single machine can take them all.
     pub(super) fn new(max: usize) -> Self {
-        Self { max, open: Map::default(), by_address: HashMap::new() }
+        Self { max, open: IdMap::default(), by_address: HashMap::new() }
     }
 
     /// Returns true if a new connection may stay. It replaces an earlier one of the same number.

@@ -16,7 +16,7 @@ use super::connection::{Connection, Input, Receiver};
 use super::handshakes::Handshakes;
 use super::port::Port;
 use super::{CloseReason, PortKind, SocketError, Waker};
-use crate::dispatch::{Map, Peer};
+use crate::dispatch::{IdMap, Peer};
 
 /// The first number of a connection. Ports and the waker have the numbers below.
 const FIRST_CONNECTION: u64 = 16;
@@ -44,7 +44,7 @@ pub struct Ports {
     ports: Vec<Port>,
     admission: Admission,
     limits: MemoryLimits,
-    connections: Map<Peer, Connection>,
+    connections: IdMap<Peer, Connection>,
     last_number: u64,
     handshakes: Handshakes,
     /// Bytes of partial messages.
@@ -86,7 +86,7 @@ impl Ports {
             ports,
             admission: Admission::new(admit),
             limits,
-            connections: Map::default(),
+            connections: IdMap::default(),
             last_number: FIRST_CONNECTION,
             handshakes: Handshakes::default(),
             partial_bytes: 0,

@@ -1,13 +1,13 @@
-//! The dispatcher in a world of clients and workers that die, freeze, return and lose their connections, with a
-//! router that restarts and stalls, in simulated time. Every run is given by its seed; a failing one prints it.
+//! Simulates the dispatcher in virtual time, with clients, with workers that die, freeze, return and lose their
+//! connections, and with a router that restarts and stalls. The seed determines a run; a failing run prints it.
 
-// `cfg(test)` tells the linter that these are tests, which may unwrap and index.
+// `cfg(test)` tells clippy that these modules are tests, which may unwrap and index.
 #[cfg(test)]
-mod check;
+mod checker;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
-mod fault;
+mod faults;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
@@ -19,20 +19,20 @@ mod router;
 #[cfg(test)]
 mod runs;
 #[cfg(test)]
-mod worker;
+mod simulation;
 #[cfg(test)]
-mod world;
+mod worker;
 
 use std::collections::BTreeMap;
 
-use trackyard_router::dispatch::Sabotage;
+use trackyard_router::dispatch::PlantedFault;
 
 use runs::{assert_found, run_all, seeds};
 
 #[test]
 fn each_job_ends_as_promised_in_a_million_events() {
     let reports = run_all(seeds(100..124));
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut events = 0;
     for report in &reports {
         assert_eq!(
@@ -43,19 +43,19 @@ fn each_job_ends_as_promised_in_a_million_events() {
             report.seed + 1
         );
         events += report.events;
-        for (what, times) in &report.seen {
-            *seen.entry(what.clone()).or_default() += times;
+        for (what, times) in &report.counts {
+            *counts.entry(what.clone()).or_default() += times;
         }
     }
-    println!("{events} events: {seen:#?}");
-    report::write(&reports, &seen);
-    if runs::all_are_played() {
+    println!("{events} events: {counts:#?}");
+    report::write(&reports, &counts);
+    if runs::all_seeds_run() {
         assert!(events >= 1_000_000, "only {events} events");
-        assert_everything_happened(&seen);
+        assert_everything_occurred(&counts);
     }
 }
 
-fn assert_everything_happened(seen: &BTreeMap<String, usize>) {
+fn assert_everything_occurred(counts: &BTreeMap<String, usize>) {
     for what in [
         "200 ok",
         "510 poison",
@@ -77,64 +77,64 @@ fn assert_everything_happened(seen: &BTreeMap<String, usize>) {
         "router restarts",
         "stalls",
         "resent after a restart",
-        "several words of a worker in one message",
-        "several words of the router in one message",
+        "several messages of a worker in one batch",
+        "several messages of the router in one batch",
     ] {
-        assert!(seen.contains_key(what), "{what} never happened");
+        assert!(counts.contains_key(what), "{what} never happened");
     }
 }
 
 #[test]
-fn a_skipped_ack_is_found() {
-    assert_found(Sabotage::SkipAck, "never acknowledged");
+fn skipped_ack_is_found() {
+    assert_found(PlantedFault::SkipAck, "never acknowledged");
 }
 
 #[test]
-fn a_skipped_epoch_check_is_found() {
-    assert_found(Sabotage::SkipEpochCheck, "another job's answer");
+fn skipped_epoch_check_is_found() {
+    assert_found(PlantedFault::SkipEpochCheck, "another job's answer");
 }
 
 #[test]
-fn a_third_attempt_is_found() {
-    assert_found(Sabotage::ThirdAttempt, "third attempt");
+fn third_attempt_is_found() {
+    assert_found(PlantedFault::ThirdAttempt, "third attempt");
 }
 
 #[test]
-fn a_wrong_waiter_is_found() {
-    assert_found(Sabotage::WrongWaiter, "another job's answer");
+fn wrong_waiter_is_found() {
+    assert_found(PlantedFault::WrongWaiter, "another job's answer");
 }
 
 #[test]
-fn a_leaked_slot_is_found() {
-    assert_found(Sabotage::LeakedSlot, "slots filled");
+fn leaked_slot_is_found() {
+    assert_found(PlantedFault::LeakedSlot, "slots filled");
 }
 
 #[test]
-fn a_dropped_answer_is_found() {
-    assert_found(Sabotage::DroppedAnswer, "no answer for");
+fn dropped_answer_is_found() {
+    assert_found(PlantedFault::DroppedAnswer, "no answer for");
 }
 
 #[test]
-fn a_double_answer_is_found() {
-    assert_found(Sabotage::DoubleAnswer, "an answer that nobody waits for");
+fn double_answer_is_found() {
+    assert_found(PlantedFault::DoubleAnswer, "an answer that nobody waits for");
 }
 
 #[test]
-fn a_late_answer_is_found() {
-    assert_found(Sabotage::LateAnswer, "answered too late");
+fn late_answer_is_found() {
+    assert_found(PlantedFault::LateAnswer, "answered too late");
 }
 
 #[test]
-fn a_hasty_start_is_found() {
-    assert_found(Sabotage::HastyStart, "while workers still report");
+fn hasty_start_is_found() {
+    assert_found(PlantedFault::HastyStart, "while workers still report");
 }
 
 #[test]
-fn a_replayed_failure_is_found() {
-    assert_found(Sabotage::ReplayedFailure, "was replayed");
+fn replayed_failure_is_found() {
+    assert_found(PlantedFault::ReplayedFailure, "was replayed");
 }
 
 #[test]
-fn a_skipped_adoption_is_found() {
-    assert_found(Sabotage::SkipAdoption, "without a free slot");
+fn skipped_adoption_is_found() {
+    assert_found(PlantedFault::SkipAdoption, "without a free slot");
 }

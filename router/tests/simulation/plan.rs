@@ -1,4 +1,4 @@
-//! What the simulated jobs are: all that a job will do follows from its key, so that everyone agrees on it.
+//! The simulated jobs. Everything that a job does follows from its key, so that all parts agree on it.
 
 use std::time::Duration;
 
@@ -11,22 +11,22 @@ use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::{BuildRequest, JobRequest, Place};
 use trackyard_protocol::token::JobKey;
 use trackyard_protocol::version::PinnedVersion;
-use trackyard_router::dispatch::{NewJob, Order};
+use trackyard_router::dispatch::{JobSpec, NewJob};
 
 use crate::random::Random;
 
 pub(crate) const TRACKS: [&str; 4] = ["ruby", "python", "csharp", "elixir"];
 pub(crate) const VERSIONS: usize = 2;
 
-/// A job as its client knows it.
+/// A job as its client plans it.
 #[derive(Debug, Clone)]
-pub(crate) struct Plan {
+pub(crate) struct JobPlan {
     pub(crate) key: JobKey,
     pub(crate) track: usize,
     pub(crate) version: usize,
     pub(crate) deadline: Option<Duration>,
     pub(crate) fresh: bool,
-    /// A build of the track, instead of a run of its version.
+    /// True for a build of the track instead of a run of its version.
     pub(crate) build: bool,
 }
 
@@ -46,9 +46,9 @@ pub(crate) fn wall() -> Duration {
     Duration::from_secs(3)
 }
 
-impl Plan {
+impl JobPlan {
     pub(crate) fn new(number: u64, random: &mut Random) -> Self {
-        // Few jobs for elixir, whose only worker comes and goes.
+        // Few jobs for elixir, which only generic workers serve.
         let track = if random.chance(1) { 3 } else { random.index(3) };
         let deadline = random.chance(5).then(|| random.millis(20, 4000));
         Self {
@@ -62,11 +62,11 @@ impl Plan {
     }
 
     pub(crate) fn job(&self) -> Box<NewJob> {
-        let order = if self.build { self.build() } else { self.run() };
-        Box::new(NewJob { order, key: self.key, bytes: 600 })
+        let spec = if self.build { self.build() } else { self.run() };
+        Box::new(NewJob { spec, key: self.key, bytes: 600 })
     }
 
-    fn build(&self) -> Order {
+    fn build(&self) -> JobSpec {
         let request = BuildRequest {
             id: None,
             place: place(self.track),
@@ -74,7 +74,7 @@ impl Plan {
             execution_timeout: None,
             deadline: self.deadline,
         };
-        Order::Build {
+        JobSpec::Build {
             request,
             place: Place { channel: Channel::Builders, track: track(self.track) },
             source: "https://example.org/tooling".to_owned(),
@@ -82,7 +82,7 @@ impl Plan {
         }
     }
 
-    fn run(&self) -> Order {
+    fn run(&self) -> JobSpec {
         let version = version(self.version);
         let request = JobRequest {
             id: JobId::new(self.key.to_string()).unwrap(),
@@ -95,25 +95,25 @@ impl Plan {
             fresh: self.fresh,
         };
         let limits = Limits { wall: HumanDuration(wall()), ..Limits::default() };
-        Order::Run { request, version, limits }
+        JobSpec::Run { request, version, limits }
     }
 }
 
-/// How a job behaves wherever it runs.
-pub(crate) enum Fate {
+/// What a job does on any worker.
+pub(crate) enum JobBehavior {
     /// It ends after a while, with a verdict.
     Ends(Duration, Reason),
-    /// It takes its worker down.
-    Kills(Duration),
+    /// It kills its worker.
+    KillsWorker(Duration),
 }
 
-pub(crate) fn fate(key: JobKey) -> Fate {
+pub(crate) fn behavior_of(key: JobKey) -> JobBehavior {
     let mut random = Random::new(u64::try_from(key.0).unwrap() ^ 0x5eed);
     match random.below(1000) {
-        0..2 => Fate::Kills(random.millis(1, 50)),
-        2..30 => Fate::Ends(random.millis(1000, 3500), Reason::WallTime),
-        30..60 => Fate::Ends(random.millis(1, 80), Reason::Download),
-        60..120 => Fate::Ends(random.millis(5, 80), Reason::ExitCode),
-        _ => Fate::Ends(random.millis(5, 80), Reason::Ok),
+        0..2 => JobBehavior::KillsWorker(random.millis(1, 50)),
+        2..30 => JobBehavior::Ends(random.millis(1000, 3500), Reason::WallTime),
+        30..60 => JobBehavior::Ends(random.millis(1, 80), Reason::Download),
+        60..120 => JobBehavior::Ends(random.millis(5, 80), Reason::ExitCode),
+        _ => JobBehavior::Ends(random.millis(5, 80), Reason::Ok),
     }
 }

@@ -1,4 +1,4 @@
-//! A small generator of random numbers: the same seed gives the same world on every machine.
+//! A small random number generator. The same seed gives the same run on every machine.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Below `end`.
+    /// Returns a number below `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }

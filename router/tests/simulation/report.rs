@@ -1,17 +1,17 @@
-//! The figures of a long form, as Markdown, for the file that `SIMULATION_REPORT` names.
+//! The results of a long run as Markdown, for the file that `SIMULATION_REPORT` names.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::world::Report;
+use crate::simulation::Report;
 
-pub(crate) fn write(reports: &[Report], seen: &BTreeMap<String, usize>) {
+pub(crate) fn write(reports: &[Report], counts: &BTreeMap<String, usize>) {
     let Ok(file) = std::env::var("SIMULATION_REPORT") else { return };
-    std::fs::write(file, markdown(reports, seen)).unwrap();
+    std::fs::write(file, markdown(reports, counts)).unwrap();
 }
 
-fn markdown(reports: &[Report], seen: &BTreeMap<String, usize>) -> String {
-    let of = |what: &str| seen.get(what).copied().unwrap_or_default();
+fn markdown(reports: &[Report], counts: &BTreeMap<String, usize>) -> String {
+    let of = |what: &str| counts.get(what).copied().unwrap_or_default();
     let seeds = || reports.iter().map(|report| report.seed);
     let violations: usize = reports.iter().map(|report| report.violations.len()).sum();
     let mut text = format!(
@@ -24,22 +24,22 @@ fn markdown(reports: &[Report], seen: &BTreeMap<String, usize>) -> String {
         of("adopted"),
         of("resent after a restart"),
     );
-    for (what, times) in seen {
+    for (what, times) in counts {
         if let Some(fault) = what.strip_prefix("fault ") {
-            writeln!(text, "| {} | {times} |", words(fault)).unwrap();
+            writeln!(text, "| {} | {times} |", messages(fault)).unwrap();
         }
     }
     text
 }
 
 /// `WorkerDies` as `worker dies`.
-fn words(name: &str) -> String {
-    let mut words = String::new();
+fn messages(name: &str) -> String {
+    let mut messages = String::new();
     for letter in name.chars() {
-        if letter.is_uppercase() && !words.is_empty() {
-            words.push(' ');
+        if letter.is_uppercase() && !messages.is_empty() {
+            messages.push(' ');
         }
-        words.extend(letter.to_lowercase());
+        messages.extend(letter.to_lowercase());
     }
-    words
+    messages
 }

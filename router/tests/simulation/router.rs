@@ -1,4 +1,4 @@
-//! The router around the dispatcher: it dies, starts again with another epoch, and stands still at times.
+//! The router around the dispatcher. At times it dies and starts again with another epoch, or stands still.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,49 +7,49 @@ use trackyard_protocol::source::{ImageSource, ImageSourceKind, InputPolicy};
 use trackyard_protocol::token::Epoch;
 use trackyard_protocol::worker::{FromRouter, FromWorker};
 use trackyard_router::dispatch::{
-    Action, Deployment, Dispatch, Event, Peer, Sabotage, Settings, Snapshot, Time,
+    Action, DeployedVersions, Dispatch, Event, Peer, PlantedFault, Settings, Snapshot, Time,
 };
 use trackyard_router::service::Batches;
 
 use crate::plan::{TRACKS, VERSIONS, place, version};
 use crate::random::Random;
-use crate::world::{Happening, World};
+use crate::simulation::{SimEvent, Simulation};
 
 pub(crate) struct Router {
     pub(crate) dispatch: Option<Dispatch>,
     pub(crate) events: usize,
-    /// How long it stood still, all stalls together.
+    /// The total duration of its stalls.
     pub(crate) stalled: Duration,
     pub(crate) epoch: Epoch,
-    /// The last connection to the router before this.
-    peers_before: Peer,
-    /// What is not deployed at the moment.
-    pub(crate) unloaded: Option<(usize, usize)>,
-    sabotage: Option<Sabotage>,
-    /// Events that came while it stood still.
+    /// The last connection to the previous router.
+    last_old_peer: Peer,
+    /// The track and version that are not deployed at the moment.
+    pub(crate) undeployed: Option<(usize, usize)>,
+    fault: Option<PlantedFault>,
+    /// Events that arrived during a stall; `None` if the router runs.
     inbox: Option<Vec<Event>>,
     tick_at: Option<Time>,
-    /// What it wants said at the end of its turn.
-    said: Batches,
+    /// Messages that leave at the next flush.
+    outbox: Batches,
 }
 
 impl Router {
-    pub(crate) fn new(random: &mut Random, sabotage: Option<Sabotage>) -> Self {
+    pub(crate) fn new(random: &mut Random, fault: Option<PlantedFault>) -> Self {
         Self {
             dispatch: None,
             events: 0,
             stalled: Duration::ZERO,
             epoch: Epoch(random.next()),
-            peers_before: Peer(0),
-            unloaded: None,
-            sabotage,
+            last_old_peer: Peer(0),
+            undeployed: None,
+            fault,
             inbox: None,
             tick_at: None,
-            said: Batches::default(),
+            outbox: Batches::default(),
         }
     }
 
-    pub(crate) fn is_still(&self) -> bool {
+    pub(crate) fn is_stalled(&self) -> bool {
         self.inbox.is_some()
     }
 
@@ -57,12 +57,14 @@ impl Router {
         self.dispatch.as_ref().unwrap().snapshot()
     }
 
-    pub(crate) fn deployment(&self) -> Deployment {
+    pub(crate) fn deployed_versions(&self) -> DeployedVersions {
         let versions = |track| {
-            let all = (0..VERSIONS).filter(move |version| self.unloaded != Some((track, *version)));
-            all.map(version).collect()
+            let deployed = (0..VERSIONS).filter(move |version| self.undeployed != Some((track, *version)));
+            deployed.map(version).collect()
         };
-        Deployment((0..TRACKS.len()).map(|track| (place(track), versions(track))).collect::<BTreeMap<_, _>>())
+        DeployedVersions(
+            (0..TRACKS.len()).map(|track| (place(track), versions(track))).collect::<BTreeMap<_, _>>(),
+        )
     }
 }
 
@@ -72,7 +74,7 @@ fn settings() -> Settings {
         location: "/images".to_owned(),
         repositories: BTreeMap::new(),
     };
-    // Shorter than in earnest, so that time-outs happen often.
+    // Shorter than the defaults, so that timeouts occur often.
     Settings {
         setup: Duration::from_secs(2),
         grace: Duration::from_secs(1),
@@ -86,50 +88,51 @@ fn settings() -> Settings {
     }
 }
 
-impl World {
+impl Simulation {
     pub(crate) fn router_up(&mut self) {
         self.router.epoch = Epoch(self.random.next());
-        let (epoch, now) = (self.router.epoch, self.now);
-        self.router.dispatch = Some(match self.router.sabotage {
-            Some(fault) => Dispatch::sabotaged(epoch, settings(), now, fault),
+        let epoch = self.router.epoch;
+        let now = self.now;
+        self.router.dispatch = Some(match self.router.fault {
+            Some(fault) => Dispatch::with_planted_fault(epoch, settings(), now, fault),
             None => Dispatch::new(epoch, settings(), now),
         });
         self.router.tick_at = None;
-        self.router.peers_before = self.new_peer();
-        self.check.router_started(now);
+        self.router.last_old_peer = self.new_peer();
+        self.checker.router_started(now);
         // The deployed versions may be known late.
-        let deployment = self.router.deployment();
-        self.router_event(Event::Deployed(deployment));
+        let versions = self.router.deployed_versions();
+        self.router_event(Event::Deployed(versions));
         for index in 0..self.workers.len() {
-            let pause = self.random.millis(20, 500);
-            self.later(pause, Happening::Reconnect(index));
+            let delay = self.random.millis(20, 500);
+            self.schedule_in(delay, SimEvent::Reconnect(index));
         }
     }
 
     pub(crate) fn router_down(&mut self) {
-        if self.router.is_still() || self.router.dispatch.take().is_none() {
+        if self.router.is_stalled() || self.router.dispatch.take().is_none() {
             return;
         }
-        self.check.saw("router restarts");
-        self.router.said = Batches::default();
+        self.checker.count("router restarts");
+        self.router.outbox = Batches::default();
         for worker in &mut self.workers {
             worker.peer = None;
         }
-        self.all_ask_again();
-        let pause = self.random.millis(50, 2500);
-        self.later(pause, Happening::RouterUp);
+        self.resend_all();
+        let delay = self.random.millis(50, 2500);
+        self.schedule_in(delay, SimEvent::RouterUp);
     }
 
-    pub(crate) fn stand_still(&mut self, span: Duration) {
-        if self.router.dispatch.is_some() && !self.router.is_still() {
-            self.check.saw("stalls");
+    pub(crate) fn stall(&mut self, duration: Duration) {
+        if self.router.dispatch.is_some() && !self.router.is_stalled() {
+            self.checker.count("stalls");
             self.router.inbox = Some(Vec::new());
-            self.later(span, Happening::RouterGoesOn(span));
+            self.schedule_in(duration, SimEvent::RouterResumes(duration));
         }
     }
 
-    /// What came meanwhile is read first, then the stall is told, then time passes.
-    pub(crate) fn router_goes_on(&mut self, by: Duration) {
+    /// Ends a stall: the router first handles what arrived meanwhile, then learns of the stall, then does what is due.
+    pub(crate) fn router_resumes(&mut self, by: Duration) {
         self.router.stalled += by;
         for event in self.router.inbox.take().unwrap_or_default() {
             self.router_event(event);
@@ -140,22 +143,22 @@ impl World {
         self.router_event(Event::Tick);
     }
 
-    /// What a connection carried when it closed arrives late or never; no connection outlives its router.
-    pub(crate) fn reach_router(&mut self, peer: Peer, words: Vec<FromWorker>) {
-        let of_an_earlier_router = peer <= self.router.peers_before;
-        let lost = self.owner(peer).is_none() && self.random.chance(50);
-        if of_an_earlier_router || lost {
+    /// Delivers a message. What a closed connection carried arrives late or never; no connection outlives its router.
+    pub(crate) fn deliver_to_router(&mut self, peer: Peer, messages: Vec<FromWorker>) {
+        let is_of_an_earlier_router = peer <= self.router.last_old_peer;
+        let is_lost = self.owner(peer).is_none() && self.random.chance(50);
+        if is_of_an_earlier_router || is_lost {
             return;
         }
-        words.into_iter().for_each(|message| self.router_event(Event::Worker { peer, message }));
+        messages.into_iter().for_each(|message| self.router_event(Event::Worker { peer, message }));
     }
 
-    /// No connection outlives its router.
-    pub(crate) fn gone(&mut self, peer: Peer) {
-        if peer <= self.router.peers_before {
+    /// Reports a closed connection, if it is one of this router.
+    pub(crate) fn disconnected(&mut self, peer: Peer) {
+        if peer <= self.router.last_old_peer {
             return;
         }
-        self.router_event(Event::Gone { peer });
+        self.router_event(Event::Disconnected { peer });
     }
 
     pub(crate) fn router_tick(&mut self) {
@@ -165,7 +168,7 @@ impl World {
         }
     }
 
-    /// Gives an event to the dispatcher and does what it wants.
+    /// Passes an event to the dispatcher and performs its actions.
     pub(crate) fn router_event(&mut self, event: Event) {
         if let Some(inbox) = &mut self.router.inbox {
             if !matches!(event, Event::Tick) {
@@ -174,60 +177,60 @@ impl World {
             return;
         }
         let Some(dispatch) = &mut self.router.dispatch else { return };
-        self.check.before(self.now, &event);
+        self.checker.before(self.now, &event);
         let mut actions = Vec::new();
         dispatch.on(event, self.now, &mut actions);
         self.router.events += 1;
         let wake = dispatch.next_wake();
         for action in actions {
-            self.act(action);
+            self.perform(action);
         }
-        self.wake_router(wake);
+        self.schedule_tick(wake);
     }
 
-    fn wake_router(&mut self, wake: Time) {
-        // The edge's timer has steps of some milliseconds.
+    fn schedule_tick(&mut self, wake: Time) {
+        // The real router's timer has a resolution of some milliseconds.
         let at = wake.max(self.now) + Duration::from_millis(5);
         if self.router.tick_at.is_none_or(|set| at < set) {
             self.router.tick_at = Some(at);
-            self.at(at, Happening::RouterTick);
+            self.schedule_at(at, SimEvent::RouterTick);
         }
     }
 
-    fn act(&mut self, action: Action) {
+    fn perform(&mut self, action: Action) {
         match action {
             Action::Answer { waiter, answer } => self.answered(waiter, &answer),
-            Action::Count(counter) => self.check.saw(<&str>::from(counter)),
+            Action::Count(counter) => self.checker.count(<&str>::from(counter)),
             Action::Send { peer, message } => self.send_to_worker(peer, &message),
         }
     }
 
     fn send_to_worker(&mut self, peer: Peer, message: &FromRouter) {
-        self.check.sent(self.now, self.router.epoch, peer, message, &self.workers);
-        if self.router.said.is_empty() {
-            let pause = self.random.millis(0, 2);
-            self.later(pause, Happening::RouterDeparts);
+        self.checker.sent(self.now, self.router.epoch, peer, message, &self.workers);
+        if self.router.outbox.is_empty() {
+            let delay = self.random.millis(0, 2);
+            self.schedule_in(delay, SimEvent::RouterFlushes);
         }
-        self.router.said.push(peer, message);
+        self.router.outbox.push(peer, message);
     }
 
-    /// The turn is over: what was said leaves, for each worker as one message if it reads batches.
-    pub(crate) fn router_departs(&mut self) {
+    /// Sends the messages in the outbox, as one batch for each worker that reads batches.
+    pub(crate) fn router_flush(&mut self) {
         let Some(dispatch) = &self.router.dispatch else { return };
-        let batches = self.router.said.take();
+        let batches = self.router.outbox.take();
         let reads: Vec<bool> = batches.iter().map(|(peer, _)| dispatch.reads_batches(*peer)).collect();
         for ((peer, batch), reads_batches) in batches.into_iter().zip(reads) {
             let Some(index) = self.owner(peer) else {
-                self.later(Duration::from_millis(1), Happening::Gone(peer));
+                self.schedule_in(Duration::from_millis(1), SimEvent::Disconnected(peer));
                 continue;
             };
-            for message in batch.messages(reads_batches) {
-                let words: Vec<_> = FromRouter::decode_each(message.frames()).map(Result::unwrap).collect();
-                if words.len() > 1 {
-                    self.check.saw("several words of the router in one message");
+            for frames in batch.messages(reads_batches) {
+                let messages: Vec<_> = FromRouter::decode_each(frames.frames()).map(Result::unwrap).collect();
+                if messages.len() > 1 {
+                    self.checker.count("several messages of the router in one batch");
                 }
                 let at = self.workers[index].arrival(self.now + self.random.millis(1, 4));
-                self.at(at, Happening::ToWorker(index, peer, words));
+                self.schedule_at(at, SimEvent::ToWorker(index, peer, messages));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Whole runs.
+//! Complete runs.
 
 use std::num::NonZero;
 use std::ops::Range;
@@ -7,41 +7,43 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::available_parallelism;
 
-use trackyard_router::dispatch::Sabotage;
+use trackyard_router::dispatch::PlantedFault;
 
-use crate::world::{Report, World};
+use crate::simulation::{Report, Simulation};
 
-/// Simulated seconds of trouble in one run; the world is healed after, and must come to rest.
-const SECONDS: u64 = 240;
+/// Simulated seconds with faults in one run. Afterwards the simulation must come to rest.
+const FAULT_SECONDS: u64 = 240;
 
-fn run(seed: u64, sabotage: Option<Sabotage>) -> Report {
-    World::new(seed, sabotage).run(SECONDS)
+fn run(seed: u64, fault: Option<PlantedFault>) -> Report {
+    Simulation::new(seed, fault).run(FAULT_SECONDS)
 }
 
-/// The seeds of the environment's `SIMULATION_SEEDS`, such as `352..353` or `1000..2000`, else these.
-pub(crate) fn seeds(usual: Range<u64>) -> Range<u64> {
-    let Ok(chosen) = std::env::var("SIMULATION_SEEDS") else { return usual };
+/// Returns the seeds of the environment variable `SIMULATION_SEEDS`, such as `352..353` or `1000..2000`, else `default`.
+pub(crate) fn seeds(default: Range<u64>) -> Range<u64> {
+    let Ok(chosen) = std::env::var("SIMULATION_SEEDS") else { return default };
     let (from, to) = chosen.split_once("..").expect("SIMULATION_SEEDS is a range such as 1..25");
     from.parse().unwrap()..to.parse().unwrap()
 }
 
-/// False if a world or two are played again, in which not everything needs to happen.
-pub(crate) fn all_are_played() -> bool {
-    std::env::var_os("SIMULATION_SEEDS").is_none() || wanted().is_some()
+/// Returns false if only some seeds are run again, in which not everything needs to occur.
+pub(crate) fn all_seeds_run() -> bool {
+    std::env::var_os("SIMULATION_SEEDS").is_none() || wanted_jobs().is_some()
 }
 
-/// How many jobs `SIMULATION_JOBS` asks for: seeds follow each other until there were so many.
-fn wanted() -> Option<usize> {
+/// Returns the number of jobs that `SIMULATION_JOBS` asks for. Further seeds run until it is reached.
+fn wanted_jobs() -> Option<usize> {
     Some(std::env::var("SIMULATION_JOBS").ok()?.parse().expect("SIMULATION_JOBS is a number"))
 }
 
-/// Runs all seeds, on as many threads as there are processors.
+/// Runs all seeds, with one thread per processor.
 pub(crate) fn run_all(seeds: Range<u64>) -> Vec<Report> {
-    let wanted = wanted();
+    let wanted_jobs = wanted_jobs();
     let next = AtomicU64::new(seeds.start);
     let reports: Mutex<Vec<Report>> = Mutex::new(Vec::new());
-    let is_enough = |seed: u64| match wanted {
-        Some(jobs) => reports.lock().unwrap().iter().map(|report| report.saw("jobs")).sum::<usize>() >= jobs,
+    let is_enough = |seed: u64| match wanted_jobs {
+        Some(jobs) => {
+            reports.lock().unwrap().iter().map(|report| report.count("jobs")).sum::<usize>() >= jobs
+        }
         None => seed >= seeds.end,
     };
     let work = || {
@@ -60,12 +62,12 @@ pub(crate) fn run_all(seeds: Range<u64>) -> Vec<Report> {
     reports.into_inner().unwrap()
 }
 
-/// A fault must be found: by a violation that says this.
-pub(crate) fn assert_found(sabotage: Sabotage, word: &str) {
+/// Asserts that some run with this fault has a violation that contains `text`.
+pub(crate) fn assert_found(fault: PlantedFault, text: &str) {
     let found = (100..106).find_map(|seed| {
-        let violations = run(seed, Some(sabotage)).violations;
-        violations.into_iter().find(|violation| violation.contains(word))
+        let violations = run(seed, Some(fault)).violations;
+        violations.into_iter().find(|violation| violation.contains(text))
     });
-    println!("{sabotage:?}: {found:?}");
-    assert!(found.is_some(), "{sabotage:?} went unnoticed");
+    println!("{fault:?}: {found:?}");
+    assert!(found.is_some(), "{fault:?} went unnoticed");
 }

@@ -1,4 +1,4 @@
-//! The worker's side of the words: what a real worker does, with simulated containers.
+//! The worker's side of the protocol: what a real worker does, with simulated containers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,12 +13,12 @@ use trackyard_protocol::worker::{
 };
 use trackyard_router::dispatch::{Peer, Time};
 
-use crate::plan::{Fate, TRACKS, VERSIONS, fate, track, version};
-use crate::world::{Happening, World};
+use crate::plan::{JobBehavior, TRACKS, VERSIONS, behavior_of, track, version};
+use crate::simulation::{SimEvent, Simulation};
 
 pub(crate) struct Held {
     pub(crate) key: JobKey,
-    /// Else its result waits for an acknowledgement.
+    /// If false, its result waits for an acknowledgement.
     pub(crate) running: bool,
     pub(crate) reason: Reason,
 }
@@ -31,16 +31,16 @@ pub(crate) struct Worker {
     pub(crate) incarnation: u64,
     pub(crate) alive: bool,
     pub(crate) frozen_until: Time,
-    /// The living connection.
+    /// The open connection.
     pub(crate) peer: Option<Peer>,
-    /// The oldest connection of the socket: what came by an earlier one is lost.
+    /// The oldest connection of the socket. Messages on an earlier one are lost.
     socket_since: Peer,
-    /// The version of the words that it knows.
+    /// The version of the protocol that it speaks.
     protocol: u32,
-    /// What it said and has not sent yet.
-    said: Vec<FromWorker>,
-    /// Whether what it said is about to leave.
-    departing: bool,
+    /// Messages that leave at the next flush.
+    outbox: Vec<FromWorker>,
+    /// True if the next flush is scheduled.
+    flush_scheduled: bool,
     /// True once a router that reads batches has welcomed it.
     sends_batches: bool,
     hello_due: bool,
@@ -81,8 +81,8 @@ impl Worker {
             peer: None,
             socket_since: Peer(0),
             protocol: PROTOCOL,
-            said: Vec::new(),
-            departing: false,
+            outbox: Vec::new(),
+            flush_scheduled: false,
             sends_batches: false,
             hello_due: false,
             last_heard: Time::ZERO,
@@ -100,7 +100,7 @@ impl Worker {
         self.topics.is_generic()
     }
 
-    /// Messages arrive in the order in which they were sent.
+    /// Returns when a message arrives: not before those that were sent earlier.
     pub(crate) fn arrival(&mut self, at: Time) -> Time {
         self.last_arrival = self.last_arrival.max(at);
         self.last_arrival
@@ -148,7 +148,7 @@ pub(crate) fn result(token: Token, key: JobKey, reason: Reason) -> FromWorker {
     }))
 }
 
-impl World {
+impl Simulation {
     pub(crate) fn worker_up(&mut self, index: usize) {
         if self.workers[index].alive {
             return;
@@ -163,30 +163,30 @@ impl World {
         if !keeps_cache {
             worker.ready.clear();
         }
-        self.later(Duration::from_millis(5), Happening::Reconnect(index));
-        self.later(Duration::from_secs(1), Happening::Beat(index));
+        self.schedule_in(Duration::from_millis(5), SimEvent::Reconnect(index));
+        self.schedule_in(Duration::from_secs(1), SimEvent::WorkerHeartbeat(index));
     }
 
-    /// The process is gone, and with it everything that it held.
-    pub(crate) fn worker_dies(&mut self, index: usize) {
-        self.cut(index);
+    /// Ends the worker's process, with everything that it held.
+    pub(crate) fn kill_worker(&mut self, index: usize) {
+        self.disconnect(index);
         let worker = &mut self.workers[index];
         worker.alive = false;
         worker.frozen_until = Time::ZERO;
         worker.held.clear();
-        worker.said.clear();
+        worker.outbox.clear();
         worker.desired.clear();
         worker.bootstrap = None;
         worker.draining = None;
-        let pause = self.random.millis(200, 6000);
-        self.later(pause, Happening::WorkerUp(index));
+        let delay = self.random.millis(200, 6000);
+        self.schedule_in(delay, SimEvent::WorkerUp(index));
     }
 
-    /// The connection closes; the router sees it a moment later.
-    pub(crate) fn cut(&mut self, index: usize) {
+    /// Closes the connection. The router notices a moment later.
+    pub(crate) fn disconnect(&mut self, index: usize) {
         if let Some(peer) = self.workers[index].peer.take() {
-            let pause = self.random.millis(1, 20);
-            self.later(pause, Happening::Gone(peer));
+            let delay = self.random.millis(1, 20);
+            self.schedule_in(delay, SimEvent::Disconnected(peer));
         }
     }
 
@@ -194,26 +194,26 @@ impl World {
         self.now < self.workers[index].frozen_until
     }
 
-    /// Lets what concerns a frozen worker happen when it thaws. True if it is frozen.
-    fn put_off(&mut self, index: usize, happening: Happening) -> Option<Happening> {
+    /// Defers an event of a frozen worker until it thaws. Returns the event if the worker is not frozen.
+    fn defer_if_frozen(&mut self, index: usize, event: SimEvent) -> Option<SimEvent> {
         if self.is_frozen(index) {
-            self.at(self.workers[index].frozen_until, happening);
+            self.schedule_at(self.workers[index].frozen_until, event);
             return None;
         }
-        Some(happening)
+        Some(event)
     }
 
     pub(crate) fn thaw(&mut self, index: usize) {
         self.reconnect(index);
     }
 
-    /// The socket dials again by itself, whatever the worker knows.
+    /// Connects again. The socket does that by itself, even if the worker did not notice the loss.
     pub(crate) fn reconnect(&mut self, index: usize) {
-        if self.put_off(index, Happening::Reconnect(index)).is_none() {
+        if self.defer_if_frozen(index, SimEvent::Reconnect(index)).is_none() {
             return;
         }
-        let up = self.router.dispatch.is_some();
-        if !up || !self.workers[index].alive || self.workers[index].peer.is_some() {
+        let is_up = self.router.dispatch.is_some();
+        if !is_up || !self.workers[index].alive || self.workers[index].peer.is_some() {
             return;
         }
         let peer = self.new_peer();
@@ -221,210 +221,217 @@ impl World {
         worker.peer = Some(peer);
         if worker.hello_due {
             worker.socket_since = peer;
-            worker.said.clear();
-            return self.say_hello(index);
+            worker.outbox.clear();
+            return self.send_hello(index);
         }
-        self.start_departing(index);
+        self.schedule_flush(index);
     }
 
-    /// Says what it holds, and sends again each result that was not acknowledged.
-    pub(crate) fn say_hello(&mut self, index: usize) {
+    /// Sends a hello with the jobs that it holds, then each result that was not acknowledged.
+    pub(crate) fn send_hello(&mut self, index: usize) {
         self.workers[index].hello_due = false;
         self.workers[index].sends_batches = false;
         let hello = self.workers[index].hello();
-        self.say(index, hello);
+        self.send(index, hello);
         let held = self.workers[index].held.iter().filter(|(_, held)| !held.running);
         let results: Vec<_> = held.map(|(token, held)| result(*token, held.key, held.reason)).collect();
         for result in results {
-            self.say(index, result);
+            self.send(index, result);
         }
     }
 
-    /// What is said within a moment leaves together.
-    pub(crate) fn say(&mut self, index: usize, message: FromWorker) {
-        self.workers[index].said.push(message);
-        self.start_departing(index);
+    /// Puts a message into the outbox. Messages within a moment leave together.
+    pub(crate) fn send(&mut self, index: usize, message: FromWorker) {
+        self.workers[index].outbox.push(message);
+        self.schedule_flush(index);
     }
 
-    fn start_departing(&mut self, index: usize) {
+    fn schedule_flush(&mut self, index: usize) {
         let worker = &mut self.workers[index];
-        if worker.peer.is_some() && !worker.said.is_empty() && !worker.departing {
-            worker.departing = true;
-            let pause = self.random.millis(0, 3);
-            self.later(pause, Happening::Departs(index));
+        if worker.peer.is_some() && !worker.outbox.is_empty() && !worker.flush_scheduled {
+            worker.flush_scheduled = true;
+            let delay = self.random.millis(0, 3);
+            self.schedule_in(delay, SimEvent::WorkerFlushes(index));
         }
     }
 
-    /// What was said leaves by the connection that there is: as one message, if both sides read batches.
-    pub(crate) fn depart(&mut self, index: usize) {
-        let on_the_way = self.random.millis(1, 4);
+    /// Sends the messages in the outbox on the open connection, as one batch if both sides read batches.
+    pub(crate) fn flush(&mut self, index: usize) {
+        let latency = self.random.millis(1, 4);
         let worker = &mut self.workers[index];
-        worker.departing = false;
+        worker.flush_scheduled = false;
         let Some(peer) = worker.peer else { return };
-        let said = std::mem::take(&mut worker.said);
-        worker.last_departure = worker.last_departure.max(self.now + on_the_way);
-        let (at, together) = (worker.last_departure, worker.sends_batches && said.len() > 1);
-        if together {
-            self.check.saw("several words of a worker in one message");
-            return self.at(at, Happening::ToRouter(peer, in_one(&said)));
+        let outbox = std::mem::take(&mut worker.outbox);
+        worker.last_departure = worker.last_departure.max(self.now + latency);
+        let at = worker.last_departure;
+        if worker.sends_batches && outbox.len() > 1 {
+            self.checker.count("several messages of a worker in one batch");
+            return self.schedule_at(at, SimEvent::ToRouter(peer, through_one_batch(&outbox)));
         }
-        for word in said {
-            self.at(at, Happening::ToRouter(peer, vec![word]));
+        for message in outbox {
+            self.schedule_at(at, SimEvent::ToRouter(peer, vec![message]));
         }
     }
 
-    pub(crate) fn worker_beat(&mut self, index: usize) {
-        if self.put_off(index, Happening::Beat(index)).is_none() || !self.workers[index].alive {
+    pub(crate) fn worker_heartbeat(&mut self, index: usize) {
+        if self.defer_if_frozen(index, SimEvent::WorkerHeartbeat(index)).is_none()
+            || !self.workers[index].alive
+        {
             return;
         }
-        self.later(Duration::from_secs(1), Happening::Beat(index));
+        self.schedule_in(Duration::from_secs(1), SimEvent::WorkerHeartbeat(index));
         if self.now >= self.workers[index].last_heard + Duration::from_secs(3) {
-            self.cut(index);
+            self.disconnect(index);
             self.workers[index].last_heard = self.now;
             self.workers[index].hello_due = true;
-            return self.later(Duration::from_millis(20), Happening::Reconnect(index));
+            return self.schedule_in(Duration::from_millis(20), SimEvent::Reconnect(index));
         }
         if !self.workers[index].hello_due {
             let busy = u32::try_from(self.workers[index].running()).unwrap();
-            self.say(index, FromWorker::Heartbeat(Load { busy }));
+            self.send(index, FromWorker::Heartbeat(Load { busy }));
         }
     }
 
-    /// All words of a message come, or none.
-    pub(crate) fn reach_worker(&mut self, index: usize, peer: Peer, words: Vec<FromRouter>) {
-        let happening = Happening::ToWorker(index, peer, words);
-        let Some(Happening::ToWorker(_, _, words)) = self.put_off(index, happening) else { return };
+    /// Delivers a batch: all its messages arrive, or none.
+    pub(crate) fn deliver_to_worker(&mut self, index: usize, peer: Peer, messages: Vec<FromRouter>) {
+        let event = SimEvent::ToWorker(index, peer, messages);
+        let Some(SimEvent::ToWorker(_, _, messages)) = self.defer_if_frozen(index, event) else { return };
         let worker = &self.workers[index];
-        let lost = worker.peer != Some(peer) && self.random.chance(50);
-        if peer < worker.socket_since || lost {
+        let is_lost = worker.peer != Some(peer) && self.random.chance(50);
+        if peer < worker.socket_since || is_lost {
             return;
         }
-        for word in words {
-            // One of them may have been its last.
+        for message in messages {
+            // One of the messages may have ended the worker.
             if self.workers[index].alive {
-                self.hear(index, word);
+                self.on_message(index, message);
             }
         }
     }
 
-    fn hear(&mut self, index: usize, word: FromRouter) {
+    fn on_message(&mut self, index: usize, message: FromRouter) {
         let worker = &mut self.workers[index];
         worker.last_heard = self.now;
-        match word {
+        match message {
             FromRouter::Welcome(welcome) => {
                 worker.sends_batches = worker.protocol.min(welcome.protocol) >= BATCHES_SINCE;
                 worker.bootstrap.get_or_insert(welcome.epoch);
-                self.want(index, &welcome.desired);
+                self.on_desired(index, &welcome.desired);
             }
-            FromRouter::Desired(desired) => self.want(index, &desired.versions),
+            FromRouter::Desired(desired) => self.on_desired(index, &desired.versions),
             FromRouter::Job(job) => {
-                let ready = worker.ready.iter().any(|(t, v)| pinned(*t, *v) == of(&job));
-                self.take_job(index, job.token, job.key, ready);
+                let ready = worker.ready.iter().any(|(t, v)| pinned(*t, *v) == version_of(&job));
+                self.on_job(index, job.token, job.key, ready);
             }
-            FromRouter::Build(build) => self.take_job(index, build.token, build.key, true),
+            FromRouter::Build(build) => self.on_job(index, build.token, build.key, true),
             FromRouter::Ack(ack) => {
                 worker.held.retain(|token, held| *token != ack.token || held.running);
-                self.leave_if_done(index);
+                self.finish_drain(index);
             }
             FromRouter::Cancel(cancel) => {
-                let pause = self.random.millis(1, 100);
+                let delay = self.random.millis(1, 100);
                 let incarnation = self.workers[index].incarnation;
-                self.later(pause, Happening::CancelEnds(index, incarnation, cancel.token));
+                self.schedule_in(delay, SimEvent::CancelEnds(index, incarnation, cancel.token));
             }
             FromRouter::Drain(drain) => self.drain_worker(index, drain.then),
             FromRouter::Heartbeat => {}
-            FromRouter::SayHello => self.say_hello(index),
+            FromRouter::SayHello => self.send_hello(index),
         }
     }
 
-    fn want(&mut self, index: usize, versions: &[TrackVersion]) {
+    fn on_desired(&mut self, index: usize, versions: &[TrackVersion]) {
         let all = (0..TRACKS.len()).flat_map(|track| (0..VERSIONS).map(move |version| (track, version)));
         let desired: BTreeSet<_> = all.filter(|(t, v)| versions.contains(&pinned(*t, *v))).collect();
         let incarnation = self.workers[index].incarnation;
         for (track, version) in &desired {
             if !self.workers[index].ready.contains(&(*track, *version)) {
-                let pause = self.random.millis(10, 300);
-                self.later(pause, Happening::Prepared(index, incarnation, *track, *version));
+                let delay = self.random.millis(10, 300);
+                self.schedule_in(delay, SimEvent::Prepared(index, incarnation, *track, *version));
             }
         }
-        let gone: Vec<_> = self.workers[index].ready.difference(&desired).copied().collect();
-        for (track, version) in gone {
+        let removed: Vec<_> = self.workers[index].ready.difference(&desired).copied().collect();
+        for (track, version) in removed {
             self.workers[index].ready.remove(&(track, version));
-            self.say(index, FromWorker::Unready(pinned(track, version)));
+            self.send(index, FromWorker::Unready(pinned(track, version)));
         }
         self.workers[index].desired = desired;
     }
 
     pub(crate) fn prepared(&mut self, index: usize, incarnation: u64, track: usize, version: usize) {
-        let happening = Happening::Prepared(index, incarnation, track, version);
-        if self.put_off(index, happening).is_none() || !self.is_current(index, incarnation) {
+        let event = SimEvent::Prepared(index, incarnation, track, version);
+        if self.defer_if_frozen(index, event).is_none() || !self.is_current(index, incarnation) {
             return;
         }
         let worker = &mut self.workers[index];
         if !worker.desired.contains(&(track, version)) || worker.ready.contains(&(track, version)) {
             return;
         }
-        // One version can be had nowhere; any may need a second go.
-        let hopeless = (track, version) == (3, 1);
-        if hopeless || self.random.chance(5) {
-            let version_of = pinned(track, version);
-            let (reason, message) = ("pull_failed".to_owned(), "no such manifest".to_owned());
-            let failed =
-                VersionFailed { version: version_of, reason, status_code: 511, message, retrying: !hopeless };
-            self.say(index, FromWorker::Failed(failed.into()));
-            if !hopeless {
-                let pause = self.random.millis(100, 500);
-                self.later(pause, Happening::Prepared(index, incarnation, track, version));
+        // One version does not exist in the registry; any other may need a second try.
+        let is_missing = (track, version) == (3, 1);
+        if is_missing || self.random.chance(5) {
+            let reason = "pull_failed".to_owned();
+            let message = "no such manifest".to_owned();
+            let failed = VersionFailed {
+                version: pinned(track, version),
+                reason,
+                status_code: 511,
+                message,
+                retrying: !is_missing,
+            };
+            self.send(index, FromWorker::Failed(failed.into()));
+            if !is_missing {
+                let delay = self.random.millis(100, 500);
+                self.schedule_in(delay, SimEvent::Prepared(index, incarnation, track, version));
             }
             return;
         }
         worker.ready.insert((track, version));
-        self.say(index, FromWorker::Ready(pinned(track, version)));
+        self.send(index, FromWorker::Ready(pinned(track, version)));
     }
 
     fn is_current(&self, index: usize, incarnation: u64) -> bool {
         self.workers[index].alive && self.workers[index].incarnation == incarnation
     }
 
-    fn take_job(&mut self, index: usize, token: Token, key: JobKey, ready: bool) {
+    fn on_job(&mut self, index: usize, token: Token, key: JobKey, ready: bool) {
         let worker = &self.workers[index];
         if worker.draining.is_some() || !ready {
             let why = if ready { "draining" } else { "not_unpacked" }.to_owned();
-            return self.say(index, FromWorker::Returned(Returned { token, why }));
+            return self.send(index, FromWorker::Returned(Returned { token, why }));
         }
         if worker.running() >= usize::try_from(worker.slots).unwrap() {
-            self.check.fail(self.now, format!("{} got a job without a free slot", worker.name));
+            self.checker.fail(self.now, format!("{} got a job without a free slot", worker.name));
         }
-        self.say(index, FromWorker::Accepted(Accepted { token }));
-        let (span, reason) = match fate(key) {
-            Fate::Ends(span, reason) => (span, reason),
-            Fate::Kills(span) => (span, Reason::Killed),
+        self.send(index, FromWorker::Accepted(Accepted { token }));
+        let (duration, reason) = match behavior_of(key) {
+            JobBehavior::Ends(duration, reason) => (duration, reason),
+            JobBehavior::KillsWorker(duration) => (duration, Reason::Killed),
         };
         let held = Held { key, running: true, reason };
         self.workers[index].held.insert(token, held);
         let incarnation = self.workers[index].incarnation;
-        self.later(span, Happening::JobEnds(index, incarnation, token));
+        self.schedule_in(duration, SimEvent::JobEnds(index, incarnation, token));
     }
 
     pub(crate) fn job_ends(&mut self, index: usize, incarnation: u64, token: Token) {
-        let happening = Happening::JobEnds(index, incarnation, token);
-        if self.put_off(index, happening).is_none() || !self.is_current(index, incarnation) {
+        let event = SimEvent::JobEnds(index, incarnation, token);
+        if self.defer_if_frozen(index, event).is_none() || !self.is_current(index, incarnation) {
             return;
         }
         let Some(held) = self.workers[index].held.get_mut(&token).filter(|held| held.running) else { return };
-        if matches!(fate(held.key), Fate::Kills(_)) {
-            return self.worker_dies(index);
+        if matches!(behavior_of(held.key), JobBehavior::KillsWorker(_)) {
+            return self.kill_worker(index);
         }
         held.running = false;
         let result = result(token, held.key, held.reason);
         if !self.workers[index].hello_due {
-            self.say(index, result);
+            self.send(index, result);
         }
     }
 
     pub(crate) fn cancel_ends(&mut self, index: usize, incarnation: u64, token: Token) {
-        let happening = Happening::CancelEnds(index, incarnation, token);
-        if self.put_off(index, happening).is_none() || !self.is_current(index, incarnation) {
+        let event = SimEvent::CancelEnds(index, incarnation, token);
+        if self.defer_if_frozen(index, event).is_none() || !self.is_current(index, incarnation) {
             return;
         }
         let worker = &mut self.workers[index];
@@ -433,46 +440,46 @@ impl World {
         }
         worker.held.remove(&token);
         let why = if worker.draining.is_some() { "draining" } else { "cancelled" }.to_owned();
-        self.say(index, FromWorker::Returned(Returned { token, why }));
-        self.leave_if_done(index);
+        self.send(index, FromWorker::Returned(Returned { token, why }));
+        self.finish_drain(index);
     }
 
-    /// Jobs in hand may end; after a while they are given back.
+    /// Starts a drain. Jobs in flight may end; after a while they are returned.
     pub(crate) fn drain_worker(&mut self, index: usize, then: Then) {
         if !self.workers[index].alive || self.workers[index].draining.is_some() {
             return;
         }
         self.workers[index].draining = Some(then);
-        self.say(index, FromWorker::Draining);
+        self.send(index, FromWorker::Draining);
         let incarnation = self.workers[index].incarnation;
         let tokens: Vec<_> = self.workers[index].held.keys().copied().collect();
         for token in tokens {
-            self.later(Duration::from_millis(500), Happening::CancelEnds(index, incarnation, token));
+            self.schedule_in(Duration::from_millis(500), SimEvent::CancelEnds(index, incarnation, token));
         }
-        self.leave_if_done(index);
+        self.finish_drain(index);
     }
 
-    fn leave_if_done(&mut self, index: usize) {
+    fn finish_drain(&mut self, index: usize) {
         let worker = &mut self.workers[index];
         if worker.draining.is_none() || !worker.held.is_empty() || worker.hello_due {
             return;
         }
         if worker.draining == Some(Then::Exit) {
-            self.say(index, FromWorker::Goodbye);
-            self.depart(index);
-            self.worker_dies(index);
+            self.send(index, FromWorker::Goodbye);
+            self.flush(index);
+            self.kill_worker(index);
         } else {
             worker.draining = None;
             worker.bootstrap = Some(self.router.epoch);
-            self.say_hello(index);
+            self.send_hello(index);
         }
     }
 }
 
-/// Words as they come out of the one message that carries them.
-fn in_one(words: &[FromWorker]) -> Vec<FromWorker> {
+/// Encodes messages as one batch and returns the decoded ones.
+fn through_one_batch(messages: &[FromWorker]) -> Vec<FromWorker> {
     let mut batch = Batch::default();
-    assert!(words.iter().all(|word| word.pack(&mut batch, &mut Vec::new())), "too much for one message");
+    assert!(messages.iter().all(|message| message.pack(&mut batch, &mut Vec::new())), "the batch is full");
     batch
         .messages(true)
         .flat_map(|m| FromWorker::decode_each(m.frames()).collect::<Vec<_>>())
@@ -480,6 +487,6 @@ fn in_one(words: &[FromWorker]) -> Vec<FromWorker> {
         .collect()
 }
 
-fn of(job: &Job) -> TrackVersion {
+fn version_of(job: &Job) -> TrackVersion {
     TrackVersion { track: job.track.clone(), version: job.version.clone() }
 }

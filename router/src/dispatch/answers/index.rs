@@ -1,5 +1,5 @@
-//! Where in the log the answer to a job's key is. An entry is four bytes of the key's hash and the answer's number: of
-//! some hundred thousand answers most then are found in the processor's caches. The keys themselves are in the log.
+//! Finds the answer to a job's key in the log. An entry has four bytes of the key's hash and the answer's number, so that
+//! the index of some hundred thousand answers fits the processor's caches. The keys themselves are in the log.
 
 use std::hash::BuildHasher;
 
@@ -7,33 +7,33 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::OccupiedEntry;
 use trackyard_protocol::token::JobKey;
 
-use super::log::Log;
-use super::stored::Number;
-use crate::dispatch::ids::Seeded;
+use super::log::AnswerLog;
+use super::stored::AnswerNumber;
+use crate::dispatch::ids::SeededState;
 
-/// The numbers of the answers that may be given.
+/// The numbers of the answers that may be given, by key.
 #[derive(Debug, Default)]
-pub(super) struct Index {
+pub(super) struct AnswerIndex {
     entries: HashTable<Entry>,
-    hasher: Seeded,
+    hasher: SeededState,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     tag: u32,
-    number: Number,
+    number: AnswerNumber,
 }
 
-impl Index {
-    pub(super) fn find(&self, key: JobKey, log: &Log) -> Option<Number> {
+impl AnswerIndex {
+    pub(super) fn find(&self, key: JobKey, log: &AnswerLog) -> Option<AnswerNumber> {
         let tag = self.tag(key);
-        self.entries.find(spread(tag), |entry| entry.is_of(tag, key, log)).map(|entry| entry.number)
+        self.entries.find(spread(tag), |entry| entry.matches(tag, key, log)).map(|entry| entry.number)
     }
 
-    /// Notes the number of a key's answer, in place of an earlier one.
-    pub(super) fn insert(&mut self, key: JobKey, number: Number, log: &Log) {
+    /// Sets the number of a key's answer, in place of an earlier one.
+    pub(super) fn insert(&mut self, key: JobKey, number: AnswerNumber, log: &AnswerLog) {
         let tag = self.tag(key);
-        match self.entries.find_mut(spread(tag), |entry| entry.is_of(tag, key, log)) {
+        match self.entries.find_mut(spread(tag), |entry| entry.matches(tag, key, log)) {
             Some(entry) => entry.number = number,
             None => {
                 let entry = Entry { tag, number };
@@ -42,8 +42,8 @@ impl Index {
         }
     }
 
-    /// Forgets a number, which is this key's; false if the key has another by now, or none.
-    pub(super) fn remove(&mut self, key: JobKey, number: Number) -> bool {
+    /// Removes a key's number. Returns false if the key now has another number, or none.
+    pub(super) fn remove(&mut self, key: JobKey, number: AnswerNumber) -> bool {
         let found = self.entries.find_entry(spread(self.tag(key)), |entry| entry.number == number);
         found.map(OccupiedEntry::remove).is_ok()
     }
@@ -58,12 +58,12 @@ impl Index {
 }
 
 impl Entry {
-    fn is_of(self, tag: u32, key: JobKey, log: &Log) -> bool {
+    fn matches(self, tag: u32, key: JobKey, log: &AnswerLog) -> bool {
         self.tag == tag && log.key(self.number) == Some(key)
     }
 }
 
-/// The table looks at the lowest and the highest bits of a hash.
+/// Spreads a tag over 64 bits, because the table uses the lowest and the highest bits of a hash.
 fn spread(tag: u32) -> u64 {
     u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
@@ -75,13 +75,13 @@ mod tests {
     use trackyard_protocol::reason::Reason;
 
     #[test]
-    fn of_two_keys_with_one_tag_each_has_its_own_answer() {
-        let mut log = Log::default();
+    fn keys_with_the_same_tag_have_their_own_answers() {
+        let mut log = AnswerLog::default();
         let number = log.push(JobKey(1), &Ending::new(Reason::Ok, ""), None, Time::ZERO);
         let entry = Entry { tag: 7, number };
-        assert!(entry.is_of(7, JobKey(1), &log));
-        assert!(!entry.is_of(7, JobKey(2), &log) && !entry.is_of(8, JobKey(1), &log));
+        assert!(entry.matches(7, JobKey(1), &log));
+        assert!(!entry.matches(7, JobKey(2), &log) && !entry.matches(8, JobKey(1), &log));
         log.pop();
-        assert!(!entry.is_of(7, JobKey(1), &log));
+        assert!(!entry.matches(7, JobKey(1), &log));
     }
 }

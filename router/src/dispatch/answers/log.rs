@@ -1,62 +1,62 @@
-//! Stored answers in the order in which they were stored, in pages. Memory is written and given back in that order: an
-//! answer takes no memory of its own, whose place would have left the processor's caches by the time it is forgotten.
+//! Stored answers in pages, in the order in which they were stored. Memory is written and freed in that order. An answer
+//! has no allocation of its own, which would have left the processor's caches by the time it is freed.
 
 use std::collections::VecDeque;
 
 use trackyard_protocol::token::JobKey;
 
-use super::page::Page;
-use super::stored::{Number, Origin, Stored, size};
+use super::page::AnswerPage;
+use super::stored::{AnswerNumber, Origin, StoredAnswer, size};
 use crate::dispatch::{Ending, Output, Time};
 
-/// The answers that are stored.
+/// The stored answers.
 #[derive(Debug, Default)]
-pub(super) struct Log {
-    /// The first has the oldest; none is empty.
-    pages: VecDeque<Page>,
-    /// The last page that was emptied.
-    spare: Option<Page>,
-    next: Number,
+pub(super) struct AnswerLog {
+    /// The first page has the oldest answer. No page is empty.
+    pages: VecDeque<AnswerPage>,
+    /// The last page that was emptied, kept for reuse.
+    spare: Option<AnswerPage>,
+    next: AnswerNumber,
     bytes: usize,
 }
 
-impl Log {
-    /// Stores an answer; gives its number.
+impl AnswerLog {
+    /// Stores an answer and returns its number.
     pub(super) fn push(
         &mut self,
         key: JobKey,
         ending: &Ending,
         unclaimed: Option<Origin>,
         at: Time,
-    ) -> Number {
+    ) -> AnswerNumber {
         let number = self.next;
         self.next = self.next.wrapping_add(1);
         self.bytes += size(ending);
-        let mut stored = Stored::new(key, ending, unclaimed, at);
+        let mut stored = StoredAnswer::new(key, ending, unclaimed, at);
         let page = self.page_for(ending.output.as_ref().map_or(0, Output::bytes), number);
-        stored.texts = ending.output.as_ref().map(|output| page.append(output));
+        stored.output = ending.output.as_ref().map(|output| page.append(output));
         page.stored.push_back(stored);
         number
     }
 
-    /// The page for so many bytes of texts.
-    fn page_for(&mut self, bytes: usize, number: Number) -> &mut Page {
-        let last = self.pages.pop_back_if(|page| page.has_room(bytes));
-        let page = last.or_else(|| self.spare.take_if(|page| page.has_room(bytes)));
-        let mut page = page.unwrap_or_else(|| Page::new(bytes));
+    /// Returns a page with room for `bytes` of output.
+    fn page_for(&mut self, bytes: usize, number: AnswerNumber) -> &mut AnswerPage {
+        let reused = self.pages.pop_back_if(|page| page.has_room(bytes));
+        let reused = reused.or_else(|| self.spare.take_if(|page| page.has_room(bytes)));
+        let mut page = reused.unwrap_or_else(|| AnswerPage::new(bytes));
         if page.stored.is_empty() {
             page.first = number;
         }
         self.pages.push_back_mut(page)
     }
 
-    /// The oldest.
-    pub(super) fn first(&self) -> Option<(Number, &Stored)> {
+    /// Returns the oldest answer.
+    pub(super) fn first(&self) -> Option<(AnswerNumber, &StoredAnswer)> {
         let page = self.pages.front()?;
         Some((page.first, page.stored.front()?))
     }
 
-    /// Forgets the oldest.
+    /// Removes the oldest answer.
     pub(super) fn pop(&mut self) {
         let Some(page) = self.pages.front_mut() else { return };
         page.first = page.first.wrapping_add(1);
@@ -64,39 +64,40 @@ impl Log {
             self.bytes -= stored.size();
         }
         if page.stored.is_empty() {
-            self.spare = self.pages.pop_front().filter(Page::is_usual).map(Page::emptied);
+            self.spare =
+                self.pages.pop_front().filter(AnswerPage::has_default_capacity).map(AnswerPage::cleared);
         }
     }
 
-    /// The answer with this number.
-    pub(super) fn get_mut(&mut self, number: Number) -> Option<&mut Stored> {
+    /// Returns the answer with this number.
+    pub(super) fn get_mut(&mut self, number: AnswerNumber) -> Option<&mut StoredAnswer> {
         let (page, index) = self.find(number)?;
         self.pages.get_mut(page)?.stored.get_mut(index)
     }
 
-    /// The key of the answer with this number.
-    pub(super) fn key(&self, number: Number) -> Option<JobKey> {
+    /// Returns the key of the answer with this number.
+    pub(super) fn key(&self, number: AnswerNumber) -> Option<JobKey> {
         let (page, index) = self.find(number)?;
         Some(self.pages.get(page)?.stored.get(index)?.key)
     }
 
-    /// How the job of the answer with this number ended, whole.
-    pub(super) fn ending(&self, number: Number) -> Option<Ending> {
+    /// Returns the ending of the answer with this number, with its output.
+    pub(super) fn ending(&self, number: AnswerNumber) -> Option<Ending> {
         let (page, index) = self.find(number)?;
         let page = self.pages.get(page)?;
         let stored = page.stored.get(index)?;
-        Some(stored.ending(stored.texts.map(|texts| page.output(texts))))
+        Some(stored.ending(stored.output.map(|output| page.output(output))))
     }
 
-    /// Bytes of all that is stored.
+    /// Returns the bytes of all answers.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The page of a number, and where it is there if it still is.
-    fn find(&self, number: Number) -> Option<(usize, usize)> {
+    /// Returns the page of a number and its index there, if the answer is still stored.
+    fn find(&self, number: AnswerNumber) -> Option<(usize, usize)> {
         let oldest = self.pages.front()?.first;
-        let age = |number: Number| number.wrapping_sub(oldest);
+        let age = |number: AnswerNumber| number.wrapping_sub(oldest);
         let page = self.pages.partition_point(|page| age(page.first) <= age(number)).checked_sub(1)?;
         let first = self.pages.get(page)?.first;
         Some((page, usize::try_from(number.wrapping_sub(first)).ok()?))
@@ -105,7 +106,7 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
-    use super::super::page::{ANSWERS, TEXTS};
+    use super::super::page::{MAX_PAGE_ANSWERS, PAGE_BYTES};
     use super::*;
     use proptest::prelude::*;
     use std::time::Duration;
@@ -117,21 +118,22 @@ mod tests {
     }
 
     fn sizes() -> impl Strategy<Value = Vec<(usize, usize)>> {
-        let response = prop_oneof![0..2000usize, Just(TEXTS), Just(3 * TEXTS)];
+        let response = prop_oneof![0..2000usize, Just(PAGE_BYTES), Just(3 * PAGE_BYTES)];
         prop::collection::vec((response, 0..500usize), 1..40)
     }
 
     proptest! {
         #[test]
-        fn what_is_stored_comes_back_whole_until_its_turn_to_go(sizes in sizes(), most in 1..20usize) {
-            let first = Number::MAX - 5;
-            let (mut log, mut held) = (Log { next: first, ..Log::default() }, VecDeque::new());
+        fn answers_come_back_whole_until_removed(sizes in sizes(), max_held in 1..20usize) {
+            let first = AnswerNumber::MAX - 5;
+            let mut log = AnswerLog { next: first, ..AnswerLog::default() };
+            let mut held = VecDeque::new();
             for (count, (response, context)) in (0..).zip(sizes) {
                 let number = first.wrapping_add(count);
                 let ending = ending(response, context);
                 prop_assert_eq!(log.push(JobKey(number.into()), &ending, None, Duration::ZERO), number);
                 held.push_back((number, ending));
-                if held.len() > most {
+                if held.len() > max_held {
                     log.pop();
                     let gone = held.pop_front().map(|(number, _)| number);
                     prop_assert!(gone.is_some_and(|number| log.ending(number).is_none()));
@@ -146,14 +148,14 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_full_at_so_many_answers_and_the_memory_of_an_empty_one_is_used_again() {
-        let mut log = Log::default();
-        let push = |log: &mut Log| _ = log.push(JobKey(0), &ending(1, 1), None, Duration::ZERO);
-        (0..=ANSWERS).for_each(|_| push(&mut log));
+    fn emptied_page_is_reused() {
+        let mut log = AnswerLog::default();
+        let push = |log: &mut AnswerLog| _ = log.push(JobKey(0), &ending(1, 1), None, Duration::ZERO);
+        (0..=MAX_PAGE_ANSWERS).for_each(|_| push(&mut log));
         assert_eq!(log.pages.len(), 2);
-        (0..ANSWERS).for_each(|_| log.pop());
+        (0..MAX_PAGE_ANSWERS).for_each(|_| log.pop());
         assert!((log.pages.len(), log.spare.is_some()) == (1, true));
-        (0..ANSWERS).for_each(|_| push(&mut log));
+        (0..MAX_PAGE_ANSWERS).for_each(|_| push(&mut log));
         assert!((log.pages.len(), log.spare.is_some()) == (2, false));
     }
 }

@@ -1,4 +1,4 @@
-//! An answer as it is stored.
+//! The stored form of an answer.
 
 use trackyard_protocol::channel::{Channel, Topics};
 use trackyard_protocol::name::WorkerName;
@@ -7,26 +7,26 @@ use trackyard_protocol::request::Place;
 use trackyard_protocol::token::JobKey;
 use trackyard_protocol::worker::Usage;
 
-use crate::dispatch::workers::About;
+use crate::dispatch::workers::WorkerInfo;
 use crate::dispatch::{Ending, Output, Time};
 
-/// What an answer in the log is known by. Numbers count up and begin again after the last; there are never so many at a
-/// time.
-pub(super) type Number = u32;
+/// The number of an answer in the log. Numbers count up and wrap; the log never holds so many answers that two have the
+/// same.
+pub(super) type AnswerNumber = u32;
 
-/// What an answer takes besides its texts, its entry in an index included.
-pub(super) const OVERHEAD: usize = 512;
+/// Bytes that an answer takes besides its texts and output, with its entry in the index.
+pub(super) const ANSWER_OVERHEAD: usize = 512;
 
-/// What the worker serves that gave an answer to a job that was known by its key alone.
+/// What the worker serves that answered a job of which only the key was known.
 #[derive(Debug)]
 pub(crate) struct Origin {
     pub(super) channel: Channel,
     pub(super) topics: Topics,
 }
 
-impl From<&About> for Origin {
-    fn from(about: &About) -> Self {
-        Self { channel: about.channel, topics: about.topics.clone() }
+impl From<&WorkerInfo> for Origin {
+    fn from(info: &WorkerInfo) -> Self {
+        Self { channel: info.channel, topics: info.topics.clone() }
     }
 }
 
@@ -38,41 +38,40 @@ impl Origin {
 
 /// An answer that is stored.
 #[derive(Debug)]
-pub(super) struct Stored {
+pub(super) struct StoredAnswer {
     pub(super) key: JobKey,
     pub(super) at: Time,
-    /// No client had it yet, because its job outlived the router that took the request: who gave it. Rare, and so in
-    /// memory of its own.
+    /// The origin of an answer that no client has had, because its job outlived the router that accepted the request. Boxed
+    /// because it is rare.
     pub(super) unclaimed: Option<Box<Origin>>,
     reason: Reason,
     attempt: Option<u32>,
     usage: Option<Usage>,
     worker: Option<WorkerName>,
-    /// Mostly none, and so in memory of its own.
-    words: Option<Box<Words>>,
-    pub(super) texts: Option<Texts>,
+    /// Boxed because it is rare.
+    details: Option<Box<Details>>,
+    pub(super) output: Option<OutputSpan>,
 }
 
-/// What an ending says beside its reason.
+/// The texts of an ending.
 #[derive(Debug)]
-struct Words {
+struct Details {
     message: String,
     error_detail: Option<String>,
 }
 
-/// Where in its page an answer's response begins, and the context after it.
+/// The position of an answer's output in its page: the response, then the context.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Texts {
+pub(super) struct OutputSpan {
     pub(super) response: u32,
     pub(super) context: u32,
     pub(super) end: u32,
 }
 
-impl Stored {
+impl StoredAnswer {
     pub(super) fn new(key: JobKey, ending: &Ending, unclaimed: Option<Origin>, at: Time) -> Self {
         let Ending { reason, message, usage, output: _, worker, attempt, error_detail } = ending;
-        let speaks = !message.is_empty() || error_detail.is_some();
-        let words = || Words { message: message.clone(), error_detail: error_detail.clone() };
+        let has_details = !message.is_empty() || error_detail.is_some();
         Self {
             key,
             at,
@@ -81,38 +80,41 @@ impl Stored {
             attempt: *attempt,
             usage: usage.clone(),
             worker: worker.clone(),
-            words: speaks.then(|| words().into()),
-            texts: None,
+            details: has_details
+                .then(|| Details { message: message.clone(), error_detail: error_detail.clone() }.into()),
+            output: None,
         }
     }
 
     pub(super) fn ending(&self, output: Option<Output>) -> Ending {
-        let words = self.words.as_ref();
+        let details = self.details.as_ref();
         Ending {
             reason: self.reason,
-            message: words.map(|words| words.message.clone()).unwrap_or_default(),
+            message: details.map(|details| details.message.clone()).unwrap_or_default(),
             usage: self.usage.clone(),
             output,
             worker: self.worker.clone(),
             attempt: self.attempt,
-            error_detail: words.and_then(|words| words.error_detail.clone()),
+            error_detail: details.and_then(|details| details.error_detail.clone()),
         }
     }
 
     pub(super) fn size(&self) -> usize {
-        let texts = self.texts.map_or(0, |texts| (texts.end - texts.response) as usize);
-        let words =
-            self.words.as_ref().map_or(0, |words| spoken(&words.message, words.error_detail.as_ref()));
-        OVERHEAD + texts + words
+        let output = self.output.map_or(0, |output| (output.end - output.response) as usize);
+        let details = self
+            .details
+            .as_ref()
+            .map_or(0, |details| details_size(&details.message, details.error_detail.as_ref()));
+        ANSWER_OVERHEAD + output + details
     }
 }
 
-/// Bytes that an answer takes.
+/// Returns the bytes that an answer takes when stored.
 pub(super) fn size(ending: &Ending) -> usize {
     let output = ending.output.as_ref().map_or(0, Output::bytes);
-    OVERHEAD + output + spoken(&ending.message, ending.error_detail.as_ref())
+    ANSWER_OVERHEAD + output + details_size(&ending.message, ending.error_detail.as_ref())
 }
 
-fn spoken(message: &str, error_detail: Option<&String>) -> usize {
+fn details_size(message: &str, error_detail: Option<&String>) -> usize {
     message.len() + error_detail.map_or(0, String::len)
 }

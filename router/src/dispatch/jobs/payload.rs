@@ -1,4 +1,4 @@
-//! What a job is to do, once it is taken in.
+//! The payload of an accepted job: what its worker is sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,20 +12,20 @@ use trackyard_protocol::worker::{Build, FromRouter, Job as JobMessage, Task};
 use crate::dispatch::event::millis;
 use crate::dispatch::ids::LaneId;
 use crate::dispatch::queue::Lane;
-use crate::dispatch::{Effort, NewJob, Order};
+use crate::dispatch::{JobSpec, NewJob, TimeBudget};
 
-/// What to run, without what mattered on arrival alone.
+/// What to run, without the parts of the request that matter only on arrival.
 #[derive(Debug)]
-pub(crate) struct Work {
+pub(crate) struct Payload {
     pub(crate) lane: LaneId,
     pub(crate) place: Place,
     /// Bytes of the client's message.
     pub(crate) bytes: usize,
-    kind: Kind,
+    kind: PayloadKind,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum PayloadKind {
     Run(Arc<Task>),
     Build(Box<BuildTask>),
 }
@@ -38,53 +38,55 @@ struct BuildTask {
     limits: BuildLimits,
 }
 
-impl Work {
-    /// The work of a job of this lane.
+impl Payload {
+    /// Creates the payload of a job of this lane.
     pub(crate) fn new(new: NewJob, id: LaneId, lane: &mut Lane) -> Self {
-        let NewJob { order, key, bytes } = new;
-        let (place, kind) = match order {
-            Order::Run { request, version, limits } => {
+        let NewJob { spec, key, bytes } = new;
+        let (place, kind) = match spec {
+            JobSpec::Run { request, version, limits } => {
                 let JobRequest { id, place, exercise, input, .. } = request;
-                let (channel, track, limits) = (place.channel, place.track.clone(), lane.share(&limits));
+                let (channel, track) = (place.channel, place.track.clone());
+                let limits = lane.share_limits(&limits);
                 let task = Task { key, id, channel, track, exercise, version, input, limits };
-                (place, Kind::Run(task.into()))
+                (place, PayloadKind::Run(task.into()))
             }
-            Order::Build { request, place, source, limits } => {
-                (place, Kind::Build(BuildTask { key, request, source, limits }.into()))
+            JobSpec::Build { request, place, source, limits } => {
+                (place, PayloadKind::Build(BuildTask { key, request, source, limits }.into()))
             }
         };
         Self { lane: id, place, bytes, kind }
     }
 
     pub(crate) const fn is_build(&self) -> bool {
-        matches!(self.kind, Kind::Build(_))
+        matches!(self.kind, PayloadKind::Build(_))
     }
 
-    /// How much time it may take.
-    pub(crate) fn effort(&self) -> Effort {
+    /// Returns the limit of its duration.
+    pub(crate) fn budget(&self) -> TimeBudget {
         let wall = match &self.kind {
-            Kind::Run(task) => task.limits.wall,
-            Kind::Build(build) => build.limits.wall,
+            PayloadKind::Run(task) => task.limits.wall,
+            PayloadKind::Build(build) => build.limits.wall,
         };
-        Effort { wall: wall.0, is_build: self.is_build() }
+        TimeBudget { wall: wall.0, is_build: self.is_build() }
     }
 
-    /// The client's id.
+    /// Returns the client's id.
     pub(crate) fn id(&self) -> Option<&JobId> {
         match &self.kind {
-            Kind::Run(task) => Some(&task.id),
-            Kind::Build(build) => build.request.id.as_ref(),
+            PayloadKind::Run(task) => Some(&task.id),
+            PayloadKind::Build(build) => build.request.id.as_ref(),
         }
     }
 
-    /// What a worker is told for one attempt.
+    /// Returns the message for one attempt.
     pub(crate) fn message(&self, token: Token, attempt: u32, setup: Duration, total: Duration) -> FromRouter {
-        let (setup_ms, total_ms) = (millis(setup.min(total)), millis(total));
+        let setup_ms = millis(setup.min(total));
+        let total_ms = millis(total);
         match &self.kind {
-            Kind::Run(task) => {
+            PayloadKind::Run(task) => {
                 FromRouter::Job(JobMessage { token, attempt, setup_ms, total_ms, task: Arc::clone(task) })
             }
-            Kind::Build(build) => FromRouter::Build(Box::new(build.message(token, total_ms))),
+            PayloadKind::Build(build) => FromRouter::Build(Box::new(build.message(token, total_ms))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Jobs that lost their workers, remembered so that they take down no more.
+//! Poisoned jobs: they lost too many workers and are refused for a while.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use trackyard_protocol::token::JobKey;
 use crate::dispatch::Time;
 use crate::dispatch::ids::SeededMap;
 
-/// How many are remembered; the oldest go first.
-const MOST: usize = 10_000;
+/// Maximum number of remembered jobs; the oldest are forgotten first.
+const MAX_POISONED: usize = 10_000;
 
-/// The memory.
+/// The poisoned jobs.
 #[derive(Debug, Default)]
 pub(crate) struct Poison {
     since: SeededMap<JobKey, Time>,
@@ -22,16 +22,16 @@ impl Poison {
     pub(crate) fn remember(&mut self, key: JobKey, now: Time) {
         self.since.insert(key, now);
         self.order.push_back((now, key));
-        if self.order.len() > MOST {
+        if self.order.len() > MAX_POISONED {
             self.pop();
         }
     }
 
-    pub(crate) fn has(&self, key: JobKey) -> bool {
+    pub(crate) fn contains(&self, key: JobKey) -> bool {
         self.since.contains_key(&key)
     }
 
-    /// Forgets what is older than `ttl`.
+    /// Forgets jobs that are older than `ttl`.
     pub(crate) fn expire(&mut self, ttl: Duration, now: Time) {
         while self.order.front().is_some_and(|(at, _)| *at + ttl <= now) {
             self.pop();
@@ -56,13 +56,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_bounded_in_number_and_time() {
+    fn number_and_time_are_bounded() {
         let mut poison = Poison::default();
-        for key in 0..u128::try_from(MOST).unwrap() + 5 {
+        for key in 0..u128::try_from(MAX_POISONED).unwrap() + 5 {
             poison.remember(JobKey(key), Time::ZERO);
         }
-        assert_eq!(poison.len(), MOST);
-        assert!(!poison.has(JobKey(0)));
+        assert_eq!(poison.len(), MAX_POISONED);
+        assert!(!poison.contains(JobKey(0)));
         poison.expire(Duration::from_secs(1), Duration::from_secs(1));
         assert_eq!(poison.len(), 0);
     }

@@ -1,5 +1,5 @@
-//! Lanes (one per channel, track and version; one per track for builds) and their tracks: each is there while something
-//! needs it.
+//! Lanes and their tracks. There is one lane for each channel, track and version, and one for the builds of a track. Each
+//! exists while something needs it.
 
 mod waiting;
 
@@ -11,26 +11,26 @@ use trackyard_protocol::request::Place;
 use trackyard_protocol::version::PinnedVersion;
 
 use super::sorted_queue::SortedQueue;
-use crate::dispatch::ids::{JobNo, LaneId, Map, Numbers, SeededMap, TrackId, WorkerId};
+use crate::dispatch::ids::{IdMap, JobIndex, LaneId, SeededMap, Sequence, TrackId, WorkerId};
 
 /// A version of a channel's track, or a track's builds.
 #[derive(Debug)]
 pub(crate) struct Lane {
     pub(crate) track: TrackId,
-    /// Absent for builds, for which every builder of the track is ready.
+    /// `None` for builds, for which every builder of the track is ready.
     pub(crate) version: Option<PinnedVersion>,
     pub(crate) deployed: bool,
     /// Jobs in flight, waiting or running.
     pub(crate) jobs: usize,
-    /// In order of receipt, so that a job that comes back is ahead of those received after it.
-    pub(crate) waiting: SortedQueue<JobNo>,
-    /// Connected workers that have it ready.
+    /// In the order of receipt, so that a retried job is ahead of those received after it.
+    pub(crate) waiting: SortedQueue<JobIndex>,
+    /// Connected workers that have the version ready.
     pub(crate) ready: BTreeSet<WorkerId>,
-    /// Connected workers that could not make it ready.
+    /// Connected workers that failed to make the version ready.
     pub(crate) failed: BTreeSet<WorkerId>,
-    /// True once workers were told that jobs wait for it.
-    pub(crate) urged: bool,
-    /// Those of the last job; most jobs have the same.
+    /// True once workers were asked to prepare the version first.
+    pub(crate) prioritized: bool,
+    /// The limits of the last job, shared with the next one: most jobs have the same.
     limits: SharedLimits,
 }
 
@@ -45,8 +45,9 @@ pub(crate) struct Track {
     pub(crate) waiting_lanes: BTreeSet<LaneId>,
     pub(crate) waiting: usize,
     pub(crate) bytes: usize,
+    /// Its key in `Lanes::turns` while jobs wait.
     turn: u64,
-    /// Workers scoped to it.
+    /// The number of workers that are scoped to it.
     scoped: usize,
 }
 
@@ -54,11 +55,11 @@ pub(crate) struct Track {
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {
     ids: SeededMap<Place, TrackId>,
-    tracks: Map<TrackId, Track>,
-    lanes: Map<LaneId, Lane>,
-    /// Tracks with waiting jobs; the smallest number is next.
+    tracks: IdMap<TrackId, Track>,
+    lanes: IdMap<LaneId, Lane>,
+    /// Tracks with waiting jobs. The track with the smallest number is next.
     turns: BTreeMap<(Channel, u64), TrackId>,
-    numbers: Numbers,
+    sequence: Sequence,
     waiting: usize,
     bytes: usize,
 }
@@ -93,13 +94,14 @@ impl Lanes {
         self.lanes.len()
     }
 
-    /// The lane, made if it is new. The caller puts something into it, or calls [`release`](Self::release).
-    pub(crate) fn enter(&mut self, place: &Place, version: Option<&PinnedVersion>) -> LaneId {
+    /// Returns the lane, created if it is new. The caller adds something to it, or calls
+    /// [`remove_if_unused`](Self::remove_if_unused).
+    pub(crate) fn get_or_create(&mut self, place: &Place, version: Option<&PinnedVersion>) -> LaneId {
         if let Some(lane) = self.find(place, version) {
             return lane;
         }
-        let track = self.enter_track(place);
-        let id = LaneId(self.numbers.next());
+        let track = self.get_or_create_track(place);
+        let id = LaneId(self.sequence.next());
         if let Some(entry) = self.tracks.get_mut(&track) {
             match version {
                 Some(version) => _ = entry.lanes.insert(version.clone(), id),
@@ -110,8 +112,8 @@ impl Lanes {
         id
     }
 
-    /// Forgets a lane that nothing needs, and its track with the last of them.
-    pub(crate) fn release(&mut self, id: LaneId) {
+    /// Removes a lane that nothing needs, and its track with the last lane.
+    pub(crate) fn remove_if_unused(&mut self, id: LaneId) {
         if self.lanes.get(&id).is_none_or(Lane::is_needed) {
             return;
         }
@@ -122,37 +124,37 @@ impl Lanes {
                 None => track.builds = None,
             }
         }
-        self.release_track(lane.track);
+        self.remove_track_if_unused(lane.track);
     }
 
-    /// A worker is scoped to the track from now on.
-    pub(crate) fn scope(&mut self, place: &Place) -> TrackId {
-        let id = self.enter_track(place);
+    /// Counts a worker that is scoped to the track.
+    pub(crate) fn add_scoped_worker(&mut self, place: &Place) -> TrackId {
+        let id = self.get_or_create_track(place);
         if let Some(track) = self.tracks.get_mut(&id) {
             track.scoped += 1;
         }
         id
     }
 
-    /// A worker is no longer scoped to the track.
-    pub(crate) fn unscope(&mut self, id: TrackId) {
+    /// Uncounts a worker that was scoped to the track.
+    pub(crate) fn remove_scoped_worker(&mut self, id: TrackId) {
         if let Some(track) = self.tracks.get_mut(&id) {
             track.scoped -= 1;
         }
-        self.release_track(id);
+        self.remove_track_if_unused(id);
     }
 
-    fn enter_track(&mut self, place: &Place) -> TrackId {
+    fn get_or_create_track(&mut self, place: &Place) -> TrackId {
         if let Some(id) = self.track_id(place) {
             return id;
         }
-        let id = TrackId(self.numbers.next());
+        let id = TrackId(self.sequence.next());
         self.ids.insert(place.clone(), id);
         self.tracks.insert(id, Track::new(place.clone()));
         id
     }
 
-    fn release_track(&mut self, id: TrackId) {
+    fn remove_track_if_unused(&mut self, id: TrackId) {
         if self.tracks.get(&id).is_some_and(Track::is_unused)
             && let Some(track) = self.tracks.remove(&id)
         {
@@ -171,13 +173,13 @@ impl Lane {
             waiting: SortedQueue::default(),
             ready: BTreeSet::new(),
             failed: BTreeSet::new(),
-            urged: false,
+            prioritized: false,
             limits: SharedLimits::default(),
         }
     }
 
-    /// A job's limits, shared with the job before if that had the same.
-    pub(crate) fn share(&mut self, limits: &Limits) -> SharedLimits {
+    /// Returns a job's limits, shared with the previous job if that had the same.
+    pub(crate) fn share_limits(&mut self, limits: &Limits) -> SharedLimits {
         if *self.limits != *limits {
             self.limits = limits.clone().into();
         }

@@ -1,9 +1,10 @@
-//! A set in order, for what mostly comes at its end and leaves near its front: there a tree costs several times as much.
+//! A sorted set for entries that mostly arrive at the end and leave near the front, where a tree would cost several times
+//! as much.
 
 use std::collections::VecDeque;
 use std::collections::vec_deque;
 
-/// Entries in ascending order, none twice.
+/// Entries in ascending order without duplicates.
 #[derive(Debug, Clone)]
 pub(crate) struct SortedQueue<T>(VecDeque<T>);
 
@@ -14,25 +15,25 @@ impl<T> Default for SortedQueue<T> {
 }
 
 impl<T: Ord> SortedQueue<T> {
-    /// Adds an entry; false if it was there already.
+    /// Adds an entry. Returns false if it was already present.
     pub(crate) fn insert(&mut self, entry: T) -> bool {
         if self.0.back().is_none_or(|last| *last < entry) {
             self.0.push_back(entry);
             return true;
         }
-        let place = self.0.binary_search(&entry);
-        place.is_err_and(|place| {
-            self.0.insert(place, entry);
+        let position = self.0.binary_search(&entry);
+        position.is_err_and(|position| {
+            self.0.insert(position, entry);
             true
         })
     }
 
-    /// Takes an entry out; false if it was not there.
+    /// Removes an entry. Returns false if it was not present.
     pub(crate) fn remove(&mut self, entry: &T) -> bool {
         if self.0.front() == Some(entry) {
             return self.0.pop_front().is_some();
         }
-        self.0.binary_search(entry).is_ok_and(|place| self.0.remove(place).is_some())
+        self.0.binary_search(entry).is_ok_and(|position| self.0.remove(position).is_some())
     }
 
     pub(crate) fn first(&self) -> Option<&T> {
@@ -73,8 +74,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_set_in_order(steps in prop::collection::vec((any::<bool>(), 0..20u8), 0..60)) {
-            let (mut queue, mut set) = (SortedQueue::default(), BTreeSet::new());
+        fn behaves_like_a_sorted_set(steps in prop::collection::vec((any::<bool>(), 0..20u8), 0..60)) {
+            let mut queue = SortedQueue::default();
+            let mut set = BTreeSet::new();
             for (adds, entry) in steps {
                 let changed = if adds { queue.insert(entry) } else { queue.remove(&entry) };
                 prop_assert_eq!(changed, if adds { set.insert(entry) } else { set.remove(&entry) });

@@ -1,4 +1,4 @@
-//! A dispatcher past its recovery, with short words for what workers and clients say.
+//! A dispatcher past its recovery, with short methods for what workers and clients send.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,15 +16,16 @@ use trackyard_protocol::worker::{
 };
 
 use crate::dispatch::{
-    Action, Answer, Counter, Deployment, Dispatch, Event, NewJob, Order, Peer, Settings, Time, Waiter,
+    Action, Counter, DeployedVersions, Dispatch, Event, JobAnswer, JobSpec, NewJob, Peer, Settings, Time,
+    Waiter,
 };
 
 pub(super) const EPOCH: Epoch = Epoch(0xe);
 
-pub(super) struct Bench {
+pub(super) struct Harness {
     pub(super) dispatch: Dispatch,
     pub(super) now: Time,
-    pub(super) answers: BTreeMap<u64, Answer>,
+    pub(super) answers: BTreeMap<u64, JobAnswer>,
     pub(super) sent: Vec<(u64, FromRouter)>,
     pub(super) counted: Vec<Counter>,
     waiters: u64,
@@ -48,7 +49,7 @@ pub(super) fn of_track(track: &str, number: u32) -> TrackVersion {
     TrackVersion { track: TrackSlug::new(track).unwrap(), version: version(number) }
 }
 
-/// A worker's hello: it has version 0 of these tracks ready.
+/// Returns the hello of a worker that has version 0 of these tracks ready.
 pub(super) fn hello(name: &str, topics: &[&str], slots: u32, ready: &[&str]) -> Hello {
     Hello {
         protocol: PROTOCOL,
@@ -77,32 +78,32 @@ pub(super) fn new_job(track: &str, key: u128) -> NewJob {
         deadline: None,
         fresh: false,
     };
-    let order = Order::Run { request, version: version(0), limits: Limits::default() };
-    NewJob { order, key: JobKey(key), bytes: 100 }
+    let spec = JobSpec::Run { request, version: version(0), limits: Limits::default() };
+    NewJob { spec, key: JobKey(key), bytes: 100 }
 }
 
-/// The job with its request changed.
+/// Returns the job with its request changed.
 pub(super) fn with(mut job: NewJob, change: impl Fn(&mut JobRequest)) -> NewJob {
-    if let Order::Run { request, .. } = &mut job.order {
+    if let JobSpec::Run { request, .. } = &mut job.spec {
         change(request);
     }
     job
 }
 
-impl Bench {
-    /// Past the recovery, with version 0 of ruby and python deployed.
+impl Harness {
+    /// Creates a dispatcher past its recovery, with version 0 of ruby and python deployed.
     pub(super) fn new() -> Self {
         Self::with(settings())
     }
 
     pub(super) fn with(settings: Settings) -> Self {
-        let mut bench = Self::recovering(settings);
-        bench.pass(Duration::from_secs(2));
-        bench
+        let mut harness = Self::recovering(settings);
+        harness.advance(Duration::from_secs(2));
+        harness
     }
 
     pub(super) fn recovering(settings: Settings) -> Self {
-        let mut bench = Self {
+        let mut harness = Self {
             dispatch: Dispatch::new(EPOCH, settings, Time::ZERO),
             now: Time::ZERO,
             answers: BTreeMap::new(),
@@ -110,13 +111,13 @@ impl Bench {
             counted: Vec::new(),
             waiters: 0,
         };
-        bench.deploy(&["ruby", "python"]);
-        bench
+        harness.deploy(&["ruby", "python"]);
+        harness
     }
 
     pub(super) fn deploy(&mut self, tracks: &[&str]) {
         let versions = tracks.iter().map(|track| (place(track), vec![version(0)])).collect();
-        self.on(Event::Deployed(Deployment(versions)));
+        self.on(Event::Deployed(DeployedVersions(versions)));
     }
 
     pub(super) fn on(&mut self, event: Event) {
@@ -136,31 +137,31 @@ impl Bench {
         }
     }
 
-    pub(super) fn pass(&mut self, span: Duration) {
-        self.now += span;
+    pub(super) fn advance(&mut self, duration: Duration) {
+        self.now += duration;
         self.on(Event::Tick);
     }
 
-    pub(super) fn say(&mut self, peer: u64, message: FromWorker) {
+    pub(super) fn receive(&mut self, peer: u64, message: FromWorker) {
         self.on(Event::Worker { peer: Peer(peer), message });
     }
 
     pub(super) fn hello(&mut self, peer: u64, hello: Hello) {
-        self.say(peer, FromWorker::Hello(Box::new(hello)));
+        self.receive(peer, FromWorker::Hello(Box::new(hello)));
     }
 
-    /// Sends a job; gives its waiter.
-    pub(super) fn ask(&mut self, job: NewJob) -> u64 {
+    /// Submits a job and returns its waiter.
+    pub(super) fn submit(&mut self, job: NewJob) -> u64 {
         self.waiters += 1;
         self.on(Event::Job { waiter: Waiter(self.waiters), job: Box::new(job) });
         self.waiters
     }
 
     pub(super) fn accept(&mut self, peer: u64, token: Token) {
-        self.say(peer, FromWorker::Accepted(Accepted { token }));
+        self.receive(peer, FromWorker::Accepted(Accepted { token }));
     }
 
-    pub(super) fn end(&mut self, peer: u64, token: Token, reason: Reason) {
+    pub(super) fn finish(&mut self, peer: u64, token: Token, reason: Reason) {
         let result = JobResult {
             token,
             key: JobKey(0),
@@ -169,10 +170,10 @@ impl Bench {
             response: b"{}".to_vec(),
             context: b"{}".to_vec(),
         };
-        self.say(peer, FromWorker::Result(Box::new(result)));
+        self.receive(peer, FromWorker::Result(Box::new(result)));
     }
 
-    /// The jobs sent since the last call, with their worker's connection.
+    /// Returns the jobs that were sent since the last call, with their worker's connection.
     pub(super) fn jobs(&mut self) -> Vec<(u64, Job)> {
         let sent = std::mem::take(&mut self.sent).into_iter();
         sent.filter_map(|(peer, message)| match message {
@@ -182,7 +183,7 @@ impl Bench {
         .collect()
     }
 
-    /// The one job sent since the last call.
+    /// Returns the only job that was sent since the last call.
     pub(super) fn job(&mut self) -> (u64, Job) {
         let mut jobs = self.jobs();
         assert_eq!(jobs.len(), 1, "{jobs:?}");

@@ -1,35 +1,41 @@
-//! Attempts: which worker has which job in hand, known by the router's own token and by nothing else.
+//! Attempts: which worker runs which job. The router's own token identifies them, and nothing else.
 
 use trackyard_protocol::token::{Epoch, Token};
 
 use crate::dispatch::Time;
-use crate::dispatch::ids::{JobNo, Map, Numbers, WorkerId};
-use crate::dispatch::log::Tail;
-use crate::dispatch::planted_fault::{Sabotage, Saboteur};
+use crate::dispatch::ids::{IdMap, JobIndex, Sequence, WorkerId};
+use crate::dispatch::log::LogTail;
+use crate::dispatch::planted_fault::{FaultInjector, PlantedFault};
 
 /// One dispatch of a job to one worker.
 #[derive(Debug, Clone)]
 pub(crate) struct Attempt {
     /// The token as the worker knows it.
     pub(crate) token: Token,
-    /// Absent once nobody waits: the attempt only fills its slot until the worker closes it.
-    pub(crate) job: Option<JobNo>,
+    /// `None` once nobody waits for it: the attempt only fills its slot until the worker closes it.
+    pub(crate) job: Option<JobIndex>,
     pub(crate) worker: WorkerId,
-    pub(crate) state: State,
-    /// From 1.
+    pub(crate) state: AttemptState,
+    /// The number of this attempt of the job, from 1.
     pub(crate) number: u32,
     pub(crate) sent: Time,
-    /// True while its worker is lost: it may come back, but its job does not count on it.
-    pub(crate) stranded: bool,
+    /// True while its worker is lost. The worker may come back with it, but its job does not rely on that.
+    pub(crate) detached: bool,
     /// True if the job counts this attempt as lost.
-    pub(crate) blamed: bool,
-    /// What it has printed, for a build.
-    pub(crate) log: Tail,
+    pub(crate) counted_lost: bool,
+    /// The output of a build.
+    pub(crate) log: LogTail,
 }
 
 impl Attempt {
-    /// An attempt that a worker has in hand already.
-    pub(crate) fn held(token: Token, job: Option<JobNo>, worker: WorkerId, state: State, now: Time) -> Self {
+    /// Creates the first attempt of a job.
+    pub(crate) fn new(
+        token: Token,
+        job: Option<JobIndex>,
+        worker: WorkerId,
+        state: AttemptState,
+        now: Time,
+    ) -> Self {
         Self {
             token,
             job,
@@ -37,74 +43,75 @@ impl Attempt {
             state,
             number: 1,
             sent: now,
-            stranded: false,
-            blamed: false,
-            log: Tail::default(),
+            detached: false,
+            counted_lost: false,
+            log: LogTail::default(),
         }
     }
 }
 
-/// How far an attempt is, as the worker has said.
+/// How far an attempt is, as reported by its worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
-    /// Nothing was heard of it.
+pub(crate) enum AttemptState {
+    /// The worker has not confirmed it.
     Sent,
-    /// The worker has it in hand.
+    /// The worker runs it.
     Accepted,
-    /// It ended, its slot is free, its result is on the way.
+    /// It ended and its slot is free. Its result is on the way.
     Finished,
 }
 
-/// All attempts that are not closed.
+/// All open attempts.
 #[derive(Debug)]
 pub(crate) struct Attempts {
     epoch: Epoch,
-    sequence: Numbers,
-    attempts: Map<Token, Attempt>,
-    saboteur: Saboteur,
+    sequence: Sequence,
+    attempts: IdMap<Token, Attempt>,
+    faults: FaultInjector,
 }
 
 impl Attempts {
-    pub(crate) fn new(epoch: Epoch, saboteur: Saboteur) -> Self {
-        Self { epoch, sequence: Numbers::default(), attempts: Map::default(), saboteur }
+    pub(crate) fn new(epoch: Epoch, faults: FaultInjector) -> Self {
+        Self { epoch, sequence: Sequence::default(), attempts: IdMap::default(), faults }
     }
 
     pub(crate) fn next_token(&mut self) -> Token {
         Token { epoch: self.epoch, sequence: self.sequence.next() }
     }
 
-    /// True for a token of another start of the router.
+    /// Returns true if the token is from another start of the router.
     pub(crate) fn is_foreign(&self, token: Token) -> bool {
-        self.identity(token).epoch != self.epoch
+        self.map_key(token).epoch != self.epoch
     }
 
-    /// True for a token of this start that no attempt has had yet.
-    pub(crate) fn is_to_come(&self, token: Token) -> bool {
+    /// Returns true if the token is of this start, and no attempt has had it yet.
+    pub(crate) fn is_future(&self, token: Token) -> bool {
         token.epoch == self.epoch && token.sequence > self.sequence.last()
     }
 
     pub(crate) fn insert(&mut self, attempt: Attempt) {
-        self.attempts.insert(self.identity(attempt.token), attempt);
+        self.attempts.insert(self.map_key(attempt.token), attempt);
     }
 
     pub(crate) fn get(&self, token: Token) -> Option<&Attempt> {
-        self.attempts.get(&self.identity(token))
+        self.attempts.get(&self.map_key(token))
     }
 
     pub(crate) fn get_mut(&mut self, token: Token) -> Option<&mut Attempt> {
-        self.attempts.get_mut(&self.identity(token))
+        self.attempts.get_mut(&self.map_key(token))
     }
 
     pub(crate) fn remove(&mut self, token: Token) -> Option<Attempt> {
-        self.attempts.remove(&self.identity(token))
+        self.attempts.remove(&self.map_key(token))
     }
 
     pub(crate) fn len(&self) -> usize {
         self.attempts.len()
     }
 
-    fn identity(&self, token: Token) -> Token {
-        let epoch = if self.saboteur.does(Sabotage::SkipEpochCheck) { self.epoch } else { token.epoch };
+    fn map_key(&self, token: Token) -> Token {
+        let skips_check = self.faults.is_active(PlantedFault::SkipEpochCheck);
+        let epoch = if skips_check { self.epoch } else { token.epoch };
         Token { epoch, ..token }
     }
 }

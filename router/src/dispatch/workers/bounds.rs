@@ -1,4 +1,4 @@
-//! What workers can make the router hold, bounded.
+//! Bounds on what workers can make the router hold.
 
 use std::time::Duration;
 

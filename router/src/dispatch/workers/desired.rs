@@ -1,64 +1,68 @@
-//! The versions that workers shall have ready.
+//! The versions that workers should have ready.
 
 use trackyard_protocol::request::Place;
 use trackyard_protocol::version::PinnedVersion;
 use trackyard_protocol::worker::{Desired, FromRouter, TrackVersion};
 
-use super::About;
-use crate::dispatch::action::Turn;
-use crate::dispatch::event::pairs;
+use crate::dispatch::action::Effects;
 use crate::dispatch::ids::{LaneId, WorkerId};
 use crate::dispatch::{Dispatch, Peer};
 
 impl Dispatch {
-    pub(crate) fn covering(&self, places: &[&Place]) -> Vec<(WorkerId, Peer)> {
-        let covers = |about: &About| places.iter().any(|place| about.covers(place));
+    /// Returns the connected workers that serve one of these places.
+    pub(crate) fn workers_covering(&self, places: &[&Place]) -> Vec<(WorkerId, Peer)> {
         self.workers
             .connected()
-            .filter(|(_, w, _)| covers(&w.about))
+            .filter(|(_, worker, _)| places.iter().any(|place| worker.info.covers(place)))
             .map(|(id, _, peer)| (id, peer))
             .collect()
     }
 
-    pub(crate) fn tell_desired(&self, workers: &[(WorkerId, Peer)], turn: &mut Turn<'_>) {
+    /// Sends workers the versions that they should have ready.
+    pub(crate) fn send_desired(&self, workers: &[(WorkerId, Peer)], effects: &mut Effects<'_>) {
         for (id, peer) in workers {
-            turn.send(*peer, FromRouter::Desired(Desired { versions: self.desired(*id) }));
+            effects.send(*peer, FromRouter::Desired(Desired { versions: self.desired(*id) }));
         }
     }
 
-    /// The versions that a worker shall have ready, those for which jobs wait first. While the deployed versions
-    /// are not known, a worker keeps what it has.
+    /// Returns the versions that a worker should have ready, those for which jobs wait first. While the deployed versions
+    /// are unknown, a worker keeps what it has.
     pub(crate) fn desired(&self, id: WorkerId) -> Vec<TrackVersion> {
         let Some(worker) = self.workers.get(id) else { return Vec::new() };
         let Some(deployed) = &self.deployed else { return self.ready_on(id) };
-        let own = pairs(deployed).filter(|(place, _)| worker.about.covers(place));
-        let waits = |place: &Place, version: &PinnedVersion| {
-            let lane = self.lanes.find(place, Some(version)).and_then(|lane| self.lanes.lane(lane));
-            lane.is_some_and(|lane| !lane.waiting.is_empty())
-        };
-        let (first, rest): (Vec<_>, Vec<_>) = own.partition(|(place, version)| waits(place, version));
+        let own = deployed.iter().filter(|(place, _)| worker.info.covers(place));
+        let (first, rest): (Vec<_>, Vec<_>) =
+            own.partition(|(place, version)| self.is_awaited(place, version));
         first.into_iter().chain(rest).map(|(place, version)| of_track(place, version)).collect()
     }
 
+    fn is_awaited(&self, place: &Place, version: &PinnedVersion) -> bool {
+        let lane = self.lanes.find(place, Some(version)).and_then(|lane| self.lanes.lane(lane));
+        lane.is_some_and(|lane| !lane.waiting.is_empty())
+    }
+
+    /// Returns the versions that a worker has ready.
     pub(crate) fn ready_on(&self, id: WorkerId) -> Vec<TrackVersion> {
         let ready = self.workers.get(id).map(|worker| worker.ready.iter()).into_iter().flatten();
         ready.filter_map(|lane| self.track_version(*lane)).collect()
     }
 
+    /// Returns the track and version of a lane; `None` for builds.
     pub(crate) fn track_version(&self, lane: LaneId) -> Option<TrackVersion> {
         Some(of_track(self.lanes.place(lane)?, self.lanes.lane(lane)?.version.as_ref()?))
     }
 
-    /// The first job that waits for a version that no worker has ready: workers prepare it before others.
-    pub(crate) fn urge(&mut self, lane: LaneId, turn: &mut Turn<'_>) {
+    /// Asks workers to prepare a lane's version first, when the first job waits for it and no worker has it ready.
+    pub(crate) fn prioritize(&mut self, lane: LaneId, effects: &mut Effects<'_>) {
         let entry = self.lanes.lane_mut(lane);
-        let Some(entry) = entry.filter(|lane| lane.ready.is_empty() && lane.deployed && !lane.urged) else {
+        let Some(entry) = entry.filter(|lane| lane.ready.is_empty() && lane.deployed && !lane.prioritized)
+        else {
             return;
         };
-        entry.urged = true;
+        entry.prioritized = true;
         let Some(place) = self.lanes.place(lane).cloned() else { return };
-        let told = self.covering(&[&place]);
-        self.tell_desired(&told, turn);
+        let affected = self.workers_covering(&[&place]);
+        self.send_desired(&affected, effects);
     }
 }
 

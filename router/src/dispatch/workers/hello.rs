@@ -1,97 +1,97 @@
-//! A worker says who it is: a new one, one that comes back, or one that was never gone.
+//! Registration: a worker introduces itself, be it new, returning, or still connected.
 
 use trackyard_protocol::channel::{Topic, Topics};
 use trackyard_protocol::request::Place;
 use trackyard_protocol::worker::{Drain, FromRouter, Hello, PROTOCOL, Then, TrackVersion, Welcome};
 
 use super::bounds::{MAX_HELD_JOBS, MAX_RELEASE_CHARS, MAX_SLOTS, MAX_TOPICS, MAX_VERSIONS, MAX_WORKERS};
-use super::worker::About;
-use crate::dispatch::action::Turn;
+use super::worker::WorkerInfo;
+use crate::dispatch::action::Effects;
 use crate::dispatch::event::millis;
 use crate::dispatch::ids::WorkerId;
 use crate::dispatch::{Counter, Dispatch, Peer};
 
 impl Dispatch {
-    pub(crate) fn hello(&mut self, peer: Peer, mut hello: Hello, turn: &mut Turn<'_>) {
-        if cut(&mut hello) {
-            turn.count(Counter::HelloTruncated);
+    /// Registers a worker. A worker of the same name but another incarnation is removed.
+    pub(crate) fn on_hello(&mut self, peer: Peer, mut hello: Hello, effects: &mut Effects<'_>) {
+        if truncate(&mut hello) {
+            effects.count(Counter::HelloTruncated);
         }
         if let Some(id) = self.workers.by_peer(peer)
-            && self.workers.get(id).is_some_and(|worker| worker.about.name != hello.name)
+            && self.workers.get(id).is_some_and(|worker| worker.info.name != hello.name)
         {
-            self.lose(id, turn);
+            self.on_worker_lost(id, effects);
         }
         let known = self.workers.by_name(&hello.name);
         let same = known.filter(|id| self.is_incarnation(*id, &hello));
-        let mut stranded = Vec::new();
+        let mut detached = Vec::new();
         if same.is_none()
             && let Some(old) = known
         {
             if self.workers.get(old).is_some_and(|worker| worker.peer.is_some()) {
-                turn.count(Counter::NameTaken);
+                effects.count(Counter::NameTaken);
             }
-            stranded = self.retire(old, turn);
+            detached = self.remove_worker(old, effects);
         }
         if same.is_none() && self.workers.len() >= MAX_WORKERS {
-            turn.count(Counter::HelloTruncated);
+            effects.count(Counter::HelloTruncated);
         } else {
-            let id = same.unwrap_or_else(|| self.workers.insert(about(&hello), turn.now));
-            self.take_up(id, peer, &hello, turn);
+            let id = same.unwrap_or_else(|| self.workers.insert(worker_info(&hello), effects.now));
+            self.attach(id, peer, &hello, effects);
         }
-        self.retry_all(stranded, turn);
+        self.retry_all(detached, effects);
     }
 
     fn is_incarnation(&self, id: WorkerId, hello: &Hello) -> bool {
-        self.workers.get(id).is_some_and(|worker| worker.about.incarnation == hello.incarnation)
+        self.workers.get(id).is_some_and(|worker| worker.info.incarnation == hello.incarnation)
     }
 
-    fn take_up(&mut self, id: WorkerId, peer: Peer, hello: &Hello, turn: &mut Turn<'_>) {
-        let before = self.workers.get(id).and_then(|worker| worker.peer);
-        let stranded = if before.is_some() { self.strand(id) } else { Vec::new() };
-        self.workers.unfit(id);
-        self.detach_lanes(id);
+    /// Attaches a registered worker to a connection, and reconciles what it holds.
+    fn attach(&mut self, id: WorkerId, peer: Peer, hello: &Hello, effects: &mut Effects<'_>) {
+        let previous = self.workers.get(id).and_then(|worker| worker.peer);
+        let detached = if previous.is_some() { self.detach_attempts(id) } else { Vec::new() };
+        self.workers.unrank(id);
+        self.unregister_versions(id);
         self.workers.connect(id, Some(peer));
-        self.describe(id, hello, turn);
-        self.attach_lanes(id, &hello.versions);
-        self.reconcile(id, hello, before == Some(peer), turn);
-        self.welcome(id, peer, turn);
-        self.restart_if_old(id, peer, hello, turn);
-        self.workers.refit(id);
-        self.retry_all(stranded, turn);
-        self.fill(id, turn);
+        self.update_info(id, hello, effects);
+        self.register_versions(id, &hello.versions);
+        self.reconcile(id, hello, previous == Some(peer), effects);
+        self.send_welcome(id, peer, effects);
+        self.restart_if_outdated(id, peer, hello, effects);
+        self.workers.update_rank(id);
+        self.retry_all(detached, effects);
+        self.fill_slots(id, effects);
     }
 
-    fn describe(&mut self, id: WorkerId, hello: &Hello, turn: &Turn<'_>) {
+    /// Takes over what a worker reports about itself.
+    fn update_info(&mut self, id: WorkerId, hello: &Hello, effects: &Effects<'_>) {
         let old =
             self.workers.get_mut(id).map(|worker| std::mem::take(&mut worker.tracks)).unwrap_or_default();
-        let named = hello.topics.iter().filter_map(|topic| match topic {
+        let scoped = hello.topics.iter().filter_map(|topic| match topic {
             Topic::Track(track) => Some(Place { channel: hello.channel, track: track.clone() }),
             Topic::Any => None,
         });
-        let tracks = named.map(|place| self.lanes.scope(&place)).collect();
-        old.into_iter().for_each(|track| self.lanes.unscope(track));
+        let tracks = scoped.map(|place| self.lanes.add_scoped_worker(&place)).collect();
+        old.into_iter().for_each(|track| self.lanes.remove_scoped_worker(track));
         let Some(worker) = self.workers.get_mut(id) else { return };
-        worker.about = about(hello);
+        worker.info = worker_info(hello);
         worker.tracks = tracks;
         worker.draining = hello.draining;
-        worker.returning = worker.returning && hello.draining;
-        worker.heard = turn.now;
+        worker.restarting = worker.restarting && hello.draining;
+        worker.last_heard = effects.now;
     }
 
-    /// Notes what a connected worker has ready, and what it has failed so far.
-    fn attach_lanes(&mut self, id: WorkerId, versions: &[TrackVersion]) {
+    /// Adds a connected worker to the lanes of the versions that it has ready or has failed.
+    fn register_versions(&mut self, id: WorkerId, versions: &[TrackVersion]) {
         for version in versions {
-            self.note_ready(id, version);
+            self.mark_ready(id, version);
         }
         let Some(worker) = self.workers.get_mut(id) else { return };
-        worker.failed.retain(|lane, _| {
-            let known = self.lanes.lane_mut(*lane);
-            known.is_some_and(|lane| lane.failed.insert(id))
-        });
+        worker.failed.retain(|lane, _| self.lanes.lane_mut(*lane).is_some_and(|lane| lane.failed.insert(id)));
     }
 
-    /// What a worker has ready or failed counts no more.
-    pub(crate) fn detach_lanes(&mut self, id: WorkerId) {
+    /// Removes a worker from the lanes of the versions that it had ready or has failed.
+    pub(crate) fn unregister_versions(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get_mut(id) else { return };
         let ready = std::mem::take(&mut worker.ready);
         let failed: Vec<_> = worker.failed.keys().copied().collect();
@@ -100,20 +100,20 @@ impl Dispatch {
                 entry.ready.remove(&id);
                 entry.failed.remove(&id);
             }
-            self.lanes.release(lane);
+            self.lanes.remove_if_unused(lane);
         }
     }
 
     /// Forgets a worker that has no connection and holds nothing.
     pub(crate) fn forget_worker(&mut self, id: WorkerId) {
-        self.detach_lanes(id);
+        self.unregister_versions(id);
         if let Some(worker) = self.workers.remove(id) {
-            worker.tracks.into_iter().for_each(|track| self.lanes.unscope(track));
+            worker.tracks.into_iter().for_each(|track| self.lanes.remove_scoped_worker(track));
         }
     }
 
-    /// Tells a worker what to prepare and how to behave.
-    pub(crate) fn welcome(&self, id: WorkerId, peer: Peer, turn: &mut Turn<'_>) {
+    /// Sends a worker the versions to prepare and the settings to follow.
+    pub(crate) fn send_welcome(&self, id: WorkerId, peer: Peer, effects: &mut Effects<'_>) {
         let welcome = Welcome {
             protocol: PROTOCOL,
             epoch: self.epoch,
@@ -123,29 +123,29 @@ impl Dispatch {
             heartbeat_ms: millis(self.settings.heartbeat),
             silence_ms: millis(self.settings.silence),
         };
-        turn.send(peer, FromRouter::Welcome(Box::new(welcome)));
+        effects.send(peer, FromRouter::Welcome(Box::new(welcome)));
     }
 
-    fn restart_if_old(&mut self, id: WorkerId, peer: Peer, hello: &Hello, turn: &mut Turn<'_>) {
-        let old = hello.bootstrap.is_some_and(|epoch| epoch != self.epoch);
-        if self.settings.force_worker_restart && old && !hello.draining {
-            self.restart_worker(id, peer, turn);
+    fn restart_if_outdated(&mut self, id: WorkerId, peer: Peer, hello: &Hello, effects: &mut Effects<'_>) {
+        let is_outdated = hello.bootstrap.is_some_and(|epoch| epoch != self.epoch);
+        if self.settings.force_worker_restart && is_outdated && !hello.draining {
+            self.restart_worker(id, peer, effects);
         }
     }
 
-    /// Lets a worker finish its jobs in hand and bootstrap again.
-    pub(crate) fn restart_worker(&mut self, id: WorkerId, peer: Peer, turn: &mut Turn<'_>) {
+    /// Asks a worker to finish its jobs in flight and bootstrap again.
+    pub(crate) fn restart_worker(&mut self, id: WorkerId, peer: Peer, effects: &mut Effects<'_>) {
         if let Some(worker) = self.workers.get_mut(id) {
             worker.draining = true;
-            worker.returning = true;
+            worker.restarting = true;
         }
-        turn.send(peer, FromRouter::Drain(Drain { then: Then::Bootstrap }));
-        self.workers.refit(id);
+        effects.send(peer, FromRouter::Drain(Drain { then: Then::Bootstrap }));
+        self.workers.update_rank(id);
     }
 }
 
-fn about(hello: &Hello) -> About {
-    About {
+fn worker_info(hello: &Hello) -> WorkerInfo {
+    WorkerInfo {
         name: hello.name.clone(),
         incarnation: hello.incarnation,
         pool: hello.pool.clone(),
@@ -158,10 +158,10 @@ fn about(hello: &Hello) -> About {
     }
 }
 
-/// Bounds what a worker may say; true if something was cut.
-fn cut(hello: &mut Hello) -> bool {
+/// Truncates what exceeds the bounds; returns true if something did.
+fn truncate(hello: &mut Hello) -> bool {
     let topics = hello.topics.iter().count();
-    let over = hello.versions.len() > MAX_VERSIONS
+    let is_over = hello.versions.len() > MAX_VERSIONS
         || hello.jobs.len() > MAX_HELD_JOBS
         || hello.slots > MAX_SLOTS
         || topics > MAX_TOPICS;
@@ -171,5 +171,5 @@ fn cut(hello: &mut Hello) -> bool {
     if topics > MAX_TOPICS {
         hello.topics = hello.topics.iter().take(MAX_TOPICS).cloned().collect::<Topics>();
     }
-    over
+    is_over
 }

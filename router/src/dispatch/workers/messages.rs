@@ -1,86 +1,94 @@
-//! What workers say.
+//! Messages from workers.
 
 use trackyard_protocol::build::LogPage;
 use trackyard_protocol::request::Place;
 use trackyard_protocol::token::Token;
 use trackyard_protocol::worker::{FromRouter, FromWorker, TrackVersion, VersionFailed};
 
-use super::attempt::State;
+use super::attempt::AttemptState;
 use super::bounds::{HELLO_REQUEST_INTERVAL, MAX_HELLO_REQUESTS, MAX_VERSIONS};
-use super::worker::Failure;
-use crate::dispatch::action::Turn;
+use super::worker::VersionFailure;
+use crate::dispatch::action::Effects;
 use crate::dispatch::ids::{LaneId, WorkerId};
 use crate::dispatch::{Counter, Dispatch, Peer};
 
 impl Dispatch {
-    /// Before its `Hello`, a worker is only asked for it.
-    pub(crate) fn hear(&mut self, peer: Peer, message: FromWorker, turn: &mut Turn<'_>) {
+    /// Handles a message. A worker that has not sent its `Hello` is only asked for it.
+    pub(crate) fn on_message(&mut self, peer: Peer, message: FromWorker, effects: &mut Effects<'_>) {
         if let FromWorker::Hello(hello) = message {
-            self.asked.remove(&peer);
-            return self.hello(peer, *hello, turn);
+            self.hello_requests.remove(&peer);
+            return self.on_hello(peer, *hello, effects);
         }
         let Some(id) = self.workers.by_peer(peer) else {
             if !matches!(message, FromWorker::Goodbye) {
-                self.ask_hello(peer, turn);
+                self.request_hello(peer, effects);
             }
             return;
         };
         if let Some(worker) = self.workers.get_mut(id) {
-            worker.heard = turn.now;
+            worker.last_heard = effects.now;
         }
-        self.hear_known(id, peer, message, turn);
+        self.on_registered_message(id, peer, message, effects);
     }
 
-    /// Asks once for all that comes before the `Hello`, and again if none comes: each answer is a long message.
-    fn ask_hello(&mut self, peer: Peer, turn: &mut Turn<'_>) {
-        let asked = self.asked.get(&peer).is_some_and(|at| turn.now < *at + HELLO_REQUEST_INTERVAL);
-        if asked {
+    /// Asks for a `Hello`, at most once an interval, because each `Hello` is a long message.
+    fn request_hello(&mut self, peer: Peer, effects: &mut Effects<'_>) {
+        let was_asked =
+            self.hello_requests.get(&peer).is_some_and(|at| effects.now < *at + HELLO_REQUEST_INTERVAL);
+        if was_asked {
             return;
         }
-        if self.asked.len() < MAX_HELLO_REQUESTS {
-            self.asked.insert(peer, turn.now);
+        if self.hello_requests.len() < MAX_HELLO_REQUESTS {
+            self.hello_requests.insert(peer, effects.now);
         }
-        turn.count(Counter::HelloRequested);
-        turn.send(peer, FromRouter::SayHello);
+        effects.count(Counter::HelloRequested);
+        effects.send(peer, FromRouter::SayHello);
     }
 
-    fn hear_known(&mut self, id: WorkerId, peer: Peer, message: FromWorker, turn: &mut Turn<'_>) {
+    fn on_registered_message(
+        &mut self,
+        id: WorkerId,
+        peer: Peer,
+        message: FromWorker,
+        effects: &mut Effects<'_>,
+    ) {
         match message {
-            FromWorker::Accepted(accepted) => self.take_accepted(id, accepted.token, turn),
-            FromWorker::Log(log) => self.take_log(id, log.token, log.page, turn),
-            FromWorker::Result(result) => self.take_result(id, peer, *result, turn),
-            FromWorker::Returned(returned) => self.take_returned(id, &returned, turn),
+            FromWorker::Accepted(accepted) => self.on_accepted(id, accepted.token, effects),
+            FromWorker::Log(log) => self.on_log(id, log.token, log.page, effects),
+            FromWorker::Result(result) => self.on_result(id, peer, *result, effects),
+            FromWorker::Returned(returned) => self.on_returned(id, &returned, effects),
             FromWorker::Ready(version) => {
-                self.note_ready(id, &version);
-                self.fill(id, turn);
+                self.mark_ready(id, &version);
+                self.fill_slots(id, effects);
             }
-            FromWorker::Unready(version) => self.note_unready(id, &version),
-            FromWorker::Failed(failed) => self.note_failed(id, &failed, turn),
-            FromWorker::Draining => self.note_draining(id, turn),
-            FromWorker::Goodbye => self.take_leave(id, turn),
+            FromWorker::Unready(version) => self.on_unready(id, &version),
+            FromWorker::Failed(failed) => self.on_failed(id, &failed, effects),
+            FromWorker::Draining => self.on_draining(id, effects),
+            FromWorker::Goodbye => self.on_goodbye(id, effects),
             FromWorker::Heartbeat(_) | FromWorker::Hello(_) => {}
         }
     }
 
-    fn take_accepted(&mut self, id: WorkerId, token: Token, turn: &mut Turn<'_>) {
+    fn on_accepted(&mut self, id: WorkerId, token: Token, effects: &mut Effects<'_>) {
         match self.attempts.get_mut(token).filter(|attempt| attempt.worker == id) {
-            Some(attempt) if attempt.state == State::Sent => attempt.state = State::Accepted,
+            Some(attempt) if attempt.state == AttemptState::Sent => attempt.state = AttemptState::Accepted,
             Some(_) => {}
             None => {
-                turn.count(Counter::UnknownToken);
-                self.disown(id, token, turn);
+                effects.count(Counter::UnknownToken);
+                self.cancel_unknown(id, token, effects);
             }
         }
     }
 
-    fn take_log(&mut self, id: WorkerId, token: Token, page: LogPage, turn: &mut Turn<'_>) {
+    fn on_log(&mut self, id: WorkerId, token: Token, page: LogPage, effects: &mut Effects<'_>) {
         match self.attempts.get_mut(token).filter(|attempt| attempt.worker == id) {
             Some(attempt) => attempt.log.push(page),
-            None => turn.count(Counter::UnknownToken),
+            None => effects.count(Counter::UnknownToken),
         }
     }
 
-    pub(crate) fn note_ready(&mut self, id: WorkerId, version: &TrackVersion) {
+    /// Notes that a worker has a version ready.
+    pub(crate) fn mark_ready(&mut self, id: WorkerId, version: &TrackVersion) {
         let Some(lane) = self.lane_for(id, version) else { return };
         if let Some(worker) = self.workers.get_mut(id) {
             worker.failed.remove(&lane);
@@ -89,31 +97,32 @@ impl Dispatch {
         if let Some(entry) = self.lanes.lane_mut(lane) {
             entry.failed.remove(&id);
             entry.ready.insert(id);
-            entry.urged = false;
+            entry.prioritized = false;
         }
     }
 
-    /// The lane of a version that this worker may run; none for another's track, or for one version too many.
+    /// Returns the lane of a version that this worker may run; `None` if it does not serve the track, or already has the
+    /// maximum of versions.
     fn lane_for(&mut self, id: WorkerId, version: &TrackVersion) -> Option<LaneId> {
         let worker = self.workers.get(id)?;
-        let full = worker.ready.len() >= MAX_VERSIONS || worker.failed.len() >= MAX_VERSIONS;
-        if full || !worker.about.topics.covers(&version.track) {
+        let is_full = worker.ready.len() >= MAX_VERSIONS || worker.failed.len() >= MAX_VERSIONS;
+        if is_full || !worker.info.topics.covers(&version.track) {
             return None;
         }
-        let place = Place { channel: worker.about.channel, track: version.track.clone() };
-        Some(self.lanes.enter(&place, Some(&version.version)))
+        let place = Place { channel: worker.info.channel, track: version.track.clone() };
+        Some(self.lanes.get_or_create(&place, Some(&version.version)))
     }
 
-    fn note_unready(&mut self, id: WorkerId, version: &TrackVersion) {
+    fn on_unready(&mut self, id: WorkerId, version: &TrackVersion) {
         let Some(worker) = self.workers.get(id) else { return };
-        let place = Place { channel: worker.about.channel, track: version.track.clone() };
+        let place = Place { channel: worker.info.channel, track: version.track.clone() };
         if let Some(lane) = self.lanes.find(&place, Some(&version.version)) {
-            self.forget_ready(id, lane);
+            self.mark_unready(id, lane);
         }
     }
 
-    /// The worker gets no more jobs of the lane until it says that the version is ready.
-    pub(crate) fn forget_ready(&mut self, id: WorkerId, lane: LaneId) {
+    /// Sends a worker no more jobs of a lane until it reports the version as ready.
+    pub(crate) fn mark_unready(&mut self, id: WorkerId, lane: LaneId) {
         if let Some(worker) = self.workers.get_mut(id) {
             worker.ready.remove(&lane);
             worker.failed.remove(&lane);
@@ -122,33 +131,33 @@ impl Dispatch {
             entry.ready.remove(&id);
             entry.failed.remove(&id);
         }
-        self.lanes.release(lane);
+        self.lanes.remove_if_unused(lane);
     }
 
-    fn note_failed(&mut self, id: WorkerId, failed: &VersionFailed, turn: &mut Turn<'_>) {
+    fn on_failed(&mut self, id: WorkerId, failed: &VersionFailed, effects: &mut Effects<'_>) {
         let Some(lane) = self.lane_for(id, &failed.version) else { return };
         if let Some(worker) = self.workers.get_mut(id) {
             worker.ready.remove(&lane);
-            worker.failed.insert(lane, Failure::of(failed));
+            worker.failed.insert(lane, VersionFailure::new(failed));
         }
         if let Some(entry) = self.lanes.lane_mut(lane) {
             entry.ready.remove(&id);
             entry.failed.insert(id);
         }
-        self.refuse_failed(lane, turn);
+        self.refuse_failed(lane, effects);
     }
 
-    fn note_draining(&mut self, id: WorkerId, turn: &mut Turn<'_>) {
+    fn on_draining(&mut self, id: WorkerId, effects: &mut Effects<'_>) {
         if let Some(worker) = self.workers.get_mut(id) {
             worker.draining = true;
         }
-        self.workers.refit(id);
-        self.refuse_all_failed(turn);
+        self.workers.update_rank(id);
+        self.refuse_all_failed(effects);
     }
 
-    fn take_leave(&mut self, id: WorkerId, turn: &mut Turn<'_>) {
-        let jobs = self.retire(id, turn);
-        self.retry_all(jobs, turn);
-        self.refuse_all_failed(turn);
+    fn on_goodbye(&mut self, id: WorkerId, effects: &mut Effects<'_>) {
+        let jobs = self.remove_worker(id, effects);
+        self.retry_all(jobs, effects);
+        self.refuse_all_failed(effects);
     }
 }

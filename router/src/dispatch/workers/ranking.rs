@@ -1,87 +1,89 @@
-//! Workers with free slots, most free slots first and least recently used next: per track those scoped to it, per
-//! channel the generic ones.
+//! The order in which workers get jobs: most free slots first, then least recently used. Scoped workers are ranked for
+//! each of their tracks, generic ones for their channel.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use trackyard_protocol::channel::Channel;
 
-use crate::dispatch::ids::{Map, TrackId, WorkerId};
+use crate::dispatch::ids::{IdMap, TrackId, WorkerId};
 
-/// A worker's place among those with free slots; the smallest is the first choice.
+/// A worker's rank among those with free slots; the smallest is the first choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Free {
+pub(crate) struct Rank {
     free: Reverse<u32>,
-    used: u64,
+    last_used: u64,
     pub(crate) worker: WorkerId,
 }
 
-impl Free {
-    pub(crate) fn new(free: u32, used: u64, worker: WorkerId) -> Self {
-        Self { free: Reverse(free), used, worker }
+impl Rank {
+    pub(crate) fn new(free: u32, last_used: u64, worker: WorkerId) -> Self {
+        Self { free: Reverse(free), last_used, worker }
     }
 }
 
-/// The pools, and how many workers serve what.
+/// The ranked workers, and the number of workers that serve each track or channel.
 #[derive(Debug, Default)]
-pub(crate) struct Pools {
-    scoped: Map<TrackId, BTreeSet<Free>>,
-    generic: BTreeMap<Channel, BTreeSet<Free>>,
-    serving_scoped: Map<TrackId, usize>,
+pub(crate) struct Ranking {
+    scoped: IdMap<TrackId, BTreeSet<Rank>>,
+    generic: BTreeMap<Channel, BTreeSet<Rank>>,
+    serving_scoped: IdMap<TrackId, usize>,
     serving_generic: BTreeMap<Channel, usize>,
 }
 
-impl Pools {
-    /// Workers with free slots for a track: the scoped ones, then the generic ones.
-    pub(crate) fn free(&self, channel: Channel, track: TrackId) -> impl Iterator<Item = Free> + '_ {
+impl Ranking {
+    /// Iterates over the workers with free slots for a track: the scoped ones, then the generic ones.
+    pub(crate) fn candidates(&self, channel: Channel, track: TrackId) -> impl Iterator<Item = Rank> + '_ {
         let scoped = self.scoped.get(&track).into_iter().flatten();
         scoped.chain(self.generic.get(&channel).into_iter().flatten()).copied()
     }
 
-    /// True if a connected worker, free or busy, takes jobs of the track.
+    /// Returns true if a connected worker, free or busy, serves the track.
     pub(crate) fn is_served(&self, channel: Channel, track: Option<TrackId>) -> bool {
         self.serving_generic.contains_key(&channel)
             || track.is_some_and(|track| self.serving_scoped.contains_key(&track))
     }
 
-    pub(crate) fn move_free(
+    /// Replaces a worker's rank in the sets of its tracks or its channel.
+    pub(crate) fn update(
         &mut self,
         tracks: &[TrackId],
         generic: Option<Channel>,
-        from: Option<Free>,
-        to: Option<Free>,
+        from: Option<Rank>,
+        to: Option<Rank>,
     ) {
         for track in tracks {
-            move_in(self.scoped.entry(*track).or_default(), from, to);
+            replace(self.scoped.entry(*track).or_default(), from, to);
             if self.scoped.get(track).is_some_and(BTreeSet::is_empty) {
                 self.scoped.remove(track);
             }
         }
         if let Some(channel) = generic {
-            move_in(self.generic.entry(channel).or_default(), from, to);
+            replace(self.generic.entry(channel).or_default(), from, to);
         }
     }
 
-    pub(crate) fn count_serving(&mut self, tracks: &[TrackId], generic: Option<Channel>, serving: bool) {
+    /// Counts a worker that starts or stops serving its tracks or its channel.
+    pub(crate) fn count_serving(&mut self, tracks: &[TrackId], generic: Option<Channel>, is_serving: bool) {
         for track in tracks {
-            let left = count(self.serving_scoped.entry(*track).or_default(), serving);
+            let left = count(self.serving_scoped.entry(*track).or_default(), is_serving);
             if left == 0 {
                 self.serving_scoped.remove(track);
             }
         }
         if let Some(channel) = generic
-            && count(self.serving_generic.entry(channel).or_default(), serving) == 0
+            && count(self.serving_generic.entry(channel).or_default(), is_serving) == 0
         {
             self.serving_generic.remove(&channel);
         }
     }
 }
 
-fn move_in(pool: &mut BTreeSet<Free>, from: Option<Free>, to: Option<Free>) {
+fn replace(ranks: &mut BTreeSet<Rank>, from: Option<Rank>, to: Option<Rank>) {
     if let Some(from) = from {
-        pool.remove(&from);
+        ranks.remove(&from);
     }
-    pool.extend(to);
+    ranks.extend(to);
 }
 
 fn count(counter: &mut usize, up: bool) -> usize {

@@ -1,4 +1,4 @@
-//! The workers: who is connected, what each can run, what it has in hand.
+//! The workers: which are connected, what each can run, and which attempts are in flight on it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -10,42 +10,42 @@ use trackyard_protocol::token::{Epoch, Incarnation, Token};
 use trackyard_protocol::worker::VersionFailed;
 
 use super::bounds::{MAX_MESSAGE_CHARS, MAX_REASON_CHARS};
-use super::ranking::{Free, Pools};
-use crate::dispatch::ids::{LaneId, Map, Numbers, TrackId, WorkerId};
+use super::ranking::{Rank, Ranking};
+use crate::dispatch::ids::{IdMap, LaneId, Sequence, TrackId, WorkerId};
 use crate::dispatch::queue::SortedQueue;
 use crate::dispatch::{Peer, Time};
 
-/// One start of a worker.
+/// One incarnation of a worker.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    pub(crate) about: About,
-    /// Absent while it is lost and may come back with its jobs.
+    pub(crate) info: WorkerInfo,
+    /// `None` while it is lost and may come back with its jobs.
     pub(crate) peer: Option<Peer>,
-    /// The tracks to which it is scoped.
+    /// The tracks to which it is scoped; empty for a generic worker.
     pub(crate) tracks: Vec<TrackId>,
     pub(crate) ready: BTreeSet<LaneId>,
-    pub(crate) failed: BTreeMap<LaneId, Failure>,
-    /// The attempts that it has not closed.
-    pub(crate) hand: SortedQueue<Token>,
-    /// How many of them fill a slot.
+    pub(crate) failed: BTreeMap<LaneId, VersionFailure>,
+    /// The attempts that the worker has not closed.
+    pub(crate) in_flight: SortedQueue<Token>,
+    /// The number of those that fill a slot.
     pub(crate) busy: u32,
-    /// It takes no more jobs.
+    /// True if it accepts no more jobs.
     pub(crate) draining: bool,
-    /// It drains to bootstrap again, and so will be back soon.
-    pub(crate) returning: bool,
-    pub(crate) heard: Time,
-    /// How long its jobs took lately; zero if none has ended yet.
+    /// True if it drains to bootstrap again, and so will be back soon.
+    pub(crate) restarting: bool,
+    pub(crate) last_heard: Time,
+    /// The moving average of its jobs' durations; zero if none has ended yet.
     pub(crate) mean_run: Duration,
-    /// When it was last given a job, counted in dispatches.
-    pub(crate) used: u64,
-    /// Its place in the pools.
-    fit: Option<Free>,
-    serving: bool,
+    /// When it last got a job, counted in dispatches.
+    pub(crate) last_used: u64,
+    /// Its rank among the workers with free slots.
+    rank: Option<Rank>,
+    is_serving: bool,
 }
 
-/// What a worker says of itself.
+/// What a worker reports about itself.
 #[derive(Debug, Clone)]
-pub(crate) struct About {
+pub(crate) struct WorkerInfo {
     pub(crate) name: WorkerName,
     pub(crate) incarnation: Incarnation,
     pub(crate) pool: Option<PoolName>,
@@ -54,69 +54,70 @@ pub(crate) struct About {
     pub(crate) slots: u32,
     pub(crate) bootstrap: Option<Epoch>,
     pub(crate) release: String,
-    /// The version of the words that it knows.
+    /// The version of the protocol that it speaks.
     pub(crate) protocol: u32,
 }
 
-impl About {
-    /// True if jobs of this place may be given to it.
+impl WorkerInfo {
+    /// Returns true if the worker may run jobs of this place.
     pub(crate) fn covers(&self, place: &Place) -> bool {
         place.is_covered_by(self.channel, &self.topics)
     }
 }
 
-/// Why a worker has a version not ready. Many are kept, so their texts are short.
+/// Why a worker does not have a version ready. Many are kept, so their texts are short.
 #[derive(Debug, Clone)]
-pub(crate) struct Failure {
+pub(crate) struct VersionFailure {
     pub(crate) reason: String,
     pub(crate) status_code: u16,
     pub(crate) message: String,
     pub(crate) retrying: bool,
 }
 
-impl Failure {
-    pub(crate) fn of(failed: &VersionFailed) -> Self {
-        let cut = |text: &str, most: usize| text.chars().take(most).collect();
+impl VersionFailure {
+    pub(crate) fn new(failed: &VersionFailed) -> Self {
+        let truncate = |text: &str, chars: usize| text.chars().take(chars).collect();
         Self {
-            reason: cut(&failed.reason, MAX_REASON_CHARS),
+            reason: truncate(&failed.reason, MAX_REASON_CHARS),
             status_code: failed.status_code,
-            message: cut(&failed.message, MAX_MESSAGE_CHARS),
+            message: truncate(&failed.message, MAX_MESSAGE_CHARS),
             retrying: failed.retrying,
         }
     }
 }
 
-/// A worker that left to bootstrap again.
+/// A worker that left to bootstrap again. Jobs wait for it.
 #[derive(Debug)]
-pub(crate) struct Returning {
+pub(crate) struct RestartingWorker {
     pub(crate) until: Time,
     pub(crate) channel: Channel,
     pub(crate) topics: Topics,
 }
 
 impl Worker {
+    /// Returns true if the worker runs jobs of the track, scoped or generic.
     pub(crate) fn serves(&self, channel: Channel, track: TrackId) -> bool {
-        self.about.channel == channel && (self.about.topics.is_generic() || self.tracks.contains(&track))
+        self.info.channel == channel && (self.info.topics.is_generic() || self.tracks.contains(&track))
     }
 
-    /// True if it is scoped to the track, which comes before a generic worker.
+    /// Returns true if the worker is scoped to the track. Such workers come before generic ones.
     pub(crate) fn is_scoped_to(&self, track: TrackId) -> bool {
         self.tracks.contains(&track)
     }
 
-    /// One job took so long: the latest count most.
-    pub(crate) fn ran(&mut self, run: Duration) {
+    /// Records the duration of a job in the moving average.
+    pub(crate) fn record_run(&mut self, run: Duration) {
         self.mean_run = if self.mean_run.is_zero() { run } else { (self.mean_run * 7 + run) / 8 };
     }
 
-    /// Its place among the workers with free slots, if it has one.
-    pub(crate) fn fit(&self) -> Option<Free> {
-        self.fit
+    /// Returns its rank among the workers with free slots; `None` if it has none.
+    pub(crate) fn rank(&self) -> Option<Rank> {
+        self.rank
     }
 
-    fn free(&self) -> u32 {
-        let takes = self.peer.is_some() && !self.draining;
-        if takes { self.about.slots.saturating_sub(self.busy) } else { 0 }
+    fn free_slots(&self) -> u32 {
+        let is_available = self.peer.is_some() && !self.draining;
+        if is_available { self.info.slots.saturating_sub(self.busy) } else { 0 }
     }
 }
 
@@ -124,34 +125,34 @@ impl Worker {
 #[derive(Debug, Default)]
 pub(crate) struct Workers {
     workers: BTreeMap<WorkerId, Worker>,
-    by_peer: Map<Peer, WorkerId>,
+    by_peer: IdMap<Peer, WorkerId>,
     by_name: HashMap<WorkerName, WorkerId>,
-    pub(crate) pools: Pools,
-    ids: Numbers,
-    dispatches: Numbers,
+    pub(crate) ranking: Ranking,
+    ids: Sequence,
+    dispatches: Sequence,
 }
 
 impl Workers {
-    pub(crate) fn insert(&mut self, about: About, now: Time) -> WorkerId {
+    pub(crate) fn insert(&mut self, info: WorkerInfo, now: Time) -> WorkerId {
         let id = WorkerId(self.ids.next());
-        self.by_name.insert(about.name.clone(), id);
+        self.by_name.insert(info.name.clone(), id);
         self.workers.insert(
             id,
             Worker {
-                about,
+                info,
                 peer: None,
                 tracks: Vec::new(),
                 ready: BTreeSet::new(),
                 failed: BTreeMap::new(),
-                hand: SortedQueue::default(),
+                in_flight: SortedQueue::default(),
                 busy: 0,
                 draining: false,
-                returning: false,
-                heard: now,
+                restarting: false,
+                last_heard: now,
                 mean_run: Duration::ZERO,
-                used: 0,
-                fit: None,
-                serving: false,
+                last_used: 0,
+                rank: None,
+                is_serving: false,
             },
         );
         id
@@ -177,7 +178,7 @@ impl Workers {
         self.workers.iter().map(|(id, worker)| (*id, worker))
     }
 
-    /// The connected workers and their connections.
+    /// Iterates over the connected workers and their connections.
     pub(crate) fn connected(&self) -> impl Iterator<Item = (WorkerId, &Worker, Peer)> + '_ {
         self.iter().filter_map(|(id, worker)| Some((id, worker, worker.peer?)))
     }
@@ -186,7 +187,7 @@ impl Workers {
         self.workers.len()
     }
 
-    /// Lets the worker speak by another connection, or by none.
+    /// Moves a worker to another connection, or to none.
     pub(crate) fn connect(&mut self, id: WorkerId, peer: Option<Peer>) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         if let Some(old) = std::mem::replace(&mut worker.peer, peer) {
@@ -199,46 +200,46 @@ impl Workers {
 
     pub(crate) fn remove(&mut self, id: WorkerId) -> Option<Worker> {
         self.connect(id, None);
-        self.refit(id);
+        self.update_rank(id);
         let worker = self.workers.remove(&id)?;
-        if self.by_name.get(&worker.about.name) == Some(&id) {
-            self.by_name.remove(&worker.about.name);
+        if self.by_name.get(&worker.info.name) == Some(&id) {
+            self.by_name.remove(&worker.info.name);
         }
         Some(worker)
     }
 
-    /// Takes the worker out of the pools, to change what it serves; [`refit`](Self::refit) puts it back.
-    pub(crate) fn unfit(&mut self, id: WorkerId) {
-        self.place(id, None, false);
+    /// Takes a worker out of the ranking, to change what it serves; [`update_rank`](Self::update_rank) puts it back.
+    pub(crate) fn unrank(&mut self, id: WorkerId) {
+        self.set_rank(id, None, false);
     }
 
-    /// Puts the worker where it belongs in the pools, after any change of its slots or state.
-    pub(crate) fn refit(&mut self, id: WorkerId) {
+    /// Ranks a worker again after any change of its slots or state.
+    pub(crate) fn update_rank(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get(&id) else { return };
-        let free = worker.free();
-        let fit = (free > 0).then(|| Free::new(free, worker.used, id));
-        let serving = worker.peer.is_some() && (!worker.draining || worker.returning);
-        self.place(id, fit, serving);
+        let free = worker.free_slots();
+        let rank = (free > 0).then(|| Rank::new(free, worker.last_used, id));
+        let is_serving = worker.peer.is_some() && (!worker.draining || worker.restarting);
+        self.set_rank(id, rank, is_serving);
     }
 
-    /// The worker was given a job just now.
-    pub(crate) fn use_now(&mut self, id: WorkerId) {
-        let used = self.dispatches.next();
+    /// Notes that a worker got a job just now.
+    pub(crate) fn mark_used(&mut self, id: WorkerId) {
+        let last_used = self.dispatches.next();
         if let Some(worker) = self.workers.get_mut(&id) {
-            worker.used = used;
+            worker.last_used = last_used;
         }
     }
 
-    fn place(&mut self, id: WorkerId, fit: Option<Free>, serving: bool) {
+    fn set_rank(&mut self, id: WorkerId, rank: Option<Rank>, is_serving: bool) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
-        let generic = worker.about.topics.is_generic().then_some(worker.about.channel);
-        if worker.fit != fit {
-            self.pools.move_free(&worker.tracks, generic, worker.fit, fit);
-            worker.fit = fit;
+        let generic = worker.info.topics.is_generic().then_some(worker.info.channel);
+        if worker.rank != rank {
+            self.ranking.update(&worker.tracks, generic, worker.rank, rank);
+            worker.rank = rank;
         }
-        if worker.serving != serving {
-            self.pools.count_serving(&worker.tracks, generic, serving);
-            worker.serving = serving;
+        if worker.is_serving != is_serving {
+            self.ranking.count_serving(&worker.tracks, generic, is_serving);
+            worker.is_serving = is_serving;
         }
     }
 }

@@ -1,80 +1,82 @@
-//! A worker is lost: its attempts are, unless it comes back, and their jobs run elsewhere.
+//! Workers that are lost or leave. The jobs of a lost worker run elsewhere, unless it comes back with them.
 
-use super::attempt::State;
+use super::attempt::AttemptState;
 use super::bounds::MAX_RESTARTING;
-use super::worker::{About, Returning};
-use crate::dispatch::action::Turn;
-use crate::dispatch::ids::{JobNo, WorkerId};
+use super::worker::{RestartingWorker, WorkerInfo};
+use crate::dispatch::action::Effects;
+use crate::dispatch::ids::{JobIndex, WorkerId};
 use crate::dispatch::{Counter, Dispatch, Peer, Time};
 
 impl Dispatch {
-    /// A connection died.
-    pub(crate) fn gone(&mut self, peer: Peer, turn: &mut Turn<'_>) {
+    /// Handles a closed connection.
+    pub(crate) fn on_disconnect(&mut self, peer: Peer, effects: &mut Effects<'_>) {
         if let Some(id) = self.workers.by_peer(peer) {
-            self.lose(id, turn);
+            self.on_worker_lost(id, effects);
         }
     }
 
-    /// A worker fell silent or its connection died. It may come back with its jobs; until then they run elsewhere.
-    pub(crate) fn lose(&mut self, id: WorkerId, turn: &mut Turn<'_>) {
-        turn.count(Counter::WorkerLost);
-        let stranded = self.strand(id);
-        self.part(id, turn.now);
-        self.forget_if_empty(id);
-        self.retry_all(stranded, turn);
+    /// Handles a worker that fell silent or whose connection closed. Its jobs run elsewhere; it may come back with them.
+    pub(crate) fn on_worker_lost(&mut self, id: WorkerId, effects: &mut Effects<'_>) {
+        effects.count(Counter::WorkerLost);
+        let detached = self.detach_attempts(id);
+        self.disconnect(id, effects.now);
+        self.forget_if_idle(id);
+        self.retry_all(detached, effects);
     }
 
-    /// A worker said goodbye, or another start took its name: what it held never comes back.
-    pub(crate) fn retire(&mut self, id: WorkerId, turn: &Turn<'_>) -> Vec<JobNo> {
-        let connected = self.workers.get(id).is_some_and(|worker| worker.peer.is_some());
-        let stranded = if connected { self.strand(id) } else { Vec::new() };
-        self.part(id, turn.now);
-        let held: Vec<_> = self.workers.get(id).map(|w| w.hand.iter().copied().collect()).unwrap_or_default();
+    /// Removes a worker that said goodbye, or whose name a new incarnation took. Returns its jobs, which it cannot bring
+    /// back.
+    pub(crate) fn remove_worker(&mut self, id: WorkerId, effects: &Effects<'_>) -> Vec<JobIndex> {
+        let is_connected = self.workers.get(id).is_some_and(|worker| worker.peer.is_some());
+        let detached = if is_connected { self.detach_attempts(id) } else { Vec::new() };
+        self.disconnect(id, effects.now);
+        let held: Vec<_> =
+            self.workers.get(id).map(|w| w.in_flight.iter().copied().collect()).unwrap_or_default();
         for token in held {
-            self.close(id, token);
+            self.close_attempt(id, token);
         }
         self.forget_worker(id);
-        stranded
+        detached
     }
 
-    /// Takes a worker's attempts from their jobs' hands, without closing them: it may come back with them. Only
-    /// what it had accepted counts as lost.
-    pub(crate) fn strand(&mut self, id: WorkerId) -> Vec<JobNo> {
+    /// Detaches a worker's attempts from their jobs and returns the jobs. The attempts stay open, because the worker may
+    /// come back with them. Only attempts that it had accepted count as lost.
+    pub(crate) fn detach_attempts(&mut self, id: WorkerId) -> Vec<JobIndex> {
         let mut jobs = Vec::new();
-        let hand = self.workers.get(id).map(|worker| worker.hand.clone()).unwrap_or_default();
-        for token in hand {
+        let in_flight = self.workers.get(id).map(|worker| worker.in_flight.clone()).unwrap_or_default();
+        for token in in_flight {
             let Some(attempt) = self.attempts.get_mut(token) else { continue };
-            let Some(job) = attempt.job.and_then(|no| self.jobs.get_mut(no)) else { continue };
-            job.live = job.live.saturating_sub(1);
-            attempt.stranded = true;
-            attempt.blamed = attempt.state == State::Accepted;
-            job.lost += u32::from(attempt.blamed);
+            let Some(job) = attempt.job.and_then(|index| self.jobs.get_mut(index)) else { continue };
+            job.live_attempts = job.live_attempts.saturating_sub(1);
+            attempt.detached = true;
+            attempt.counted_lost = attempt.state == AttemptState::Accepted;
+            job.lost_attempts += u32::from(attempt.counted_lost);
             jobs.extend(attempt.job);
         }
         jobs
     }
 
-    /// Jobs wait for a worker that left to bootstrap again.
-    fn expect_back(&mut self, id: WorkerId, now: Time) {
-        if let Some(worker) = self.workers.get(id).filter(|worker| worker.returning && worker.peer.is_some())
-            && self.returning.len() < MAX_RESTARTING
+    /// Lets jobs wait for a worker that leaves to bootstrap again.
+    fn expect_restart(&mut self, id: WorkerId, now: Time) {
+        if let Some(worker) = self.workers.get(id).filter(|worker| worker.restarting && worker.peer.is_some())
+            && self.restarting.len() < MAX_RESTARTING
         {
-            let About { channel, topics, .. } = &worker.about;
+            let WorkerInfo { channel, topics, .. } = &worker.info;
             let until = now + self.settings.queue_max_wait;
-            self.returning.push(Returning { until, channel: *channel, topics: topics.clone() });
+            self.restarting.push(RestartingWorker { until, channel: *channel, topics: topics.clone() });
         }
     }
 
-    /// Ends a worker's connection. Attempts that nobody waits for are closed: their worker's slots are gone.
-    fn part(&mut self, id: WorkerId, now: Time) {
-        self.expect_back(id, now);
-        self.detach_lanes(id);
+    /// Separates a worker from its connection. Closes attempts that nobody waits for, because their slots are gone.
+    fn disconnect(&mut self, id: WorkerId, now: Time) {
+        self.expect_restart(id, now);
+        self.unregister_versions(id);
         self.workers.connect(id, None);
-        self.workers.refit(id);
-        let hand = self.workers.get(id).map(|worker| worker.hand.clone()).unwrap_or_default();
-        for token in hand {
+        self.workers.update_rank(id);
+        let in_flight = self.workers.get(id).map(|worker| worker.in_flight.clone()).unwrap_or_default();
+        for token in in_flight {
             if self.attempts.get(token).is_some_and(|attempt| attempt.job.is_none()) {
-                self.close(id, token);
+                self.close_attempt(id, token);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What must hold, whatever happens.
+//! Checks the invariants that must hold in every run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,45 +6,45 @@ use std::time::Duration;
 use trackyard_protocol::name::WorkerName;
 use trackyard_protocol::token::{Epoch, JobKey, Token};
 use trackyard_protocol::worker::{FromRouter, FromWorker, Job};
-use trackyard_router::dispatch::{Answer, Event, Peer, Time, Waiter};
+use trackyard_router::dispatch::{Event, JobAnswer, Peer, Time, Waiter};
 
 use crate::client::Request;
-use crate::plan::{Fate, fate, wall};
+use crate::plan::{JobBehavior, behavior_of, wall};
 use crate::worker::Worker;
 
-/// Late timers and messages at the same moment.
-const SLACK: Duration = Duration::from_millis(60);
+/// Tolerance for late timers and for messages at the same time.
+const TIMER_TOLERANCE: Duration = Duration::from_millis(60);
 
-/// A worker that was heard of so lately cannot have been given up for its silence.
-const IN_TOUCH: Duration = Duration::from_millis(2500);
+/// Silence after which the router may have lost a worker. Before that it cannot have.
+const MAX_SAFE_SILENCE: Duration = Duration::from_millis(2500);
 
 #[derive(Default)]
 pub(crate) struct Checker {
     pub(crate) violations: Vec<String>,
-    pub(crate) seen: BTreeMap<String, usize>,
+    pub(crate) counts: BTreeMap<String, usize>,
     started: Time,
-    /// Fresh requests may run what ran before.
+    /// Keys of fresh requests, whose jobs may run again.
     fresh: BTreeSet<JobKey>,
     keys: BTreeMap<Token, JobKey>,
-    /// Attempts that the router heard a worker accept, of jobs not ended.
+    /// Attempts of open jobs that a worker has accepted, as far as the router knows.
     accepted: BTreeMap<JobKey, BTreeSet<Token>>,
-    /// Attempts that the router wanted ended, or whose result it had.
+    /// Attempts that the router has cancelled, or whose result it has received.
     over: BTreeSet<Token>,
     known: BTreeMap<Peer, Known>,
 }
 
-/// What this start of the router was told by a connection.
+/// What this start of the router knows from one connection.
 struct Known {
     name: WorkerName,
-    heard: Time,
-    /// It was silent for so long that it may have been given up: only its next hello counts.
-    doubtful: bool,
+    last_heard: Time,
+    /// True if the worker was silent for so long that it may be lost: only its next hello counts.
+    is_uncertain: bool,
     tokens: BTreeSet<Token>,
 }
 
 impl Checker {
-    pub(crate) fn saw(&mut self, what: &str) {
-        *self.seen.entry(what.to_owned()).or_default() += 1;
+    pub(crate) fn count(&mut self, what: &str) {
+        *self.counts.entry(what.to_owned()).or_default() += 1;
     }
 
     pub(crate) fn fail(&mut self, now: Time, what: impl Into<String>) {
@@ -63,11 +63,11 @@ impl Checker {
         }
     }
 
-    /// What the router is about to learn.
+    /// Notes what the router is about to learn.
     pub(crate) fn before(&mut self, now: Time, event: &Event) {
         match event {
             Event::Worker { peer, message } => self.heard(now, *peer, message),
-            Event::Gone { peer } => drop(self.known.remove(peer)),
+            Event::Disconnected { peer } => drop(self.known.remove(peer)),
             _ => {}
         }
     }
@@ -76,15 +76,18 @@ impl Checker {
         if let FromWorker::Hello(hello) = message {
             self.known.retain(|_, known| known.name != hello.name);
             let tokens = hello.jobs.iter().map(|held| held.token).collect();
-            self.known.insert(peer, Known { name: hello.name.clone(), heard: now, doubtful: false, tokens });
+            self.known.insert(
+                peer,
+                Known { name: hello.name.clone(), last_heard: now, is_uncertain: false, tokens },
+            );
             return;
         }
         let Some(known) = self.known.get_mut(&peer) else { return };
-        known.doubtful |= now > known.heard + IN_TOUCH;
-        known.heard = now;
+        known.is_uncertain |= now > known.last_heard + MAX_SAFE_SILENCE;
+        known.last_heard = now;
         let key = |token: &Token| self.keys.get(token).copied().filter(|_| known.tokens.contains(token));
         match message {
-            FromWorker::Accepted(accepted) if !known.doubtful => {
+            FromWorker::Accepted(accepted) if !known.is_uncertain => {
                 if let Some(key) = key(&accepted.token) {
                     self.accepted.entry(key).or_default().insert(accepted.token);
                 }
@@ -122,7 +125,7 @@ impl Checker {
                 if self.accepted.get(&build.key).is_some_and(|attempts| !attempts.is_empty()) {
                     self.fail(now, format!("{} is built a second time", build.key));
                 }
-                self.saw("builds");
+                self.count("builds");
                 self.check_token(now, epoch, peer, build.token, build.key);
             }
             FromRouter::Cancel(cancel) => {
@@ -146,7 +149,7 @@ impl Checker {
         }
         match self.known.get_mut(&peer) {
             Some(known) => drop(known.tokens.insert(token)),
-            None => self.fail(now, format!("{token} was sent to someone who did not say hello")),
+            None => self.fail(now, format!("{token} was sent to a peer that did not say hello")),
         }
     }
 
@@ -156,20 +159,22 @@ impl Checker {
             self.fail(now, format!("a third attempt of {}", job.key));
         }
         for worker in workers {
-            if let Some(token) = self.runs_there(now, worker, job.key) {
+            if let Some(token) = self.running_attempt(now, worker, job.key) {
                 self.fail(now, format!("{} runs twice: as {token} on {}", job.key, worker.name));
             }
         }
     }
 
-    /// The attempt of a job that the router knows a worker to hold, unless it is over for the router.
-    fn runs_there(&self, now: Time, worker: &Worker, key: JobKey) -> Option<Token> {
+    /// Returns the attempt of a job that a worker holds, if the router knows of it and has not ended it.
+    fn running_attempt(&self, now: Time, worker: &Worker, key: JobKey) -> Option<Token> {
         let known = self.known.get(&worker.peer?)?;
-        let in_touch = !known.doubtful && now < known.heard + IN_TOUCH && !self.fresh.contains(&key);
+        if known.is_uncertain || now >= known.last_heard + MAX_SAFE_SILENCE || self.fresh.contains(&key) {
+            return None;
+        }
         let mut held = worker.held.iter().filter(|(token, held)| {
             held.key == key && known.tokens.contains(token) && !self.over.contains(token)
         });
-        held.find(|_| in_touch).map(|(token, _)| *token)
+        held.next().map(|(token, _)| *token)
     }
 
     pub(crate) fn answered(
@@ -177,10 +182,10 @@ impl Checker {
         now: Time,
         waiter: Waiter,
         request: Option<&Request>,
-        answer: &Answer,
+        answer: &JobAnswer,
         stalled: Duration,
     ) {
-        self.saw(&format!("{} {}", answer.reason.code(), answer.reason.as_str()));
+        self.count(&format!("{} {}", answer.reason.code(), answer.reason.as_str()));
         let Some(request) = request else {
             return self.fail(now, format!("{waiter:?} got an answer that nobody waits for"));
         };
@@ -190,24 +195,26 @@ impl Checker {
             self.fail(now, format!("the build {key} was replayed"));
         }
         self.check_content(now, key, answer);
-        let whole = Duration::from_secs(4) + (Duration::from_secs(3) + wall()) * 2;
-        let patience = request.plan.deadline.unwrap_or(whole).min(whole);
-        let stood_still = stalled.saturating_sub(request.stalled_before);
-        if now > request.sent + patience + stood_still + SLACK {
+        let job_limit = Duration::from_secs(4) + (Duration::from_secs(3) + wall()) * 2;
+        let max_wait = request.plan.deadline.unwrap_or(job_limit).min(job_limit);
+        let stalled_for = stalled.saturating_sub(request.stalled_before);
+        if now > request.sent + max_wait + stalled_for + TIMER_TOLERANCE {
             self.fail(now, format!("{key} was answered too late: asked at {:?}", request.sent));
         }
     }
 
-    fn check_content(&mut self, now: Time, key: JobKey, answer: &Answer) {
+    fn check_content(&mut self, now: Time, key: JobKey, answer: &JobAnswer) {
         if answer.replayed && !answer.reason.is_replayable() {
             self.fail(now, format!("a {} was replayed", answer.reason));
         }
         let Some(output) = &answer.output else { return };
-        let right = match fate(key) {
-            Fate::Ends(_, reason) => output.response == key.to_string().as_bytes() && answer.reason == reason,
-            Fate::Kills(_) => false,
+        let is_right = match behavior_of(key) {
+            JobBehavior::Ends(_, reason) => {
+                output.response == key.to_string().as_bytes() && answer.reason == reason
+            }
+            JobBehavior::KillsWorker(_) => false,
         };
-        if !right {
+        if !is_right {
             let got = String::from_utf8_lossy(&output.response).into_owned();
             self.fail(now, format!("{key} got another job's answer: {got}"));
         }

@@ -1,7 +1,7 @@
-//! What is around a dispatcher: clients that wait, and workers that say anything at all.
+//! The environment of a dispatcher: clients that wait, and workers that send anything.
 
 mod check;
-mod words;
+mod messages;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,12 +14,12 @@ use trackyard_protocol::version::PinnedVersion;
 use trackyard_protocol::worker::FromRouter;
 use trackyard_router::dispatch::{Action, Dispatch, Event, Peer, Settings, Time, Waiter};
 
-/// Turns that a drained dispatcher may take until everybody has an answer.
-const PATIENCE: usize = 20_000;
+/// Maximum number of ticks until a draining dispatcher must have answered every request.
+const MAX_DRAIN_TICKS: usize = 20_000;
 const CONNECTIONS: usize = 5;
 const STORE_BYTES: usize = 64 << 10;
 
-pub(crate) struct World {
+pub(crate) struct Harness {
     dispatch: Dispatch,
     now: Time,
     waiting: BTreeSet<Waiter>,
@@ -30,7 +30,7 @@ pub(crate) struct World {
     tokens: BTreeSet<Token>,
 }
 
-impl World {
+impl Harness {
     pub(crate) fn new() -> Self {
         Self {
             dispatch: Dispatch::new(Epoch(0xe), settings(), Time::ZERO),
@@ -44,7 +44,7 @@ impl World {
         }
     }
 
-    /// Hands over an event, and takes the actions as the router's edge does.
+    /// Delivers an event and performs the actions as the router does.
     pub(crate) fn on(&mut self, event: Event) {
         let mut actions = Vec::new();
         self.dispatch.on(event, self.now, &mut actions);
@@ -53,11 +53,11 @@ impl World {
                 Action::Answer { waiter, .. } => {
                     assert!(
                         self.waiting.remove(&waiter),
-                        "{waiter:?} gets an answer that it does not wait for"
+                        "{waiter:?} gets an answer that it is_active not wait for"
                     );
                 }
                 Action::Send { peer, message } => {
-                    assert!(self.peers.contains(&peer), "{peer:?} is dead");
+                    assert!(self.peers.contains(&peer), "{peer:?} is closed");
                     let job = match &message {
                         FromRouter::Job(job) => (job.token, job.key),
                         FromRouter::Build(build) => (build.token, build.key),
@@ -71,8 +71,8 @@ impl World {
         }
     }
 
-    pub(crate) fn ask(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
-        let job = words::job(input)?;
+    pub(crate) fn submit(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
+        let job = messages::job(input)?;
         self.waiters += 1;
         let waiter = Waiter(self.waiters);
         self.waiting.insert(waiter);
@@ -80,28 +80,28 @@ impl World {
         Ok(())
     }
 
-    pub(crate) fn hear(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
+    pub(crate) fn receive(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
         let peer = *input.choose(&self.peers)?;
-        let message = words::from_worker(input, &self.sent)?;
+        let message = messages::from_worker(input, &self.sent)?;
         self.on(Event::Worker { peer, message });
         Ok(())
     }
 
-    /// A connection dies; its number is never another's.
-    pub(crate) fn lose(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
+    /// Closes a connection. Its number is never used again.
+    pub(crate) fn disconnect(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
         let at = input.choose_index(self.peers.len())?;
         self.connections += 1;
         let fresh = Peer(self.connections);
-        if let Some(place) = self.peers.get_mut(at) {
-            let peer = std::mem::replace(place, fresh);
-            self.on(Event::Gone { peer });
+        if let Some(slot) = self.peers.get_mut(at) {
+            let peer = std::mem::replace(slot, fresh);
+            self.on(Event::Disconnected { peer });
         }
         Ok(())
     }
 
-    /// Time passes, and what is due is done when it is.
-    pub(crate) fn pass(&mut self, span: Duration) {
-        let end = self.now + span;
+    /// Advances the time. What is due is done at its time.
+    pub(crate) fn advance(&mut self, duration: Duration) {
+        let end = self.now + duration;
         while self.dispatch.next_wake() < end {
             self.tick(self.dispatch.next_wake());
         }
@@ -111,7 +111,7 @@ impl World {
     fn tick(&mut self, at: Time) {
         self.now = self.now.max(at);
         self.on(Event::Tick);
-        assert!(self.dispatch.next_wake() > self.now, "what is due is not done: the edge would spin");
+        assert!(self.dispatch.next_wake() > self.now, "what is due was not done: the router would spin");
     }
 
     pub(crate) fn versions(
@@ -119,23 +119,23 @@ impl World {
         input: &mut Unstructured<'_>,
     ) -> Result<BTreeMap<Place, Vec<PinnedVersion>>> {
         let mut versions = BTreeMap::new();
-        for track in words::TRACKS {
-            let of_track = (0..input.int_in_range(0..=2)?).map(words::version).collect();
-            versions.insert(words::place(track), of_track);
+        for track in messages::TRACKS {
+            let of_track = (0..input.int_in_range(0..=2)?).map(messages::version).collect();
+            versions.insert(messages::place(track), of_track);
         }
         Ok(versions)
     }
 
     pub(crate) fn settings(&self, input: &mut Unstructured<'_>) -> Result<Settings> {
-        let expected = if input.arbitrary()? { [words::place("ruby")].into() } else { BTreeSet::new() };
+        let expected = if input.arbitrary()? { [messages::place("ruby")].into() } else { BTreeSet::new() };
         let queue_max_jobs = input.int_in_range(0..=9)?;
         Ok(Settings { expected, queue_max_jobs, ..settings() })
     }
 
-    /// A router that drains answers everybody, whatever its workers do.
+    /// Checks that a draining router answers every request, whatever its workers do.
     pub(crate) fn finish(&mut self) {
         self.on(Event::Drain);
-        for _ in 0..PATIENCE {
+        for _ in 0..MAX_DRAIN_TICKS {
             if self.waiting.is_empty() {
                 break;
             }

@@ -1,4 +1,4 @@
-//! What goes wrong.
+//! The faults that the simulation injects.
 
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::token::{Epoch, JobKey, Token};
@@ -6,8 +6,8 @@ use trackyard_protocol::worker::Then;
 use trackyard_router::dispatch::Event;
 
 use crate::plan::{TRACKS, VERSIONS};
+use crate::simulation::{SimEvent, Simulation};
 use crate::worker::result;
-use crate::world::{Happening, World};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault {
@@ -24,8 +24,8 @@ pub(crate) enum Fault {
     Forgery,
 }
 
-impl World {
-    pub(crate) fn next_trouble(&mut self) {
+impl Simulation {
+    pub(crate) fn next_fault(&mut self) {
         if self.is_over() {
             return self.heal();
         }
@@ -42,80 +42,80 @@ impl World {
             85..90 => Fault::SecondHello,
             _ => Fault::Forgery,
         };
-        self.later(std::time::Duration::ZERO, Happening::Trouble(fault));
-        let pause = self.random.millis(100, 1500);
-        self.later(pause, Happening::NextTrouble);
+        self.schedule_in(std::time::Duration::ZERO, SimEvent::Fault(fault));
+        let delay = self.random.millis(100, 1500);
+        self.schedule_in(delay, SimEvent::NextFault);
     }
 
     fn heal(&mut self) {
-        self.router.unloaded = None;
-        let deployment = self.router.deployment();
-        self.router_event(Event::Deployed(deployment));
+        self.router.undeployed = None;
+        let versions = self.router.deployed_versions();
+        self.router_event(Event::Deployed(versions));
     }
 
-    pub(crate) fn trouble(&mut self, fault: Fault) {
+    pub(crate) fn inject(&mut self, fault: Fault) {
         let index = self.random.index(self.workers.len());
-        self.check.saw(&format!("fault {fault:?}"));
+        self.checker.count(&format!("fault {fault:?}"));
         match fault {
-            Fault::WorkerDies if self.workers[index].alive => self.worker_dies(index),
-            Fault::GenericWorkersDie => self.generic_workers_die(),
+            Fault::WorkerDies if self.workers[index].alive => self.kill_worker(index),
+            Fault::GenericWorkersDie => self.kill_generic_workers(),
             Fault::WorkerFreezes if self.workers[index].alive => self.freeze(index),
             Fault::ConnectionCut => {
-                self.cut(index);
-                let pause = self.random.millis(20, 600);
-                self.later(pause, Happening::Reconnect(index));
+                self.disconnect(index);
+                let delay = self.random.millis(20, 600);
+                self.schedule_in(delay, SimEvent::Reconnect(index));
             }
             Fault::WorkerLeaves => self.drain_worker(index, Then::Exit),
             Fault::RouterRestarts => self.router_down(),
             Fault::RouterStalls => {
-                let span = self.random.millis(50, 5000);
-                self.stand_still(span);
+                let duration = self.random.millis(50, 5000);
+                self.stall(duration);
             }
             Fault::RestartWorkers => self.router_event(Event::RestartWorkers),
-            Fault::Unload => self.unload(),
-            Fault::SecondHello if self.speaks(index) => self.say_hello(index),
-            Fault::Forgery if self.speaks(index) => self.forge(index),
+            Fault::Unload => self.undeploy(),
+            Fault::SecondHello if self.can_send(index) => self.send_hello(index),
+            Fault::Forgery if self.can_send(index) => self.forge_results(index),
             _ => {}
         }
     }
 
-    fn speaks(&self, index: usize) -> bool {
+    fn can_send(&self, index: usize) -> bool {
         self.workers[index].peer.is_some() && self.now >= self.workers[index].frozen_until
     }
 
-    fn generic_workers_die(&mut self) {
+    fn kill_generic_workers(&mut self) {
         for index in 0..self.workers.len() {
             if self.workers[index].alive && self.workers[index].is_generic() {
-                self.worker_dies(index);
+                self.kill_worker(index);
             }
         }
     }
 
     fn freeze(&mut self, index: usize) {
-        // Never shorter than it is frozen already: what reached it keeps its order.
+        // Never shorter than the current freeze, so that the deferred messages keep their order.
         let until = self.workers[index].frozen_until.max(self.now + self.random.millis(200, 7000));
         self.workers[index].frozen_until = until;
-        self.at(until, Happening::Thaw(index));
+        self.schedule_at(until, SimEvent::Thaw(index));
     }
 
-    /// One version is gone until the next time.
-    fn unload(&mut self) {
+    /// Undeploys one version, or deploys it again if one is undeployed.
+    fn undeploy(&mut self) {
         let next = (self.random.index(TRACKS.len()), self.random.index(VERSIONS));
-        self.router.unloaded = if self.router.unloaded.is_some() { None } else { Some(next) };
-        let deployment = self.router.deployment();
-        self.router_event(Event::Deployed(deployment));
+        self.router.undeployed = if self.router.undeployed.is_some() { None } else { Some(next) };
+        let versions = self.router.deployed_versions();
+        self.router_event(Event::Deployed(versions));
     }
 
-    /// A worker speaks of jobs that it was never given: another's, an old one, one that never was.
-    fn forge(&mut self, index: usize) {
+    /// Sends results of jobs that the worker never got: another worker's, an old one, and one that never existed.
+    fn forge_results(&mut self, index: usize) {
         let others = self.workers.iter().enumerate().filter(|(other, _)| *other != index);
         let stolen = others.flat_map(|(_, worker)| worker.held.keys().copied()).next();
-        let lie = JobKey(u128::MAX);
+        let forged_key = JobKey(u128::MAX);
         let own = self.workers[index].held.keys().next().map(|token| token.sequence);
         let made_up = Token { epoch: Epoch(7), sequence: own.unwrap_or_else(|| self.random.below(1000)) };
         let next = Token { epoch: self.router.epoch, sequence: u64::MAX };
         for token in stolen.into_iter().chain([made_up, next]) {
-            self.say(index, result(token, lie, Reason::Ok));
+            self.send(index, result(token, forged_key, Reason::Ok));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What clients and workers say: checked in form, as the edge gives it, and of any content.
+//! Requests of clients and messages of workers: well-formed, as the router delivers them, with any content.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use trackyard_protocol::worker::{
     Accepted, BuildLog, FromWorker, HeldJob, HeldState, Hello, JobResult, Load, Returned, TrackVersion,
     Usage, Verdict, VersionFailed,
 };
-use trackyard_router::dispatch::{NewJob, Order};
+use trackyard_router::dispatch::{JobSpec, NewJob};
 
 pub(crate) const TRACKS: [&str; 2] = ["ruby", "c"];
 
@@ -36,7 +36,7 @@ pub(crate) fn job(input: &mut Unstructured<'_>) -> Result<NewJob> {
         input.arbitrary::<Option<u16>>()?.map(|millis| Duration::from_millis(u64::from(millis) + 1));
     let key = input.int_in_range(0..=5)?;
     let id = JobId::new(format!("job-{key}")).expect("it is an id");
-    let order = if input.ratio(1, 5)? {
+    let spec = if input.ratio(1, 5)? {
         let git_reference = "main".to_owned();
         let request = BuildRequest {
             id: Some(id),
@@ -47,7 +47,7 @@ pub(crate) fn job(input: &mut Unstructured<'_>) -> Result<NewJob> {
         };
         let place = Place { channel: Channel::Builders, track: slug(track) };
         let limits = BuildLimits::default();
-        Order::Build { request, place, source: "https://git.example/ruby".to_owned(), limits }
+        JobSpec::Build { request, place, source: "https://git.example/ruby".to_owned(), limits }
     } else {
         let version = version(input.int_in_range(0..=2)?);
         let request = JobRequest {
@@ -60,9 +60,9 @@ pub(crate) fn job(input: &mut Unstructured<'_>) -> Result<NewJob> {
             deadline,
             fresh: input.arbitrary()?,
         };
-        Order::Run { request, version, limits: Limits::default() }
+        JobSpec::Run { request, version, limits: Limits::default() }
     };
-    Ok(NewJob { order, key: JobKey(key), bytes: 100 })
+    Ok(NewJob { spec, key: JobKey(key), bytes: 100 })
 }
 
 pub(crate) fn from_worker(input: &mut Unstructured<'_>, sent: &[(Token, JobKey)]) -> Result<FromWorker> {
@@ -71,10 +71,16 @@ pub(crate) fn from_worker(input: &mut Unstructured<'_>, sent: &[(Token, JobKey)]
         3 => FromWorker::Ready(track_version(input)?),
         4 => FromWorker::Unready(track_version(input)?),
         5 => {
-            let (reason, status_code, message) = ("pull_failed".to_owned(), 511, String::new());
+            let reason = "pull_failed".to_owned();
             let retrying = input.arbitrary()?;
             let version = track_version(input)?;
-            FromWorker::Failed(Box::new(VersionFailed { version, reason, status_code, message, retrying }))
+            FromWorker::Failed(Box::new(VersionFailed {
+                version,
+                reason,
+                status_code: 511,
+                message: String::new(),
+                retrying,
+            }))
         }
         6 | 7 => FromWorker::Accepted(Accepted { token: held(input, sent)?.0 }),
         8 => {
@@ -127,12 +133,13 @@ fn result(input: &mut Unstructured<'_>, sent: &[(Token, JobKey)]) -> Result<JobR
     Ok(JobResult { token, key, verdict, usage: Usage::default(), response, context: b"{}".to_vec() })
 }
 
-/// A token that was sent, or one of another start, or none of ours at all.
+/// Returns a token that was sent, or one of another start, or one that the router never created.
 fn held(input: &mut Unstructured<'_>, sent: &[(Token, JobKey)]) -> Result<(Token, JobKey)> {
     if !sent.is_empty() && input.ratio(4, 5)? {
         return input.choose(sent).copied();
     }
-    let (epoch, sequence) = (input.int_in_range(0xd..=0xe)?, input.int_in_range(0..=9)?);
+    let epoch = input.int_in_range(0xd..=0xe)?;
+    let sequence = input.int_in_range(0..=9)?;
     Ok((Token { epoch: Epoch(epoch), sequence }, JobKey(input.int_in_range(0..=5)?)))
 }
 
