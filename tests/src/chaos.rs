@@ -1,24 +1,24 @@
-//! Real binaries under a seeded plan of faults, and a checker that knows what was sent.
+//! Runs the real binaries under seeded faults, and checks what clients and workers saw.
 //!
-//! [`plan`] says from a seed which jobs are sent and what goes wrong when; [`run()`] plays it on a [`yard`] and writes
-//! what it sees into a [`ledger`]; [`check`] reads the ledger alone.
+//! [`plan`] derives jobs and faults from a seed. [`run()`] plays them on a [`fleet`] and records what happens in a
+//! [`history`]. [`check`] judges the history alone.
 
 pub mod check;
 mod client;
 mod clock;
 mod disk;
 pub mod fault;
-pub mod figures;
-pub mod ledger;
+mod fleet;
+pub mod history;
+mod injector;
+mod leaks;
+pub mod measurements;
 pub mod plan;
-mod quiet;
+mod proxy;
 mod random;
 pub mod report;
-mod rest;
 mod run;
-mod strike;
-pub mod trace;
-mod wire;
-mod yard;
+mod single_faults;
+pub mod worker_log;
 
-pub use run::{Extent, Outcome, run};
+pub use run::{RunOptions, RunOutcome, run};

@@ -10,111 +10,123 @@ use trackyard_protocol::answer::Answer;
 use trackyard_protocol::client::Client;
 
 use super::clock::{Clock, Time};
-use super::ledger::{Answered, Ledger, Sent};
+use super::fleet::Submissions;
+use super::history::{History, ReceivedAnswer, Sent};
 use super::plan::{Job, Source};
-use super::yard::Shelves;
 use crate::request::{test_solution, version, with};
 
-const STEP: Duration = Duration::from_millis(20);
-/// After so long no answer comes any more.
-const PATIENCE: Duration = Duration::from_secs(120);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// How long after its last sending a request may still be answered.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 /// The track of all jobs.
 pub(super) const TRACK: &str = "shell";
 
 /// What clients know of the router.
-pub(super) struct Line {
+pub(super) struct RouterEndpoint {
     pub(super) address: String,
-    /// Counts the router's lives; odd while it is down.
-    pub(super) life: AtomicU64,
+    /// Counts the router's starts and deaths; odd while it is down.
+    pub(super) generation: AtomicU64,
+}
+
+impl RouterEndpoint {
+    pub(super) fn is_down(&self) -> bool {
+        !self.generation.load(Ordering::SeqCst).is_multiple_of(2)
+    }
 }
 
 /// What all clients of a run share.
-pub(super) struct Office<'a> {
-    pub(super) line: &'a Line,
-    pub(super) shelves: &'a Shelves,
-    pub(super) ledger: &'a Mutex<Ledger>,
+pub(super) struct ClientContext<'a> {
+    pub(super) router: &'a RouterEndpoint,
+    pub(super) submissions: &'a Submissions,
+    pub(super) history: &'a Mutex<History>,
     pub(super) clock: Clock,
 }
 
-pub(super) fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
-    ledger.lock().unwrap_or_else(PoisonError::into_inner)
+pub(super) fn lock(history: &Mutex<History>) -> MutexGuard<'_, History> {
+    history.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-struct Desk<'a> {
-    office: &'a Office<'a>,
+struct ClientState<'a> {
+    context: &'a ClientContext<'a>,
     number: usize,
-    life: u64,
+    /// The router's generation to which the socket is connected.
+    generation: u64,
     socket: Client,
     pending: BTreeMap<String, (Job, Time)>,
 }
 
-/// Sends `jobs` and waits for their answers, `window` at a time.
-pub(super) fn work(office: &Office<'_>, number: usize, window: usize, jobs: impl Iterator<Item = Job>) {
-    let (life, socket) = dial(office.line);
-    let mut desk = Desk { office, number, life, socket, pending: BTreeMap::new() };
+/// Sends `jobs` and waits for their answers, with at most `window` requests in flight.
+pub(super) fn run_client(
+    context: &ClientContext<'_>,
+    number: usize,
+    window: usize,
+    jobs: impl Iterator<Item = Job>,
+) {
+    let (generation, socket) = connect(context.router);
+    let mut client = ClientState { context, number, generation, socket, pending: BTreeMap::new() };
     let mut jobs = jobs.peekable();
-    while jobs.peek().is_some() || desk.waits() {
-        let life = office.line.life.load(Ordering::SeqCst);
-        if life != desk.life && life.is_multiple_of(2) {
-            desk.ask_again();
+    while jobs.peek().is_some() || client.awaits_answers() {
+        let generation = context.router.generation.load(Ordering::SeqCst);
+        if generation != client.generation && generation.is_multiple_of(2) {
+            client.resend_pending();
         }
-        while life == desk.life
-            && desk.pending.len() < window
+        while generation == client.generation
+            && client.pending.len() < window
             && let Some(job) = jobs.next()
         {
-            desk.send(job);
+            client.send(job);
         }
-        desk.receive(STEP);
+        client.receive(POLL_INTERVAL);
     }
 }
 
-/// A connection to a living router.
-fn dial(line: &Line) -> (u64, Client) {
+/// Connects to the router once it is up. Returns its generation with the connection.
+fn connect(router: &RouterEndpoint) -> (u64, Client) {
     loop {
-        let life = line.life.load(Ordering::SeqCst);
-        if life.is_multiple_of(2) {
-            return (life, Client::connect(&line.address).expect("the router's address"));
+        let generation = router.generation.load(Ordering::SeqCst);
+        if generation.is_multiple_of(2) {
+            return (generation, Client::connect(&router.address).expect("the router's address"));
         }
-        std::thread::sleep(STEP);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
-impl Desk<'_> {
-    /// False once all answers are there, or none is to be hoped for.
-    fn waits(&self) -> bool {
-        let now = self.office.clock.now();
-        self.pending.values().any(|(_, sent)| now < *sent + PATIENCE)
+impl ClientState<'_> {
+    /// Returns false once every request is answered or has waited for [`ANSWER_TIMEOUT`].
+    fn awaits_answers(&self) -> bool {
+        let now = self.context.clock.now();
+        self.pending.values().any(|(_, sent)| now < *sent + ANSWER_TIMEOUT)
     }
 
-    /// What the dead router still said counts; then the same requests go to the new one, by a new connection: what the
-    /// old one had not sent yet is dropped with it.
-    fn ask_again(&mut self) {
+    /// Takes what the dead router still answered, then sends the pending requests to the new one. The connection is a
+    /// new one too, so that requests that the old one had not sent yet are dropped with it.
+    fn resend_pending(&mut self) {
         while self.receive(Duration::ZERO) {}
-        (self.life, self.socket) = dial(self.office.line);
+        (self.generation, self.socket) = connect(self.context.router);
         for (job, _) in std::mem::take(&mut self.pending).into_values() {
             self.send(job);
         }
     }
 
     fn send(&mut self, job: Job) {
-        let uri = self.office.shelves.put(&job);
+        let uri = self.context.submissions.store(&job);
         let request = request(&job, &uri);
-        let at = self.office.clock.now();
-        lock(self.office.ledger).sent(&job, Sent { at, client: self.number });
+        let at = self.context.clock.now();
+        lock(self.context.history).request_sent(&job, Sent { at, client: self.number });
         if self.socket.send(&request).is_err() {
-            lock(self.office.ledger).complaints.push(format!("{} could not be sent", job.id));
+            lock(self.context.history).problems.push(format!("{} could not be sent", job.id));
         }
         self.pending.insert(job.id.clone(), (job, at));
     }
 
-    /// Takes one answer; false if there is none.
-    fn receive(&mut self, wait: Duration) -> bool {
-        let Ok(answer) = self.socket.receive(wait) else { return false };
-        let at = self.office.clock.now();
+    /// Takes one answer. Returns false if none came within `timeout`.
+    fn receive(&mut self, timeout: Duration) -> bool {
+        let Ok(answer) = self.socket.receive(timeout) else { return false };
+        let at = self.context.clock.now();
         let id = text(&answer.context, "id").unwrap_or_default();
-        lock(self.office.ledger).answered(&id, answered(&answer, at, self.number));
+        lock(self.context.history).answer_received(&id, received(&answer, at, self.number));
         if let Some((job, _)) = self.pending.remove(&id) {
-            self.office.shelves.remove(&job);
+            self.context.submissions.remove(&job);
         }
         true
     }
@@ -126,9 +138,9 @@ fn request(job: &Job, uri: &str) -> Value {
     with(request, "deadline_ms", json!(millis))
 }
 
-fn answered(answer: &Answer, at: Time, client: usize) -> Answered {
+fn received(answer: &Answer, at: Time, client: usize) -> ReceivedAnswer {
     let attempt = answer.context.get("attempt").and_then(Value::as_u64);
-    Answered {
+    ReceivedAnswer {
         at,
         client,
         code: answer.status.status_code,
@@ -143,8 +155,8 @@ fn text(value: &Value, field: &str) -> Option<String> {
     value.get(field).and_then(Value::as_str).map(ToOwned::to_owned)
 }
 
-/// Where a job's submission is, below its bucket or directory.
-pub(super) fn place(job: &Job) -> String {
+/// Returns the path of a job's submission below its bucket or directory.
+pub(super) fn submission_path(job: &Job) -> String {
     match job.source {
         Source::S3 => format!("jobs/{}", job.id),
         Source::Dir => job.id.clone(),

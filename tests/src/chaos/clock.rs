@@ -1,4 +1,4 @@
-//! Times of a run. Workers write wall-clock times into their logs, so that the run's own are wall-clock times too.
+//! The time of a run. Workers log wall-clock times, so the run uses the wall clock too.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 /// Time since a run's start.
 pub type Time = Duration;
 
-/// A run's start.
+/// Measures the time since a run's start.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock(Timestamp);
 
@@ -20,7 +20,7 @@ impl Clock {
         self.at(Timestamp::now())
     }
 
-    /// A moment of the wall clock; the run's start, if it was before that.
+    /// Converts a wall-clock time; a time before the run's start becomes the start.
     pub(super) fn at(self, moment: Timestamp) -> Time {
         Duration::try_from(moment.duration_since(self.0)).unwrap_or_default()
     }

@@ -7,48 +7,48 @@ use std::process::Command;
 
 use crate::binaries::system;
 
-/// Enough for the images of a run, and soon full.
-const SIZE: &str = "size=64m,mode=755";
+/// Mount options: large enough for the images of a run, and quickly filled.
+const MOUNT_OPTIONS: &str = "size=64m,mode=755";
 const FILLER: &str = "filler";
 
 /// A mounted file system in memory.
 pub(super) struct Disk {
-    place: PathBuf,
+    mount_point: PathBuf,
 }
 
 impl Disk {
-    pub(super) fn mount(place: &Path) -> Self {
-        fs::create_dir_all(place).expect("a place for a disk");
+    pub(super) fn mount(mount_point: &Path) -> Self {
+        fs::create_dir_all(mount_point).expect("a mount point");
         let mut mount = Command::new(system("mount", "mount"));
-        mount.args(["-t", "tmpfs", "-o", SIZE, "tmpfs"]).arg(place);
+        mount.args(["-t", "tmpfs", "-o", MOUNT_OPTIONS, "tmpfs"]).arg(mount_point);
         assert!(mount.status().expect("run mount").success(), "a file system in memory");
-        Self { place: place.to_owned() }
+        Self { mount_point: mount_point.to_owned() }
     }
 
-    /// The worker's directory on it.
+    /// Returns the worker's directory on the disk.
     pub(super) fn dir(&self) -> PathBuf {
-        self.place.join("work")
+        self.mount_point.join("work")
     }
 
-    /// Writes until there is no room.
+    /// Writes until the disk is full.
     pub(super) fn fill(&self) {
-        let mut file = File::create(self.place.join(FILLER)).expect("a file");
+        let mut file = File::create(self.mount_point.join(FILLER)).expect("a file");
         let block = vec![0; 1 << 16];
         while file.write_all(&block).is_ok() {}
     }
 
     /// Makes room again.
     pub(super) fn free(&self) {
-        // Where nothing was written there is nothing to remove.
-        let _ = fs::remove_file(self.place.join(FILLER));
+        // The file does not exist if the disk was not filled.
+        let _ = fs::remove_file(self.mount_point.join(FILLER));
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let done = Command::new(system("umount", "mount")).arg(&self.place).status();
+        let done = Command::new(system("umount", "mount")).arg(&self.mount_point).status();
         if !done.is_ok_and(|status| status.success()) && !std::thread::panicking() {
-            unreachable!("{} is still in use", self.place.display());
+            panic!("{} is still in use", self.mount_point.display());
         }
     }
 }

@@ -1,32 +1,32 @@
-//! What goes wrong.
+//! The faults that are injected.
 
 /// How a server on the network is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Breakage {
     /// It answers each request with this HTTP status.
     Status(u16),
-    /// It takes connections and says nothing.
+    /// It accepts connections and never answers.
     Stall,
     /// It closes every connection at once.
     Reset,
 }
 
-/// Something that goes wrong for a while. A worker is named by its seat, from 0.
+/// Something that goes wrong for a while. The number is that of the worker's node, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// SIGKILL to a worker; at the end another of its name starts.
+    /// SIGKILL to a worker; reverted by starting another of the same name.
     KillWorker(usize),
-    /// SIGSTOP, at the end SIGCONT.
+    /// SIGSTOP to a worker; reverted by SIGCONT.
     FreezeWorker(usize),
-    /// SIGTERM: it drains and ends; at the end another of its name starts.
+    /// SIGTERM to a worker, which drains and ends; then another of the same name starts.
     DrainWorker(usize),
-    /// SIGKILL to the router; at the end it starts on the same ports.
+    /// SIGKILL to the router; reverted by starting it on the same ports.
     KillRouter,
-    /// A worker's connection to the router is closed; until the end no other is taken.
+    /// A worker's connection to the router is closed, and no other is accepted until the end.
     Cut(usize),
-    /// What a worker and the router say to each other arrives at the end.
+    /// Messages between a worker and the router arrive only at the end.
     Stall(usize),
-    /// What a worker says is lost, though its connection stays open; at the end it is closed.
+    /// Messages from a worker are lost although its connection stays open; at the end it is closed.
     HalfOpen(usize),
     /// A worker's disk is full.
     FillDisk(usize),
@@ -34,13 +34,13 @@ pub enum Fault {
     BreakS3(Breakage),
     /// The registry is broken.
     BreakRegistry(Breakage),
-    /// A version is unloaded, at the end deployed again.
+    /// A version is unloaded; reverted by deploying it again.
     Redeploy(char),
 }
 
-/// A fault's kind, as it is counted.
+/// The kind of a fault, by which faults are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum FaultKind {
     /// A worker is killed.
     WorkerKilled,
     /// A worker is frozen.
@@ -65,8 +65,8 @@ pub enum Kind {
     VersionRedeployed,
 }
 
-impl Kind {
-    /// All of them.
+impl FaultKind {
+    /// Every kind.
     pub const ALL: [Self; 11] = [
         Self::WorkerKilled,
         Self::WorkerFrozen,
@@ -81,7 +81,7 @@ impl Kind {
         Self::VersionRedeployed,
     ];
 
-    /// For people.
+    /// Returns the name for reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -99,51 +99,51 @@ impl Kind {
         }
     }
 
-    /// True if it takes a worker away from the router for a while, or the router from its workers.
+    /// Returns true if the fault cuts a worker off from the router.
     #[must_use]
-    pub const fn parts(self) -> bool {
+    pub const fn disconnects(self) -> bool {
         !matches!(self, Self::S3Broken | Self::RegistryBroken | Self::VersionRedeployed)
     }
 }
 
 impl Fault {
-    /// Its kind.
+    /// Returns the fault's kind.
     #[must_use]
-    pub const fn kind(self) -> Kind {
+    pub const fn kind(self) -> FaultKind {
         match self {
-            Self::KillWorker(_) => Kind::WorkerKilled,
-            Self::FreezeWorker(_) => Kind::WorkerFrozen,
-            Self::DrainWorker(_) => Kind::WorkerDrained,
-            Self::KillRouter => Kind::RouterKilled,
-            Self::Cut(_) => Kind::ConnectionCut,
-            Self::Stall(_) => Kind::ConnectionStalled,
-            Self::HalfOpen(_) => Kind::ConnectionHalfOpen,
-            Self::FillDisk(_) => Kind::DiskFull,
-            Self::BreakS3(_) => Kind::S3Broken,
-            Self::BreakRegistry(_) => Kind::RegistryBroken,
-            Self::Redeploy(_) => Kind::VersionRedeployed,
+            Self::KillWorker(_) => FaultKind::WorkerKilled,
+            Self::FreezeWorker(_) => FaultKind::WorkerFrozen,
+            Self::DrainWorker(_) => FaultKind::WorkerDrained,
+            Self::KillRouter => FaultKind::RouterKilled,
+            Self::Cut(_) => FaultKind::ConnectionCut,
+            Self::Stall(_) => FaultKind::ConnectionStalled,
+            Self::HalfOpen(_) => FaultKind::ConnectionHalfOpen,
+            Self::FillDisk(_) => FaultKind::DiskFull,
+            Self::BreakS3(_) => FaultKind::S3Broken,
+            Self::BreakRegistry(_) => FaultKind::RegistryBroken,
+            Self::Redeploy(_) => FaultKind::VersionRedeployed,
         }
     }
 
-    /// The worker's seat, if it concerns one.
+    /// Returns the worker's node, if the fault concerns one.
     #[must_use]
-    pub const fn seat(self) -> Option<usize> {
+    pub const fn node(self) -> Option<usize> {
         match self {
-            Self::KillWorker(seat)
-            | Self::FreezeWorker(seat)
-            | Self::DrainWorker(seat)
-            | Self::Cut(seat)
-            | Self::Stall(seat)
-            | Self::HalfOpen(seat)
-            | Self::FillDisk(seat) => Some(seat),
+            Self::KillWorker(node)
+            | Self::FreezeWorker(node)
+            | Self::DrainWorker(node)
+            | Self::Cut(node)
+            | Self::Stall(node)
+            | Self::HalfOpen(node)
+            | Self::FillDisk(node) => Some(node),
             _ => None,
         }
     }
 
-    /// True if both concern the same thing, so that one must end before the other begins.
+    /// Returns true if both faults have the same target, so that one must end before the other begins.
     #[must_use]
-    pub fn meets(self, other: Self) -> bool {
-        match (self.seat(), other.seat()) {
+    pub fn conflicts_with(self, other: Self) -> bool {
+        match (self.node(), other.node()) {
             (Some(one), Some(two)) => one == two,
             (None, None) => self.kind() == other.kind(),
             _ => false,

@@ -1,37 +1,37 @@
-//! The plan of a run: all of it follows from the seed.
+//! The plan of a run: jobs and faults, all derived from a seed.
 
-mod strikes;
+mod faults;
 
 use std::time::Duration;
 
 use super::random::Random;
 
-pub use strikes::Strike;
+pub use faults::PlannedFault;
 
 /// The version that stays deployed; the others are unloaded and deployed again.
 pub const STEADY: char = 'a';
-/// The versions that come and go.
+/// The versions that are unloaded and deployed again.
 pub const CHANGING: [char; 2] = ['b', 'c'];
-/// Of a job without haste.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Deadline of most jobs.
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
 
 /// What a job's container does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// It writes a result that names the job, after so long.
-    Passes(Duration),
+pub enum Behavior {
+    /// It writes a result that names the job, after this time.
+    WritesResult(Duration),
     /// It ends with an error.
     Fails,
-    /// It writes no result.
-    Omits,
+    /// It ends without writing a result.
+    WritesNothing,
 }
 
 /// Where a submission is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// A bucket.
+    /// In a bucket.
     S3,
-    /// A directory.
+    /// In a directory.
     Dir,
 }
 
@@ -41,7 +41,7 @@ pub struct Job {
     /// The client's id.
     pub id: String,
     /// What its container does.
-    pub fate: Fate,
+    pub behavior: Behavior,
     /// Where its submission is.
     pub source: Source,
     /// The version's digit.
@@ -51,48 +51,48 @@ pub struct Job {
 }
 
 impl Job {
-    /// The script that it submits.
+    /// Returns the script that the job submits.
     #[must_use]
     pub fn script(&self) -> String {
-        match self.fate {
-            Fate::Passes(after) => format!(
+        match self.behavior {
+            Behavior::WritesResult(after) => format!(
                 "sleep {}; echo '{{\"id\":\"{}\"}}' > /mnt/exercism-iteration/results.json",
                 after.as_secs_f64(),
                 self.id
             ),
-            Fate::Fails => "exit 3".to_owned(),
-            Fate::Omits => "true".to_owned(),
+            Behavior::Fails => "exit 3".to_owned(),
+            Behavior::WritesNothing => "true".to_owned(),
         }
     }
 }
 
-/// The plan.
+/// The jobs and faults of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// All follows from this.
+    /// Determines everything else.
     pub seed: u64,
-    /// How many workers there are.
-    pub seats: usize,
+    /// Number of workers.
+    pub workers: usize,
 }
 
 impl Plan {
-    /// Job number `number`.
+    /// Returns job number `number`.
     #[must_use]
     pub fn job(&self, number: usize) -> Job {
         let mut random = Random::new(self.seed, number as u64);
-        let fate = match random.below(100) {
-            0..3 => Fate::Fails,
-            3..5 => Fate::Omits,
-            5..20 => Fate::Passes(random.millis(300, 2000)),
-            _ => Fate::Passes(Duration::ZERO),
+        let behavior = match random.below(100) {
+            0..3 => Behavior::Fails,
+            3..5 => Behavior::WritesNothing,
+            5..20 => Behavior::WritesResult(random.millis(300, 2000)),
+            _ => Behavior::WritesResult(Duration::ZERO),
         };
-        let deadline = if random.below(100) < 4 { random.millis(100, 2500) } else { PATIENCE };
+        let deadline = if random.below(100) < 4 { random.millis(100, 2500) } else { DEFAULT_DEADLINE };
         let source = if random.below(2) == 0 { Source::S3 } else { Source::Dir };
         let version = match random.below(10) {
             0 | 1 => changing(&mut random),
             _ => STEADY,
         };
-        Job { id: format!("chaos-{}-{number}", self.seed), fate, source, version, deadline }
+        Job { id: format!("chaos-{}-{number}", self.seed), behavior, source, version, deadline }
     }
 }
 
@@ -105,25 +105,25 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::chaos::fault::Kind;
+    use crate::chaos::fault::FaultKind;
 
     #[test]
-    fn a_seed_gives_the_same_plan_and_another_seed_another() {
-        let of = |seed| {
-            let plan = Plan { seed, seats: 4 };
+    fn the_seed_determines_the_plan() {
+        let plan = |seed| {
+            let plan = Plan { seed, workers: 4 };
             let jobs: Vec<Job> = (0..50).map(|number| plan.job(number)).collect();
-            (jobs, plan.strikes().take(50).collect::<Vec<_>>())
+            (jobs, plan.faults().take(50).collect::<Vec<_>>())
         };
-        assert_eq!(of(7), of(7));
-        assert_ne!(of(7), of(8));
+        assert_eq!(plan(7), plan(7));
+        assert_ne!(plan(7), plan(8));
     }
 
     #[test]
-    fn each_kind_of_fault_comes_once_before_any_comes_again() {
+    fn each_fault_kind_occurs_once_before_any_repeats() {
         for seed in 0..20 {
-            let strikes = Plan { seed, seats: 4 }.strikes().take(Kind::ALL.len());
-            let kinds: BTreeSet<Kind> = strikes.map(|strike| strike.fault.kind()).collect();
-            assert_eq!(kinds, Kind::ALL.into());
+            let faults = Plan { seed, workers: 4 }.faults().take(FaultKind::ALL.len());
+            let kinds: BTreeSet<FaultKind> = faults.map(|planned| planned.fault.kind()).collect();
+            assert_eq!(kinds, FaultKind::ALL.into());
         }
     }
 }

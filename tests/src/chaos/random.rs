@@ -1,13 +1,13 @@
-//! A small generator of random numbers: the same seed gives the same plan on every machine.
+//! A small random number generator (SplitMix64): the same seed gives the same plan on every machine.
 
 use std::time::Duration;
 
 pub(super) struct Random(u64);
 
 impl Random {
-    /// The numbers of one thing of a plan: `of` keeps those of different things apart.
-    pub(super) fn new(seed: u64, of: u64) -> Self {
-        let mut mixer = Self(seed ^ of.rotate_left(32));
+    /// Creates the generator for one part of a plan; each `stream` has numbers of its own.
+    pub(super) fn new(seed: u64, stream: u64) -> Self {
+        let mut mixer = Self(seed ^ stream.rotate_left(32));
         Self(mixer.next())
     }
 
@@ -27,9 +27,9 @@ impl Random {
         usize::try_from(self.below(length as u64)).unwrap_or_default()
     }
 
-    pub(super) fn shuffle<T>(&mut self, mut things: Vec<T>) -> Vec<T> {
-        (1..things.len()).for_each(|last| things.swap(last, self.index(last + 1)));
-        things
+    pub(super) fn shuffle<T>(&mut self, mut items: Vec<T>) -> Vec<T> {
+        (1..items.len()).for_each(|last| items.swap(last, self.index(last + 1)));
+        items
     }
 
     pub(super) fn millis(&mut self, from: u64, to: u64) -> Duration {

@@ -1,64 +1,72 @@
-//! The figures as Markdown.
+//! Writes the measurements as Markdown, and compares them with their targets.
 
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::figures::{Figures, Spread};
-use super::run::{Extent, Outcome};
+use super::measurements::Measurements;
+use super::run::{RunOptions, RunOutcome};
 
-/// A worker's death to the start of its job elsewhere, at most.
-pub const KILLED: Duration = Duration::from_millis(200);
-/// The same for a freeze.
-pub const FROZEN: Duration = Duration::from_millis(3500);
-/// The router's start to its knowing every job in hand, at most.
-pub const KNOWN: Duration = Duration::from_secs(2);
+/// Target for the time from a worker's death to the start of its job elsewhere.
+pub const MAX_KILL_RECOVERY: Duration = Duration::from_millis(200);
+/// Target for the time from a worker's freeze to the start of its job elsewhere.
+pub const MAX_FREEZE_RECOVERY: Duration = Duration::from_millis(3500);
+/// Target for the time from a start of the router until it knows every running job.
+pub const MAX_ROUTER_RESTART: Duration = Duration::from_secs(2);
 
-/// The medians that are over their targets.
+/// Returns a line for each median that is over its target.
 #[must_use]
-pub fn missed(figures: &Figures) -> Vec<String> {
+pub fn missed_targets(measurements: &Measurements) -> Vec<String> {
     let targets = [
-        ("the job of a killed worker runs elsewhere", &figures.killed, KILLED),
-        ("the job of a frozen worker runs elsewhere", &figures.frozen, FROZEN),
-        ("a restarted router knows the jobs in hand", &figures.known, KNOWN),
+        ("the job of a killed worker runs elsewhere", &measurements.kill_recovery, MAX_KILL_RECOVERY),
+        ("the job of a frozen worker runs elsewhere", &measurements.freeze_recovery, MAX_FREEZE_RECOVERY),
+        ("a restarted router knows the running jobs", &measurements.router_restart, MAX_ROUTER_RESTART),
     ];
-    let over = |spread: &Spread, most| spread.median().is_some_and(|median| median > most);
-    let missed = targets.into_iter().filter(|(_, spread, most)| over(spread, *most));
-    missed.map(|(what, spread, most)| format!("{what}: over {} ms: {spread}", most.as_millis())).collect()
+    let missed = targets.into_iter().filter(|(_, times, target)| times.median() > Some(*target));
+    missed.map(|(what, times, target)| format!("{what}: over {} ms: {times}", target.as_millis())).collect()
 }
 
-/// The section of a run.
+/// Returns the run's section of the report.
 ///
 /// # Panics
-/// Never: a string takes all that is written.
+/// Never: writing into a string cannot fail.
 #[must_use]
-pub fn markdown(extent: Extent, outcome: &Outcome) -> String {
-    let Outcome { figures, took, violations } = outcome;
+pub fn markdown(options: RunOptions, outcome: &RunOutcome) -> String {
+    let RunOutcome { measurements, took, violations } = outcome;
     let mut text = format!(
         "Seed {}: {} jobs in {} s, {} violations. {} containers were started, {} of them as second attempts; {} \
-         requests were sent again after a death of the router.\n\n| fault | times |\n| --- | --- |\n",
-        extent.seed,
-        figures.jobs,
+         requests were sent again after a death of the router.\n",
+        options.seed,
+        measurements.jobs,
         took.as_secs(),
         violations.len(),
-        figures.runs,
-        figures.redeliveries,
-        figures.sent_again
+        measurements.runs,
+        measurements.redeliveries,
+        measurements.resent
     );
-    let mut row = |line: String| writeln!(text, "| {line} |").expect("a string takes it");
-    figures.faults.iter().for_each(|(kind, times)| row(format!("{} | {times}", kind.name())));
-    text += "\n| verdict | answers |\n| --- | --- |\n";
-    let mut row = |line: String| writeln!(text, "| {line} |").expect("a string takes it");
-    figures.verdicts.iter().for_each(|(verdict, answers)| row(format!("{verdict} | {answers}")));
-    text += "\n| recovery, in milliseconds | target | measured | least | median | most |\n\
-             | --- | --- | --- | --- | --- | --- |\n";
+    let faults = measurements.faults.iter().map(|(kind, times)| format!("{} | {times}", kind.name()));
+    table(&mut text, "fault | times", faults);
+    let verdicts = measurements.verdicts.iter().map(|(verdict, answers)| format!("{verdict} | {answers}"));
+    table(&mut text, "verdict | answers", verdicts);
     let rows = [
-        ("death of a worker to its job's start elsewhere, slots free", "200", &figures.killed),
-        ("the same under load", "–", &figures.killed_under_load),
-        ("freeze of a worker to its job's start elsewhere, slots free", "3500", &figures.frozen),
-        ("the same under load", "–", &figures.frozen_under_load),
-        ("start of the router to its knowing every job in hand", "2000", &figures.known),
+        ("death of a worker to its job's start elsewhere, slots free", "200", &measurements.kill_recovery),
+        ("the same under load", "–", &measurements.kill_recovery_under_load),
+        (
+            "freeze of a worker to its job's start elsewhere, slots free",
+            "3500",
+            &measurements.freeze_recovery,
+        ),
+        ("the same under load", "–", &measurements.freeze_recovery_under_load),
+        ("start of the router until it knows every running job", "2000", &measurements.router_restart),
     ];
-    let mut row = |line: String| writeln!(text, "| {line} |").expect("a string takes it");
-    rows.into_iter().for_each(|(what, target, spread)| row(format!("{what} | {target} | {spread}")));
+    let rows = rows.into_iter().map(|(what, target, times)| format!("{what} | {target} | {times}"));
+    table(&mut text, "recovery, in milliseconds | target | measured | min | median | max", rows);
     text
+}
+
+fn table(text: &mut String, head: &str, rows: impl Iterator<Item = String>) {
+    let rule = vec!["---"; head.split('|').count()].join(" | ");
+    text.push('\n');
+    for row in [head.to_owned(), rule].into_iter().chain(rows) {
+        writeln!(text, "| {row} |").expect("writing into a string cannot fail");
+    }
 }

@@ -1,112 +1,120 @@
-//! A run, from its first process to its last check.
+//! One run of the suite, from its first process to its last check.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::check::{Violation, violations};
-use super::client::{Office, lock, work};
+use super::client::{ClientContext, lock, run_client};
 use super::clock::Clock;
-use super::figures::Figures;
-use super::ledger::Ledger;
+use super::fleet::Fleet;
+use super::history::History;
+use super::injector::FaultInjector;
+use super::leaks::Baseline;
+use super::measurements::Measurements;
 use super::plan::Plan;
-use super::quiet;
-use super::rest::Before;
-use super::strike::Hand;
-use super::yard::Yard;
+use super::single_faults;
 
-/// Workers, and jobs that each runs at a time.
-const SEATS: usize = 4;
+const WORKERS: usize = 4;
+/// Slots of each worker.
 const SLOTS: u32 = 4;
-/// Clients, and requests that each has in flight: together fewer than there are slots, so that most jobs of a lost
-/// worker find a free one.
+/// Clients, each with at most [`WINDOW`] requests in flight: together fewer than there are slots, so that most jobs of a
+/// lost worker find a free one.
 const CLIENTS: usize = 4;
 const WINDOW: usize = 3;
-const STEP: Duration = Duration::from_millis(5);
-const REPORT: Duration = Duration::from_secs(10);
-/// After its start the yard is left alone for a moment, so that the first jobs show that all is well.
-const BEGINNING: Duration = Duration::from_secs(1);
+/// Interval at which the fault injector runs.
+const TICK_INTERVAL: Duration = Duration::from_millis(5);
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
+/// Delay of the first fault, so that the first jobs show that all is well.
+const FIRST_FAULT_DELAY: Duration = Duration::from_secs(1);
 
 /// How much of a plan is played.
 #[derive(Debug, Clone, Copy)]
-pub struct Extent {
+pub struct RunOptions {
     /// The plan's seed.
     pub seed: u64,
-    /// How many jobs.
+    /// Number of jobs.
     pub jobs: usize,
     /// How often each single fault is measured at the end.
     pub rounds: usize,
 }
 
-/// How a run went.
+/// The result of a run.
 #[derive(Debug)]
-pub struct Outcome {
-    /// What was wrong.
+pub struct RunOutcome {
+    /// The broken rules.
     pub violations: Vec<Violation>,
-    /// The figures.
-    pub figures: Figures,
+    /// What was counted and measured.
+    pub measurements: Measurements,
     /// From the first job to the last check.
     pub took: Duration,
 }
 
-/// Plays a plan; `tell` gets a line of progress now and then.
+/// Plays a plan; `progress` gets a line at times.
 ///
 /// # Panics
-/// When the yard can't be started, or does not recover.
-pub fn run(extent: Extent, mut tell: impl FnMut(&str)) -> Outcome {
+/// When the fleet can't be started, or does not recover.
+pub fn run(options: RunOptions, mut progress: impl FnMut(&str)) -> RunOutcome {
     let begun = Instant::now();
     let clock = Clock::start();
-    let mut before = Before::look();
-    let (mut yard, shelves, line) = Yard::start(SEATS, SLOTS);
-    before.count(&mut yard);
-    let ledger = Mutex::new(Ledger::default());
-    let office = Office { line: &line, shelves: &shelves, ledger: &ledger, clock };
-    let mut hand = Hand::new(yard, &line, &ledger, clock);
-    storm(extent, &mut hand, &office, &mut tell);
-    let quiet = clock.now();
-    let known = quiet::rounds(&mut hand, &office, CLIENTS, extent.rounds);
-    let mut yard = hand.yard;
-    before.compare(&mut yard, &mut lock(&ledger));
-    before.end(yard, &mut lock(&ledger), clock);
-    let ledger = lock(&ledger).clone();
-    Outcome {
-        violations: violations(&ledger),
-        figures: Figures::of(&ledger, quiet, known),
+    let mut baseline = Baseline::of_machine();
+    let (mut fleet, submissions, router) = Fleet::start(WORKERS, SLOTS);
+    baseline.add_processes(&mut fleet);
+    let history = Mutex::new(History::default());
+    let context = ClientContext { router: &router, submissions: &submissions, history: &history, clock };
+    let mut injector = FaultInjector::new(fleet, &router, &history, clock);
+    run_under_faults(options, &mut injector, &context, &mut progress);
+    let single_faults_from = clock.now();
+    let restart_times = single_faults::measure(&mut injector, &context, CLIENTS, options.rounds);
+    let mut fleet = injector.fleet;
+    baseline.compare(&mut fleet, &mut lock(&history));
+    baseline.stop_and_compare(fleet, &mut lock(&history), clock);
+    let history = lock(&history).clone();
+    RunOutcome {
+        violations: violations(&history),
+        measurements: Measurements::of(&history, single_faults_from, restart_times),
         took: begun.elapsed(),
     }
 }
 
-/// All jobs, and faults until the last is answered.
-fn storm(extent: Extent, hand: &mut Hand<'_>, office: &Office<'_>, tell: &mut impl FnMut(&str)) {
-    let plan = Plan { seed: extent.seed, seats: SEATS };
+/// Sends all jobs, and injects faults until the last job is answered.
+fn run_under_faults(
+    options: RunOptions,
+    injector: &mut FaultInjector<'_>,
+    context: &ClientContext<'_>,
+    progress: &mut impl FnMut(&str),
+) {
+    let plan = Plan { seed: options.seed, workers: WORKERS };
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
-                let jobs = (number..extent.jobs).step_by(CLIENTS).map(move |job| plan.job(job));
-                scope.spawn(move || work(office, number, WINDOW, jobs))
+                let jobs = (number..options.jobs).step_by(CLIENTS).map(move |job| plan.job(job));
+                scope.spawn(move || run_client(context, number, WINDOW, jobs))
             })
             .collect();
-        let mut strikes = plan.strikes();
-        let (mut next, mut due) = (strikes.next(), Instant::now() + BEGINNING);
-        let mut report = Instant::now() + REPORT;
+        let mut faults = plan.faults();
+        let mut next_fault = faults.next();
+        let mut fault_due = Instant::now() + FIRST_FAULT_DELAY;
+        let mut progress_due = Instant::now() + PROGRESS_INTERVAL;
         while clients.iter().any(|client| !client.is_finished()) {
             let now = Instant::now();
-            if let Some(strike) = next.filter(|_| now >= due) {
-                hand.begin(strike.fault, strike.span);
-                next = strikes.next();
-                due = now + next.map_or(REPORT, |strike| strike.after);
+            if let Some(fault) = next_fault.filter(|_| now >= fault_due) {
+                injector.inject(fault.fault, fault.duration);
+                next_fault = faults.next();
+                fault_due = now + next_fault.map_or(PROGRESS_INTERVAL, |fault| fault.after);
             }
-            hand.tend();
-            if now >= report {
-                report = now + REPORT;
-                tell(&progress(&lock(office.ledger), extent));
+            injector.tick();
+            if now >= progress_due {
+                progress_due = now + PROGRESS_INTERVAL;
+                progress(&progress_line(&lock(context.history), options));
             }
-            std::thread::sleep(STEP);
+            std::thread::sleep(TICK_INTERVAL);
         }
     });
-    hand.heal();
+    injector.revert_all();
 }
 
-fn progress(ledger: &Ledger, extent: Extent) -> String {
-    let faults = ledger.troubles.len();
-    format!("{} of {} jobs answered, {faults} faults, seed {}", ledger.answers(), extent.jobs, extent.seed)
+fn progress_line(history: &History, options: RunOptions) -> String {
+    let answered = history.answered_jobs();
+    let faults = history.faults.len();
+    format!("{answered} of {} jobs answered, {faults} faults, seed {}", options.jobs, options.seed)
 }

@@ -1,9 +1,9 @@
-//! One answer, of the right job, to the right client, in time.
+//! Checks that each job has one answer, with its own content, to the right client, in time.
 
-use super::{GRACE, Rule};
-use crate::chaos::ledger::{Answered, Record, Start};
+use super::{ANSWER_GRACE, Rule};
+use crate::chaos::history::{JobRecord, JobStart, ReceivedAnswer};
 
-pub(super) fn broken(record: &Record, starts: &[Start]) -> Vec<Rule> {
+pub(super) fn broken(record: &JobRecord, starts: &[JobStart]) -> Vec<Rule> {
     let mut broken = match record.answers.len() {
         0 => vec![Rule::Answered],
         1 => Vec::new(),
@@ -21,22 +21,22 @@ pub(super) fn broken(record: &Record, starts: &[Start]) -> Vec<Rule> {
     broken
 }
 
-fn is_for_its_client(record: &Record, answer: &Answered) -> bool {
+fn is_for_its_client(record: &JobRecord, answer: &ReceivedAnswer) -> bool {
     record.sent.iter().any(|sent| sent.client == answer.client)
 }
 
-fn has_own_content(record: &Record, answer: &Answered) -> bool {
+fn has_own_content(record: &JobRecord, answer: &ReceivedAnswer) -> bool {
     let own = answer.wrote.as_deref() == Some(&*record.job.id);
     if answer.code == 200 { own } else { answer.wrote.is_none() }
 }
 
-fn is_in_time(record: &Record, answer: &Answered) -> bool {
+fn is_in_time(record: &JobRecord, answer: &ReceivedAnswer) -> bool {
     let last = record.sent.iter().map(|sent| sent.at).filter(|at| *at <= answer.at).max();
-    last.is_some_and(|at| answer.at <= at + record.job.deadline + GRACE)
+    last.is_some_and(|at| answer.at <= at + record.job.deadline + ANSWER_GRACE)
 }
 
-/// The workers of a run are called by their seats.
-fn has_run(answer: &Answered, starts: &[Start]) -> bool {
-    let there = |start: &&Start| answer.worker == Some(format!("chaos-{}", start.seat));
-    !matches!(answer.code, 200 | 513 | 514) || starts.iter().any(|start| there(&start))
+/// Returns true if the job has run on the worker that the answer names, or need not have run.
+fn has_run(answer: &ReceivedAnswer, starts: &[JobStart]) -> bool {
+    !matches!(answer.code, 200 | 513 | 514)
+        || starts.iter().any(|start| answer.worker == Some(format!("chaos-{}", start.node)))
 }

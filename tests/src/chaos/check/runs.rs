@@ -1,40 +1,42 @@
-//! How often a job ran.
+//! Checks how often each job ran.
 
-use super::{Rule, WORD};
-use crate::chaos::ledger::{End, Ledger, Record, Start};
+use std::collections::BTreeSet;
 
-pub(super) fn broken(record: &Record, starts: &[Start], ledger: &Ledger) -> Vec<Rule> {
-    let attempts = starts.iter().any(|start| !matches!(start.attempt, 1 | 2)) || repeats(starts, ledger);
-    let together = starts.iter().zip(starts.iter().skip(1)).any(|(one, next)| !may_follow(one, next, ledger));
-    let over = record.answers.iter().any(|answer| {
-        let late = |start: &&Start| start.at > answer.at && is_in_touch(start, ledger);
-        starts.iter().any(|start| late(&start))
-    });
-    let rules = [(Rule::Attempts, attempts), (Rule::OneAtATime, together), (Rule::OverIsOver, over)];
+use super::{MAX_ACCEPT_DELAY, Rule};
+use crate::chaos::history::{History, JobEnd, JobRecord, JobStart};
+
+pub(super) fn broken(record: &JobRecord, starts: &[JobStart], history: &History) -> Vec<Rule> {
+    let attempts = starts.iter().any(|start| !matches!(start.attempt, 1 | 2)) || repeats(starts, history);
+    let together =
+        starts.iter().zip(starts.iter().skip(1)).any(|(one, next)| !may_follow(one, next, history));
+    let after_answer = record
+        .answers
+        .iter()
+        .any(|answer| starts.iter().any(|start| start.at > answer.at && is_connected(start, history)));
+    let rules =
+        [(Rule::Attempts, attempts), (Rule::OneAtATime, together), (Rule::NoRunAfterAnswer, after_answer)];
     rules.into_iter().filter(|(_, broken)| *broken).map(|(rule, _)| rule).collect()
 }
 
-/// True if an attempt of one life of the router ran twice, though its worker could hear the router.
-fn repeats(starts: &[Start], ledger: &Ledger) -> bool {
-    let counts = |start: &&Start| !is_given_back(start) && is_in_touch(start, ledger);
-    let counted: Vec<&Start> = starts.iter().filter(counts).collect();
-    counted.iter().enumerate().any(|(index, start)| {
-        let same = |other: &&&Start| (&other.epoch, other.attempt) == (&start.epoch, start.attempt);
-        counted.iter().take(index).any(|other| same(&other))
-    })
+/// Returns true if an attempt of one router epoch ran twice although its worker was connected.
+fn repeats(starts: &[JobStart], history: &History) -> bool {
+    let counted: Vec<&JobStart> =
+        starts.iter().filter(|start| !is_given_back(start) && is_connected(start, history)).collect();
+    let attempts: BTreeSet<_> = counted.iter().map(|start| (&start.epoch, start.attempt)).collect();
+    attempts.len() < counted.len()
 }
 
-/// True if a job that had started may start again.
-fn may_follow(one: &Start, next: &Start, ledger: &Ledger) -> bool {
-    is_given_back(one) || ledger.parted(one.seat, one.at, next.at) || !is_in_touch(next, ledger)
+/// Returns true if a job that had started as `one` may start again as `next`.
+fn may_follow(one: &JobStart, next: &JobStart, history: &History) -> bool {
+    is_given_back(one) || history.was_disconnected(one.node, one.at, next.at) || !is_connected(next, history)
 }
 
-fn is_given_back(start: &Start) -> bool {
-    matches!(start.end, Some((_, End::GivenBack)))
+fn is_given_back(start: &JobStart) -> bool {
+    matches!(start.end, Some((_, JobEnd::GivenBack)))
 }
 
-/// False if the worker could not hear that the router had given the job up, or could not say that it has it in hand,
-/// and so its run is no attempt.
-fn is_in_touch(start: &Start, ledger: &Ledger) -> bool {
-    !ledger.parted(start.seat, start.at, start.at + WORD)
+/// Returns false if the worker could not learn that the router had given the job up, or could not report that it had
+/// accepted it; then its run is not an attempt.
+fn is_connected(start: &JobStart, history: &History) -> bool {
+    !history.was_disconnected(start.node, start.at, start.at + MAX_ACCEPT_DELAY)
 }

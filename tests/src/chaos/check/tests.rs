@@ -1,4 +1,4 @@
-//! For each rule a ledger in which only it is broken; and the faults that explain what else would be wrong.
+//! For each rule a history that breaks only this rule, and the faults that explain what would otherwise be wrong.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use rstest::rstest;
 
 use super::{Rule, violations};
 use crate::chaos::fault::{Breakage, Fault};
-use crate::chaos::ledger::{Answered, End, Ledger, Sent, Start, Time};
-use crate::chaos::plan::{Fate, Job, Source};
+use crate::chaos::history::{History, JobEnd, JobStart, ReceivedAnswer, Sent, Time};
+use crate::chaos::plan::{Behavior, Job, Source};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -16,12 +16,12 @@ fn at(seconds: u64) -> Time {
 }
 
 fn job(id: &str) -> Job {
-    let fate = Fate::Passes(Duration::ZERO);
-    Job { id: id.to_owned(), fate, source: Source::S3, version: 'b', deadline: DEADLINE }
+    let behavior = Behavior::WritesResult(Duration::ZERO);
+    Job { id: id.to_owned(), behavior, source: Source::S3, version: 'b', deadline: DEADLINE }
 }
 
-fn answer() -> Answered {
-    Answered {
+fn answer() -> ReceivedAnswer {
+    ReceivedAnswer {
         at: at(2),
         client: 0,
         code: 200,
@@ -32,110 +32,110 @@ fn answer() -> Answered {
     }
 }
 
-fn error(code: u16, reason: &str) -> Answered {
-    Answered { code, reason: reason.to_owned(), wrote: None, ..answer() }
+fn error(code: u16, reason: &str) -> ReceivedAnswer {
+    ReceivedAnswer { code, reason: reason.to_owned(), wrote: None, ..answer() }
 }
 
-fn start(seconds: u64, seat: usize) -> Start {
-    Start {
+fn start(seconds: u64, node: usize) -> JobStart {
+    JobStart {
         at: at(seconds),
-        seat,
+        node,
         id: "one".to_owned(),
         epoch: "e".to_owned(),
         token: format!("e-{seconds}"),
         attempt: 1,
-        end: Some((at(seconds), End::Result)),
+        end: Some((at(seconds), JobEnd::Result)),
     }
 }
 
 /// A request at 0 s with these answers and starts.
-fn ledger(answers: Vec<Answered>, starts: Vec<Start>) -> Ledger {
-    let mut ledger = Ledger::default();
-    ledger.sent(&job("one"), Sent { at: at(0), client: 0 });
-    answers.into_iter().for_each(|answer| ledger.answered("one", answer));
-    ledger.add_starts(starts);
-    ledger
+fn history(answers: Vec<ReceivedAnswer>, starts: Vec<JobStart>) -> History {
+    let mut history = History::default();
+    history.request_sent(&job("one"), Sent { at: at(0), client: 0 });
+    answers.into_iter().for_each(|answer| history.answer_received("one", answer));
+    history.add_starts(starts);
+    history
 }
 
-fn well() -> Ledger {
-    ledger(vec![answer()], vec![start(1, 0)])
+fn correct() -> History {
+    history(vec![answer()], vec![start(1, 0)])
 }
 
-fn trouble(mut ledger: Ledger, fault: Fault, from: u64, to: u64) -> Ledger {
-    ledger.begins(fault, at(from));
-    ledger.ends(fault, at(to));
-    ledger
+fn with_fault(mut history: History, fault: Fault, from: u64, to: u64) -> History {
+    history.fault_began(fault, at(from));
+    history.fault_ended(fault, at(to));
+    history
 }
 
-fn rules(ledger: &Ledger) -> Vec<Rule> {
-    violations(ledger).into_iter().map(|violation| violation.rule).collect()
+fn rules(history: &History) -> Vec<Rule> {
+    violations(history).into_iter().map(|violation| violation.rule).collect()
 }
 
 #[test]
-fn a_job_that_ran_and_was_answered_is_well() {
-    assert_eq!(rules(&well()), []);
+fn answered_job_breaks_no_rule() {
+    assert_eq!(rules(&correct()), []);
 }
 
 #[rstest]
-#[case::dropped(ledger(vec![], vec![start(1, 0)]), Rule::Answered)]
-#[case::twice(ledger(vec![answer(), answer()], vec![start(1, 0)]), Rule::AnsweredOnce)]
-#[case::anothers_client(ledger(vec![Answered { client: 1, ..answer() }], vec![start(1, 0)]), Rule::RightClient)]
+#[case::dropped(history(vec![], vec![start(1, 0)]), Rule::Answered)]
+#[case::twice(history(vec![answer(), answer()], vec![start(1, 0)]), Rule::AnsweredOnce)]
+#[case::anothers_client(history(vec![ReceivedAnswer { client: 1, ..answer() }], vec![start(1, 0)]), Rule::RightClient)]
 #[case::anothers_content(
-    ledger(vec![Answered { wrote: Some("two".to_owned()), ..answer() }], vec![start(1, 0)]),
+    history(vec![ReceivedAnswer { wrote: Some("two".to_owned()), ..answer() }], vec![start(1, 0)]),
     Rule::OwnContent
 )]
-#[case::no_content(ledger(vec![Answered { wrote: None, ..answer() }], vec![start(1, 0)]), Rule::OwnContent)]
-#[case::late(ledger(vec![Answered { at: at(62), ..answer() }], vec![start(1, 0)]), Rule::InTime)]
-#[case::failed(ledger(vec![error(513, "exit_code")], vec![start(1, 0)]), Rule::RightVerdict)]
-#[case::no_worker(ledger(vec![error(503, "no_worker")], vec![]), Rule::RightVerdict)]
-#[case::draining(ledger(vec![error(503, "draining")], vec![]), Rule::RightVerdict)]
-#[case::worker_lost(ledger(vec![error(504, "worker_lost")], vec![start(1, 0)]), Rule::RightVerdict)]
-#[case::unloaded(ledger(vec![error(505, "not_deployed")], vec![]), Rule::RightVerdict)]
-#[case::poison(ledger(vec![error(510, "poison")], vec![start(1, 0)]), Rule::RightVerdict)]
-#[case::not_pulled(ledger(vec![error(511, "pull_failed")], vec![]), Rule::RightVerdict)]
-#[case::not_fetched(ledger(vec![error(512, "download")], vec![start(1, 0)]), Rule::RightVerdict)]
-#[case::not_mounted(ledger(vec![error(512, "mount")], vec![start(1, 0)]), Rule::RightVerdict)]
-#[case::never_ran(ledger(vec![answer()], vec![]), Rule::Ran)]
-#[case::ran_elsewhere(ledger(vec![answer()], vec![start(1, 1)]), Rule::Ran)]
-#[case::a_third_attempt(ledger(vec![answer()], vec![Start { attempt: 3, ..start(1, 0) }]), Rule::Attempts)]
-#[case::after_its_answer(ledger(vec![Answered { at: at(0), ..answer() }], vec![start(1, 0)]), Rule::OverIsOver)]
-fn a_broken_rule_is_found(#[case] ledger: Ledger, #[case] rule: Rule) {
-    assert_eq!(rules(&ledger), [rule]);
+#[case::no_content(history(vec![ReceivedAnswer { wrote: None, ..answer() }], vec![start(1, 0)]), Rule::OwnContent)]
+#[case::late(history(vec![ReceivedAnswer { at: at(62), ..answer() }], vec![start(1, 0)]), Rule::InTime)]
+#[case::failed(history(vec![error(513, "exit_code")], vec![start(1, 0)]), Rule::RightVerdict)]
+#[case::no_worker(history(vec![error(503, "no_worker")], vec![]), Rule::RightVerdict)]
+#[case::draining(history(vec![error(503, "draining")], vec![]), Rule::RightVerdict)]
+#[case::worker_lost(history(vec![error(504, "worker_lost")], vec![start(1, 0)]), Rule::RightVerdict)]
+#[case::unloaded(history(vec![error(505, "not_deployed")], vec![]), Rule::RightVerdict)]
+#[case::poison(history(vec![error(510, "poison")], vec![start(1, 0)]), Rule::RightVerdict)]
+#[case::not_pulled(history(vec![error(511, "pull_failed")], vec![]), Rule::RightVerdict)]
+#[case::not_fetched(history(vec![error(512, "download")], vec![start(1, 0)]), Rule::RightVerdict)]
+#[case::not_mounted(history(vec![error(512, "mount")], vec![start(1, 0)]), Rule::RightVerdict)]
+#[case::never_ran(history(vec![answer()], vec![]), Rule::Ran)]
+#[case::ran_elsewhere(history(vec![answer()], vec![start(1, 1)]), Rule::Ran)]
+#[case::a_third_attempt(history(vec![answer()], vec![JobStart { attempt: 3, ..start(1, 0) }]), Rule::Attempts)]
+#[case::after_its_answer(history(vec![ReceivedAnswer { at: at(0), ..answer() }], vec![start(1, 0)]), Rule::NoRunAfterAnswer)]
+fn broken_rule_is_found(#[case] history: History, #[case] rule: Rule) {
+    assert_eq!(rules(&history), [rule]);
 }
 
 #[test]
-fn an_answer_or_a_run_that_nobody_asked_for_is_found() {
-    let mut stray = well();
-    stray.answered("two", answer());
+fn answer_or_run_without_request_is_found() {
+    let mut stray = correct();
+    stray.answer_received("two", answer());
     assert_eq!(rules(&stray), [Rule::AnsweredOnce]);
-    let mut run = well();
-    run.add_starts(vec![Start { id: "two".to_owned(), ..start(1, 0) }]);
+    let mut run = correct();
+    run.add_starts(vec![JobStart { id: "two".to_owned(), ..start(1, 0) }]);
     assert_eq!(rules(&run), [Rule::Attempts]);
 }
 
 #[test]
-fn a_job_that_runs_on_two_workers_at_once_is_found_unless_one_was_lost() {
-    let second = Start { attempt: 2, ..start(9, 1) };
-    let twice = ledger(vec![Answered { at: at(10), ..answer() }], vec![start(1, 0), second]);
+fn second_run_needs_a_lost_worker() {
+    let second = JobStart { attempt: 2, ..start(9, 1) };
+    let twice = history(vec![ReceivedAnswer { at: at(10), ..answer() }], vec![start(1, 0), second]);
     assert_eq!(rules(&twice), [Rule::OneAtATime]);
     for fault in [Fault::KillWorker(0), Fault::FreezeWorker(0), Fault::Cut(0), Fault::KillRouter] {
-        assert_eq!(rules(&trouble(twice.clone(), fault, 4, 5)), [], "{fault:?}");
+        assert_eq!(rules(&with_fault(twice.clone(), fault, 4, 5)), [], "{fault:?}");
     }
     for fault in [Fault::KillWorker(2), Fault::BreakS3(Breakage::Reset), Fault::Redeploy('b')] {
-        assert_eq!(rules(&trouble(twice.clone(), fault, 4, 5)), [Rule::OneAtATime], "{fault:?}");
+        assert_eq!(rules(&with_fault(twice.clone(), fault, 4, 5)), [Rule::OneAtATime], "{fault:?}");
     }
 }
 
 #[test]
-fn an_attempt_that_runs_twice_is_found_unless_it_was_given_back() {
-    let first = Start { end: Some((at(1), End::GivenBack)), ..start(1, 0) };
-    let (answer, second) =
-        (Answered { at: at(3), worker: Some("chaos-1".to_owned()), ..answer() }, start(2, 1));
-    assert_eq!(rules(&ledger(vec![answer.clone()], vec![first, second.clone()])), []);
-    let twice = ledger(vec![answer], vec![start(1, 0), second]);
+fn repeated_attempt_must_have_been_given_back() {
+    let first = JobStart { end: Some((at(1), JobEnd::GivenBack)), ..start(1, 0) };
+    let answer = ReceivedAnswer { at: at(3), worker: Some("chaos-1".to_owned()), ..answer() };
+    let second = start(2, 1);
+    assert_eq!(rules(&history(vec![answer.clone()], vec![first, second.clone()])), []);
+    let twice = history(vec![answer], vec![start(1, 0), second]);
     assert_eq!(rules(&twice), [Rule::Attempts, Rule::OneAtATime]);
     // Its worker died before it could say that it had the job.
-    assert_eq!(rules(&trouble(twice, Fault::KillWorker(0), 1, 2)), []);
+    assert_eq!(rules(&with_fault(twice, Fault::KillWorker(0), 1, 2)), []);
 }
 
 #[rstest]
@@ -146,32 +146,36 @@ fn an_attempt_that_runs_twice_is_found_unless_it_was_given_back() {
 #[case(511, "pull_failed", Fault::BreakRegistry(Breakage::Reset), Fault::KillRouter)]
 #[case(512, "download", Fault::BreakS3(Breakage::Status(500)), Fault::Cut(0))]
 #[case(512, "mount", Fault::FillDisk(1), Fault::BreakS3(Breakage::Reset))]
-fn a_fault_explains_its_own_verdicts_only(
+fn fault_explains_its_own_verdicts_only(
     #[case] code: u16,
     #[case] reason: &str,
     #[case] cause: Fault,
     #[case] other: Fault,
 ) {
-    let failed = || ledger(vec![error(code, reason)], vec![]);
-    assert_eq!(rules(&trouble(failed(), cause, 0, 1)), []);
-    assert_eq!(rules(&trouble(failed(), other, 0, 1)), [Rule::RightVerdict]);
-    // Long over, or not there yet.
+    let failed = || history(vec![error(code, reason)], vec![]);
+    assert_eq!(rules(&with_fault(failed(), cause, 0, 1)), []);
+    assert_eq!(rules(&with_fault(failed(), other, 0, 1)), [Rule::RightVerdict]);
+    // The fault ended long before, or begins only afterwards.
     let mut early = failed();
-    early.troubles.push(crate::chaos::ledger::Trouble { fault: cause, from: at(0) / 4, to: Some(at(0) / 2) });
+    early.faults.push(crate::chaos::history::InjectedFault {
+        fault: cause,
+        from: at(0) / 4,
+        to: Some(at(0) / 2),
+    });
     assert_eq!(rules(&early), [Rule::RightVerdict]);
-    assert_eq!(rules(&trouble(failed(), cause, 3, 4)), [Rule::RightVerdict]);
+    assert_eq!(rules(&with_fault(failed(), cause, 3, 4)), [Rule::RightVerdict]);
 }
 
 #[test]
-fn what_was_sent_again_may_be_answered_so_much_later() {
-    let mut again = ledger(vec![Answered { at: at(62), ..answer() }], vec![start(1, 0)]);
-    again.sent(&job("one"), Sent { at: at(30), client: 0 });
+fn resending_extends_the_deadline() {
+    let mut again = history(vec![ReceivedAnswer { at: at(62), ..answer() }], vec![start(1, 0)]);
+    again.request_sent(&job("one"), Sent { at: at(30), client: 0 });
     assert_eq!(rules(&again), []);
 }
 
 #[test]
-fn what_is_left_at_rest_is_found() {
-    let mut left = well();
-    left.complaints.push("a mount".to_owned());
-    assert_eq!(rules(&left), [Rule::AtRest]);
+fn noted_problem_is_found() {
+    let mut left = correct();
+    left.problems.push("a mount".to_owned());
+    assert_eq!(rules(&left), [Rule::NoProblem]);
 }

@@ -1,28 +1,29 @@
-//! Starts and ends of jobs, as workers log them.
+//! Reads starts and ends of jobs from workers' logs.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::clock::Clock;
-use super::ledger::{End, Start};
+use super::history::{JobEnd, JobStart};
 
-/// The level of logs at which a worker tells of each job.
-pub const LOG: &str = "info,trackyard_worker::agent::jobs=debug";
+/// The log filter with which a worker logs each job.
+pub const FILTER: &str = "info,trackyard_worker::agent::jobs=debug";
 
-/// The starts that the log of the worker on `seat` tells of.
-pub(super) fn starts(log: &str, seat: usize, clock: Clock) -> Vec<Start> {
-    let mut starts: Vec<Start> = Vec::new();
-    // A killed worker may have left half a line.
+/// Returns the job starts in the log of the worker on `node`.
+pub(super) fn starts(log: &str, node: usize, clock: Clock) -> Vec<JobStart> {
+    let mut starts: Vec<JobStart> = Vec::new();
+    // The last line of a killed worker may be incomplete.
     for line in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
         let field = |name: &str| line.get(name).and_then(Value::as_str).unwrap_or_default();
         let Ok(at) = field("timestamp").parse::<Timestamp>() else { continue };
-        let (at, token) = (clock.at(at), field("token"));
+        let at = clock.at(at);
+        let token = field("token");
         let end = match field("message") {
             "job" => {
                 let attempt = line.get("attempt").and_then(Value::as_u64).unwrap_or_default();
-                starts.push(Start {
+                starts.push(JobStart {
                     at,
-                    seat,
+                    node,
                     id: field("id").to_owned(),
                     epoch: token.split('-').next().unwrap_or_default().to_owned(),
                     token: token.to_owned(),
@@ -31,8 +32,8 @@ pub(super) fn starts(log: &str, seat: usize, clock: Clock) -> Vec<Start> {
                 });
                 continue;
             }
-            "job ended" => End::Result,
-            "job given back" => End::GivenBack,
+            "job ended" => JobEnd::Result,
+            "job given back" => JobEnd::GivenBack,
             _ => continue,
         };
         if let Some(start) = starts.iter_mut().rev().find(|start| start.token == token) {
@@ -52,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn starts_and_ends_are_told_by_token() {
+    fn starts_and_ends_are_matched_by_token() {
         let clock = Clock::start();
         let log = [
             line("job", "e1-1", r#","id":"one","attempt":1"#),
@@ -63,7 +64,7 @@ mod tests {
         ];
         let starts = starts(&log.join("\n"), 3, clock);
         let ends: Vec<_> = starts.iter().map(|start| start.end.map(|(_, end)| end)).collect();
-        assert_eq!(ends, [Some(End::Result), Some(End::GivenBack)]);
+        assert_eq!(ends, [Some(JobEnd::Result), Some(JobEnd::GivenBack)]);
         let names: Vec<_> = starts.iter().map(|start| (&*start.id, &*start.epoch, start.attempt)).collect();
         assert_eq!(names, [("one", "e1", 1), ("two", "e1", 2)]);
     }
