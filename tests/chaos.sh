@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# The chaos suite's long form: the simulated core, then the real processes. The figures replace those in the given file,
-# if all went well, no seed was chosen and the run was a long one. `make chaos` builds what it runs.
+# chaos.sh REPORT: runs the long chaos suite, first on the simulated core, then on the real processes. Replaces the figures
+# in the report if all runs passed, no seed was chosen and the number of jobs was not reduced. Run it by `make chaos`,
+# which builds the programs.
 set -euo pipefail
-report=${1:?usage: chaos.sh <report>}
+report=${1:?usage: chaos.sh REPORT}
 target=${CARGO_TARGET_DIR:-target}
-long=20000
-jobs=${CHAOS_JOBS:-$long}
+default_jobs=20000
+jobs=${CHAOS_JOBS:-$default_jobs}
 figures=$(mktemp -d)
 trap 'rm -rf "$figures"' EXIT
 root=()
@@ -20,7 +21,7 @@ fi
     exit 1
 }
 cat "$figures/real"
-if [ -n "${CHAOS_SEED:-}" ] || [ "$jobs" -lt "$long" ]; then exit 0; fi
+if [ -n "${CHAOS_SEED:-}" ] || [ "$jobs" -lt "$default_jobs" ]; then exit 0; fi
 {
     sed '/^<!-- figures/,$d' "$report"
     echo "<!-- figures: written by make chaos, from here to the end -->"

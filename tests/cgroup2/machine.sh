@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# machine.sh: makes what the virtual machine is of, from Debian's packages, once: vmlinuz, initramfs and base.ext4 in
-# the cache. Remove that directory for newer packages.
+# machine.sh: makes the virtual machine's kernel, initramfs and disk (vmlinuz, initramfs.gz, base.ext4) in the cache, from
+# Debian's packages, once. Remove that directory to get newer packages.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source=tests/cgroup2/common.sh
@@ -33,7 +33,7 @@ install_missing() {
 make_kernel() {
   local package
   package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image-/ { print $2; exit }')
-  [ -n "$package" ] || die 'apt knows no linux-image-cloud-amd64; apt-get update, on Debian, may help'
+  [ -n "$package" ] || die 'apt has no package linux-image-cloud-amd64; run apt-get update, on Debian'
   version=${package#linux-image-}
   say "getting the kernel $version"
   (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$package")
@@ -42,7 +42,7 @@ make_kernel() {
   cp "$work/kernel/boot/vmlinuz-$version" "$work/vmlinuz"
 }
 
-# A shell, a few modules, and a script that goes on to the disk: a large one takes long to load.
+# Makes a small initramfs, which loads fast: a shell, a few modules, and a script that boots from the disk.
 make_initramfs() {
   local root=$work/initramfs module path
   mkdir -p "$root"/{bin,dev,proc,sys,root,modules}
@@ -58,7 +58,7 @@ make_initramfs() {
   (cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) >"$work/initramfs.gz"
 }
 
-# The guest's disk, made without mounting it.
+# Makes the guest's disk without mounting it.
 make_base() {
   local codename sources
   codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
@@ -68,19 +68,19 @@ make_base() {
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     --include="${guest_packages// /,}" "$codename" "$work/tree" "${sources[@]}" >&2
   mkdir -p "$work/tree/tests"
-  # The kernel loads what a cluster's network needs by itself.
+  # The kernel loads the modules for a cluster's network by itself.
   cp -r "$work/kernel/lib/modules" "$work/tree/usr/lib/"
   truncate -s 10G "$work/base.ext4"
   mkfs.ext4 -q -F -d "$work/tree" -O ^has_journal "$work/base.ext4"
 }
 
 [ "$(id -u)" = 0 ] || die 'run it as root'
-[ "$(uname -m)" = x86_64 ] || die "this is for x86_64, not $(uname -m)"
+[ "$(uname -m)" = x86_64 ] || die "this runs only on x86_64, not on $(uname -m)"
 key=$(cat "$0" "$here/common.sh" "$here/guest/init.sh" /etc/os-release | sha256sum | cut -c1-16)
 [ "$(cat "$cache/.made" 2>/dev/null || true)" != "$key" ] || exit 0
 install_missing
 mkdir -p "$cache"
-work=$(mktemp -d "$cache/making.XXXXXX")
+work=$(mktemp -d "$cache/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 make_kernel
 make_initramfs

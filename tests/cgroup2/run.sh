@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# run.sh [sandbox|cluster]: runs the hostile suite and a worker in a pod (sandbox), and a whole Kubernetes cluster
-# (cluster), or only one of the two, on cgroup v2 alone, in a virtual machine. Exits as they did.
+# run.sh [sandbox|cluster]: runs tests on cgroup v2 alone, in a virtual machine: the hostile suite and a worker in a pod
+# (sandbox), a whole Kubernetes cluster (cluster), or both. Exits as they did.
 #
-#   CGROUP2_SECONDS           how long they may take in all (7200)
-#   TRACKYARD_PRODUCT_IMAGES  the directory of the images that the cluster runs; `make test-cgroup2` sets it
+#   CGROUP2_SECONDS           the timeout of the whole run (7200)
+#   TRACKYARD_PRODUCT_IMAGES  the directory of Trackyard's images for the cluster; `make test-cgroup2` sets it
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source=tests/cgroup2/common.sh
@@ -12,7 +12,7 @@ cd "$here/../.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
 parts=${1:-sandbox cluster}
 for part in $parts; do
-  [[ $part =~ ^(sandbox|cluster)$ ]] || die "$part is no part of this; name sandbox or cluster, or nothing for both"
+  [[ $part =~ ^(sandbox|cluster)$ ]] || die "there is no part $part; name sandbox or cluster, or nothing for both"
 done
 tests=(sandbox_jobs hostile pod verdicts sandbox platform_groups)
 with_cluster=false
@@ -27,8 +27,8 @@ fi
 root=()
 [ "$(id -u)" = 0 ] || root=(sudo -E)
 "${root[@]}" "$here/machine.sh"
-say 'compiling what is tested'
-# All of the workspace, as `make build` does it: a part of it would compile the dependencies once more.
+say 'compiling the programs and the tests'
+# Build the whole workspace, as `make build` does; building a part would compile the dependencies again.
 cargo build --quiet --workspace --all-targets --all-features --locked
 programs=$(cargo test --quiet --workspace --all-features --locked --no-run --message-format=json |
   sed -nE 's/.*"executable":"([^"]+)".*/\1/p')
@@ -45,7 +45,7 @@ for name in "${tests[@]}"; do
 done
 strip --strip-debug "$stage"/disk/bin/*
 if $with_cluster; then
-  # The tests look for the repository where they were compiled.
+  # The tests look for the repository in the directory in which they were compiled.
   echo "$PWD" >"$stage/disk/repository-path"
   mkdir -p "$stage"/disk/{cluster,images,repository/tests,repository/examples}
   cp -r charts "$stage/disk/repository/"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Builds what a cluster is made of, from the Go modules in modules/, into a directory outside the checkout:
-#   kube         etcd, apiserver, controller manager, scheduler, kubelet, proxy, kubectl and what enforces network policies,
-#                in one binary
-#   coredns      with the few plugins that a cluster needs
-#   helm         of the same module, so that it shares what is compiled
-#   kubeconform  likewise
-# Nothing is built again unless modules/ or the Go release changes. From nothing it takes seven minutes on two cores.
+# build.sh: builds the programs of a cluster from the Go modules in modules/, into a directory outside the checkout:
+#   kube         etcd, API server, controller manager, scheduler, kubelet, proxy, kubectl and the enforcer of network
+#                policies, in one binary
+#   coredns      with only the plugins that a cluster needs
+#   helm         from the same module, to share compiled packages
+#   kubeconform  from the same module
+# Builds again only if modules/ or the Go release has changed. The first build takes seven minutes on two cores.
 set -euo pipefail
 cd "$(dirname "$0")/modules"
 bin=${TRACKYARD_CLUSTER_BIN:-${XDG_CACHE_HOME:-$HOME/.cache}/trackyard/cluster}
@@ -13,7 +13,7 @@ PATH="$PATH:/usr/local/go/bin"
 built=$(cat "$bin/.built" 2>/dev/null || true)
 sources=$(cat go.mod go.sum ./*.go coredns/main.go ../build.sh | sha256sum | cut -c1-16)
 if ! command -v go >/dev/null; then
-  # Programs that another machine built from the same sources will do.
+  # Use programs that another machine built from the same sources.
   [ "${built%-*}" != "$sources" ] || exit 0
   echo 'cluster: go is missing, which builds Kubernetes. Install Go 1.26 or newer (https://go.dev/dl).' >&2
   exit 1
@@ -23,7 +23,7 @@ export CGO_ENABLED=0 GOFLAGS='-mod=readonly -buildvcs=false -trimpath'
 key=$sources-$(go env GOVERSION)
 [ "$built" != "$key" ] || exit 0
 
-# What `kubectl version` and `helm version` say, and what kubelet and apiserver compare.
+# The version that `kubectl version` and `helm version` print, and that kubelet and API server compare.
 version=$(awk '$1 == "k8s.io/kubernetes" { print $2 }' go.mod)
 minor=${version#v1.}
 minor=${minor%%.*}

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# certificates.sh NAME: the cluster's authority, and the keys of its parts, in $state/pki; nothing if they are there.
+# certificates.sh NAME: makes the cluster's certificate authority and the keys of its components in $state/pki, unless
+# they exist.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 mkdir -p "$state/pki"
@@ -7,7 +8,7 @@ cd "$state/pki"
 [ ! -e complete ] || exit 0
 
 key() { openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"; }
-# file, subject, more extensions
+# certificate FILE SUBJECT [EXTENSION]
 certificate() {
   key "$1"
   openssl req -new -key "$1.key" -subj "$2" -out "$1.csr"

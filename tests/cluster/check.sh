@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# check.sh NAME: changes nothing; where a cluster cannot run on this machine, says in one line why not and what to do.
+# check.sh NAME: checks whether a cluster can run on this machine. If not, prints why and what to do, in one line. Changes
+# nothing.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 refuse() {
@@ -21,7 +22,8 @@ if cgroup2_alone; then
     grep -qw "$controller" $top/cgroup.controllers ||
       refuse "$top has no cgroup controller $controller" \
         "remove cgroup_disable=$controller from the kernel's command line, or run this outside of a container"
-    # The top of a container's cgroup namespace is an ordinary group, which a process in it bars from doing this.
+    # In a container, the top of the cgroup namespace is an ordinary group: while it has processes, it cannot enable
+    # controllers.
     if [ -e $top/cgroup.type ] && [ -n "$(cat $top/cgroup.procs)" ] && ! grep -qw "$controller" $top/cgroup.subtree_control; then
       refuse "$top cannot enable the controller $controller, because processes are in that group" \
         'run this outside of a container'
@@ -37,7 +39,7 @@ fi
 
 grep -qw overlay /proc/filesystems || modprobe --dry-run --quiet overlay ||
   refuse 'the kernel has no overlay file system' 'install a kernel with the module overlay'
-# Each is tried in a network of its own, which goes with the command.
+# Each check runs in a network namespace of its own, which is removed with the command.
 network() { unshare --net "$@" >/dev/null 2>&1; }
 network ip link add node0 type veth peer name node1 || refuse 'the kernel has no veth' 'install a kernel with the module veth'
 network ip link add bridge0 type bridge || refuse 'the kernel has no bridge' 'install a kernel with the module bridge'
@@ -50,13 +52,13 @@ network iptables --append INPUT --match conntrack --ctstate NEW --match physdev 
   refuse 'iptables cannot do what network policies need' \
     'install a kernel with the modules nft_compat, xt_conntrack, xt_physdev and xt_comment'
 
-# The nearest directory that exists.
-place=$state
-until [ -d "$place" ]; do place=$(dirname "$place"); done
-elsewhere='name a directory on another disk in TRACKYARD_CLUSTERS'
-[ "$(stat --file-system --format=%T "$place")" != overlayfs ] ||
-  refuse "$place is on an overlay, which cannot hold the overlays of containers" "$elsewhere"
-read -r size free < <(df --output=size,avail --block-size=1M "$place" | tail -n 1)
+# The nearest existing directory above $state.
+dir=$state
+until [ -d "$dir" ]; do dir=$(dirname "$dir"); done
+remedy='set TRACKYARD_CLUSTERS to a directory on another disk'
+[ "$(stat --file-system --format=%T "$dir")" != overlayfs ] ||
+  refuse "$dir is on an overlay file system, on which containers cannot have theirs" "$remedy"
+read -r size free < <(df --output=size,avail --block-size=1M "$dir" | tail -n 1)
 # The kubelet evicts pods when less than one percent is free.
 needed=$((2048 + size / 100))
-[ "$free" -ge "$needed" ] || refuse "$place has $free MiB left of the $needed MiB that it needs" "free some, or $elsewhere"
+[ "$free" -ge "$needed" ] || refuse "$dir has $free MiB of free disk, and $needed MiB are needed" "free some, or $remedy"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# configuration.sh NAME: the files that the cluster's parts read, below $state.
+# configuration.sh NAME: writes the configuration of the cluster's components, below $state.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
-mkdir -p "$state"/{etc/cni,etc/registries,log,lib,varlog,parts}
+mkdir -p "$state"/{etc/cni,etc/registries,log,lib,varlog,components}
 cd "$state/etc"
 
-# file, certificate of its user
-user() {
+# write_kubeconfig FILE CERTIFICATE
+write_kubeconfig() {
   encoded() { base64 --wrap=0 <"$state/pki/$1"; }
   (umask 077 && cat >"$1") <<END
 apiVersion: v1
@@ -17,9 +17,9 @@ contexts: [{name: c, context: {cluster: c, user: u}}]
 current-context: c
 END
 }
-user "$kubeconfig" admin
-user kubelet.kubeconfig kubelet
-# What accounts of pods ask of the API server, but for the cluster's own.
+write_kubeconfig "$kubeconfig" admin
+write_kubeconfig kubelet.kubeconfig kubelet
+# Log the requests of service accounts, except those of the cluster itself.
 cat >audit.yaml <<END
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -29,7 +29,7 @@ rules:
   - {level: Metadata, userGroups: ["system:serviceaccounts"]}
   - {level: None}
 END
-# No name server but the cluster's own.
+# There is no name server outside the cluster.
 : >resolv.conf
 
 cat >containerd.toml <<END
@@ -44,7 +44,7 @@ disabled_plugins = [
   address = "/run/containerd/containerd.sock"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "cluster.local/pause:1"
-  # A machine without CAP_SYS_RESOURCE cannot lower the score; every pod would fail.
+  # Without CAP_SYS_RESOURCE the score cannot be lowered, and every pod would fail.
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "overlayfs"
@@ -76,7 +76,7 @@ server = "http://$node_ip:5000"
   capabilities = ["pull", "resolve"]
 END
 
-# By default the kubelet runs on cgroup v2 alone.
+# By default the kubelet refuses cgroup v1.
 on_v1='failCgroupV1: false'
 ! cgroup2_alone || on_v1=
 cat >kubelet.yaml <<END
@@ -86,7 +86,7 @@ $on_v1
 cgroupDriver: cgroupfs
 failSwapOn: false
 maxPods: 250
-clusterDNS: [$names]
+clusterDNS: [$dns_ip]
 clusterDomain: cluster.local
 resolvConf: $state/etc/resolv.conf
 containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
@@ -113,14 +113,14 @@ clusterCIDR: $pods
 hostnameOverride: $cluster
 oomScoreAdj: 0
 clientConnection: {kubeconfig: $kubeconfig}
-# These settings are the whole machine's, and stay as they are.
+# Do not change these settings, which are the whole machine's.
 conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
 nftables: {minSyncPeriod: 100ms}
 END
 
 cat >Corefile <<END
 cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {
-  bind $names
+  bind $dns_ip
   errors
   kubernetes cluster.local in-addr.arpa ip6.arpa {
     kubeconfig $kubeconfig
@@ -130,7 +130,7 @@ cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {
   cache 5
 }
 .:53 {
-  bind $names
+  bind $dns_ip
   template ANY ANY {
     rcode NXDOMAIN
   }

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# down.sh NAME: stops a cluster and removes all that it left; fails if something stays.
+# down.sh NAME: stops a cluster and removes all that it made; fails if anything is left.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 first=$(inner_pid)
 if [ -n "$first" ]; then
   outer=$(outer_pid)
-  # With it the kernel ends every process of its pid namespace, and with them their mounts.
+  # The kernel ends all processes of its pid namespace with it, and removes their mounts.
   kill -KILL "$first"
   for _ in $(seq 100); do
     [ -e "/proc/$outer" ] || break
@@ -16,7 +16,7 @@ fi
 [ ! -e "/run/netns/$space" ] || ip netns del "$space"
 mapfile -t groups < <(hierarchies)
 for group in "${groups[@]/%/$space}"; do
-  # What the process above did not take along: v2 can end all processes of a group.
+  # End the processes that are left; only cgroup v2 can do this for a whole group.
   [ ! -e "$group/cgroup.kill" ] || echo 1 >"$group/cgroup.kill"
   for _ in $(seq 50); do
     [ -d "$group" ] || break
@@ -26,5 +26,5 @@ done
 rm -rf "$state"
 
 for left in "${groups[@]/%/$space}" "/run/netns/$space" "$state"; do
-  [ ! -e "$left" ] || { say "is left behind: $left"; exit 1; }
+  [ ! -e "$left" ] || { say "cannot remove $left"; exit 1; }
 done

@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# fault.sh NAME kill|stop|start PART: ends a part, which then starts again; stops one; starts it again.
-# Parts: etcd containerd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy coredns registry
-#        network-policies
+# fault.sh NAME kill|stop|start COMPONENT: kills a component, which then starts again, or stops it until it is started.
+# Components: etcd containerd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy coredns registry
+#   network-policies
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
-what=$2
-part=$state/parts/$3
-[ -e "$part.pid" ] || { say "has no part $3"; exit 2; }
-end() { "$here/in.sh" "$cluster" kill -KILL "$(cat "$part.pid")"; }
-case $what in
-  kill) end ;;
+action=$2
+component=$state/components/$3
+[ -e "$component.pid" ] || { say "has no component $3"; exit 2; }
+kill_component() { "$here/in.sh" "$cluster" kill -KILL "$(cat "$component.pid")"; }
+case $action in
+  kill) kill_component ;;
   stop)
-    touch "$part.hold"
-    end
+    touch "$component.hold"
+    kill_component
     ;;
-  start) rm -f "$part.hold" ;;
+  start) rm -f "$component.hold" ;;
   *)
-    say "kill, stop or start, not $what"
+    say "the action must be kill, stop or start, not $action"
     exit 2
     ;;
 esac

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# helm.sh NAME ARGUMENTS...: helm as the cluster's administrator, with this machine's files.
+# helm.sh NAME ARGUMENTS...: runs helm as the cluster's administrator, with this machine's files.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 shift

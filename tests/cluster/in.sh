@@ -4,5 +4,5 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 shift
 pid=$(inner_pid)
-[ -n "$pid" ] || { say 'is not up'; exit 1; }
+[ -n "$pid" ] || { say 'is not running; start it with tests/cluster/up.sh'; exit 1; }
 exec nsenter --target "$pid" --mount --net --pid --cgroup --uts --ipc -- "$@"

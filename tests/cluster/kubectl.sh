@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# kubectl.sh NAME ARGUMENTS...: kubectl as the cluster's administrator, with this machine's files.
+# kubectl.sh NAME ARGUMENTS...: runs kubectl as the cluster's administrator, with this machine's files.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 shift

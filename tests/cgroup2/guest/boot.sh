@@ -1,5 +1,5 @@
 #!/bin/bash
-# The first process after the switch to the disk: mounts, runs the suite, writes how it ended, switches off.
+# The first process after the switch to the disk: mounts, runs the suite, reports its exit code, and powers off.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
@@ -10,10 +10,10 @@ ln -s /proc/self/fd /dev/fd
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /run
 busybox ip link set lo up
-# What no program asks for by itself.
+# Modules that no program loads by itself.
 modprobe -a overlay br_netfilter
 hostname cgroup2
-# Its own terminal, so that the console is the kernel's and the suite's alone.
+# In a session of its own, so that no program takes the console as its terminal.
 setsid /tests/guest/suite.sh </dev/null
 echo "$?" >/dev/ttyS1
 sync

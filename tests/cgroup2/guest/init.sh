@@ -1,6 +1,6 @@
 #!/bin/busybox sh
 # shellcheck shell=dash
-# The first program of the virtual machine: loads what reads the disk, and goes on from there.
+# The first program of the virtual machine: loads the modules that read the disk, and boots from it.
 set -e
 busybox=/bin/busybox
 $busybox mount -t proc proc /proc

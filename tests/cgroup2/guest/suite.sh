@@ -1,11 +1,11 @@
 #!/bin/bash
-# What is run in the virtual machine. Each line that begins with "cgroup2: " is shown to who waits.
+# Runs the tests in the virtual machine. The host shows each line that begins with "cgroup2: ".
 set -uo pipefail
 slowness=$(sed -nE 's/.*slowness=([0-9]+).*/\1/p' /proc/cmdline)
 export TRACKYARD_TEST_SLOWNESS=${slowness:-1} TRACKYARD_BINARIES=/tests/bin RUST_BACKTRACE=0
 say() { echo "cgroup2: $*"; }
 
-# As after a login: in a group that others are in too, with what systemd delegates above it.
+# Enters a group as a login does: it may have other processes, and systemd has delegated controllers above it.
 login() {
   local group=/sys/fs/cgroup/user.slice/session-1.scope
   echo '+memory +pids +cpu' >/sys/fs/cgroup/cgroup.subtree_control
@@ -16,24 +16,24 @@ login() {
 
 failed=0
 run() {
-  local name=$1 begun=$SECONDS line
+  local name=$1 start=$SECONDS line
   shift
   say "$name"
-  # What is said of each test is shown; what else is printed stays on the console.
+  # Show the result of each test; other output stays on the console.
   if "$@" 2>&1 | while IFS= read -r line; do
     case $line in
       *' ... '* | 'test result'* | FAIL* | ok\ *) say "  $line" ;;
       *) echo "$line" ;;
     esac
   done; then
-    say "$name: passed in $((SECONDS - begun)) s"
+    say "$name: passed in $((SECONDS - start)) s"
   else
-    say "$name: FAILED after $((SECONDS - begun)) s"
+    say "$name: FAILED after $((SECONDS - start)) s"
     failed=1
   fi
 }
 
-# shellcheck disable=SC2317  # it is called by `run`
+# shellcheck disable=SC2317  # called by `run`
 nothing_left() {
   local left
   left=$(find /sys/fs/cgroup -type d \( -name 'trackyard-*' -o -name kubepods \))
@@ -41,8 +41,8 @@ nothing_left() {
   [ -z "$left" ] || { echo "left: $left"; return 1; }
 }
 
-# Where the tests look for what a cluster needs.
-place_repository() {
+# Links the repository to where the tests look for it.
+link_repository() {
   local path
   path=$(cat /tests/repository-path)
   mkdir -p "$(dirname "$path")" /root/.cache/trackyard /var/tmp/no-examples
@@ -68,7 +68,7 @@ if has sandbox; then
   unset TRACKYARD_TEST_PODS
 fi
 if has cluster; then
-  place_repository
+  link_repository
   # Kubernetes collects its garbage less often: there is more memory here than processor time.
   export GOGC=400
   run 'a job in a Kubernetes cluster' /tests/bin/platform_groups

@@ -1,23 +1,22 @@
 #!/usr/bin/env bash
-# build.sh DIR: the images that a cluster itself needs, and those of its tests, as tar files; nothing if they are
-# there.
+# build.sh DIR: makes the images of a cluster and of its tests, as tar files, unless they exist:
 #   pause    holds a pod's namespaces
 #   busybox  a shell
-#   client   Python with ZeroMQ, as a platform's program has it
+#   client   a client in Python with ZeroMQ
 set -euo pipefail
 cd "$(dirname "$0")"
-into=$1
+out=$1
 key=$(cat pause.c mkimage.py build.sh client.py | sha256sum | cut -c1-16)
-[ "$(cat "$into/.built" 2>/dev/null || true)" != "$key" ] || exit 0
+[ "$(cat "$out/.built" 2>/dev/null || true)" != "$key" ] || exit 0
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
-mkdir -p "$into" "$root/pause" "$root/client" "$root/busybox"/{bin,etc,tmp,var,run,proc,sys,dev,root}
+mkdir -p "$out" "$root/pause" "$root/client" "$root/busybox"/{bin,etc,tmp,var,run,proc,sys,dev,root}
 die() { echo "image: $*" >&2 && exit 1; }
 # shellcheck source=examples/base/sources.sh
 . ../../../examples/base/sources.sh
 
 cc -Os -static -s -o "$root/pause/pause" pause.c
-python3 mkimage.py "$into/pause.tar" cluster.local/pause:1 "$root/pause" /pause
+python3 mkimage.py "$out/pause.tar" cluster.local/pause:1 "$root/pause" /pause
 
 cp /bin/busybox "$root/busybox/bin/busybox"
 for name in $("$root/busybox/bin/busybox" --list); do
@@ -25,7 +24,7 @@ for name in $("$root/busybox/bin/busybox" --list); do
 done
 echo root:x:0:0:root:/root:/bin/sh >"$root/busybox/etc/passwd"
 echo root:x:0: >"$root/busybox/etc/group"
-python3 mkimage.py "$into/busybox.tar" cluster.local/busybox:1 "$root/busybox" /bin/sh
+python3 mkimage.py "$out/busybox.tar" cluster.local/busybox:1 "$root/busybox" /bin/sh
 
 mapfile -t sources < <(package_sources)
 codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
@@ -36,5 +35,5 @@ mmdebstrap --quiet --variant=extract --format=tar --skip=output/dev --include=py
   "$codename" "$root/client.tar" "${sources[@]}"
 tar --extract --file="$root/client.tar" --directory="$root/client" --exclude='./var/*' --exclude='./usr/share/doc/*'
 cp client.py "$root/client/client.py"
-python3 mkimage.py "$into/client.tar" cluster.local/client:1 "$root/client" /usr/bin/python3 /client.py
-echo "$key" >"$into/.built"
+python3 mkimage.py "$out/client.tar" cluster.local/client:1 "$root/client" /usr/bin/python3 /client.py
+echo "$key" >"$out/.built"

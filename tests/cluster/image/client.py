@@ -1,7 +1,7 @@
-"""client.py ADDRESS: sends each line of standard input as a request, all at once, and prints each answer as a line.
+"""client.py ADDRESS: sends all lines of standard input as requests, at once, and prints each answer as a line.
 
-A line {"_again": SECONDS} at the start makes it send a request again, with the same id, that had no answer for so long:
-what a client does that must not lose a job.
+After a line {"_again": SECONDS} at the start, requests without an answer are sent again every SECONDS, with the same id,
+as a client does that must not lose a job.
 """
 import json
 import sys
@@ -12,11 +12,11 @@ import zmq
 
 def main(address):
     requests = {}
-    again = None
+    interval = None
     for line in sys.stdin:
         request = json.loads(line)
         if "_again" in request:
-            again = request["_again"]
+            interval = request["_again"]
         else:
             requests[request.get("id", "")] = line.strip()
     socket = zmq.Context().socket(zmq.DEALER)
@@ -26,15 +26,15 @@ def main(address):
     sent = time.monotonic()
     while requests:
         if not socket.poll(500):
-            if again and time.monotonic() - sent > again:
+            if interval and time.monotonic() - sent > interval:
                 send(socket, requests.values())
                 sent = time.monotonic()
             continue
         body = socket.recv_multipart()[-1].decode()
         answer = json.loads(body)
-        retry = again and answer["status"]["status_code"] in (503, 504)
-        name = answer["context"].get("id", "")
-        if not retry and requests.pop(name, None) is not None:
+        retry = interval and answer["status"]["status_code"] in (503, 504)
+        id = answer["context"].get("id", "")
+        if not retry and requests.pop(id, None) is not None:
             print(json.dumps(answer), flush=True)
 
 

@@ -17,8 +17,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// newNetworkPoliciesCommand enforces network policies by iptables and ipset: of kube-router its firewall alone, without
-// its routes and its proxy, which the bridge plugin and kube-proxy are.
+// newNetworkPoliciesCommand enforces network policies with iptables and ipset. It is only the firewall of kube-router; the
+// bridge plugin and kube-proxy replace its routes and its proxy.
 func newNetworkPoliciesCommand() *cobra.Command {
 	config := options.NewKubeRouterConfig()
 	config.EnableIPv4 = true
@@ -43,7 +43,7 @@ func enforce(ctx context.Context, config *options.KubeRouterConfig) error {
 	if err != nil {
 		return err
 	}
-	// It reads the node's address once, which the kubelet writes a little later than this begins.
+	// The controller reads the node's address only once, at its start, so wait until the kubelet has written it.
 	err = wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
 		node, err := client.CoreV1().Nodes().Get(ctx, config.HostnameOverride, metav1.GetOptions{})
 		return err == nil && len(node.Status.Addresses) > 0, nil
@@ -73,7 +73,7 @@ func enforce(ctx context.Context, config *options.KubeRouterConfig) error {
 	}
 	factory.Start(ctx.Done())
 	factory.WaitForCacheSync(ctx.Done())
-	// Nobody asks how it is: init.sh starts it again when it ends.
+	// The heartbeats are not needed: init.sh starts this process again when it ends.
 	beats := make(chan *healthcheck.ControllerHeartbeat)
 	go func() {
 		for range beats {

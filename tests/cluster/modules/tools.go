@@ -1,6 +1,6 @@
 //go:build tools
 
-// Programs of other modules that are built with this one's versions; `go mod tidy` keeps what is named here.
+// The programs of other modules that are built with this module's versions. Their names here keep them in `go mod tidy`.
 package main
 
 import (
