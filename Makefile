@@ -1,4 +1,4 @@
-# The one entry, for people and for CI. `make` alone lists the targets.
+# The commands of the project, for people and for CI. `make` alone lists them.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -6,18 +6,18 @@ SHELL := /bin/bash
 
 CACHE ?= $(or $(TRACKYARD_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/trackyard)
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
-# One form of the build everywhere: another set of targets or packages would compile the dependencies again.
+# Everything builds in this form, because other targets or packages would compile the dependencies again.
 BUILD := cargo build --workspace --all-targets --all-features --locked
 PROGRAM_CRATES := trackyard trackyard-router trackyard-operator trackyard-worker
 IMAGES := $(CACHE)/example-images
 FROZEN := $(CARGO_TARGET_DIR)/frozen-release
 NAME ?= try
-# PROGRAMS: a directory with the compiled programs. Nothing is compiled then, and the images are those that the
-# environment names.
+# PROGRAMS: a directory with the compiled programs. If it is set, nothing is compiled, and the environment names the
+# images.
 BINARIES := $(or $(PROGRAMS),$(CARGO_TARGET_DIR)/debug)
 TOOLS := $(or $(TRACKYARD_TOOLS),$(HOME)/.cache/trackyard/tools)
 
-# Jobs run in namespaces and cgroups of their own, which only root can make.
+# Only root can make the namespaces and cgroups in which jobs run.
 ifneq ($(shell id -u),0)
 SUDO := sudo -E
 export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER := sudo -E
@@ -25,13 +25,13 @@ export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER := sudo -E
 endif
 
 help: ## List the targets
-	@echo 'The times are of two processors; "again" is with what the first run has left.'
+	@echo 'Times are for two processors; "again" is the time of a second run.'
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## Build real tooling from git, and run 34 submissions through it in runc (3 min; again 40 s)
+demo: ## Build tooling images from git, and run 34 submissions in runc (3 min; again 40 s)
 	@examples/demo.sh
 
-setup: ## Install all that building and testing needs (3 min); .ci/setup PART for a part of it
+setup: ## Install the packages for building and testing (3 min); .ci/setup PART installs a part
 	@.ci/setup test lint bench
 
 build: ## Compile everything, tests included (10 min; again 1 min)
@@ -59,7 +59,7 @@ else
 	STRIP=1 tools/images.sh $(CARGO_TARGET_DIR)/release $(CARGO_TARGET_DIR)/images
 endif
 
-# What the tests compile anyway, in the same images.
+# Images of the debug programs, which the tests compile anyway.
 test-images: build builders frozen-images
 	@tools/images.sh $(CARGO_TARGET_DIR)/debug $(CARGO_TARGET_DIR)/test-images
 
@@ -69,12 +69,12 @@ frozen-images: builders
 	@tar --extract --file tests/fixtures/releases/0/programs.tar.xz --directory $(FROZEN)/programs
 	@TAG=frozen tools/images.sh $(FROZEN)/programs $(FROZEN)/images
 
-test: announce lint build example-images test-images frozen-images kubernetes ## Run every test, with the real parts (75 min; again 40 min)
+test: announce lint build example-images test-images frozen-images kubernetes ## Run all tests, with the real programs (75 min; again 40 min)
 	TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_PRODUCT_IMAGES=$(CARGO_TARGET_DIR)/test-images \
 		TRACKYARD_FROZEN_IMAGES=$(FROZEN)/images cargo test --workspace --all-features --locked
 	examples/check.py
 
-# Installs what the tests need, and says what it takes.
+# Installs what the tests need, and prints how much disk and time they take.
 PARTS := test
 test: PARTS := test lint
 announce:
@@ -82,11 +82,11 @@ announce:
 
 E2E := platform platform_groups platform_builds platform_scale platform_faults platform_outages platform_life platform_rollout \
 	platform_upgrade operator operator_alone cluster charts resources network_policies scenarios docs_console
-test-e2e: announce build example-images test-images frozen-images kubernetes ## Run the tests that have a Kubernetes cluster of their own (15 min)
+test-e2e: announce build example-images test-images frozen-images kubernetes ## Run the tests that start a Kubernetes cluster of their own (15 min)
 	TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_PRODUCT_IMAGES=$(CARGO_TARGET_DIR)/test-images \
 		TRACKYARD_FROZEN_IMAGES=$(FROZEN)/images cargo test -p e2e --all-features --locked $(addprefix --test ,$(E2E))
 
-# Without debug symbols: an emulated machine takes long to read them.
+# Without debug symbols, which an emulated machine reads slowly.
 stripped-images: build builders
 	@STRIP=1 tools/images.sh $(CARGO_TARGET_DIR)/debug $(CARGO_TARGET_DIR)/stripped-images
 
@@ -94,12 +94,12 @@ CGROUP2_PARTS ?= sandbox cluster
 test-cgroup2: announce stripped-images kubernetes ## Run the hostile suite and a Kubernetes cluster on cgroup v2 alone, in a virtual machine (30 min)
 	TRACKYARD_PRODUCT_IMAGES=$(CARGO_TARGET_DIR)/stripped-images tests/cgroup2/run.sh "$(CGROUP2_PARTS)"
 
-lint: ## Check format, lints, shell scripts and dependencies (4 min; again 1 min)
+lint: ## Check formatting, lints, shell scripts and dependencies (4 min; again 1 min)
 	@.ci/setup lint
 	@$(MAKE) --no-print-directory deny
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features --locked
-	@# As `make demo` compiles them.
+	@# The form in which `make demo` compiles the programs.
 	cargo clippy --workspace --exclude fuzz-targets --exclude e2e --no-default-features --lib --bins --locked
 	shellcheck .ci/run .ci/setup $$(git ls-files '*.sh')
 
@@ -109,21 +109,21 @@ deny:
 fmt: ## Format the code (1 s)
 	cargo fmt --all
 
-docs: announce build example-images ## Write the generated parts of the docs again (3 min)
+docs: announce build example-images ## Regenerate the generated parts of the docs (3 min)
 	TRACKYARD_TEST_IMAGES=$(IMAGES) TRACKYARD_WRITE_DOCS=1 cargo test --workspace --all-features --locked --test reference --test command_lines --test generated --test recording
 
 cluster-up: kubernetes ## Start a Kubernetes cluster of one node on this machine (NAME=try; 10 s)
 	@$(SUDO) tests/cluster/up.sh $(NAME)
 
-cluster-examples: $(if $(PROGRAMS),,announce build example-images test-images) ## Serve the examples to it until Ctrl-C, and say how to install (10 s)
+cluster-examples: $(if $(PROGRAMS),,announce build example-images test-images) ## Serve the examples to that cluster until Ctrl-C, and print how to install (10 s)
 	$(SUDO) env TRACKYARD_TEST_IMAGES=$(or $(and $(PROGRAMS),$(TRACKYARD_TEST_IMAGES)),$(IMAGES)) \
 		TRACKYARD_PRODUCT_IMAGES=$(or $(and $(PROGRAMS),$(TRACKYARD_PRODUCT_IMAGES)),$(CARGO_TARGET_DIR)/test-images) \
 		$(BINARIES)/trackyard-cluster-examples $(NAME) $(CARGO_TARGET_DIR)/cluster-$(NAME)
 
-cluster-down: ## Stop it, and remove all that it left (3 s)
+cluster-down: ## Stop that cluster, and remove all that it made (3 s)
 	@$(SUDO) tests/cluster/down.sh $(NAME)
 
-fuzz: ## Fuzz what reads bytes from outside: FUZZ_SECONDS=600 each, FUZZ_JOBS=2 at a time, FUZZ_TARGETS="a b"
+fuzz: ## Fuzz the parsers of untrusted bytes: FUZZ_SECONDS=600 each, FUZZ_JOBS=2 at a time, FUZZ_TARGETS="a b"
 	@.ci/setup build
 	@fuzz/run.sh
 
@@ -134,6 +134,6 @@ bench: ## Measure against zmq_proxy, runc and tar; writes docs/benchmarks.md (40
 
 CHAOS_JOBS ?= 20000
 CHAOS_SIMULATED_JOBS ?= 1000000
-chaos: announce build ## Kill, freeze, cut and break (30 min); writes docs/reliability.md (CHAOS_SEED, CHAOS_JOBS to play again)
+chaos: announce build ## Kill, freeze and disconnect processes (30 min); writes docs/reliability.md (CHAOS_SEED, CHAOS_JOBS to repeat a run)
 	CHAOS_SEED=$(CHAOS_SEED) CHAOS_JOBS=$(CHAOS_JOBS) CHAOS_SIMULATED_JOBS=$(CHAOS_SIMULATED_JOBS) \
 		tests/chaos.sh docs/reliability.md

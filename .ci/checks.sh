@@ -1,10 +1,10 @@
-# What this machine must have before setup changes it; each check ends setup with one line that names the remedy.
+# Checks of this machine, before setup changes anything. A failed check ends setup with one line that names the remedy.
 # shellcheck shell=bash disable=SC2154,SC2034 # setup, which sources this file, shares its variables
 
-# What the first run of a part takes: GiB of disk with what is compiled, and minutes on two processors.
+# What the first run of a part takes: GiB of disk, including build output, and minutes on two processors.
 declare -A disk=([demo]=4 [build]=14 [images]=8 [lint]=4 [cluster]=8 [test]=30 [bench]=8)
 declare -A minutes=([demo]=3 [build]=10 [images]=20 [lint]=5 [cluster]=8 [test]=75 [bench]=40)
-# What is there once a part has been compiled.
+# What exists once a part has been compiled.
 target=${CARGO_TARGET_DIR:-$PWD/target}
 declare -A compiled=(
   [demo]=$target/quick/deps [build]=$target/debug/deps [lint]=$target/debug/deps [test]=$target/debug/deps
@@ -30,7 +30,7 @@ check_kernel() {
     die 'this kernel has no overlay file system, which containers need. Install a kernel with the module overlay.'
 }
 
-# The runc that is there, or the one that would be installed.
+# Checks the installed runc, or the one that would be installed.
 check_runc() {
   local found
   if present runc; then
@@ -47,29 +47,29 @@ check_go() {
     die 'go is missing, which compiles Kubernetes and the image builders for the tests. Install Go 1.26 or newer (https://go.dev/dl).'
 }
 
-# nearest DIRECTORY: the directory itself, or the closest one above that exists.
+# nearest DIRECTORY: prints the directory, or the nearest one above it that exists.
 nearest() {
   local at=$1
   until [[ -d $at ]]; do at=$(dirname "$at"); done
   printf '%s\n' "$at"
 }
 
-# Disk for the largest part that has not been compiled yet; two parts share most of what they compile.
+# Checks for the disk that the largest part needs that has not been compiled yet; parts share most of their build output.
 check_disk() {
-  local part at free need=0 took=0
+  local part at free need=0 time=0
   for part in "${!parts[@]}"; do
     [[ ! -e ${compiled[$part]} ]] || continue
-    # Nothing is compiled for a demo of given programs.
+    # A demo with given programs compiles nothing.
     [[ $part != demo || -z ${PROGRAMS:-} ]] || continue
     need=$((need > disk[$part] ? need : disk[$part]))
-    took=$((took > minutes[$part] ? took : minutes[$part]))
+    time=$((time > minutes[$part] ? time : minutes[$part]))
   done
   ((need)) || return 0
   at=$(nearest "$target")
   free=$(($(df --output=avail -k "$at" | tail -1) / 1048576))
   ((free >= need)) ||
     die "$at has $free GiB of free disk; $need GiB are needed. Make room, or set CARGO_TARGET_DIR to a larger disk."
-  say "the first run takes about $took minutes on two processors, and $need GiB of disk"
+  say "the first run takes about $time minutes on two processors, and $need GiB of disk"
 }
 
 check_apt() {
@@ -80,7 +80,7 @@ check_apt() {
   root=(sudo)
 }
 
-# Downloads the sources of the dependencies, which also shows that the network is there.
+# Downloads the sources of the dependencies, which also checks the network.
 fetch_crates() {
   cargo fetch --locked --quiet ||
     die 'the Rust crates that Cargo.lock names cannot be downloaded; check the network, or the [source] of your cargo configuration.'

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# builders.sh DIRECTORY: compiles the image builders that the tests use, `img`, `buildctl` and `buildkitd`, from their Go
-# modules beside this script, into the directory. A builder is compiled again only when its module or its flags change.
+# builders.sh DIRECTORY: compiles the image builders `img`, `buildctl` and `buildkitd` into the directory, from the Go
+# modules beside this script. A builder is compiled again only if its module or its flags have changed.
 set -euo pipefail
 tools=${1:?usage: builders.sh DIRECTORY}
 cd "$(dirname "$0")"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# freeze.sh BINARIES NUMBER: keeps this release, its charts and the programs compiled into BINARIES, as
-# tests/fixtures/releases/NUMBER: what a test installs first, and upgrades to what is being tested.
+# freeze.sh BINARIES NUMBER: stores this release (its charts, and the programs in BINARIES) as
+# tests/fixtures/releases/NUMBER. A test installs it, and then upgrades to the release under test.
 set -euo pipefail
 binaries=$(realpath "$1")
 cd "$(dirname "$0")/.."

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# images.sh BINARIES OUT: builds the images of Trackyard from the Dockerfile, with buildah, and writes each to
-# OUT/<name>.tar, as `docker load` and `ctr images import` take it. Nothing is done where the same is there already.
+# images.sh BINARIES OUT: builds Trackyard's images from the Dockerfile with buildah, and writes each to OUT/<name>.tar, for
+# `docker load` and `ctr images import`. Does nothing if the images are up to date.
 #
 #   BINARIES   the directory of the compiled programs
-#   BASE       a Debian to start from; made from this machine's package sources if it is not set
-#   TAG        the images' tag; the project's version if it is not set
-#   STRIP=1    leaves out the programs' debug symbols
+#   BASE       the Debian base image; if not set, one is made from this machine's package sources
+#   TAG        the images' tag; if not set, the project's version
+#   STRIP=1    removes the programs' debug symbols
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 binaries=$1
@@ -30,6 +30,7 @@ store=$cache/containers
 buildah() {
   command buildah --root "$store/storage" --runroot "$store/run" --storage-driver overlay "$@"
 }
+# Prints the name of the base image, and makes it if it does not exist.
 base_image() {
   local name key tar sources
   key=$(echo "$LIBRARIES $WORKER $codename" | sha256sum | cut -c1-12)
@@ -69,6 +70,6 @@ for pair in operator:operator router:router cli:cli worker-agent:worker; do
   rm -f "$out/$name.tar"
   buildah push --quiet "localhost/$name:$tag" "docker-archive:$out/$name.tar:localhost/$name:$tag"
 done
-# What earlier programs were in would fill the disk.
-buildah rmi --prune --force >/dev/null 2>&1 || say 'old layers could not be removed'
+# Remove the layers of earlier builds, which would fill the disk.
+buildah rmi --prune --force >/dev/null 2>&1 || say 'cannot remove old layers'
 echo "$key" >"$out/.built"
