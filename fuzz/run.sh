@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# Runs every fuzz target for a while, some at a time, and stops at the first crash. `make fuzz` is the entry; what can be
-# set, by the environment: FUZZ_SECONDS for each target, FUZZ_JOBS at a time, FUZZ_TARGETS by name.
+# run.sh: runs the fuzz targets, several at a time, and stops at the first crash. Run it by `make fuzz`.
+#
+#   FUZZ_SECONDS  seconds for each target (600)
+#   FUZZ_JOBS     how many run at a time (2)
+#   FUZZ_TARGETS  names of targets (all)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,10 +26,11 @@ if [ "$(cargo fuzz --version 2>/dev/null)" != "cargo-fuzz $cargo_fuzz" ]; then
   cargo install --locked --quiet cargo-fuzz --version "$cargo_fuzz"
 fi
 say 'building the targets (some minutes, the first time)'
-# Sanitizers are for nightly compilers, and the code is safe Rust: panics and broken properties are what is looked for.
+# Without sanitizers, which need a nightly compiler: the code is safe Rust, so the targets look for panics and broken
+# properties.
 CARGO_TARGET_DIR=$out cargo fuzz build --sanitizer none
 
-# Layers are unpacked with their owners, and into memory, for a disk would be what is measured.
+# As root, because layers are unpacked with their owners; in memory, because a disk would be too slow.
 root=()
 [ "$(id -u)" = 0 ] || root=(sudo -E)
 base=/dev/shm
@@ -53,7 +57,7 @@ start() {
   running[$!]=$target
 }
 
-# Waits for one of them to end.
+# Waits until one of the running targets ends.
 finish() {
   local pid code=0
   wait -n -p pid "${!running[@]}" || code=$?
@@ -65,7 +69,7 @@ finish() {
     tail -n 40 "$log" >&2
     say "$target failed (status $code). Its input: ${input:-none was written; see $log}"
     say "replay it:  ${root[*]} $bin/$target ${input:-INPUT}"
-    say "once it is mended, keep it as fuzz/corpus/$target/NAME: \`make test\` replays what is there"
+    say "once it is fixed, keep the input as fuzz/corpus/$target/NAME; \`make test\` replays it"
     exit 1
   fi
   say "$target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") runs," \
