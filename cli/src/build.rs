@@ -124,8 +124,8 @@ fn report(
     Ok(Code::Done)
 }
 
-fn log_text(part: &Value) -> &str {
-    part.get("logs").and_then(Value::as_str).unwrap_or_default()
+fn log_text(section: &Value) -> &str {
+    section.get("logs").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Asks for a build's state and new log lines, and shows them.

@@ -48,7 +48,7 @@ impl UnexpectedExits {
     /// Waits for the first such process and returns it as an error.
     pub(super) async fn next(&self) -> CommandError {
         let mut seen = self.0.subscribe();
-        match seen.wait_for(Option::is_some).await.map(|death| death.clone()) {
+        match seen.wait_for(Option::is_some).await.map(|exit| exit.clone()) {
             Ok(Some(UnexpectedExit { name, status, log })) => {
                 let tail = tail(&log);
                 LocalError::UnexpectedExit { name, status, log, tail }.into()

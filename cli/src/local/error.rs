@@ -83,15 +83,15 @@ pub enum LocalError {
         /// The log's last lines.
         tail: String,
     },
-    /// A process did not become ready, or did not end, in time.
-    #[error("{name} is not ready after {} s: {missing}; the end of {}:\n{tail}", waited.as_secs(), log.display())]
-    NotReady {
+    /// A process did not become ready, or did not stop, in time.
+    #[error("{name} is {state} after {} s; the end of {}:\n{tail}", waited.as_secs(), log.display())]
+    Timeout {
         /// The process's name.
         name: String,
         /// How long it had.
         waited: Duration,
-        /// What it says is missing.
-        missing: String,
+        /// Its state, such as `still running`.
+        state: String,
         /// Its log.
         log: PathBuf,
         /// The log's last lines.
@@ -131,7 +131,7 @@ impl Failure for LocalError {
                 Some("cargo build -p trackyard -p trackyard-router -p trackyard-worker".to_owned())
             }
             Self::NoImages(dir) => Some(format!("examples/build.sh {}", dir.display())),
-            Self::UnexpectedExit { name, .. } | Self::NotReady { name, .. } if name != "router" => {
+            Self::UnexpectedExit { name, .. } | Self::Timeout { name, .. } if name != "router" => {
                 Some("trackyard-worker doctor".to_owned())
             }
             _ => None,

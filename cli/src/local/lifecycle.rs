@@ -44,7 +44,7 @@ pub(super) async fn with_platform<T>(
         error = unexpected_exits.next() => Err(error),
         () = signals.next() => Err(CommandError::Interrupted),
     };
-    console.say("local: stopping everything (Ctrl-C again: at once)");
+    console.say("local: stopping everything (press Ctrl-C to stop at once)");
     let killed = platform.stop(signals.next()).await;
     if !killed.is_empty() {
         console.say(&format!("local: killed {}, which did not end in time", killed.join(", ")));

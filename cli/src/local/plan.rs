@@ -112,8 +112,8 @@ mod tests {
         let mut lines =
             vec![router(Path::new("trackyard-router"), Path::new("/d/router.yml"), addresses).args.join(" ")];
         for plan in all_workers(&[TrackSlug::new("ruby").unwrap()]) {
-            let part = worker(Path::new("trackyard-worker"), &plan, Path::new("/d/w"), 2, at(1), at(4));
-            lines.push(part.args.join(" "));
+            let spec = worker(Path::new("trackyard-worker"), &plan, Path::new("/d/w"), 2, at(1), at(4));
+            lines.push(spec.args.join(" "));
         }
         insta::assert_snapshot!(lines.join("\n"));
     }

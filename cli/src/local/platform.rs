@@ -137,7 +137,7 @@ impl Platform {
         let child = self.child(name)?;
         child.stop(Signal::TERM);
         let exit = tokio::time::timeout(EXIT_TIMEOUT, child.wait()).await;
-        exit.map_err(|_| self.not_ready(child, EXIT_TIMEOUT, "it does not end"))
+        exit.map_err(|_| self.timeout(child, EXIT_TIMEOUT, "still running".to_owned()))
     }
 
     /// Stops everything: the workers drain, then the router ends. Kills what is left after a timeout, or as soon as
@@ -170,21 +170,21 @@ impl Platform {
         Ok(())
     }
 
-    /// Polls a process until it is ready, and says what is missing whenever that changes.
+    /// Polls a process until it is ready, and prints the reason whenever that changes.
     async fn wait_until_ready(&self, name: &str, path: &str) -> Result<(), LocalError> {
         let child = self.child(name)?;
         let start = Instant::now();
         let mut last = String::new();
         loop {
-            let Readiness::NotReady(missing) = admin::ask(child.spec.admin, path).await else {
+            let Readiness::NotReady(reason) = admin::ask(child.spec.admin, path).await else {
                 return Ok(());
             };
             if start.elapsed() > READY_TIMEOUT {
-                return Err(self.not_ready(child, READY_TIMEOUT, &missing));
+                return Err(self.timeout(child, READY_TIMEOUT, format!("not ready ({reason})")));
             }
-            if missing != last {
-                self.console.phase(&format!("local: {name} is not ready yet: {missing}"));
-                last = missing;
+            if reason != last {
+                self.console.phase(&format!("local: {name} is not ready yet: {reason}"));
+                last = reason;
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }
@@ -194,15 +194,15 @@ impl Platform {
         let found = self.children.iter().find(|child| child.spec.name == name);
         found.ok_or_else(|| LocalError::Start {
             name: name.to_owned(),
-            source: std::io::Error::other("it was never started"),
+            source: std::io::Error::other("it is not a process of this platform"),
         })
     }
 
-    fn not_ready(&self, child: &Child, waited: Duration, missing: &str) -> LocalError {
-        LocalError::NotReady {
+    fn timeout(&self, child: &Child, waited: Duration, state: String) -> LocalError {
+        LocalError::Timeout {
             name: child.spec.name.clone(),
             waited,
-            missing: missing.to_owned(),
+            state,
             log: child.log.clone(),
             tail: tail(&child.log),
         }
