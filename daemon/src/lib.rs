@@ -7,8 +7,10 @@
 pub mod admin;
 pub mod clock;
 pub mod descriptors;
+pub mod durable;
 pub mod logs;
 pub mod metrics;
+pub mod process;
 pub mod pulse;
 pub mod readiness;
 pub mod shutdown;
