@@ -30,7 +30,7 @@ pub enum ProcessError {
 
 /// What a process has from its start to its end.
 #[derive(Debug)]
-pub struct Process {
+pub struct ProcessContext {
     /// The requested shutdown.
     pub shutdown: Shutdown,
     /// Stops all background tasks. Cancelled when the process value is dropped.
@@ -44,7 +44,7 @@ pub struct Process {
     _stop_on_drop: DropGuard,
 }
 
-impl Process {
+impl ProcessContext {
     /// Handles signals and binds the admin port, in the current runtime.
     ///
     /// # Errors
@@ -56,7 +56,10 @@ impl Process {
     ) -> Result<Self, ProcessError> {
         let shutdown = Shutdown::on_signals()?;
         let admin = Admin::bind(admin).await?;
-        tracing::info!(address = admin.local_addr().ok().map(tracing::field::display), "the admin port is open");
+        tracing::info!(
+            address = admin.local_addr().ok().map(tracing::field::display),
+            "the admin port is open"
+        );
         let stop = CancellationToken::new();
         Ok(Self {
             shutdown,

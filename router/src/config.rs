@@ -10,7 +10,6 @@ mod read;
 #[cfg(test)]
 mod tests;
 mod unique;
-mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,9 +27,8 @@ pub use cluster::ClusterConfig;
 pub use error::{ConfigError, Position};
 pub use file::ConfigFile;
 pub use limits::{ChannelLimits, LimitTable};
-pub use live::{LiveConfig, ReloadOutcome};
+pub use live::LiveConfig;
 pub use read::{Read, read};
-pub use watch::watch;
 
 use crate::deployed::Deployed;
 

@@ -18,6 +18,7 @@ mod io_worker;
 pub mod keyring;
 pub mod metrics;
 pub mod pools;
+pub mod reload;
 mod run;
 pub mod service;
 pub mod socket;

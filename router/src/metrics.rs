@@ -18,8 +18,8 @@ use trackyard_protocol::reason::Reason;
 use trackyard_protocol::request::Action;
 use trackyard_protocol::worker::DecodeError;
 
-use crate::config::ReloadOutcome;
 use crate::dispatch::{Counter, Snapshot};
+use crate::reload::ReloadOutcome;
 use crate::socket::{CloseReason, PortKind};
 use labels::{
     ChannelLabels, ClosedLabels, EventLabels, OutcomeLabels, PortLabels, ProblemLabels, RequestLabels,

@@ -12,16 +12,17 @@ use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 use trackyard_daemon::admin::Admin;
 use trackyard_daemon::metrics::Metrics;
+use trackyard_daemon::process::{self, ProcessContext, ProcessError};
 use trackyard_daemon::pulse::Pulse;
 use trackyard_daemon::readiness::{Gate, Readiness};
-use trackyard_daemon::shutdown::{self, Shutdown};
-use trackyard_daemon::{admin, descriptors, logs};
+use trackyard_daemon::{descriptors, logs};
 use trackyard_images::ImageOptions;
 
 use crate::args::Args;
-use crate::config::{Config, ConfigError, ConfigFile, LiveConfig, watch};
+use crate::config::{Config, ConfigError, ConfigFile, LiveConfig};
 use crate::keyring::{Keyring, KeyringError};
 use crate::metrics::RouterMetrics;
+use crate::reload;
 use crate::service::Exit;
 use crate::socket;
 use crate::versions::{Catalogue, VersionStore, pin_versions};
@@ -29,6 +30,8 @@ use instance::Endpoints;
 use status::Status;
 use versions::Versions;
 
+/// Threads of the runtime. The service has a thread of its own.
+const RUNTIME_THREADS: usize = 2;
 /// Time without an iteration of the service after which it is stuck.
 const PULSE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -58,12 +61,9 @@ pub enum Error {
     /// The ports cannot be opened.
     #[error(transparent)]
     Socket(#[from] socket::SocketError),
-    /// The admin port cannot be opened.
+    /// The process cannot be started.
     #[error(transparent)]
-    Admin(#[from] admin::Error),
-    /// Signals cannot be handled.
-    #[error(transparent)]
-    Shutdown(#[from] shutdown::Error),
+    Process(#[from] ProcessError),
     /// The runtime cannot be started.
     #[error("cannot start the runtime: {0}")]
     Runtime(std::io::Error),
@@ -95,43 +95,27 @@ struct Process {
 /// If it cannot start, or a part of it fails.
 pub fn run(args: &Args) -> Result<(), Error> {
     args.logs.init()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(Error::Runtime)?;
-    let result = runtime.block_on(serve(args));
-    // A background task may still wait for a registry.
-    runtime.shutdown_timeout(Duration::from_secs(1));
-    result
+    process::block_on(Some(RUNTIME_THREADS), serve(args)).map_err(Error::Runtime)?
 }
 
 async fn serve(args: &Args) -> Result<(), Error> {
-    let shutdown = Shutdown::on_signals()?;
-    let stop = CancellationToken::new();
-    let _stop_all = stop.clone().drop_guard();
-    let readiness = Readiness::default();
-    let config = readiness.gate("config", "not read yet");
-    let listener = Admin::bind(args.admin).await?;
-    tracing::info!(
-        address = listener.local_addr().ok().map(tracing::field::display),
-        "the admin port is open"
-    );
-    let mut registry = Metrics::registry("router", env!("CARGO_PKG_VERSION"));
-    let metrics = RouterMetrics::register(&mut registry);
+    let mut context = ProcessContext::start("router", env!("CARGO_PKG_VERSION"), args.admin).await?;
+    let config = context.readiness.gate("config", "not read yet");
+    let metrics = RouterMetrics::register(&mut context.metrics);
     let live = Arc::new(LiveConfig::start(ConfigFile::open(&args.config, args.seed.as_deref())?)?);
     config.open();
     let keyring = args.key.as_deref().zip(args.allowed.as_deref());
     let keyring = keyring.map(|(own, list)| Keyring::open(own, list)).transpose()?;
-    let versions = Versions::new(args, Arc::clone(&live), &readiness, &stop).await?;
-    let process = Process::new(args, keyring, live, versions, metrics, &readiness);
-    let admin = Admin::new(readiness, Metrics::new(registry)).with_pulse(process.pulse.clone());
+    let versions = Versions::new(args, Arc::clone(&live), &context.readiness, &context.stop).await?;
+    let process = Process::new(args, keyring, live, versions, metrics, &context.readiness);
+    let admin =
+        Admin::new(context.readiness, Metrics::new(context.metrics)).with_pulse(process.pulse.clone());
     let admin = process.status.add_to(admin).with_pages(pools::page(Arc::clone(&process.status)));
-    tokio::spawn(admin.serve(listener, stop.clone()));
-    process.start_watching(&stop);
+    tokio::spawn(admin.serve(context.admin, context.stop.clone()));
+    process.start_watching(&context.stop);
     let mut endpoints = Endpoints::from_args(args);
     loop {
-        let (exit, bound) = process.serve_once(&endpoints, &shutdown).await?;
+        let (exit, bound) = process.serve_once(&endpoints, &context.shutdown).await?;
         match exit {
             Exit::Stop => return Ok(()),
             Exit::Restart => endpoints = bound,
@@ -173,13 +157,20 @@ impl Process {
 
     /// Watches the files, and looks up the digests of versions without one.
     fn start_watching(&self, stop: &CancellationToken) {
+        let live = Arc::clone(&self.live);
         let metrics = self.metrics.clone();
-        tokio::spawn(watch(Arc::clone(&self.live), stop.clone(), move |outcome| {
-            metrics.config_edited(outcome);
-        }));
+        tokio::spawn(reload::watch(
+            stop.clone(),
+            move || live.reload_if_changed(),
+            move |outcome| metrics.config_edited(outcome),
+        ));
         if let Some(keyring) = self.keyring.clone() {
             let metrics = self.metrics.clone();
-            tokio::spawn(keyring.watch(stop.clone(), move |outcome| metrics.allowed_edited(outcome)));
+            tokio::spawn(reload::watch(
+                stop.clone(),
+                move || keyring.reload_if_changed(),
+                move |outcome| metrics.allowed_edited(outcome),
+            ));
         }
         let catalogue = Arc::clone(&self.catalogue);
         let store = Arc::clone(&self.store);

@@ -1,9 +1,11 @@
 //! The configuration file: created from a seed, read at once, replaced atomically.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use trackyard_daemon::durable;
 
 use super::error::Refusal;
 use super::{Config, ConfigError, Read, read};
@@ -77,28 +79,15 @@ impl ConfigFile {
     }
 
     fn replace(&self, bytes: &[u8]) -> Result<(), ConfigError> {
-        // Of a symbolic link the target is replaced.
+        // The target of a symbolic link is replaced, not the link.
         let target = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        write_and_rename(&target, bytes).map_err(|source| ConfigError::Io {
+        let mode = fs::metadata(&target).map_or(0o644, |meta| meta.permissions().mode() & 0o777);
+        durable::replace(&target, bytes, mode).map_err(|source| ConfigError::Io {
             doing: "write",
             path: target,
             source,
         })
     }
-}
-
-fn write_and_rename(target: &Path, bytes: &[u8]) -> io::Result<()> {
-    let dir = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    // The name is fixed, so that the next save overwrites what a crash has left.
-    let temporary = dir.join(format!(".{name}.new"));
-    let mode = fs::metadata(target).map_or(0o644, |meta| meta.permissions().mode() & 0o777);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
-    file.set_permissions(fs::Permissions::from_mode(mode))?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, target)?;
-    File::open(dir)?.sync_all()
 }
 
 fn read_text(path: &Path) -> Result<String, ConfigError> {

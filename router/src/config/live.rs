@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use super::file::Stamp;
 use super::{Config, ConfigError, ConfigFile};
+use crate::reload::{ChangeDetector, ReloadOutcome};
 
 /// The running configuration and its file. Its methods block on the file.
 #[derive(Debug)]
@@ -15,26 +16,12 @@ pub struct LiveConfig {
     current: watch::Sender<Arc<Config>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    /// The stamp of the file when it was last read or written.
-    read: Option<Stamp>,
-    /// The stamp of a change that was seen once. It is read when it is seen again, because an editor may still be writing.
-    settling: Option<Stamp>,
+    /// Compares the file's stamp with that of the last read or write.
+    changes: ChangeDetector<Option<Stamp>>,
     /// Why the file's current content is refused.
     refusal: Option<String>,
-}
-
-/// The outcome of a check for changes of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::EnumIter, strum::IntoStaticStr)]
-#[strum(serialize_all = "snake_case")]
-pub enum ReloadOutcome {
-    /// Nothing has changed, or an editor may still be writing.
-    Unchanged,
-    /// The change is valid, and in force.
-    Applied,
-    /// The change is invalid; the content before it stays in force.
-    Refused,
 }
 
 impl LiveConfig {
@@ -43,7 +30,7 @@ impl LiveConfig {
     /// # Errors
     /// If the file cannot be read or is not a valid configuration.
     pub fn start(file: ConfigFile) -> Result<Self, ConfigError> {
-        let state = State { read: file.stamp(), ..State::default() };
+        let state = State { changes: ChangeDetector::new(file.stamp()), refusal: None };
         let read = file.load()?;
         log_notes(&read.notes);
         Ok(Self { file, state: Mutex::new(state), current: watch::Sender::new(Arc::new(read.config)) })
@@ -83,7 +70,7 @@ impl LiveConfig {
         if config != read.config {
             self.file.save(&config)?;
         }
-        *state = State { read: self.file.stamp(), ..State::default() };
+        *state = State { changes: ChangeDetector::new(self.file.stamp()), refusal: None };
         let config = Arc::new(config);
         self.publish(&config);
         Ok((result, config))
@@ -92,15 +79,10 @@ impl LiveConfig {
     /// Reads the file if it was edited, and puts the edit in force if it is valid.
     pub fn reload_if_changed(&self) -> ReloadOutcome {
         let mut state = self.lock();
-        let stamp = self.file.stamp();
-        if stamp == state.read {
+        if !state.changes.has_changed(&self.file.stamp()) {
             return ReloadOutcome::Unchanged;
         }
-        if stamp.is_some() && stamp != state.settling {
-            state.settling = stamp;
-            return ReloadOutcome::Unchanged;
-        }
-        *state = State { read: stamp, ..State::default() };
+        state.refusal = None;
         match self.file.load() {
             Ok(read) => {
                 log_notes(&read.notes);

@@ -9,6 +9,7 @@ use trackyard_protocol::name::TrackSlug;
 use trackyard_protocol::quantity::Bytes;
 
 use super::*;
+use crate::reload::ReloadOutcome;
 
 const DESIGN: &str = r#"
 images:
