@@ -4,6 +4,9 @@
 #![expect(unreachable_pub, reason = "KubeSchema repeats a type inside a function of its own")]
 #![expect(clippy::duplicated_attributes, reason = "two printer columns may have the same type")]
 
+#[cfg(feature = "client")]
+pub mod client;
+pub mod condition;
 pub mod container_version;
 pub mod generate;
 pub mod verdict;

@@ -7,7 +7,6 @@
 pub mod args;
 pub mod backoff;
 pub mod builds;
-mod condition;
 pub mod crd_wait;
 pub mod events;
 pub mod keys;

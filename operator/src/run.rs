@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use kube::Client;
-use tokio_util::sync::CancellationToken;
 use trackyard_daemon::admin::Admin;
+use trackyard_daemon::logs;
 use trackyard_daemon::metrics::Metrics;
-use trackyard_daemon::readiness::{Gate, Readiness};
-use trackyard_daemon::shutdown::{self, Shutdown};
-use trackyard_daemon::{admin, logs};
+use trackyard_daemon::process::{self, ProcessContext, ProcessError};
+use trackyard_daemon::readiness::Gate;
 
 use crate::args::Args;
 use crate::crd_wait::wait_for_crds;
@@ -20,8 +19,8 @@ use crate::watches::Watches;
 use crate::writer::Writer;
 use crate::{builds, keys, pool, version};
 
-/// Time that blocked threads, such as name resolution, get at exit.
-const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+/// Threads of the runtime.
+const RUNTIME_THREADS: usize = 2;
 
 /// Why the operator cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -29,12 +28,9 @@ pub enum RunError {
     /// Logging cannot be set up.
     #[error(transparent)]
     Logs(#[from] logs::Error),
-    /// The admin port cannot be bound.
+    /// The process cannot be started.
     #[error(transparent)]
-    Admin(#[from] admin::Error),
-    /// Signals cannot be handled.
-    #[error(transparent)]
-    Shutdown(#[from] shutdown::Error),
+    Process(#[from] ProcessError),
     /// The asynchronous runtime cannot be started.
     #[error("cannot start the runtime: {0}")]
     Runtime(std::io::Error),
@@ -55,40 +51,30 @@ pub enum RunError {
 /// If it cannot start, loses the lease, or one of its tasks ends.
 pub fn run(args: &Args) -> Result<(), RunError> {
     args.logs.init()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(RunError::Runtime)?;
-    let result = runtime.block_on(serve(args));
-    runtime.shutdown_timeout(RUNTIME_SHUTDOWN_TIMEOUT);
-    result
+    process::block_on(Some(RUNTIME_THREADS), serve(args)).map_err(RunError::Runtime)?
 }
 
 async fn serve(args: &Args) -> Result<(), RunError> {
-    let shutdown = Shutdown::on_signals()?;
-    let stop = CancellationToken::new();
-    let _stop_all = stop.clone().drop_guard();
-    let readiness = Readiness::default();
+    let mut context = ProcessContext::start("operator", env!("CARGO_PKG_VERSION"), args.admin).await?;
+    let readiness = context.readiness;
     let gates = ReadinessGates {
         crds: readiness.gate("crds", "not checked yet"),
         pools: readiness.gate("pools", "waiting for the first lists of pools and their children"),
         versions: readiness.gate("versions", "waiting for the first list of versions"),
     };
-    let listener = Admin::bind(args.admin).await?;
-    let mut registry = Metrics::registry("operator", env!("CARGO_PKG_VERSION"));
-    let metrics = OperatorMetrics::register(&mut registry);
+    let metrics = OperatorMetrics::register(&mut context.metrics);
     let health = WatchHealth::default();
-    registry.register_collector(Box::new(health.clone()));
-    let client = health.client().await.map_err(Box::new)?;
-    let admin = Admin::new(readiness, Metrics::new(registry)).with_liveness_check(move || health.silent());
-    tokio::spawn(admin.serve(listener, stop.clone()));
+    context.metrics.register_collector(Box::new(health.clone()));
+    let client = health.client(Duration::from_secs(args.watch_seconds.into())).await.map_err(Box::new)?;
+    let admin =
+        Admin::new(readiness, Metrics::new(context.metrics)).with_liveness_check(move || health.silent());
+    tokio::spawn(admin.serve(context.admin, context.stop));
     let has_lease = args.lease_namespace.is_some();
     let gate = if has_lease { WriteGate::closed() } else { WriteGate::always_open() };
     let elector = args.elector(&client, &gate);
     let writer = Writer::new(client.clone(), gate);
     let result = tokio::select! {
-        () = shutdown.requested.cancelled() => Ok(()),
+        () = context.shutdown.requested.cancelled() => Ok(()),
         error = lead(args, elector.as_ref(), client, writer, gates, metrics) => Err(error),
     };
     // The controllers are dropped, so nothing writes any more.

@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Secret, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::Resource;
 use kube::client::{Client, ClientBuilder};
-use kube::{Config, Resource};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
-use trackyard_crds::{ContainerVersion, WorkerPool};
+use trackyard_crds::{ContainerVersion, WorkerPool, client};
 
 use self::activity::WatchActivity;
 
@@ -31,10 +31,8 @@ impl WatchHealth {
     ///
     /// # Errors
     /// If no configuration for a client is found.
-    pub async fn client(&self) -> Result<Client, kube::Error> {
-        let mut config = Config::infer().await.map_err(kube::Error::InferConfig)?;
-        // The client would retry for minutes without a log line; its callers retry by themselves and log failures.
-        config.default_retry = false;
+    pub async fn client(&self, watch_timeout: Duration) -> Result<Client, kube::Error> {
+        let config = client::config(watch_timeout).await.map_err(kube::Error::InferConfig)?;
         Ok(ClientBuilder::try_from(config)?.with_layer(self).build())
     }
 

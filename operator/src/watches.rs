@@ -11,6 +11,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
+use trackyard_crds::client::is_decoded;
 
 use crate::metrics::Metrics;
 
@@ -114,14 +115,8 @@ fn decode_event<K: Resource<DynamicType = ()>>(
 }
 
 fn decode<K: Resource<DynamicType = ()>>(guard: DeserializeGuard<K>, metrics: &Metrics) -> Option<K> {
-    match guard.0 {
-        Ok(object) => Some(object),
-        Err(invalid) => {
-            let name = invalid.metadata.name.as_deref().unwrap_or_default();
-            let kind = K::kind(&());
-            tracing::error!(%kind, name, error = invalid.error, "cannot decode the object; it is ignored");
-            metrics.on_unreadable_object(kind);
-            None
-        }
+    if !is_decoded(&guard) {
+        metrics.on_unreadable_object(K::kind(&()));
     }
+    guard.0.ok()
 }

@@ -13,7 +13,7 @@ use trackyard_crds::worker_pool::WorkerPoolStatus;
 pub use cause::{Cause, Severity};
 
 use super::labels::POOL_LABEL;
-use crate::condition::ConditionUpdate;
+use trackyard_crds::condition::ConditionUpdate;
 
 /// What decides the status of a pool.
 #[derive(Debug, Clone, Copy)]

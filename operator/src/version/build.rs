@@ -6,7 +6,7 @@ use trackyard_crds::ContainerVersion;
 use trackyard_crds::container_version::ContainerVersionStatus;
 
 use crate::builds::{BuildSpec, BuildStage};
-use crate::condition::ConditionUpdate;
+use trackyard_crds::condition::ConditionUpdate;
 
 /// A changed value of this annotation retries a failed build.
 const REBUILD_ANNOTATION: &str = "trackyard.dev/rebuild";

@@ -8,7 +8,7 @@ use trackyard_crds::container_version::{ContainerVersionStatus, Failure, Workers
 use trackyard_protocol::pools::{Report, VersionState};
 
 use super::build::BuildReport;
-use crate::condition::ConditionUpdate;
+use trackyard_crds::condition::ConditionUpdate;
 
 /// The operator's part of the status.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

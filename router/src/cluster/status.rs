@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
+use trackyard_crds::condition::ConditionUpdate;
 use trackyard_crds::container_version::ContainerVersionStatus;
 use trackyard_crds::{GROUP, VERSION};
 use trackyard_protocol::version::Digest;
@@ -55,18 +56,9 @@ pub(super) fn status(object: &VersionObject, lookup: &Lookup<'_>) -> Option<Valu
 }
 
 fn condition(object: &VersionObject, lookup: &Lookup<'_>) -> Condition {
-    let (status, reason, message) = match lookup {
-        Lookup::Resolved { .. } => ("True", "Deployed", ""),
-        Lookup::Failed { message } => ("False", "ImageNotFound", *message),
+    let update = match lookup {
+        Lookup::Resolved { .. } => ConditionUpdate::new(true, "Deployed"),
+        Lookup::Failed { message } => ConditionUpdate::new(false, "ImageNotFound").with_message(*message),
     };
-    let unchanged = object.condition.as_ref().filter(|stored| stored.status == status);
-    Condition {
-        type_: "Deployed".to_owned(),
-        status: status.to_owned(),
-        reason: reason.to_owned(),
-        message: message.to_owned(),
-        observed_generation: object.generation,
-        last_transition_time: unchanged
-            .map_or_else(|| Time(Timestamp::now()), |stored| stored.last_transition_time.clone()),
-    }
+    update.into_condition("Deployed", object.generation, object.condition.as_slice(), &Time(Timestamp::now()))
 }

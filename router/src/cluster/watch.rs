@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{StreamExt, future};
 use kube::api::Api;
@@ -12,13 +13,14 @@ use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
+use trackyard_crds::client::is_decoded;
 use trackyard_crds::{ContainerVersion, WorkerPool};
 use trackyard_daemon::readiness::Gate;
 
 use super::{ClusterState, VersionObject, pool_cover};
 
 /// Lifetime of a watch, shorter than load balancers allow a connection to be idle.
-pub(super) const WATCH_TIMEOUT_SECONDS: u32 = 200;
+pub(super) const WATCH_TIMEOUT: Duration = Duration::from_secs(200);
 
 /// The gates that open once the first lists have come.
 pub struct Gates {
@@ -71,7 +73,8 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let (objects, writer) = reflector::store();
-    let config = watcher::Config::default().timeout(WATCH_TIMEOUT_SECONDS);
+    let config =
+        watcher::Config::default().timeout(u32::try_from(WATCH_TIMEOUT.as_secs()).unwrap_or(u32::MAX));
     let mut events = std::pin::pin!(watcher(api, config).default_backoff().reflect(writer));
     while let Some(event) = events.next().await {
         let event = match event {
@@ -82,19 +85,12 @@ where
             }
         };
         if let Event::InitApply(guard) | Event::Apply(guard) = &event {
-            log_unreadable(guard);
+            is_decoded(guard);
         }
         if matches!(event, Event::InitDone | Event::Apply(_) | Event::Delete(_)) {
             let mut objects: Vec<Arc<DeserializeGuard<K>>> = objects.state();
             objects.sort_by_cached_key(|object| object.name_any());
             on_change(objects.iter().filter_map(|object| object.0.as_ref().ok()).collect());
         }
-    }
-}
-
-fn log_unreadable<K: Resource<DynamicType = ()>>(guard: &DeserializeGuard<K>) {
-    if let Err(invalid) = &guard.0 {
-        let name = invalid.metadata.name.as_deref().unwrap_or_default();
-        tracing::error!(kind = %K::kind(&()), name, error = invalid.error, "ignored an object that cannot be decoded");
     }
 }

@@ -1,9 +1,10 @@
-//! Builds the conditions of a status.
+//! The conditions of a status.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 /// The new state of one condition.
-pub(crate) struct ConditionUpdate {
+#[derive(Debug, Clone)]
+pub struct ConditionUpdate {
     is_true: bool,
     reason: &'static str,
     message: String,
@@ -11,20 +12,26 @@ pub(crate) struct ConditionUpdate {
 
 impl ConditionUpdate {
     /// Sets a condition to `True` or `False`, without a message.
-    pub(crate) const fn new(is_true: bool, reason: &'static str) -> Self {
+    #[must_use]
+    pub const fn new(is_true: bool, reason: &'static str) -> Self {
         Self { is_true, reason, message: String::new() }
     }
 
-    pub(crate) fn with_message(self, message: impl Into<String>) -> Self {
+    /// Adds a message.
+    #[must_use]
+    pub fn with_message(self, message: impl Into<String>) -> Self {
         Self { message: message.into(), ..self }
     }
 
-    pub(crate) fn message(&self) -> &str {
+    /// Returns the message; empty if there is none.
+    #[must_use]
+    pub fn message(&self) -> &str {
         &self.message
     }
 
     /// Returns the condition of type `kind`. Its transition time is `now` only if its status differs from the one in `before`.
-    pub(crate) fn into_condition(
+    #[must_use]
+    pub fn into_condition(
         self,
         kind: &str,
         generation: Option<i64>,
