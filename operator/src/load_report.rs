@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{Stream, stream};
 use tokio::sync::watch::{self, Receiver, Sender};
-use trackyard_protocol::pools::{MAX_POLL, Report};
+use trackyard_protocol::load_report::{LoadReport, MAX_POLL};
 
 /// Age at which a report is no longer used.
 const MAX_AGE: Duration = Duration::from_secs(10);
@@ -19,7 +19,7 @@ const MAX_REPORT_BYTES: usize = 64 << 20;
 
 /// The latest load report. Clones share it.
 #[derive(Debug, Clone)]
-pub struct LoadReports(Receiver<Option<(Instant, Report)>>);
+pub struct LoadReports(Receiver<Option<(Instant, LoadReport)>>);
 
 impl LoadReports {
     /// Returns the reports of the router at `admin` (`http://HOST:PORT`), and the task that polls it until it is dropped.
@@ -37,7 +37,7 @@ impl LoadReports {
 
     /// Returns the latest report, unless it is too old or the router has just started and does not know its workers yet.
     #[must_use]
-    pub fn current(&self) -> Option<Report> {
+    pub fn current(&self) -> Option<LoadReport> {
         let latest = self.0.borrow();
         let (received, report) = latest.as_ref()?;
         (received.elapsed() < MAX_AGE && !report.recovering).then(|| report.clone())
@@ -52,7 +52,7 @@ impl LoadReports {
     }
 }
 
-async fn poll_router(admin: &str, latest: &Sender<Option<(Instant, Report)>>) {
+async fn poll_router(admin: &str, latest: &Sender<Option<(Instant, LoadReport)>>) {
     let client = match reqwest::Client::builder().timeout(REQUEST_TIMEOUT).build() {
         Ok(client) => client,
         Err(error) => return tracing::error!(%error, "cannot create the HTTP client for the router"),
@@ -85,7 +85,7 @@ enum LoadReportError {
     Malformed(#[from] serde_json::Error),
 }
 
-async fn fetch(client: &reqwest::Client, admin: &str, since: &str) -> Result<Report, LoadReportError> {
+async fn fetch(client: &reqwest::Client, admin: &str, since: &str) -> Result<LoadReport, LoadReportError> {
     let request = client.get(format!("{admin}/pools")).query(&[("since", since)]);
     let mut response = request.send().await?.error_for_status()?;
     let mut body = Vec::new();
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn old_or_recovering_report_is_not_used() {
         let current = |age: Duration, recovering| {
-            let report = Report { recovering, ..Report::default() };
+            let report = LoadReport { recovering, ..LoadReport::default() };
             let (_sender, receiver) = watch::channel(Some((Instant::now() - age, report)));
             LoadReports(receiver).current()
         };

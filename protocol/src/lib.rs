@@ -20,8 +20,8 @@ mod json;
 #[cfg(feature = "keys")]
 pub mod keys;
 pub mod limits;
+pub mod load_report;
 pub mod name;
-pub mod pools;
 pub mod quantity;
 pub mod reason;
 pub mod request;

@@ -18,7 +18,7 @@ use crate::version::ContainerVersion;
 
 pub use fields::Shape;
 
-/// What a client may ask for, by its `action`.
+/// The action of a request.
 #[derive(
     Debug,
     Clone,
@@ -43,7 +43,7 @@ pub enum Action {
     Represent,
     /// Build a container version from git.
     BuildContainer,
-    /// What a build in flight has printed.
+    /// Read the log of a running build.
     BuildLog,
     /// Let jobs name one more version.
     DeployContainerVersion,
@@ -59,18 +59,18 @@ pub enum Action {
     DescribeWorkers,
     /// Count the connected workers.
     CurrentWorkerStatus,
-    /// Tell which versions are ready on every worker.
+    /// Report which versions are ready on every worker.
     DeploymentCheck,
-    /// What a worker asks first.
+    /// Answer the first request of a worker.
     ConfigureWorker,
-    /// Let the workers bootstrap again.
+    /// Make the workers bootstrap again.
     RestartWorkers,
-    /// Let the router start again.
+    /// Restart the router.
     RestartRouter,
 }
 
 impl Action {
-    /// The channel whose container the action runs, if it runs one.
+    /// Returns the channel whose container the action runs, if it runs one.
     #[must_use]
     pub const fn job_channel(self) -> Option<Channel> {
         match self {
@@ -81,7 +81,7 @@ impl Action {
         }
     }
 
-    /// True for what changes the platform, which only an administrator may.
+    /// Returns whether only administrators may request the action, because it changes the platform.
     #[must_use]
     pub const fn needs_administrator(self) -> bool {
         matches!(
@@ -104,11 +104,11 @@ pub enum Request {
     Job(JobRequest),
     /// Build a container version.
     Build(BuildRequest),
-    /// What a build in flight has printed, from a line on.
+    /// Read the log of a running build, from a line on.
     BuildLog {
         /// The token of the build.
         build: BuildRequest,
-        /// The first line wanted.
+        /// The first line to return.
         from: u64,
     },
     /// Deploy a version.
@@ -117,93 +117,93 @@ pub enum Request {
     Unload(VersionRequest),
     /// Replace a track's versions.
     Update {
-        /// The channel and track.
-        place: Place,
-        /// All versions it shall have.
+        /// The tooling.
+        tooling: Tooling,
+        /// All versions of the tooling.
         versions: BTreeSet<ContainerVersion>,
     },
     /// List the deployed versions.
     CurrentConfig,
     /// List a repository's images.
-    ListAvailable(Place),
+    ListAvailable(Tooling),
     /// List the workers.
     DescribeWorkers,
     /// Count the workers.
     WorkerStatus,
-    /// Tell which versions are ready everywhere.
-    DeploymentCheck(Place),
-    /// A worker's first question.
+    /// Report which versions are ready on every worker.
+    DeploymentCheck(Tooling),
+    /// The first request of a worker.
     ConfigureWorker {
         /// The worker's channel.
         channel: Channel,
         /// The worker's topics.
         topics: Topics,
     },
-    /// Let the workers bootstrap again.
+    /// Make the workers bootstrap again.
     RestartWorkers,
-    /// Let the router start again.
+    /// Restart the router.
     RestartRouter,
 }
 
-/// A channel and a track.
+/// The tooling of a track for one channel, such as Ruby's test runner.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
-    /// The channel; `builders` only where a build waits for a worker.
+pub struct Tooling {
+    /// The channel; `builders` only for the queue of builds.
     pub channel: Channel,
     /// The track.
     pub track: TrackSlug,
 }
 
-impl Place {
-    /// True if who serves these topics of this channel may be given its jobs.
+impl Tooling {
+    /// Returns whether a worker of this channel and these topics can run the jobs.
     #[must_use]
     pub fn is_covered_by(&self, channel: Channel, topics: &Topics) -> bool {
         self.channel == channel && topics.covers(&self.track)
     }
 }
 
-/// A version of a channel's track.
+/// A request about one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionRequest {
-    /// The channel and track.
-    pub place: Place,
+    /// The tooling.
+    pub tooling: Tooling,
     /// The version.
     pub version: ContainerVersion,
 }
 
-/// One job, all fields checked.
+/// A job with checked fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRequest {
     /// The id that the client gave.
     pub id: JobId,
-    /// The channel and track.
-    pub place: Place,
+    /// The tooling.
+    pub tooling: Tooling,
     /// The exercise.
     pub exercise: ExerciseSlug,
     /// Where the submission is.
     pub input: InputUri,
     /// The container version to run.
     pub version: ContainerVersion,
-    /// Wall time asked for; whole seconds, at least one. The track's maximum is the router's to check.
+    /// The requested wall-clock time: whole seconds, at least one. The router checks the maximum of the track.
     pub execution_timeout: Option<Duration>,
-    /// How long the client waits, from the router's receipt; at least a millisecond.
+    /// How long the client waits after the router has received the request; at least a millisecond.
     pub deadline: Option<Duration>,
-    /// Run again, even if the answer is known.
+    /// Whether to run the job even if its answer is stored.
     pub fresh: bool,
 }
 
-/// A build.
+/// A build with checked fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildRequest {
     /// The client's id of the build.
     pub id: Option<JobId>,
-    /// The channel and track.
-    pub place: Place,
-    /// A 40-hex sha, a branch or a tag; 1 to 255 bytes of a git reference's characters.
+    /// The tooling.
+    pub tooling: Tooling,
+    /// A 40-hex sha, a branch or a tag: 1 to 255 characters that a git reference may have.
     pub git_reference: String,
-    /// Time asked for; whole seconds, at least one. The maximum is the router's to check.
+    /// The requested time: whole seconds, at least one. The router checks the maximum.
     pub execution_timeout: Option<Duration>,
-    /// How long the client waits, from the router's receipt; at least a millisecond.
+    /// How long the client waits after the router has received the request; at least a millisecond.
     pub deadline: Option<Duration>,
 }
 
@@ -213,12 +213,12 @@ pub struct BuildRequest {
 pub struct Refusal {
     /// The status code's reason.
     pub reason: Reason,
-    /// Which field, and what it must be.
+    /// The field, and what it must be.
     pub message: String,
 }
 
 impl Refusal {
-    /// A refusal.
+    /// Returns a refusal.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
     }

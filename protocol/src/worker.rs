@@ -17,7 +17,7 @@ use crate::name::TrackSlug;
 use crate::version::PinnedVersion;
 
 pub use batch::{BATCH, BATCHES_SINCE, Batch, Message, Messages};
-pub use from_router::{Ack, Acknowledge, Build, Cancel, Desired, Drain, FromRouter, Then, Welcome};
+pub use from_router::{Ack, Acknowledge, AfterDrain, Build, Cancel, Desired, Drain, FromRouter, Welcome};
 pub use from_worker::{
     Accepted, BuildLog, FromWorker, HeldJob, HeldState, Hello, Load, Returned, VersionFailed,
 };

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 
 use trackyard_protocol::build::BuildProgress;
 use trackyard_protocol::keys::PublicKey;
-use trackyard_protocol::request::{Action, Place, VersionRequest};
+use trackyard_protocol::request::{Action, Tooling, VersionRequest};
 use trackyard_protocol::token::{Epoch, JobKey};
 use trackyard_protocol::version::ContainerVersion;
 
@@ -87,12 +87,12 @@ pub enum BackgroundTask {
     /// Replace a track's versions.
     Update {
         /// The channel and track.
-        place: Place,
+        tooling: Tooling,
         /// All versions that the track shall have.
         versions: BTreeSet<ContainerVersion>,
     },
     /// List the images of a track's repository.
-    ListAvailable(Place),
+    ListAvailable(Tooling),
 }
 
 impl BackgroundTask {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use trackyard_crds::WorkerPool;
 use trackyard_protocol::channel::{Topic, Topics};
 use trackyard_protocol::limits::Limits;
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::version::ContainerVersion;
 
 pub use client::{ConnectError, connect};
@@ -86,20 +86,20 @@ fn combined_config(configs: &Receiver<Arc<Config>>, states: &Receiver<ClusterSta
 }
 
 /// Returns the limits of a single version. Limits with which no job could run are ignored.
-fn limits(object: &VersionObject, config: &Config) -> Option<((Place, ContainerVersion), Limits)> {
-    let defaults = config.limits.of(object.place.channel, &object.place.track);
+fn limits(object: &VersionObject, config: &Config) -> Option<((Tooling, ContainerVersion), Limits)> {
+    let defaults = config.limits.of(object.tooling.channel, &object.tooling.track);
     let limits = object.limits.as_ref()?.over(&defaults);
     if let Err(why) = limits.check() {
         tracing::error!(object = object.name, why, "ignored the limits of this version");
         return None;
     }
-    Some(((object.place.clone(), object.pinned.version.clone()), limits))
+    Some(((object.tooling.clone(), object.pinned.version.clone()), limits))
 }
 
 /// Returns the versions as a set: two objects may name the same version.
 fn deployed(versions: &[VersionObject]) -> Deployed {
     let mut deployed = Deployed::default();
-    versions.iter().for_each(|object| deployed.deploy(&object.place, object.pinned.clone()));
+    versions.iter().for_each(|object| deployed.deploy(&object.tooling, object.pinned.clone()));
     deployed
 }
 

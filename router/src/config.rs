@@ -18,7 +18,7 @@ use trackyard_protocol::build::BuildLimits;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::name::TrackSlug;
 use trackyard_protocol::quantity::{Bytes, HumanDuration};
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::source::{
     GitSource, ImageSource, ImageSourceKind, InputPolicy, default_repositories,
 };
@@ -85,10 +85,10 @@ impl Default for QueueLimits {
 impl Config {
     /// Returns the tracks whose jobs wait even while no worker for them is connected.
     #[must_use]
-    pub fn expected_places(&self) -> BTreeSet<Place> {
+    pub fn expected_places(&self) -> BTreeSet<Tooling> {
         let tracks =
             self.expected.iter().flat_map(|(channel, tracks)| tracks.iter().map(|track| (*channel, track)));
-        tracks.map(|(channel, track)| Place { channel, track: track.clone() }).collect()
+        tracks.map(|(channel, track)| Tooling { channel, track: track.clone() }).collect()
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Receiver;
 use trackyard_images::ImageError;
 use trackyard_protocol::reason::Reason;
-use trackyard_protocol::request::{Place, VersionRequest};
+use trackyard_protocol::request::{Tooling, VersionRequest};
 use trackyard_protocol::version::{ContainerVersion, PinnedVersion};
 
 use crate::actions::{BackgroundTask, Reply, container_versions};
@@ -54,33 +54,35 @@ impl IoWorker {
 
     async fn execute(&self, task: BackgroundTask) -> Result<Reply, Reply> {
         match task {
-            BackgroundTask::Deploy(VersionRequest { place, version }) => self.deploy(place, version).await,
-            BackgroundTask::Unload(VersionRequest { place, version }) => {
-                Ok(container_versions(&self.store.unload(place, version).await?))
+            BackgroundTask::Deploy(VersionRequest { tooling, version }) => {
+                self.deploy(tooling, version).await
             }
-            BackgroundTask::Update { place, versions } => self.update(place, versions).await,
-            BackgroundTask::ListAvailable(place) => self.list(&place).await,
+            BackgroundTask::Unload(VersionRequest { tooling, version }) => {
+                Ok(container_versions(&self.store.unload(tooling, version).await?))
+            }
+            BackgroundTask::Update { tooling, versions } => self.update(tooling, versions).await,
+            BackgroundTask::ListAvailable(tooling) => self.list(&tooling).await,
         }
     }
 
-    async fn deploy(&self, place: Place, version: ContainerVersion) -> Result<Reply, Reply> {
-        let pinned = self.pinned(&place, version).await?;
-        Ok(container_versions(&self.store.deploy(place, pinned).await?))
+    async fn deploy(&self, tooling: Tooling, version: ContainerVersion) -> Result<Reply, Reply> {
+        let pinned = self.pinned(&tooling, version).await?;
+        Ok(container_versions(&self.store.deploy(tooling, pinned).await?))
     }
 
-    async fn update(&self, place: Place, wanted: BTreeSet<ContainerVersion>) -> Result<Reply, Reply> {
+    async fn update(&self, tooling: Tooling, wanted: BTreeSet<ContainerVersion>) -> Result<Reply, Reply> {
         let mut versions = Vec::with_capacity(wanted.len());
         for version in wanted {
-            versions.push(self.pinned(&place, version).await?);
+            versions.push(self.pinned(&tooling, version).await?);
         }
-        Ok(container_versions(&self.store.update(place, versions).await?))
+        Ok(container_versions(&self.store.update(tooling, versions).await?))
     }
 
-    async fn list(&self, place: &Place) -> Result<Reply, Reply> {
+    async fn list(&self, tooling: &Tooling) -> Result<Reply, Reply> {
         let source = &self.live.current().images;
-        let images = self.catalogue.list(source, place).await.map_err(|error| match error {
+        let images = self.catalogue.list(source, tooling).await.map_err(|error| match error {
             ImageError::NotFound { .. } => {
-                let Place { channel, track } = place;
+                let Tooling { channel, track } = tooling;
                 Reply::error(Reason::UnknownTrack, format!("{channel} has no repository for {track}"))
             }
             other => source_unavailable(&other),
@@ -89,18 +91,18 @@ impl IoWorker {
     }
 
     /// Returns a version with its digest, which is looked up unless the version is deployed with one.
-    async fn pinned(&self, place: &Place, version: ContainerVersion) -> Result<PinnedVersion, Reply> {
+    async fn pinned(&self, tooling: &Tooling, version: ContainerVersion) -> Result<PinnedVersion, Reply> {
         let deployed = self.store.deployed();
-        if let Some(pinned) = deployed.find(place, &version).filter(|pinned| pinned.digest.is_some()) {
+        if let Some(pinned) = deployed.find(tooling, &version).filter(|pinned| pinned.digest.is_some()) {
             return Ok(pinned.clone());
         }
         let source = &self.live.current().images;
-        let pinned = self.catalogue.resolve(source, place, &version).await;
-        pinned.map_err(|error| lookup_failed(place, &version, &error))
+        let pinned = self.catalogue.resolve(source, tooling, &version).await;
+        pinned.map_err(|error| lookup_failed(tooling, &version, &error))
     }
 }
 
-fn lookup_failed(place: &Place, version: &ContainerVersion, error: &ImageError) -> Reply {
+fn lookup_failed(tooling: &Tooling, version: &ContainerVersion, error: &ImageError) -> Reply {
     let why = match error {
         ImageError::NotFound { .. } => "is not among the images: build it, or push it, first",
         ImageError::Platform { .. } => "has no image for this platform",
@@ -109,7 +111,7 @@ fn lookup_failed(place: &Place, version: &ContainerVersion, error: &ImageError) 
         }
         other => return source_unavailable(other),
     };
-    let Place { channel, track } = place;
+    let Tooling { channel, track } = tooling;
     Reply::error(Reason::BadVersion, format!("{version} of {track} in {channel} {why}"))
 }
 

@@ -5,11 +5,11 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
 use trackyard_protocol::channel::Channel;
+use trackyard_protocol::load_report::{LoadReport, QueuedJobs, VersionFailure, VersionState, WorkerLoad};
 use trackyard_protocol::name::TrackSlug;
-use trackyard_protocol::pools::{Report, VersionFailure, VersionState, Waiting, WorkerLoad};
 use trackyard_protocol::version::PinnedVersion;
 
-use crate::deployed::{Deployed, TrackRef};
+use crate::deployed::{Deployed, ToolingRef};
 use crate::dispatch::{Snapshot, WorkerView};
 
 /// Maximum number of characters of a failure's message.
@@ -17,8 +17,8 @@ const MAX_MESSAGE_CHARS: usize = 500;
 
 /// Returns the load report. Its revision is a hash of its content.
 #[must_use]
-pub fn report(snapshot: &Snapshot, deployed: &Deployed) -> Report {
-    let mut report = Report {
+pub fn report(snapshot: &Snapshot, deployed: &Deployed) -> LoadReport {
+    let mut report = LoadReport {
         revision: String::new(),
         recovering: snapshot.recovering,
         workers: snapshot.workers.iter().filter_map(load).collect(),
@@ -45,7 +45,7 @@ fn load(worker: &WorkerView) -> Option<WorkerLoad> {
 }
 
 /// Returns the number of waiting jobs by track: all versions of a track share its pools.
-fn queues(snapshot: &Snapshot) -> Vec<Waiting> {
+fn queues(snapshot: &Snapshot) -> Vec<QueuedJobs> {
     let mut waiting: BTreeMap<(Channel, &TrackSlug), u32> = BTreeMap::new();
     for queue in &snapshot.queues {
         let jobs = u32::try_from(queue.jobs).unwrap_or(u32::MAX);
@@ -53,7 +53,7 @@ fn queues(snapshot: &Snapshot) -> Vec<Waiting> {
         *sum = sum.saturating_add(jobs);
     }
     let waiting = waiting.into_iter();
-    waiting.map(|((channel, track), jobs)| Waiting { channel, track: track.clone(), jobs }).collect()
+    waiting.map(|((channel, track), jobs)| QueuedJobs { channel, track: track.clone(), jobs }).collect()
 }
 
 fn versions(snapshot: &Snapshot, deployed: &Deployed) -> Vec<VersionState> {
@@ -65,7 +65,7 @@ fn versions(snapshot: &Snapshot, deployed: &Deployed) -> Vec<VersionState> {
     states
 }
 
-fn state(track: TrackRef<'_>, pinned: &PinnedVersion, online: &[&WorkerView]) -> VersionState {
+fn state(track: ToolingRef<'_>, pinned: &PinnedVersion, online: &[&WorkerView]) -> VersionState {
     let ready = online.iter().filter(|worker| worker.has(track, pinned)).count();
     VersionState {
         channel: track.channel,
@@ -77,7 +77,7 @@ fn state(track: TrackRef<'_>, pinned: &PinnedVersion, online: &[&WorkerView]) ->
     }
 }
 
-fn failures(track: TrackRef<'_>, pinned: &PinnedVersion, online: &[&WorkerView]) -> Vec<VersionFailure> {
+fn failures(track: ToolingRef<'_>, pinned: &PinnedVersion, online: &[&WorkerView]) -> Vec<VersionFailure> {
     let mut failures: BTreeMap<&str, VersionFailure> = BTreeMap::new();
     let all = online.iter().flat_map(|worker| &worker.failed);
     for failed in

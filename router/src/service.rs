@@ -233,8 +233,8 @@ impl Service {
         self.dispatch.next_wake().saturating_sub(self.clock.time()).min(MAX_POLL_TIMEOUT)
     }
 
-    /// Returns the configuration. While the cluster has not listed its versions, those that workers report take their
-    /// place, as they were when this was first called in the iteration.
+    /// Returns the configuration. While the cluster has not listed its versions, it has the versions that workers
+    /// report, as of the first call in the iteration.
     fn config(&self) -> &Config {
         let config = &*self.parts.config;
         if !config.cluster.is_loading {

@@ -12,7 +12,7 @@ use e2e::wait::seconds;
 use serde_json::{Value, json};
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::worker::{
-    Ack, FromRouter, FromWorker, HeldJob, HeldState, Hello, Job, Returned, Then, Verdict,
+    Ack, AfterDrain, FromRouter, FromWorker, HeldJob, HeldState, Hello, Job, Returned, Verdict,
 };
 
 fn config() -> Config {
@@ -219,7 +219,7 @@ fn with_force_worker_restart_workers_of_an_older_start_bootstrap_again() {
         FromRouter::Drain(drain) => Some(drain.then),
         _ => None,
     });
-    assert_eq!(then, Some(Then::Bootstrap));
+    assert_eq!(then, Some(AfterDrain::Bootstrap));
     let mut new = FakeWorker::join(&router, worker("ruby-2"));
     let told = new.until(seconds(1), |word| matches!(word, FromRouter::Drain(_)).then_some(()));
     assert!(told.is_none(), "a worker of this start goes on");

@@ -118,7 +118,7 @@ mod tests {
         let body = job.body().to_string();
         let shape = Shape::read(body.as_bytes()).unwrap();
         let Ok(Request::Job(read)) = shape.check() else { panic!("not a job: {body}") };
-        assert_eq!((read.place.channel, &read.id, &read.input), (channel, &job.id, &job.input));
+        assert_eq!((read.tooling.channel, &read.id, &read.input), (channel, &job.id, &job.input));
         assert_eq!(read.execution_timeout, Some(Duration::from_secs(5)));
         assert_eq!((read.deadline, read.fresh), (job.deadline.map(|d| d.0), true));
     }

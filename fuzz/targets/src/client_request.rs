@@ -32,7 +32,7 @@ fn assert_short(refusal: &Refusal) {
 
 fn to_json(action: Action, job: &JobRequest) -> String {
     let mut body = json!({
-        "action": action.to_string(), "id": job.id, "track_slug": job.place.track, "exercise_slug": job.exercise,
+        "action": action.to_string(), "id": job.id, "track_slug": job.tooling.track, "exercise_slug": job.exercise,
         "s3_uri": job.input, "container_version": job.version, "fresh": job.fresh,
     });
     let fields = body.as_object_mut().expect("it is an object");

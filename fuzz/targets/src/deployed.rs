@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use arbitrary::Unstructured;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::name::TrackSlug;
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::version::{Digest, PinnedVersion};
 use trackyard_router::deployed::Deployed;
 
@@ -13,12 +13,12 @@ use trackyard_router::deployed::Deployed;
 pub fn run(bytes: &[u8]) {
     let mut input = Unstructured::new(bytes);
     let mut deployed = Deployed::default();
-    let mut before: BTreeMap<(Place, String), Option<Digest>> = BTreeMap::new();
+    let mut before: BTreeMap<(Tooling, String), Option<Digest>> = BTreeMap::new();
     while !input.is_empty() && change(&mut deployed, &mut input).is_ok() {
         let now: BTreeMap<_, _> = deployed
             .iter()
-            .flat_map(|(track, versions)| versions.iter().map(move |version| (track.to_place(), version)))
-            .map(|(place, pinned)| ((place, pinned.version.to_string()), pinned.digest.clone()))
+            .flat_map(|(track, versions)| versions.iter().map(move |version| (track.to_tooling(), version)))
+            .map(|(tooling, pinned)| ((tooling, pinned.version.to_string()), pinned.digest.clone()))
             .collect();
         let listed = deployed.iter().map(|(_, versions)| versions.len()).sum::<usize>();
         assert_eq!(now.len(), listed, "no version is listed twice");
@@ -35,13 +35,13 @@ pub fn run(bytes: &[u8]) {
 fn change(deployed: &mut Deployed, input: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     let channel = *input.choose(&Channel::TOOLING)?;
     let track = TrackSlug::new(input.choose(&["ruby", "c", "on"])?).expect("it is a slug");
-    let place = Place { channel, track };
+    let tooling = Tooling { channel, track };
     let pinned = pinned(input)?;
     match input.int_in_range(0..=3)? {
-        0 => deployed.deploy(&place, pinned),
-        1 => drop(deployed.unload(&place, &pinned.version)),
-        2 => deployed.replace(&place, &[pinned, self::pinned(input)?]),
-        _ => deployed.pin(&place, &pinned.version, &digest(input.arbitrary()?)),
+        0 => deployed.deploy(&tooling, pinned),
+        1 => drop(deployed.unload(&tooling, &pinned.version)),
+        2 => deployed.replace(&tooling, &[pinned, self::pinned(input)?]),
+        _ => deployed.pin(&tooling, &pinned.version, &digest(input.arbitrary()?)),
     }
     Ok(())
 }

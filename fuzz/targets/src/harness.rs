@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, InputPolicy};
 use trackyard_protocol::token::{Epoch, JobKey, Token};
 use trackyard_protocol::version::PinnedVersion;
@@ -117,17 +117,17 @@ impl Harness {
     pub(crate) fn versions(
         &self,
         input: &mut Unstructured<'_>,
-    ) -> Result<BTreeMap<Place, Vec<PinnedVersion>>> {
+    ) -> Result<BTreeMap<Tooling, Vec<PinnedVersion>>> {
         let mut versions = BTreeMap::new();
         for track in messages::TRACKS {
             let of_track = (0..input.int_in_range(0..=2)?).map(messages::version).collect();
-            versions.insert(messages::place(track), of_track);
+            versions.insert(messages::tooling(track), of_track);
         }
         Ok(versions)
     }
 
     pub(crate) fn settings(&self, input: &mut Unstructured<'_>) -> Result<Settings> {
-        let expected = if input.arbitrary()? { [messages::place("ruby")].into() } else { BTreeSet::new() };
+        let expected = if input.arbitrary()? { [messages::tooling("ruby")].into() } else { BTreeSet::new() };
         let queue_max_jobs = input.int_in_range(0..=9)?;
         Ok(Settings { expected, queue_max_jobs, ..settings() })
     }

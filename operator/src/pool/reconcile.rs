@@ -8,7 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
 use trackyard_crds::WorkerPool;
-use trackyard_protocol::pools::Report;
+use trackyard_protocol::load_report::LoadReport;
 
 use super::build::{self, ChildrenError};
 use super::context::Context;
@@ -115,7 +115,7 @@ fn now() -> Time {
 fn scale(
     pool: &WorkerPool,
     existing: &ExistingChildren,
-    report: Option<&Report>,
+    report: Option<&LoadReport>,
     context: &Context,
 ) -> Option<u32> {
     context.scaler.desired(pool, existing.replicas(), &context.pools.state(), report)
@@ -140,7 +140,7 @@ fn roll_out(
 async fn shrink(
     existing: &ExistingChildren,
     plan: ReplicaPlan,
-    report: Option<&Report>,
+    report: Option<&LoadReport>,
     context: &Context,
 ) -> Result<(), WriteError> {
     let current = existing.replicas();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use kube::ResourceExt;
 use trackyard_crds::WorkerPool;
 use trackyard_crds::worker_pool::Autoscale;
-use trackyard_protocol::pools::{Report, WorkerLoad};
+use trackyard_protocol::load_report::{LoadReport, WorkerLoad};
 
 use super::autoscale::{Autoscaler, LoadSample, ScalePolicy};
 use super::demand::{QueuedJobs, ScalablePool, assign};
@@ -41,7 +41,7 @@ impl Scaler {
         pool: &WorkerPool,
         current: u32,
         all: &[impl AsRef<WorkerPool>],
-        report: Option<&Report>,
+        report: Option<&LoadReport>,
     ) -> Option<u32> {
         let scale = pool.spec.autoscale.as_ref()?;
         let report = report?;
@@ -91,7 +91,7 @@ fn policy(pool: &WorkerPool, scale: &Autoscale) -> ScalePolicy {
 fn scalable_pool(
     pool: &WorkerPool,
     scale: &Autoscale,
-    report: &Report,
+    report: &LoadReport,
     history: &mut PoolHistory,
 ) -> ScalablePool {
     let name = pool.name_any();
@@ -113,7 +113,7 @@ fn scalable_pool(
     }
 }
 
-fn queues(report: &Report) -> Vec<QueuedJobs> {
+fn queues(report: &LoadReport) -> Vec<QueuedJobs> {
     report
         .queues
         .iter()
@@ -131,7 +131,7 @@ pub(super) fn non_negative(number: i32) -> u32 {
 }
 
 /// Returns the `count` pods with the fewest jobs, by name. A pod that the router does not know has none.
-pub(super) fn least_busy<'a>(pods: &[&'a str], report: &Report, count: usize) -> Vec<&'a str> {
+pub(super) fn least_busy<'a>(pods: &[&'a str], report: &LoadReport, count: usize) -> Vec<&'a str> {
     let busy: BTreeMap<&str, u32> =
         report.workers.iter().map(|worker| (worker.name.as_str(), worker.busy)).collect();
     let mut pods: Vec<&str> = pods.to_vec();

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use serde_json::{Value, json};
-use trackyard_protocol::pools::Report;
+use trackyard_protocol::load_report::LoadReport;
 
 use super::scale::least_busy;
 use crate::writer::{WriteError, Writer};
@@ -18,7 +18,7 @@ pub(super) async fn mark_for_deletion(
     writer: &Writer,
     pods: &[Pod],
     count: u32,
-    report: &Report,
+    report: &LoadReport,
 ) -> Result<(), WriteError> {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     for (pod, cost) in changed_marks(pods, count, report) {
@@ -29,7 +29,7 @@ pub(super) async fn mark_for_deletion(
 }
 
 /// Returns the pods whose mark changes, with the new one.
-fn changed_marks<'a>(pods: &'a [Pod], count: usize, report: &Report) -> Vec<(&'a Pod, Value)> {
+fn changed_marks<'a>(pods: &'a [Pod], count: usize, report: &LoadReport) -> Vec<(&'a Pod, Value)> {
     let living: Vec<&Pod> = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect();
     let names: Vec<&str> = living.iter().filter_map(|pod| pod.metadata.name.as_deref()).collect();
     let chosen = least_busy(&names, report, count);

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde::Serialize;
 use trackyard_crds::ContainerVersion;
 use trackyard_crds::container_version::{ContainerVersionStatus, Failure, Workers};
-use trackyard_protocol::pools::{Report, VersionState};
+use trackyard_protocol::load_report::{LoadReport, VersionState};
 
 use super::build::BuildReport;
 use trackyard_crds::condition::ConditionUpdate;
@@ -32,7 +32,7 @@ pub(super) struct OperatorStatus {
 pub(super) fn status(
     version: &ContainerVersion,
     build: Option<BuildReport>,
-    load: Option<&Report>,
+    load: Option<&LoadReport>,
     now: &Time,
 ) -> Option<OperatorStatus> {
     let before = version.status.clone().unwrap_or_default();
@@ -96,7 +96,7 @@ fn has_changed(status: &OperatorStatus, version: &ContainerVersion, before: &Con
 }
 
 /// Finds the version in the load report, by its digest.
-fn find_state<'a>(version: &ContainerVersion, load: &'a Report) -> Option<&'a VersionState> {
+fn find_state<'a>(version: &ContainerVersion, load: &'a LoadReport) -> Option<&'a VersionState> {
     let status = version.status.as_ref()?;
     let digest = status.digest.as_deref()?;
     let name = version.spec.version.as_deref().or(status.version.as_deref())?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, BuildRequest, JobRequest, Place, Refusal, Request, Shape, VersionRequest};
+use super::{Action, BuildRequest, JobRequest, Refusal, Request, Shape, Tooling, VersionRequest};
 use crate::channel::Channel;
 use crate::name;
 use crate::reason::Reason;
@@ -22,13 +22,13 @@ impl Shape<'_> {
             Action::UpdateContainerVersions => {
                 let versions =
                     self.versions.iter().map(|v| value(v, Reason::BadVersion)).collect::<Result<_, _>>()?;
-                Request::Update { place: self.place()?, versions }
+                Request::Update { tooling: self.tooling()?, versions }
             }
             Action::CurrentConfig => Request::CurrentConfig,
-            Action::ListAvailableContainers => Request::ListAvailable(self.place()?),
+            Action::ListAvailableContainers => Request::ListAvailable(self.tooling()?),
             Action::DescribeWorkers => Request::DescribeWorkers,
             Action::CurrentWorkerStatus => Request::WorkerStatus,
-            Action::DeploymentCheck => Request::DeploymentCheck(self.place()?),
+            Action::DeploymentCheck => Request::DeploymentCheck(self.tooling()?),
             Action::ConfigureWorker => {
                 let topics =
                     self.topics.iter().map(|t| value(t, Reason::BadSlug)).collect::<Result<_, _>>()?;
@@ -43,7 +43,7 @@ impl Shape<'_> {
         let channel = self.action.job_channel().unwrap_or(Channel::TestRunners);
         Ok(JobRequest {
             id: field(self.id.as_deref(), Reason::BadId)?,
-            place: Place { channel, track: field(self.track_slug.as_deref(), Reason::BadSlug)? },
+            tooling: Tooling { channel, track: field(self.track_slug.as_deref(), Reason::BadSlug)? },
             exercise: field(self.exercise_slug.as_deref(), Reason::BadSlug)?,
             input: field(self.s3_uri.as_deref(), Reason::BadUri)?,
             version: field(self.container_version.as_deref(), Reason::BadVersion)?,
@@ -62,7 +62,7 @@ impl Shape<'_> {
         let id = self.id.as_ref().map(|id| value(id, Reason::BadId)).transpose()?;
         Ok(BuildRequest {
             id,
-            place: self.place()?,
+            tooling: self.tooling()?,
             git_reference: reference.to_owned(),
             execution_timeout: self.execution_timeout()?,
             deadline: self.deadline()?,
@@ -81,17 +81,17 @@ impl Shape<'_> {
 
     fn one_version(&self) -> Result<VersionRequest, Refusal> {
         Ok(VersionRequest {
-            place: self.place()?,
+            tooling: self.tooling()?,
             version: field(self.versions.first().map(String::as_str), Reason::BadVersion)?,
         })
     }
 
-    fn place(&self) -> Result<Place, Refusal> {
+    fn tooling(&self) -> Result<Tooling, Refusal> {
         let channel = self.channel()?;
         if channel == Channel::Builders {
             return Err(Refusal::new(Reason::BadField, "the channel builders has no container versions"));
         }
-        Ok(Place { channel, track: field(self.track_slug.as_deref(), Reason::BadSlug)? })
+        Ok(Tooling { channel, track: field(self.track_slug.as_deref(), Reason::BadSlug)? })
     }
 
     fn channel(&self) -> Result<Channel, Refusal> {

@@ -31,7 +31,7 @@ macro_rules! raw {
         }
 
         impl<'a> Raw<'a> {
-            fn place(&mut self, name: &str) -> Option<&mut Option<Value<'a>>> {
+            fn tooling(&mut self, name: &str) -> Option<&mut Option<Value<'a>>> {
                 match name {
                     $(stringify!($name) => Some(&mut self.$name),)*
                     _ => None,
@@ -51,8 +51,8 @@ impl<'a> Raw<'a> {
     pub(super) fn read_plain(body: &'a [u8]) -> Option<Self> {
         let (mut json, mut raw) = (Reader::new(body)?, Self::default());
         while let Some(Field { name, json, text: plain }) = json.field()? {
-            if let Some(place) = raw.place(name)
-                && place.replace(Value { json, plain }).is_some()
+            if let Some(tooling) = raw.tooling(name)
+                && tooling.replace(Value { json, plain }).is_some()
             {
                 return None;
             }

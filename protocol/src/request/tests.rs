@@ -30,7 +30,7 @@ fn job_is_parsed() {
     body["fresh"] = json!(true);
     body["unknown"] = json!({"deep": [1, 2, 3]});
     let Request::Job(job) = outcome(body.to_string().as_bytes()).unwrap() else { panic!("not a job") };
-    assert_eq!(job.place.channel, Channel::TestRunners);
+    assert_eq!(job.tooling.channel, Channel::TestRunners);
     assert_eq!(job.execution_timeout, Some(Duration::from_secs(7)));
     assert_eq!(job.deadline, Some(Duration::from_millis(1500)));
     assert!(job.fresh);

@@ -125,13 +125,13 @@ pub struct Cancel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drain {
     /// What to do once no job is in flight.
-    pub then: Then,
+    pub then: AfterDrain,
 }
 
 /// What a worker does once it is drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Then {
+pub enum AfterDrain {
     /// The worker leaves.
     Exit,
     /// The worker asks for its configuration again.

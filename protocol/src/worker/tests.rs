@@ -127,7 +127,7 @@ fn router_messages() -> Vec<FromRouter> {
         FromRouter::Build(Box::new(build)),
         FromRouter::Ack(Acknowledge { token: token(), ack: Ack::Stored }),
         FromRouter::Cancel(Cancel { token: token() }),
-        FromRouter::Drain(Drain { then: Then::Bootstrap }),
+        FromRouter::Drain(Drain { then: AfterDrain::Bootstrap }),
         FromRouter::Heartbeat,
         FromRouter::SayHello,
     ]

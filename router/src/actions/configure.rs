@@ -11,11 +11,11 @@ use super::reply::Reply;
 /// Returns the workers' port, the router's key, and the versions that the worker shall prepare.
 pub(super) fn reply(channel: Channel, topics: &Topics, context: &RequestContext<'_>) -> Reply {
     let mut desired = Vec::new();
-    for (place, versions) in context.config.container_versions.iter() {
-        if place.channel == channel && topics.covers(place.track) {
+    for (tooling, versions) in context.config.container_versions.iter() {
+        if tooling.channel == channel && topics.covers(tooling.track) {
             let resolved = versions.iter().filter(|pinned| pinned.digest.is_some());
             desired.extend(
-                resolved.map(|pinned| TrackVersion { track: place.track.clone(), version: pinned.clone() }),
+                resolved.map(|pinned| TrackVersion { track: tooling.track.clone(), version: pinned.clone() }),
             );
         }
     }

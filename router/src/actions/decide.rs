@@ -70,19 +70,19 @@ fn decide_request(request: Request, bytes: usize, context: &RequestContext<'_>) 
         }
         Request::Deploy(version) => Decision::Background(BackgroundTask::Deploy(version)),
         Request::Unload(version) => {
-            job::known_track(versions, &version.place)?;
+            job::known_track(versions, &version.tooling)?;
             Decision::Background(BackgroundTask::Unload(version))
         }
-        Request::Update { place, versions } => {
-            Decision::Background(BackgroundTask::Update { place, versions })
+        Request::Update { tooling, versions } => {
+            Decision::Background(BackgroundTask::Update { tooling, versions })
         }
-        Request::ListAvailable(place) => Decision::Background(BackgroundTask::ListAvailable(place)),
+        Request::ListAvailable(tooling) => Decision::Background(BackgroundTask::ListAvailable(tooling)),
         Request::CurrentConfig => Decision::Reply(views::container_versions(versions)),
         Request::DescribeWorkers => Decision::Reply(views::workers_info(&(context.snapshot)())),
         Request::WorkerStatus => Decision::Reply(views::workers_status(versions, &(context.snapshot)())),
-        Request::DeploymentCheck(place) => {
-            let deployed = job::known_track(versions, &place)?;
-            Decision::Reply(views::deployment_check(&place, deployed, &(context.snapshot)()))
+        Request::DeploymentCheck(tooling) => {
+            let deployed = job::known_track(versions, &tooling)?;
+            Decision::Reply(views::deployment_check(&tooling, deployed, &(context.snapshot)()))
         }
         Request::ConfigureWorker { channel, topics } => {
             Decision::Reply(configure::reply(channel, &topics, context))

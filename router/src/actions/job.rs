@@ -3,7 +3,7 @@
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::quantity::HumanDuration;
 use trackyard_protocol::reason::Reason;
-use trackyard_protocol::request::{JobRequest, Place};
+use trackyard_protocol::request::{JobRequest, Tooling};
 use trackyard_protocol::version::PinnedVersion;
 
 use super::reply::Reply;
@@ -23,7 +23,7 @@ pub(super) fn new_job(
 ) -> Result<NewJob, Reply> {
     let config = context.config;
     let or_loading = |reply: Reply| if config.cluster.is_loading { versions_loading() } else { reply };
-    let deployed = known_track(&config.container_versions, &request.place).map_err(or_loading)?;
+    let deployed = known_track(&config.container_versions, &request.tooling).map_err(or_loading)?;
     let limits = limits(&request, config)?;
     let version = find(&request, deployed).map_err(or_loading)?.clone();
     if version.digest.is_none() {
@@ -41,17 +41,20 @@ pub(super) fn versions_loading() -> Reply {
 }
 
 /// Returns the versions of a track, or the error 502.
-pub(super) fn known_track<'a>(deployed: &'a Deployed, place: &Place) -> Result<&'a [PinnedVersion], Reply> {
-    deployed.of(place).ok_or_else(|| {
-        let message = format!("{} has no track {}: deploy its first version", place.channel, place.track);
+pub(super) fn known_track<'a>(
+    deployed: &'a Deployed,
+    tooling: &Tooling,
+) -> Result<&'a [PinnedVersion], Reply> {
+    deployed.of(tooling).ok_or_else(|| {
+        let message = format!("{} has no track {}: deploy its first version", tooling.channel, tooling.track);
         Reply::error(Reason::UnknownTrack, message)
     })
 }
 
 fn limits(request: &JobRequest, config: &Config) -> Result<Limits, Reply> {
-    let own = config.cluster.limits.get(&(request.place.clone(), request.version.clone()));
+    let own = config.cluster.limits.get(&(request.tooling.clone(), request.version.clone()));
     let limits =
-        own.cloned().unwrap_or_else(|| config.limits.of(request.place.channel, &request.place.track));
+        own.cloned().unwrap_or_else(|| config.limits.of(request.tooling.channel, &request.tooling.track));
     let Some(asked) = request.execution_timeout.map(HumanDuration) else { return Ok(limits) };
     if asked > limits.wall_max {
         let message = format!("execution_timeout is {asked}; at most {} may be asked for", limits.wall_max);
@@ -71,7 +74,7 @@ fn find<'a>(request: &JobRequest, deployed: &'a [PinnedVersion]) -> Result<&'a P
             }
             _ => format!("deployed: {}", names.join(", ")),
         };
-        let Place { channel, track } = &request.place;
+        let Tooling { channel, track } = &request.tooling;
         let message = format!("{} is not deployed for {track} in {channel}; {deployed}", request.version);
         Reply::error(Reason::NotDeployed, message)
     })

@@ -14,10 +14,10 @@ const PLAIN_PEER: &str = "plain";
 pub(super) fn of_job(request: &JobRequest, version: &PinnedVersion, caller: Option<&str>) -> JobKey {
     let timeout = request.execution_timeout.map_or(0, |timeout| timeout.as_secs()).to_string();
     let mut fields = Fields::new(caller.unwrap_or(PLAIN_PEER));
-    fields.add(&[request.place.channel.as_str()]);
+    fields.add(&[request.tooling.channel.as_str()]);
     fields.add(&[request.id.as_str()]);
     fields.add(&version.parts());
-    fields.add(&[request.place.track.as_str()]);
+    fields.add(&[request.tooling.track.as_str()]);
     fields.add(&[request.exercise.as_str()]);
     fields.add(&[request.input.as_str()]);
     fields.add(&[&timeout]);
@@ -27,11 +27,11 @@ pub(super) fn of_job(request: &JobRequest, version: &PinnedVersion, caller: Opti
 /// Returns the key of a build: all callers that ask for the same reference of the same repository share one build,
 /// whatever their ids.
 pub(super) fn of_build(request: &BuildRequest, source: &str) -> JobKey {
-    let place = &request.place;
+    let tooling = &request.tooling;
     let mut fields = Fields::new(PLAIN_PEER);
     fields.add(&["build"]);
-    fields.add(&[place.channel.as_str()]);
-    fields.add(&[place.track.as_str()]);
+    fields.add(&[tooling.channel.as_str()]);
+    fields.add(&[tooling.track.as_str()]);
     fields.add(&[source]);
     fields.add(&[&request.git_reference]);
     fields.hash()
@@ -66,14 +66,14 @@ mod tests {
     use std::time::Duration;
     use trackyard_protocol::channel::Channel;
     use trackyard_protocol::name::{ExerciseSlug, JobId, TrackSlug};
-    use trackyard_protocol::request::Place;
+    use trackyard_protocol::request::Tooling;
 
     fn request() -> (JobRequest, PinnedVersion) {
         let version: PinnedVersion =
             format!("git-{}@sha256:{}", "a".repeat(40), "b".repeat(64)).parse().unwrap();
         let request = JobRequest {
             id: JobId::new("1").unwrap(),
-            place: Place { channel: Channel::TestRunners, track: TrackSlug::new("ruby").unwrap() },
+            tooling: Tooling { channel: Channel::TestRunners, track: TrackSlug::new("ruby").unwrap() },
             exercise: ExerciseSlug::new("two-fer").unwrap(),
             input: "s3://bucket/1".parse().unwrap(),
             version: version.version.clone(),
@@ -99,8 +99,8 @@ mod tests {
             keys.push(of_job(&other, &version, None));
         };
         change(&|r| r.id = JobId::new("2").unwrap());
-        change(&|r| r.place.channel = Channel::Representers);
-        change(&|r| r.place.track = TrackSlug::new("nim").unwrap());
+        change(&|r| r.tooling.channel = Channel::Representers);
+        change(&|r| r.tooling.track = TrackSlug::new("nim").unwrap());
         change(&|r| r.exercise = ExerciseSlug::new("bob").unwrap());
         change(&|r| r.input = "s3://bucket/2".parse().unwrap());
         change(&|r| r.execution_timeout = Some(Duration::from_secs(3)));

@@ -6,11 +6,11 @@ use serde::Serialize;
 use serde_json::json;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::name::TrackSlug;
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::version::{ContainerVersion, PinnedVersion};
 
 use super::reply::Reply;
-use crate::deployed::{Deployed, TrackRef};
+use crate::deployed::{Deployed, ToolingRef};
 use crate::dispatch::Snapshot;
 
 /// Lists the deployed versions by channel and track.
@@ -47,18 +47,19 @@ pub(super) fn workers_status(deployed: &Deployed, snapshot: &Snapshot) -> Reply 
             *channel.online_workers.entry(topic.to_string()).or_default() += 1;
         }
     }
-    for (place, versions) in deployed.iter() {
-        let ready = |pinned: &PinnedVersion| snapshot.online(place).filter(|w| w.has(place, pinned)).count();
+    for (tooling, versions) in deployed.iter() {
+        let ready =
+            |pinned: &PinnedVersion| snapshot.online(tooling).filter(|w| w.has(tooling, pinned)).count();
         let by_version = versions.iter().map(|pinned| (&pinned.version, ready(pinned))).collect();
-        status.entry(place.channel).or_default().deployed_versions.insert(place.track, by_version);
+        status.entry(tooling.channel).or_default().deployed_versions.insert(tooling.track, by_version);
     }
     Reply::ok(&json!({"workers_status": status}))
 }
 
 /// Maps each version to whether all workers that serve the track have it ready. Without such a worker it is false,
 /// because a job would not run.
-pub(super) fn deployment_check(place: &Place, deployed: &[PinnedVersion], snapshot: &Snapshot) -> Reply {
-    let track = TrackRef { channel: place.channel, track: &place.track };
+pub(super) fn deployment_check(tooling: &Tooling, deployed: &[PinnedVersion], snapshot: &Snapshot) -> Reply {
+    let track = ToolingRef { channel: tooling.channel, track: &tooling.track };
     let ready = |pinned: &PinnedVersion| {
         let mut workers = snapshot.online(track).peekable();
         workers.peek().is_some() && workers.all(|worker| worker.has(track, pinned))

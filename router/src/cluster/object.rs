@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use trackyard_protocol::limits::LimitOverrides;
 use trackyard_protocol::name::TrackSlug;
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::version::{Digest, PinnedVersion};
 
 /// Label of the objects that the router has created, and so may delete.
@@ -19,7 +19,7 @@ pub struct VersionObject {
     /// The object's uid, which tells it from a later object of the same name.
     pub uid: String,
     /// The version's channel and track.
-    pub place: Place,
+    pub tooling: Tooling,
     /// The version, with its digest once that is known.
     pub pinned: PinnedVersion,
     /// The limits that the object overrides.
@@ -54,7 +54,7 @@ impl VersionObject {
         Ok(Some(Self {
             name: object.name_any(),
             uid: object.uid().unwrap_or_default(),
-            place: Place { channel: object.spec.channel, track },
+            tooling: Tooling { channel: object.spec.channel, track },
             pinned: PinnedVersion { version, digest },
             limits: object.spec.limits.as_ref().map(Into::into),
             manager: manager(object),
@@ -67,10 +67,10 @@ impl VersionObject {
     /// Returns true if the object deploys this version.
     pub(super) fn is_of(
         &self,
-        place: &Place,
+        tooling: &Tooling,
         version: &trackyard_protocol::version::ContainerVersion,
     ) -> bool {
-        self.place == *place && self.pinned.version == *version
+        self.tooling == *tooling && self.pinned.version == *version
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kube::Client;
 use tokio::sync::watch::Receiver;
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::version::{ContainerVersion, PinnedVersion};
 
 use super::object::VersionObject;
@@ -46,8 +46,12 @@ impl KubernetesStore {
     }
 
     /// Returns the objects that deploy a version.
-    fn objects(&self, place: &Place, version: &ContainerVersion) -> Result<Vec<VersionObject>, StoreError> {
-        Ok(self.versions()?.into_iter().filter(|object| object.is_of(place, version)).collect())
+    fn objects(
+        &self,
+        tooling: &Tooling,
+        version: &ContainerVersion,
+    ) -> Result<Vec<VersionObject>, StoreError> {
+        Ok(self.versions()?.into_iter().filter(|object| object.is_of(tooling, version)).collect())
     }
 
     /// Waits until the watch shows what was written.
@@ -61,23 +65,23 @@ impl KubernetesStore {
         Ok(deployed(state.versions.as_deref().unwrap_or_default()))
     }
 
-    async fn deploy_one(&self, place: &Place, pinned: &PinnedVersion) -> Result<Deployed, StoreError> {
-        if self.objects(place, &pinned.version)?.is_empty() {
-            self.writer.create(place, &pinned.version).await?;
+    async fn deploy_one(&self, tooling: &Tooling, pinned: &PinnedVersion) -> Result<Deployed, StoreError> {
+        if self.objects(tooling, &pinned.version)?.is_empty() {
+            self.writer.create(tooling, &pinned.version).await?;
         }
-        self.wait_until(|all| all.iter().any(|object| object.is_of(place, &pinned.version))).await?;
-        self.pin_one(place, pinned).await?;
+        self.wait_until(|all| all.iter().any(|object| object.is_of(tooling, &pinned.version))).await?;
+        self.pin_one(tooling, pinned).await?;
         let is_pinned =
-            |object: &VersionObject| object.is_of(place, &pinned.version) && object.pinned.digest.is_some();
+            |object: &VersionObject| object.is_of(tooling, &pinned.version) && object.pinned.digest.is_some();
         self.wait_until(|all| all.iter().any(is_pinned)).await
     }
 
-    async fn pin_one(&self, place: &Place, pinned: &PinnedVersion) -> Result<(), StoreError> {
+    async fn pin_one(&self, tooling: &Tooling, pinned: &PinnedVersion) -> Result<(), StoreError> {
         let Some(digest) = &pinned.digest else { return Ok(()) };
         let images = &self.live.current().images;
-        let repository = images.repository(place.channel, &place.track).unwrap_or_default();
+        let repository = images.repository(tooling.channel, &tooling.track).unwrap_or_default();
         let image = format!("{}/{repository}", images.location);
-        for object in self.objects(place, &pinned.version)? {
+        for object in self.objects(tooling, &pinned.version)? {
             // A digest that is set never changes.
             if object.pinned.digest.is_none() {
                 self.writer.apply_status(&object, &Lookup::Resolved { digest, image: &image }).await?;
@@ -120,48 +124,48 @@ impl VersionStore for KubernetesStore {
         deployed(self.state.borrow().versions.as_deref().unwrap_or_default())
     }
 
-    async fn deploy(&self, place: Place, version: PinnedVersion) -> Result<Deployed, StoreError> {
-        with_timeout(self.deploy_one(&place, &version)).await
+    async fn deploy(&self, tooling: Tooling, version: PinnedVersion) -> Result<Deployed, StoreError> {
+        with_timeout(self.deploy_one(&tooling, &version)).await
     }
 
-    async fn unload(&self, place: Place, version: ContainerVersion) -> Result<Deployed, StoreError> {
-        let objects = self.objects(&place, &version)?;
+    async fn unload(&self, tooling: Tooling, version: ContainerVersion) -> Result<Deployed, StoreError> {
+        let objects = self.objects(&tooling, &version)?;
         if objects.is_empty() {
             return Err(StoreError::NotDeployed(version));
         }
         with_timeout(self.delete_all(objects)).await
     }
 
-    async fn update(&self, place: Place, versions: Vec<PinnedVersion>) -> Result<Deployed, StoreError> {
+    async fn update(&self, tooling: Tooling, versions: Vec<PinnedVersion>) -> Result<Deployed, StoreError> {
         let stays =
             |object: &VersionObject| versions.iter().any(|pinned| pinned.version == object.pinned.version);
         let all = self.versions()?.into_iter();
-        let removed = all.filter(|object| object.place == place && !stays(object)).collect();
+        let removed = all.filter(|object| object.tooling == tooling && !stays(object)).collect();
         with_timeout(async {
             // Deletions come first, because they may be refused.
             let mut deployed = self.delete_all(removed).await?;
             for version in &versions {
-                deployed = self.deploy_one(&place, version).await?;
+                deployed = self.deploy_one(&tooling, version).await?;
             }
             Ok(deployed)
         })
         .await
     }
 
-    async fn pin(&self, pins: Vec<(Place, PinnedVersion)>) -> Result<Deployed, StoreError> {
-        for (place, pinned) in pins {
-            with_timeout(self.pin_one(&place, &pinned)).await?;
+    async fn pin(&self, pins: Vec<(Tooling, PinnedVersion)>) -> Result<Deployed, StoreError> {
+        for (tooling, pinned) in pins {
+            with_timeout(self.pin_one(&tooling, &pinned)).await?;
         }
         Ok(self.deployed())
     }
 
     async fn report_unresolved(
         &self,
-        place: Place,
+        tooling: Tooling,
         version: ContainerVersion,
         message: String,
     ) -> Result<(), StoreError> {
-        for object in self.objects(&place, &version)? {
+        for object in self.objects(&tooling, &version)? {
             with_timeout(self.writer.apply_status(&object, &Lookup::Failed { message: &message })).await?;
         }
         Ok(())
@@ -203,11 +207,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn unanswered_write_times_out() {
         let dir = tempfile::tempdir().unwrap();
-        let place = Place { channel: "test_runners".parse().unwrap(), track: "ruby".parse().unwrap() };
+        let tooling = Tooling { channel: "test_runners".parse().unwrap(), track: "ruby".parse().unwrap() };
         let version: ContainerVersion = TAG.parse().unwrap();
-        let reported =
-            store(&dir).report_unresolved(place.clone(), version.clone(), "it is not there".to_owned()).await;
-        let unloaded = store(&dir).unload(place, version).await.map(drop);
+        let reported = store(&dir)
+            .report_unresolved(tooling.clone(), version.clone(), "it is not there".to_owned())
+            .await;
+        let unloaded = store(&dir).unload(tooling, version).await.map(drop);
         for result in [reported, unloaded] {
             let error = format!("{:?}", result.unwrap_err());
             assert!(error.contains("the cluster took too long"), "{error}");

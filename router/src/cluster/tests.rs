@@ -82,7 +82,7 @@ fn file() -> Config {
 fn version_overrides_limits_unless_impossible() {
     let limited = |limits| object(&json!({}), &json!({"version": TAG, "limits": limits}), &json!({}));
     let of = |version: VersionObject| {
-        let key = (version.place.clone(), version.pinned.version.clone());
+        let key = (version.tooling.clone(), version.pinned.version.clone());
         let state = ClusterState { versions: Some(vec![version]), pools: Vec::new() };
         state.apply_to(&file()).cluster.limits.remove(&key)
     };
@@ -98,8 +98,11 @@ fn duplicate_object_deploys_once_and_file_is_ignored() {
         config::read(&format!("container_versions: {{test_runners: {{python: [{TAG}]}}}}")).unwrap().config;
     let again = VersionObject { name: "y".to_owned(), ..plain() };
     let config = ClusterState { versions: Some(vec![plain(), again]), pools: Vec::new() }.apply_to(&file);
-    let all: Vec<_> =
-        config.container_versions.iter().map(|(place, all)| (place.track.to_string(), all.len())).collect();
+    let all: Vec<_> = config
+        .container_versions
+        .iter()
+        .map(|(tooling, all)| (tooling.track.to_string(), all.len()))
+        .collect();
     assert_eq!(all, [("ruby".to_owned(), 1)]);
     assert!(!config.cluster.is_loading);
     assert!(ClusterState::default().apply_to(&file).cluster.is_loading);

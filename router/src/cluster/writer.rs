@@ -4,7 +4,7 @@ use kube::Client;
 use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
 use trackyard_crds::ContainerVersion as Object;
 use trackyard_crds::container_version::ContainerVersionSpec;
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::version::ContainerVersion;
 
 use super::object::{MADE_BY_LABEL, VersionObject};
@@ -22,8 +22,12 @@ impl Writer {
     }
 
     /// Creates an object that deploys a version.
-    pub(super) async fn create(&self, place: &Place, version: &ContainerVersion) -> Result<(), StoreError> {
-        let object = object(place, version);
+    pub(super) async fn create(
+        &self,
+        tooling: &Tooling,
+        version: &ContainerVersion,
+    ) -> Result<(), StoreError> {
+        let object = object(tooling, version);
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         match self.0.create(&params, &object).await {
             // Another writer was faster. If the object deploys another version, the caller times out.
@@ -58,11 +62,11 @@ impl Writer {
     }
 }
 
-fn object(place: &Place, version: &ContainerVersion) -> Object {
-    let name = format!("{}-{}-{version}", place.channel, place.track).replace('_', "-");
+fn object(tooling: &Tooling, version: &ContainerVersion) -> Object {
+    let name = format!("{}-{}-{version}", tooling.channel, tooling.track).replace('_', "-");
     let spec = ContainerVersionSpec {
-        channel: place.channel,
-        track: place.track.to_string(),
+        channel: tooling.channel,
+        track: tooling.track.to_string(),
         version: Some(version.to_string()),
         git_reference: None,
         limits: None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use trackyard_protocol::limits::Limits;
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::version::ContainerVersion;
 
 use crate::dispatch::PoolCover;
@@ -14,7 +14,7 @@ pub struct ClusterConfig {
     /// True until the cluster has listed its versions. Until then only the versions that workers report are known.
     pub is_loading: bool,
     /// The limits of versions that override the defaults.
-    pub limits: BTreeMap<(Place, ContainerVersion), Limits>,
+    pub limits: BTreeMap<(Tooling, ContainerVersion), Limits>,
     /// The pools that may have workers.
     pub pools: Vec<PoolCover>,
 }

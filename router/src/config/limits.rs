@@ -77,6 +77,6 @@ impl LimitTable {
     }
 }
 
-fn refusal(place: &str, why: &str) -> Refusal {
-    Refusal::new(format!("limits.{place}: {why}"))
+fn refusal(tooling: &str, why: &str) -> Refusal {
+    Refusal::new(format!("limits.{tooling}: {why}"))
 }

@@ -3,7 +3,7 @@
 use super::error::Refusal;
 use super::unique::Unique;
 use super::{Config, legacy};
-use crate::deployed::TrackRef;
+use crate::deployed::ToolingRef;
 use trackyard_protocol::channel::Channel;
 
 /// A configuration that was read, and remarks about it.
@@ -51,14 +51,14 @@ fn validate(config: &Config) -> Result<(), Refusal> {
     if config.builds.wall > config.builds.wall_max {
         return Err(Refusal::new("builds: wall is above wall_max"));
     }
-    for (place, versions) in config.container_versions.iter() {
-        if place.channel == Channel::Builders {
+    for (tooling, versions) in config.container_versions.iter() {
+        if tooling.channel == Channel::Builders {
             return Err(Refusal::new("container_versions.builders: builders have no container versions"));
         }
         let mut sorted: Vec<_> = versions.iter().map(|pinned| &pinned.version).collect();
         sorted.sort();
         if let Some([twice, _]) = sorted.windows(2).find(|pair| matches!(pair, [a, b] if a == b)) {
-            let TrackRef { channel, track } = place;
+            let ToolingRef { channel, track } = tooling;
             return Err(Refusal::new(format!(
                 "container_versions.{channel}.{track}: {twice} is listed twice"
             )));

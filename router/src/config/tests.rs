@@ -132,8 +132,8 @@ workers:
     let legacy = read(text).unwrap();
     assert_eq!(legacy.notes.len(), 1);
     let of = |channel, name| {
-        let place = Place { channel, track: track(name) };
-        legacy.config.container_versions.of(&place).map(<[_]>::len)
+        let tooling = Tooling { channel, track: track(name) };
+        legacy.config.container_versions.of(&tooling).map(<[_]>::len)
     };
     assert_eq!(of(Channel::StaticAnalyzers, "ruby"), Some(2));
     assert_eq!(of(Channel::TestRunners, "csharp"), Some(0));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use trackyard_protocol::name::WorkerName;
 use trackyard_protocol::reason::Reason;
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::worker::{FromRouter, Usage};
 
 use super::{Peer, Time, Waiter};
@@ -53,8 +53,8 @@ pub struct Ending {
 
 impl Ending {
     /// The ending of a job that no connected worker serves.
-    pub(crate) fn no_worker(place: &Place) -> Self {
-        let Place { channel, track } = place;
+    pub(crate) fn no_worker(tooling: &Tooling) -> Self {
+        let Tooling { channel, track } = tooling;
         Self::new(Reason::NoWorker, format!("no connected worker serves {track} of {channel}"))
     }
 

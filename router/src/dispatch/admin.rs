@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use trackyard_protocol::reason::Reason;
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 
 use crate::dispatch::action::Effects;
 use crate::dispatch::ids::LaneId;
@@ -14,15 +14,16 @@ impl Dispatch {
     pub(crate) fn on_deployed(&mut self, new: DeployedVersions, effects: &mut Effects<'_>) {
         let old = self.deployed.take().unwrap_or_default();
         let lanes: Vec<LaneId> =
-            new.iter().map(|(place, version)| self.lanes.get_or_create(place, Some(version))).collect();
+            new.iter().map(|(tooling, version)| self.lanes.get_or_create(tooling, Some(version))).collect();
         let kept: BTreeSet<LaneId> = lanes.into_iter().collect();
         for lane in &kept {
             self.set_deployed(*lane, true);
         }
-        let previous = old.iter().filter_map(|(place, version)| self.lanes.find(place, Some(version)));
+        let previous = old.iter().filter_map(|(tooling, version)| self.lanes.find(tooling, Some(version)));
         let removed: Vec<LaneId> = previous.filter(|lane| !kept.contains(lane)).collect();
-        let places: BTreeSet<&Place> = new.0.keys().chain(old.0.keys()).collect();
-        let changed: Vec<&Place> = places.into_iter().filter(|p| old.0.get(*p) != new.0.get(*p)).collect();
+        let toolings: BTreeSet<&Tooling> = new.0.keys().chain(old.0.keys()).collect();
+        let changed: Vec<&Tooling> =
+            toolings.into_iter().filter(|p| old.0.get(*p) != new.0.get(*p)).collect();
         let affected = self.workers_covering(&changed);
         self.deployed = Some(new);
         for lane in removed {

@@ -7,7 +7,7 @@ mod stored;
 
 use std::time::Duration;
 
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::token::JobKey;
 
 use super::{Ending, JobAnswer, Time};
@@ -59,13 +59,13 @@ impl Answers {
     }
 
     /// Returns the stored answer to a repeated request. A `fresh` request gets only an answer that no client has had. An
-    /// answer that must not be replayed is returned once. An answer from a worker that does not serve the place is never
+    /// answer that must not be replayed is returned once. An answer from a worker that does not serve the tooling is never
     /// returned.
-    pub(crate) fn claim(&mut self, key: JobKey, place: &Place, fresh: bool) -> Option<JobAnswer> {
+    pub(crate) fn claim(&mut self, key: JobKey, tooling: &Tooling, fresh: bool) -> Option<JobAnswer> {
         let number = self.index.find(key, &self.log)?;
         let unclaimed = self.log.get_mut(number)?.unclaimed.take();
         let replayed = unclaimed.is_none();
-        if unclaimed.is_some_and(|origin| !origin.covers(place)) {
+        if unclaimed.is_some_and(|origin| !origin.covers(tooling)) {
             self.index.remove(key, number);
             return None;
         }
@@ -128,8 +128,8 @@ mod tests {
         Ending::new(reason, "")
     }
 
-    fn place(track: &str) -> Place {
-        Place { channel: Channel::TestRunners, track: track.parse().unwrap() }
+    fn tooling(track: &str) -> Tooling {
+        Tooling { channel: Channel::TestRunners, track: track.parse().unwrap() }
     }
 
     fn origin(track: &str) -> Origin {
@@ -140,7 +140,7 @@ mod tests {
     fn answer_of_a_worker_for_another_track_is_never_given() {
         let mut answers = Answers::default();
         answers.store(JobKey(1), &ending(Reason::Ok), Some(origin("python")), 10_000, SECOND);
-        assert_eq!(answers.claim(JobKey(1), &place("ruby"), false), None);
+        assert_eq!(answers.claim(JobKey(1), &tooling("ruby"), false), None);
         assert_eq!(answers.len(), 0);
     }
 
@@ -148,8 +148,8 @@ mod tests {
     fn answer_is_replayed_until_it_expires() {
         let mut answers = Answers::default();
         answers.store(JobKey(1), &ending(Reason::Ok), None, 10_000, SECOND);
-        assert!(answers.claim(JobKey(1), &place("ruby"), false).unwrap().replayed);
-        assert_eq!(answers.claim(JobKey(1), &place("ruby"), true), None);
+        assert!(answers.claim(JobKey(1), &tooling("ruby"), false).unwrap().replayed);
+        assert_eq!(answers.claim(JobKey(1), &tooling("ruby"), true), None);
         answers.expire(SECOND, SECOND * 2);
         assert_eq!((answers.len(), answers.bytes()), (0, 0));
     }
@@ -158,8 +158,8 @@ mod tests {
     fn unclaimed_answer_is_given_once() {
         let mut answers = Answers::default();
         answers.store(JobKey(1), &ending(Reason::Download), Some(origin("ruby")), 10_000, SECOND);
-        assert!(!answers.claim(JobKey(1), &place("ruby"), true).unwrap().replayed);
-        assert_eq!(answers.claim(JobKey(1), &place("ruby"), false), None);
+        assert!(!answers.claim(JobKey(1), &tooling("ruby"), true).unwrap().replayed);
+        assert_eq!(answers.claim(JobKey(1), &tooling("ruby"), false), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use trackyard_protocol::build::BuildLimits;
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::name::JobId;
-use trackyard_protocol::request::{BuildRequest, JobRequest, Place};
+use trackyard_protocol::request::{BuildRequest, JobRequest, Tooling};
 use trackyard_protocol::token::JobKey;
 use trackyard_protocol::version::PinnedVersion;
 use trackyard_protocol::worker::FromWorker;
@@ -93,7 +93,7 @@ pub enum JobSpec {
         /// The client's request.
         request: BuildRequest,
         /// The channel `builders` and the track, which select the builders.
-        place: Place,
+        tooling: Tooling,
         /// The repository's URL.
         source: String,
         /// The limits to apply, `execution_timeout` already in `wall`.
@@ -112,10 +112,10 @@ pub(crate) struct TimeBudget {
 impl NewJob {
     /// Returns the channel and track, which select the workers.
     #[must_use]
-    pub const fn place(&self) -> &Place {
+    pub const fn tooling(&self) -> &Tooling {
         match &self.spec {
-            JobSpec::Run { request, .. } => &request.place,
-            JobSpec::Build { place, .. } => place,
+            JobSpec::Run { request, .. } => &request.tooling,
+            JobSpec::Build { tooling, .. } => tooling,
         }
     }
 
@@ -167,12 +167,12 @@ impl NewJob {
 
 /// The deployed versions of each channel and track.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DeployedVersions(pub BTreeMap<Place, Vec<PinnedVersion>>);
+pub struct DeployedVersions(pub BTreeMap<Tooling, Vec<PinnedVersion>>);
 
 impl DeployedVersions {
     /// Iterates over all versions with their channels and tracks.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Place, &PinnedVersion)> {
-        self.0.iter().flat_map(|(place, versions)| versions.iter().map(move |version| (place, version)))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Tooling, &PinnedVersion)> {
+        self.0.iter().flat_map(|(tooling, versions)| versions.iter().map(move |version| (tooling, version)))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use trackyard_protocol::channel::{Channel, Topics};
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::source::{ImageSource, InputPolicy};
 
 /// The dispatcher's settings.
@@ -39,7 +39,7 @@ pub struct Settings {
     /// How long a poisoned job is refused.
     pub poison_ttl: Duration,
     /// Tracks whose jobs may wait while no worker is connected.
-    pub expected: BTreeSet<Place>,
+    pub expected: BTreeSet<Tooling>,
     /// Pools of a cluster that may start workers while none is connected.
     pub pools: Vec<PoolCover>,
     /// Where images are; sent to workers.
@@ -64,8 +64,8 @@ pub struct PoolCover {
 impl Settings {
     /// Returns the longest cold start of the pools that serve a track; `None` if no pool does.
     #[must_use]
-    pub fn cold_start(&self, place: &Place) -> Option<Duration> {
-        let covering = self.pools.iter().filter(|pool| place.is_covered_by(pool.channel, &pool.topics));
+    pub fn cold_start(&self, tooling: &Tooling) -> Option<Duration> {
+        let covering = self.pools.iter().filter(|pool| tooling.is_covered_by(pool.channel, &pool.topics));
         covering.map(|pool| pool.cold_start).max()
     }
 

@@ -9,7 +9,7 @@ use trackyard_protocol::token::{Epoch, Incarnation, Token};
 use trackyard_protocol::version::PinnedVersion;
 use trackyard_protocol::worker::TrackVersion;
 
-use crate::deployed::TrackRef;
+use crate::deployed::ToolingRef;
 use crate::dispatch::event::millis;
 use crate::dispatch::ids::{LaneId, WorkerId};
 use crate::dispatch::workers::AttemptState;
@@ -142,9 +142,9 @@ pub struct Totals {
 
 impl Snapshot {
     /// Iterates over the workers that accept jobs of a track.
-    pub fn online<'a>(&'a self, place: TrackRef<'a>) -> impl Iterator<Item = &'a WorkerView> {
+    pub fn online<'a>(&'a self, tooling: ToolingRef<'a>) -> impl Iterator<Item = &'a WorkerView> {
         self.workers.iter().filter(move |worker| {
-            worker.channel == place.channel && worker.topics.covers(place.track) && !worker.draining
+            worker.channel == tooling.channel && worker.topics.covers(tooling.track) && !worker.draining
         })
     }
 }
@@ -152,8 +152,8 @@ impl Snapshot {
 impl WorkerView {
     /// Returns true if the worker has a version ready.
     #[must_use]
-    pub fn has(&self, place: TrackRef<'_>, pinned: &PinnedVersion) -> bool {
-        self.ready.iter().any(|ready| ready.track == *place.track && ready.version == *pinned)
+    pub fn has(&self, tooling: ToolingRef<'_>, pinned: &PinnedVersion) -> bool {
+        self.ready.iter().any(|ready| ready.track == *tooling.track && ready.version == *pinned)
     }
 }
 
@@ -224,12 +224,12 @@ impl super::Dispatch {
     }
 
     fn queue_view(&self, id: LaneId) -> Option<QueueView> {
-        let place = self.lanes.place(id)?;
+        let tooling = self.lanes.tooling(id)?;
         let lane = self.lanes.lane(id)?;
         let oldest = lane.waiting.first().and_then(|index| self.jobs.get(*index))?;
         Some(QueueView {
-            channel: place.channel,
-            track: place.track.clone(),
+            channel: tooling.channel,
+            track: tooling.track.clone(),
             version: lane.version.clone(),
             jobs: lane.waiting.len(),
             oldest_ms: self.millis_since(oldest.received),

@@ -28,7 +28,7 @@ fn report_has_pools_versions_and_failures() {
         config::read(&format!("container_versions: {{test_runners: {{ruby: [\"{TAG}\"]}}}}")).unwrap().config;
     let settings = Settings::new(config.images.clone(), config.inputs.clone());
     let mut dispatch = Dispatch::new(Epoch(1), settings, Duration::ZERO);
-    let deployment = config.container_versions.iter().map(|(track, all)| (track.to_place(), all.to_vec()));
+    let deployment = config.container_versions.iter().map(|(track, all)| (track.to_tooling(), all.to_vec()));
     let deployment = DeployedVersions(deployment.collect());
     let mut on = |event| dispatch.on(event, Duration::ZERO, &mut Vec::new());
     on(Event::Deployed(deployment));

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use serde::Deserialize;
-use trackyard_protocol::pools::{MAX_POLL, Report};
+use trackyard_protocol::load_report::{LoadReport, MAX_POLL};
 
 use super::status::Status;
 
@@ -37,6 +37,6 @@ async fn pools(State(status): State<Arc<Status>>, Query(query): Query<PoolsQuery
     }
 }
 
-fn is_due(report: &Report, query: &PoolsQuery, started: Instant) -> bool {
+fn is_due(report: &LoadReport, query: &PoolsQuery, started: Instant) -> bool {
     report.revision != query.since || started.elapsed() >= MAX_POLL
 }

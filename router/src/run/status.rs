@@ -8,7 +8,7 @@ use tokio::sync::watch::Receiver;
 use trackyard_daemon::admin::Admin;
 use trackyard_daemon::clock::{Moment, millis};
 use trackyard_daemon::readiness::Readiness;
-use trackyard_protocol::pools::Report;
+use trackyard_protocol::load_report::LoadReport;
 
 use crate::config::{Config, LiveConfig};
 use crate::service::Handle;
@@ -47,7 +47,7 @@ impl Status {
     }
 
     /// Returns the load report for the operator; `None` while there is no service.
-    pub(super) async fn report(&self) -> Option<Report> {
+    pub(super) async fn report(&self) -> Option<LoadReport> {
         let (handle, _) = self.service()?;
         let snapshot = tokio::time::timeout(SNAPSHOT_TIMEOUT, handle.snapshot()).await.ok().flatten()?;
         Some(report(&snapshot, &self.configs.borrow().container_versions))

@@ -1,6 +1,6 @@
 //! Converts between the deployed versions and what the dispatcher knows of them.
 
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 
 use crate::deployed::Deployed;
 use crate::dispatch::{DeployedVersions, Snapshot};
@@ -9,7 +9,7 @@ use crate::dispatch::{DeployedVersions, Snapshot};
 pub(super) fn deployment(deployed: &Deployed) -> DeployedVersions {
     let tracks = deployed.iter().map(|(track, versions)| {
         let resolved = versions.iter().filter(|pinned| pinned.digest.is_some()).cloned().collect();
-        (track.to_place(), resolved)
+        (track.to_tooling(), resolved)
     });
     DeployedVersions(tracks.collect())
 }
@@ -19,8 +19,8 @@ pub(super) fn deployed_by_workers(snapshot: &Snapshot) -> Deployed {
     let mut deployed = Deployed::default();
     for worker in &snapshot.workers {
         for ready in &worker.ready {
-            let place = Place { channel: worker.channel, track: ready.track.clone() };
-            deployed.deploy(&place, ready.version.clone());
+            let tooling = Tooling { channel: worker.channel, track: ready.track.clone() };
+            deployed.deploy(&tooling, ready.version.clone());
         }
     }
     deployed

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::sync::Mutex;
 use trackyard_images::{ImageError, ImageOptions, Images};
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::source::ImageSource;
 use trackyard_protocol::version::{ContainerVersion, Digest, PinnedVersion};
 
@@ -28,10 +28,10 @@ impl Catalogue {
     pub async fn resolve(
         &self,
         source: &ImageSource,
-        place: &Place,
+        tooling: &Tooling,
         version: &ContainerVersion,
     ) -> Result<PinnedVersion, ImageError> {
-        let repository = repository(source, place)?;
+        let repository = repository(source, tooling)?;
         let digest = self.images(source).await?.resolve(&repository, version).await?;
         Ok(PinnedVersion { version: version.clone(), digest: Some(digest) })
     }
@@ -43,9 +43,9 @@ impl Catalogue {
     pub async fn list(
         &self,
         source: &ImageSource,
-        place: &Place,
+        tooling: &Tooling,
     ) -> Result<BTreeMap<Digest, Vec<String>>, ImageError> {
-        let repository = repository(source, place)?;
+        let repository = repository(source, tooling)?;
         self.images(source).await?.list(&repository).await
     }
 
@@ -62,9 +62,9 @@ impl Catalogue {
     }
 }
 
-fn repository(source: &ImageSource, place: &Place) -> Result<String, ImageError> {
-    source.repository(place.channel, &place.track).ok_or_else(|| ImageError::Configuration {
-        what: format!("images.repositories.{}", place.channel),
+fn repository(source: &ImageSource, tooling: &Tooling) -> Result<String, ImageError> {
+    source.repository(tooling.channel, &tooling.track).ok_or_else(|| ImageError::Configuration {
+        what: format!("images.repositories.{}", tooling.channel),
         detail: "the configuration names no repository for this channel".to_owned(),
     })
 }

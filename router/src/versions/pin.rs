@@ -38,20 +38,20 @@ pub async fn pin_versions(
 async fn pin(config: &Config, catalogue: &Catalogue, store: &dyn VersionStore) -> usize {
     let mut pins = Vec::new();
     let mut missing = 0;
-    for (place, version) in config.container_versions.unresolved() {
-        let channel = place.channel;
-        let track = place.track.clone();
-        match catalogue.resolve(&config.images, &place, &version).await {
+    for (tooling, version) in config.container_versions.unresolved() {
+        let channel = tooling.channel;
+        let track = tooling.track.clone();
+        match catalogue.resolve(&config.images, &tooling, &version).await {
             Ok(pinned) => {
                 tracing::info!(%channel, %track, version = %pinned, "looked up a deployed version");
-                pins.push((place, pinned));
+                pins.push((tooling, pinned));
             }
             Err(error) => {
                 tracing::error!(%channel, %track, %version, %error, "cannot look up a deployed version");
                 missing += 1;
                 // The error is logged already, and the next attempt reports it again.
                 let _ = store
-                    .report_unresolved(place, version, format!("the image cannot be looked up: {error}"))
+                    .report_unresolved(tooling, version, format!("the image cannot be looked up: {error}"))
                     .await;
             }
         }

@@ -1,7 +1,7 @@
 //! The interface of a store for the deployed versions.
 
 use async_trait::async_trait;
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::version::{ContainerVersion, PinnedVersion};
 
 use crate::deployed::Deployed;
@@ -36,21 +36,21 @@ pub trait VersionStore: Send + Sync {
     fn deployed(&self) -> Deployed;
 
     /// Deploys a version, and creates its track if the version is the first.
-    async fn deploy(&self, place: Place, version: PinnedVersion) -> Result<Deployed, StoreError>;
+    async fn deploy(&self, tooling: Tooling, version: PinnedVersion) -> Result<Deployed, StoreError>;
 
     /// Unloads a version.
-    async fn unload(&self, place: Place, version: ContainerVersion) -> Result<Deployed, StoreError>;
+    async fn unload(&self, tooling: Tooling, version: ContainerVersion) -> Result<Deployed, StoreError>;
 
     /// Replaces a track's versions, and creates the track if it is new.
-    async fn update(&self, place: Place, versions: Vec<PinnedVersion>) -> Result<Deployed, StoreError>;
+    async fn update(&self, tooling: Tooling, versions: Vec<PinnedVersion>) -> Result<Deployed, StoreError>;
 
     /// Sets the digests of versions that were deployed without one.
-    async fn pin(&self, pins: Vec<(Place, PinnedVersion)>) -> Result<Deployed, StoreError>;
+    async fn pin(&self, pins: Vec<(Tooling, PinnedVersion)>) -> Result<Deployed, StoreError>;
 
     /// Reports that a version's digest cannot be looked up, if the store has a place for that.
     async fn report_unresolved(
         &self,
-        _place: Place,
+        _place: Tooling,
         _version: ContainerVersion,
         _message: String,
     ) -> Result<(), StoreError> {

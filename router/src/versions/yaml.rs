@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::version::{ContainerVersion, PinnedVersion};
 
 use super::store::{StoreError, VersionStore};
@@ -55,34 +55,34 @@ impl VersionStore for YamlStore {
         self.0.current().container_versions.clone()
     }
 
-    async fn deploy(&self, place: Place, version: PinnedVersion) -> Result<Deployed, StoreError> {
+    async fn deploy(&self, tooling: Tooling, version: PinnedVersion) -> Result<Deployed, StoreError> {
         self.change(move |deployed| {
-            deployed.deploy(&place, version);
+            deployed.deploy(&tooling, version);
             Ok(())
         })
         .await
     }
 
-    async fn unload(&self, place: Place, version: ContainerVersion) -> Result<Deployed, StoreError> {
-        self.change(move |deployed| match deployed.unload(&place, &version) {
+    async fn unload(&self, tooling: Tooling, version: ContainerVersion) -> Result<Deployed, StoreError> {
+        self.change(move |deployed| match deployed.unload(&tooling, &version) {
             true => Ok(()),
             false => Err(StoreError::NotDeployed(version)),
         })
         .await
     }
 
-    async fn update(&self, place: Place, versions: Vec<PinnedVersion>) -> Result<Deployed, StoreError> {
+    async fn update(&self, tooling: Tooling, versions: Vec<PinnedVersion>) -> Result<Deployed, StoreError> {
         self.change(move |deployed| {
-            deployed.replace(&place, &versions);
+            deployed.replace(&tooling, &versions);
             Ok(())
         })
         .await
     }
 
-    async fn pin(&self, pins: Vec<(Place, PinnedVersion)>) -> Result<Deployed, StoreError> {
+    async fn pin(&self, pins: Vec<(Tooling, PinnedVersion)>) -> Result<Deployed, StoreError> {
         self.change(move |deployed| {
-            for (place, pinned) in &pins {
-                pinned.digest.iter().for_each(|digest| deployed.pin(place, &pinned.version, digest));
+            for (tooling, pinned) in &pins {
+                pinned.digest.iter().for_each(|digest| deployed.pin(tooling, &pinned.version, digest));
             }
             Ok(())
         })

@@ -66,7 +66,7 @@ fn restart_keeps_the_ports() {
 
 #[test]
 fn restart_workers_makes_them_bootstrap_again() {
-    use trackyard_protocol::worker::{Drain, FromRouter, Then};
+    use trackyard_protocol::worker::{AfterDrain, Drain, FromRouter};
     let router = Router::start();
     let worker = Worker::join(&router, "ruby-1");
     assert_eq!(verdict(&ask(&router, &json!({"action": "restart_workers"}))), (200, "ok"));
@@ -74,7 +74,7 @@ fn restart_workers_makes_them_bootstrap_again() {
         FromRouter::Drain(Drain { then }) => Some(then),
         _ => None,
     });
-    assert_eq!(then, Then::Bootstrap);
+    assert_eq!(then, AfterDrain::Bootstrap);
 }
 
 #[test]

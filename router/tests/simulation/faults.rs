@@ -2,7 +2,7 @@
 
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::token::{Epoch, JobKey, Token};
-use trackyard_protocol::worker::Then;
+use trackyard_protocol::worker::AfterDrain;
 use trackyard_router::dispatch::Event;
 
 use crate::plan::{TRACKS, VERSIONS};
@@ -65,7 +65,7 @@ impl Simulation {
                 let delay = self.random.millis(20, 600);
                 self.schedule_in(delay, SimEvent::Reconnect(index));
             }
-            Fault::WorkerLeaves => self.drain_worker(index, Then::Exit),
+            Fault::WorkerLeaves => self.drain_worker(index, AfterDrain::Exit),
             Fault::RouterRestarts => self.router_down(),
             Fault::RouterStalls => {
                 let duration = self.random.millis(50, 5000);

@@ -8,7 +8,7 @@ use trackyard_protocol::limits::Limits;
 use trackyard_protocol::name::{ExerciseSlug, JobId, TrackSlug};
 use trackyard_protocol::quantity::HumanDuration;
 use trackyard_protocol::reason::Reason;
-use trackyard_protocol::request::{BuildRequest, JobRequest, Place};
+use trackyard_protocol::request::{BuildRequest, JobRequest, Tooling};
 use trackyard_protocol::token::JobKey;
 use trackyard_protocol::version::PinnedVersion;
 use trackyard_router::dispatch::{JobSpec, NewJob};
@@ -34,8 +34,8 @@ pub(crate) fn track(index: usize) -> TrackSlug {
     TrackSlug::new(TRACKS[index]).unwrap()
 }
 
-pub(crate) fn place(index: usize) -> Place {
-    Place { channel: Channel::TestRunners, track: track(index) }
+pub(crate) fn tooling(index: usize) -> Tooling {
+    Tooling { channel: Channel::TestRunners, track: track(index) }
 }
 
 pub(crate) fn version(index: usize) -> PinnedVersion {
@@ -69,14 +69,14 @@ impl JobPlan {
     fn build(&self) -> JobSpec {
         let request = BuildRequest {
             id: None,
-            place: place(self.track),
+            tooling: tooling(self.track),
             git_reference: self.key.to_string(),
             execution_timeout: None,
             deadline: self.deadline,
         };
         JobSpec::Build {
             request,
-            place: Place { channel: Channel::Builders, track: track(self.track) },
+            tooling: Tooling { channel: Channel::Builders, track: track(self.track) },
             source: "https://example.org/tooling".to_owned(),
             limits: BuildLimits { wall: HumanDuration(wall()), ..BuildLimits::default() },
         }
@@ -86,7 +86,7 @@ impl JobPlan {
         let version = version(self.version);
         let request = JobRequest {
             id: JobId::new(self.key.to_string()).unwrap(),
-            place: place(self.track),
+            tooling: tooling(self.track),
             exercise: ExerciseSlug::new("two-fer").unwrap(),
             input: "s3://submissions/1".parse().unwrap(),
             version: version.version.clone(),

@@ -11,7 +11,7 @@ use trackyard_router::dispatch::{
 };
 use trackyard_router::service::Batches;
 
-use crate::plan::{TRACKS, VERSIONS, place, version};
+use crate::plan::{TRACKS, VERSIONS, tooling, version};
 use crate::random::Random;
 use crate::simulation::{SimEvent, Simulation};
 
@@ -63,7 +63,7 @@ impl Router {
             deployed.map(version).collect()
         };
         DeployedVersions(
-            (0..TRACKS.len()).map(|track| (place(track), versions(track))).collect::<BTreeMap<_, _>>(),
+            (0..TRACKS.len()).map(|track| (tooling(track), versions(track))).collect::<BTreeMap<_, _>>(),
         )
     }
 }

@@ -8,8 +8,8 @@ use trackyard_protocol::name::WorkerName;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::token::{Epoch, Incarnation, JobKey, Token};
 use trackyard_protocol::worker::{
-    Accepted, BATCHES_SINCE, Batch, FromRouter, FromWorker, HeldJob, HeldState, Hello, Job, JobResult, Load,
-    PROTOCOL, Returned, Then, TrackVersion, Usage, Verdict, VersionFailed,
+    Accepted, AfterDrain, BATCHES_SINCE, Batch, FromRouter, FromWorker, HeldJob, HeldState, Hello, Job,
+    JobResult, Load, PROTOCOL, Returned, TrackVersion, Usage, Verdict, VersionFailed,
 };
 use trackyard_router::dispatch::{Peer, Time};
 
@@ -51,7 +51,7 @@ pub(crate) struct Worker {
     ready: BTreeSet<(usize, usize)>,
     desired: BTreeSet<(usize, usize)>,
     bootstrap: Option<Epoch>,
-    draining: Option<Then>,
+    draining: Option<AfterDrain>,
 }
 
 impl Worker {
@@ -445,7 +445,7 @@ impl Simulation {
     }
 
     /// Starts a drain. Jobs in flight may end; after a while they are returned.
-    pub(crate) fn drain_worker(&mut self, index: usize, then: Then) {
+    pub(crate) fn drain_worker(&mut self, index: usize, then: AfterDrain) {
         if !self.workers[index].alive || self.workers[index].draining.is_some() {
             return;
         }
@@ -464,7 +464,7 @@ impl Simulation {
         if worker.draining.is_none() || !worker.held.is_empty() || worker.hello_due {
             return;
         }
-        if worker.draining == Some(Then::Exit) {
+        if worker.draining == Some(AfterDrain::Exit) {
             self.send(index, FromWorker::Goodbye);
             self.flush(index);
             self.kill_worker(index);

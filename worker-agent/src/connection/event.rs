@@ -2,7 +2,7 @@
 
 use trackyard_protocol::token::{Epoch, JobKey, Token};
 use trackyard_protocol::worker::{
-    Build, Desired, FromRouter, FromWorker, Job, JobResult, Then, TrackVersion, VersionFailed, Welcome,
+    AfterDrain, Build, Desired, FromRouter, FromWorker, Job, JobResult, TrackVersion, VersionFailed, Welcome,
 };
 
 /// What happens to a worker.
@@ -60,11 +60,11 @@ pub enum Leave {
     ExitNow,
 }
 
-impl From<Then> for Leave {
-    fn from(then: Then) -> Self {
+impl From<AfterDrain> for Leave {
+    fn from(then: AfterDrain) -> Self {
         match then {
-            Then::Exit => Self::Exit,
-            Then::Bootstrap => Self::Bootstrap,
+            AfterDrain::Exit => Self::Exit,
+            AfterDrain::Bootstrap => Self::Bootstrap,
         }
     }
 }

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use trackyard_protocol::token::{Epoch, JobKey, Token};
-use trackyard_protocol::worker::{Ack, Acknowledge, Cancel, Drain, FromRouter, FromWorker, Then, Welcome};
+use trackyard_protocol::worker::{
+    Ack, Acknowledge, AfterDrain, Cancel, Drain, FromRouter, FromWorker, Welcome,
+};
 
 use super::tests::{ended, identity, job, token, version, welcome};
 use super::{Action, Connection, Ended, Event, Leave, Outgoing, Timing};
@@ -212,7 +214,7 @@ impl World {
             Step::GiveBack(index) => self.end(index, true),
             Step::Ready => self.on(Event::VersionReady(version('a'))),
             Step::Gone => self.on(Event::VersionGone(version('a'))),
-            Step::DrainAnew => self.hear(FromRouter::Drain(Drain { then: Then::Bootstrap })),
+            Step::DrainAnew => self.hear(FromRouter::Drain(Drain { then: AfterDrain::Bootstrap })),
             Step::Bootstrapped(moved) => self.on(Event::Bootstrapped { epoch: None, moved }),
         }
     }

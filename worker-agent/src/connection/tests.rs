@@ -7,8 +7,8 @@ use trackyard_protocol::reason::Reason;
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, InputPolicy};
 use trackyard_protocol::token::{JobKey, Token};
 use trackyard_protocol::worker::{
-    Ack, Acknowledge, Cancel, Drain, FromRouter, HeldState, Job, JobResult, Task, Then, TrackVersion, Usage,
-    Verdict, VersionFailed, Welcome,
+    Ack, Acknowledge, AfterDrain, Cancel, Drain, FromRouter, HeldState, Job, JobResult, Task, TrackVersion,
+    Usage, Verdict, VersionFailed, Welcome,
 };
 
 use super::*;
@@ -366,7 +366,7 @@ fn without_a_router_a_drain_ends_at_its_timeout() {
 fn a_forced_restart_finishes_jobs_and_bootstraps_again(#[case] moved: bool, #[case] then: &[&str]) {
     let mut talk = Talk::running(1);
     talk.job(1);
-    let drain = FromRouter::Drain(Drain { then: Then::Bootstrap });
+    let drain = FromRouter::Drain(Drain { then: AfterDrain::Bootstrap });
     assert_eq!(words(&talk.hear(drain)), ["Draining"]);
     assert_eq!(words(&talk.on(ended(1))), ["Result", "bootstrap"]);
     let actions = talk.on(Event::Bootstrapped { epoch: Some(Epoch(9)), moved });

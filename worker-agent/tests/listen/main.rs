@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::worker::{
-    Ack, Acknowledge, Cancel, Desired, Drain, FromRouter, FromWorker, HeldState, Then, VersionFailed,
+    Ack, Acknowledge, AfterDrain, Cancel, Desired, Drain, FromRouter, FromWorker, HeldState, VersionFailed,
 };
 
 use router::Router;
@@ -167,7 +167,7 @@ fn told_to_bootstrap_a_worker_asks_again_and_takes_jobs_again() {
     router.welcome(&scenario);
     router.ready();
     router.epoch.0 += 1;
-    router.send(&FromRouter::Drain(Drain { then: Then::Bootstrap }));
+    router.send(&FromRouter::Drain(Drain { then: AfterDrain::Bootstrap }));
     router.until(|word| matches!(word, FromWorker::Draining).then_some(()));
     let hello = router.welcome(&scenario);
     assert_eq!((hello.bootstrap, hello.draining, router.asked), (Some(router.epoch), false, 2));

@@ -7,7 +7,7 @@ use trackyard_protocol::build::{BuildLimits, LogPage};
 use trackyard_protocol::channel::{Channel, Topics};
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::name::{ExerciseSlug, JobId, TrackSlug, WorkerName};
-use trackyard_protocol::request::{BuildRequest, JobRequest, Place};
+use trackyard_protocol::request::{BuildRequest, JobRequest, Tooling};
 use trackyard_protocol::token::{Epoch, Incarnation, JobKey, Token};
 use trackyard_protocol::version::PinnedVersion;
 use trackyard_protocol::worker::{
@@ -18,8 +18,8 @@ use trackyard_router::dispatch::{JobSpec, NewJob};
 
 pub(crate) const TRACKS: [&str; 2] = ["ruby", "c"];
 
-pub(crate) fn place(track: &str) -> Place {
-    Place { channel: Channel::TestRunners, track: slug(track) }
+pub(crate) fn tooling(track: &str) -> Tooling {
+    Tooling { channel: Channel::TestRunners, track: slug(track) }
 }
 
 pub(crate) fn version(number: u32) -> PinnedVersion {
@@ -40,19 +40,19 @@ pub(crate) fn job(input: &mut Unstructured<'_>) -> Result<NewJob> {
         let git_reference = "main".to_owned();
         let request = BuildRequest {
             id: Some(id),
-            place: place(track),
+            tooling: tooling(track),
             git_reference,
             execution_timeout: None,
             deadline,
         };
-        let place = Place { channel: Channel::Builders, track: slug(track) };
+        let tooling = Tooling { channel: Channel::Builders, track: slug(track) };
         let limits = BuildLimits::default();
-        JobSpec::Build { request, place, source: "https://git.example/ruby".to_owned(), limits }
+        JobSpec::Build { request, tooling, source: "https://git.example/ruby".to_owned(), limits }
     } else {
         let version = version(input.int_in_range(0..=2)?);
         let request = JobRequest {
             id,
-            place: place(track),
+            tooling: tooling(track),
             exercise: ExerciseSlug::new("two-fer").expect("it is a slug"),
             input: "s3://submissions/1".parse().expect("it is a URI"),
             version: version.version.clone(),

@@ -14,7 +14,7 @@ fn pool(name: &str, topic: &str, max: u32) -> Arc<WorkerPool> {
     Arc::new(serde_json::from_value(pool).unwrap())
 }
 
-fn report(busy: &[(&str, &str, u32)], waiting: u32) -> Report {
+fn report(busy: &[(&str, &str, u32)], waiting: u32) -> LoadReport {
     let worker = |(name, pool, busy): &(&str, &str, u32)| {
         json!({"name": name, "pool": pool, "channel": "test_runners", "topics": ["*"], "slots": 2, "busy": busy,
                "draining": false, "mean_run_ms": 2000})

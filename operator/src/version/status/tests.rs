@@ -21,7 +21,7 @@ fn version(status: &Value) -> ContainerVersion {
     serde_json::from_value(object).unwrap()
 }
 
-fn report(workers: u32, ready: u32, failures: &Value) -> Report {
+fn report(workers: u32, ready: u32, failures: &Value) -> LoadReport {
     let state = json!({"channel": "test_runners", "track": "ruby", "version": format!("{TAG}@{}", digest()),
                        "workers": workers, "ready": ready, "failures": failures});
     serde_json::from_value(json!({"versions": [state]})).unwrap()
@@ -57,14 +57,14 @@ fn failed() -> Value {
 )]
 #[case::not_reported_yet(
     deployed(),
-    Some(Report::default()),
+    Some(LoadReport::default()),
     "False",
     "Preparing",
     "the router has just deployed this version"
 )]
-#[case::not_looked_up(json!({}), Some(Report::default()), "False", "NotDeployed", "the router has not looked up this version yet")]
+#[case::not_looked_up(json!({}), Some(LoadReport::default()), "False", "NotDeployed", "the router has not looked up this version yet")]
 #[case::no_such_image(
-    json!({"conditions": [condition("Deployed", "False", 2)]}), Some(Report::default()), "False", "NotDeployed", "why"
+    json!({"conditions": [condition("Deployed", "False", 2)]}), Some(LoadReport::default()), "False", "NotDeployed", "why"
 )]
 #[case::no_load_report(json!({}), None, "False", "RouterUnreachable", "the operator has no recent load report from the router")]
 #[case::new_worker_keeps_it_ready(
@@ -77,7 +77,7 @@ fn failed() -> Value {
 #[case::new_generation_starts_over(was_ready(1), Some(report(3, 2, &json!([]))), "False", "Preparing", "2 of 3 workers have this version")]
 fn ready_condition(
     #[case] before: Value,
-    #[case] report: Option<Report>,
+    #[case] report: Option<LoadReport>,
     #[case] expected: &str,
     #[case] reason: &str,
     #[case] message: &str,
@@ -116,7 +116,7 @@ fn build_is_reported_with_and_without_load_report() {
     let now = Time(Timestamp::UNIX_EPOCH);
     let building =
         || Some(BuildReport { version: None, rebuild: None, condition: not_ready("Building", "running") });
-    let first = status(&git_version(&json!({})), building(), Some(&Report::default()), &now).unwrap();
+    let first = status(&git_version(&json!({})), building(), Some(&LoadReport::default()), &now).unwrap();
     let summary: Vec<_> = first.conditions.iter().map(|c| (&*c.type_, &*c.reason, &*c.message)).collect();
     assert_eq!(summary, [("Built", "Building", "running"), ("Ready", "NotBuilt", "running")]);
     let done = || {
@@ -133,6 +133,6 @@ fn build_is_reported_with_and_without_load_report() {
     assert_eq!(second.conditions[1], first.conditions[1]);
     let stored = serde_json::to_value(&second).unwrap();
     assert_eq!(status(&git_version(&stored), done(), None, &now), None);
-    let third = status(&git_version(&stored), done(), Some(&Report::default()), &now).unwrap();
+    let third = status(&git_version(&stored), done(), Some(&LoadReport::default()), &now).unwrap();
     assert_eq!(third.conditions[1].reason, "NotDeployed");
 }

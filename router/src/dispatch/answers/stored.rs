@@ -3,7 +3,7 @@
 use trackyard_protocol::channel::{Channel, Topics};
 use trackyard_protocol::name::WorkerName;
 use trackyard_protocol::reason::Reason;
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::token::JobKey;
 use trackyard_protocol::worker::Usage;
 
@@ -31,8 +31,8 @@ impl From<&WorkerInfo> for Origin {
 }
 
 impl Origin {
-    pub(super) fn covers(&self, place: &Place) -> bool {
-        place.is_covered_by(self.channel, &self.topics)
+    pub(super) fn covers(&self, tooling: &Tooling) -> bool {
+        tooling.is_covered_by(self.channel, &self.topics)
     }
 }
 

@@ -15,13 +15,13 @@ impl Dispatch {
         if let Some(index) = self.jobs.by_key(new.key) {
             return self.join(index, waiter, new, effects);
         }
-        if let Some(answer) = self.answers.claim(new.key, new.place(), new.wants_fresh()) {
+        if let Some(answer) = self.answers.claim(new.key, new.tooling(), new.wants_fresh()) {
             if answer.replayed {
                 effects.count(Counter::Replayed);
             }
             return effects.answer(waiter, answer);
         }
-        let lane = self.lanes.find(new.place(), new.version());
+        let lane = self.lanes.find(new.tooling(), new.version());
         if let Some(ending) = self.refusal(&new, lane, effects) {
             return effects.answer(waiter, ending);
         }
@@ -30,7 +30,7 @@ impl Dispatch {
 
     /// Returns why a job cannot be accepted, if so. May end another job to make room.
     fn refusal(&mut self, new: &NewJob, lane: Option<LaneId>, effects: &mut Effects<'_>) -> Option<Ending> {
-        let place = new.place();
+        let tooling = new.tooling();
         if self.draining {
             return Some(Ending::new(Reason::RouterDraining, ""));
         }
@@ -41,9 +41,9 @@ impl Dispatch {
             return Some(Ending::new(Reason::Deadline, "deadline_ms is too short to start the job"));
         }
         let track = lane.and_then(|lane| self.lanes.lane(lane)).map(|lane| lane.track);
-        let served = track.is_some_and(|track| self.workers.ranking.is_served(place.channel, Some(track)));
-        if !served && !self.recovering && !self.is_servable(place) {
-            return Some(Ending::no_worker(place));
+        let served = track.is_some_and(|track| self.workers.ranking.is_served(tooling.channel, Some(track)));
+        if !served && !self.recovering && !self.is_servable(tooling) {
+            return Some(Ending::no_worker(tooling));
         }
         if let Some(failure) = lane.and_then(|lane| self.failure_on_all_workers(lane)) {
             return Some(failure);
@@ -64,7 +64,7 @@ impl Dispatch {
             {
                 return true;
             }
-            let own = self.lanes.track_id(new.place());
+            let own = self.lanes.track_id(new.tooling());
             let added = if over_bytes { new.bytes } else { 1 };
             let longest = self.longest_track(own, added, over_bytes);
             let Some(victim) = longest.and_then(|track| self.lanes.newest(track)) else { return false };
@@ -86,9 +86,9 @@ impl Dispatch {
     /// Accepts a job. `lane` existed when the job arrived, and may have been removed while room was made.
     fn accept(&mut self, waiter: Waiter, new: Box<NewJob>, lane: Option<LaneId>, effects: &mut Effects<'_>) {
         let lane = lane.filter(|lane| self.lanes.lane(*lane).is_some());
-        let lane = lane.unwrap_or_else(|| self.lanes.get_or_create(new.place(), new.version()));
+        let lane = lane.unwrap_or_else(|| self.lanes.get_or_create(new.tooling(), new.version()));
         let budget = new.budget();
-        let wait = self.max_queue_wait(budget, new.place(), lane);
+        let wait = self.max_queue_wait(budget, new.tooling(), lane);
         let mut job = Job::new(new.key, effects.now, effects.now + wait + self.max_total_time(budget));
         job.queue_deadline = effects.now + wait;
         let mut waiter = job_waiter(waiter, &new, effects);
@@ -123,9 +123,9 @@ impl Dispatch {
         if self.jobs.get(index).is_none_or(|job| job.payload.is_some()) {
             return;
         }
-        let lane = self.lanes.get_or_create(new.place(), new.version());
+        let lane = self.lanes.get_or_create(new.tooling(), new.version());
         let budget = new.budget();
-        let total = self.max_queue_wait(budget, new.place(), lane) + self.max_total_time(budget);
+        let total = self.max_queue_wait(budget, new.tooling(), lane) + self.max_total_time(budget);
         let attempt = self.max_attempt_time(budget);
         let payload = self.new_payload(*new, lane);
         let Some(job) = self.jobs.get_mut(index) else { return };

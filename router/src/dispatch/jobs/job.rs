@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use smallvec::SmallVec;
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::token::{JobKey, Token};
 
 use super::payload::Payload;
@@ -75,8 +75,8 @@ impl Job {
     }
 
     /// Returns the channel and track; `None` for an adopted job that no client has asked for yet.
-    pub(crate) fn place(&self) -> Option<&Place> {
-        self.payload.as_ref().map(|payload| &payload.place)
+    pub(crate) fn tooling(&self) -> Option<&Tooling> {
+        self.payload.as_ref().map(|payload| &payload.tooling)
     }
 
     pub(crate) fn is_build(&self) -> bool {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use trackyard_protocol::build::BuildLimits;
 use trackyard_protocol::name::JobId;
-use trackyard_protocol::request::{BuildRequest, JobRequest, Place};
+use trackyard_protocol::request::{BuildRequest, JobRequest, Tooling};
 use trackyard_protocol::token::{JobKey, Token};
 use trackyard_protocol::worker::{Build, FromRouter, Job as JobMessage, Task};
 
@@ -18,7 +18,7 @@ use crate::dispatch::{JobSpec, NewJob, TimeBudget};
 #[derive(Debug)]
 pub(crate) struct Payload {
     pub(crate) lane: LaneId,
-    pub(crate) place: Place,
+    pub(crate) tooling: Tooling,
     /// Bytes of the client's message.
     pub(crate) bytes: usize,
     kind: PayloadKind,
@@ -42,19 +42,19 @@ impl Payload {
     /// Creates the payload of a job of this lane.
     pub(crate) fn new(new: NewJob, id: LaneId, lane: &mut Lane) -> Self {
         let NewJob { spec, key, bytes } = new;
-        let (place, kind) = match spec {
+        let (tooling, kind) = match spec {
             JobSpec::Run { request, version, limits } => {
-                let JobRequest { id, place, exercise, input, .. } = request;
-                let (channel, track) = (place.channel, place.track.clone());
+                let JobRequest { id, tooling, exercise, input, .. } = request;
+                let (channel, track) = (tooling.channel, tooling.track.clone());
                 let limits = lane.share_limits(&limits);
                 let task = Task { key, id, channel, track, exercise, version, input, limits };
-                (place, PayloadKind::Run(task.into()))
+                (tooling, PayloadKind::Run(task.into()))
             }
-            JobSpec::Build { request, place, source, limits } => {
-                (place, PayloadKind::Build(BuildTask { key, request, source, limits }.into()))
+            JobSpec::Build { request, tooling, source, limits } => {
+                (tooling, PayloadKind::Build(BuildTask { key, request, source, limits }.into()))
             }
         };
-        Self { lane: id, place, bytes, kind }
+        Self { lane: id, tooling, bytes, kind }
     }
 
     pub(crate) const fn is_build(&self) -> bool {
@@ -98,8 +98,8 @@ impl BuildTask {
             token,
             key: *key,
             id: request.id.clone(),
-            channel: request.place.channel,
-            track: request.place.track.clone(),
+            channel: request.tooling.channel,
+            track: request.tooling.track.clone(),
             source: source.clone(),
             git_reference: request.git_reference.clone(),
             limits: *limits,

@@ -55,7 +55,7 @@ impl Dispatch {
         };
         let last_start = job.overall_deadline.saturating_sub(self.settings.min_start);
         let wait = job.payload.as_ref().map_or(Time::ZERO, |payload| {
-            self.max_queue_wait(payload.budget(), &payload.place, payload.lane)
+            self.max_queue_wait(payload.budget(), &payload.tooling, payload.lane)
         });
         let Some(job) = self.jobs.get_mut(index) else { return };
         job.queue_deadline = last_start.min(effects.now + wait);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use trackyard_protocol::channel::Channel;
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 
 use crate::dispatch::action::Effects;
 use crate::dispatch::ids::{JobIndex, LaneId, TrackId, WorkerId};
@@ -31,7 +31,7 @@ impl Dispatch {
         let must_wait = self.recovering && !self.faults.is_active(PlantedFault::HastyStart);
         let entry = self.lanes.lane(lane).filter(|_| !must_wait)?;
         let track = entry.track;
-        let channel = self.lanes.track(track)?.place.channel;
+        let channel = self.lanes.track(track)?.tooling.channel;
         if entry.version.is_none() {
             return self.workers.ranking.candidates(channel, track).next().map(|rank| rank.worker);
         }
@@ -158,14 +158,14 @@ impl Dispatch {
 
     /// Returns how long a job may wait: a build as long as its wall-clock limit; a job whose version no worker has ready,
     /// as long as its pool may take to start a worker.
-    pub(crate) fn max_queue_wait(&self, budget: TimeBudget, place: &Place, lane: LaneId) -> Duration {
+    pub(crate) fn max_queue_wait(&self, budget: TimeBudget, tooling: &Tooling, lane: LaneId) -> Duration {
         let default = self.settings.queue_max_wait;
         if budget.is_build {
             budget.wall
         } else if self.lanes.lane(lane).is_some_and(|lane| !lane.ready.is_empty()) {
             default
         } else {
-            self.settings.cold_start(place).map_or(default, |cold_start| cold_start.max(default))
+            self.settings.cold_start(tooling).map_or(default, |cold_start| cold_start.max(default))
         }
     }
 

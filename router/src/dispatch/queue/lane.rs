@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::limits::{Limits, SharedLimits};
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::version::PinnedVersion;
 
 use super::sorted_queue::SortedQueue;
@@ -37,7 +37,7 @@ pub(crate) struct Lane {
 /// A channel's track.
 #[derive(Debug)]
 pub(crate) struct Track {
-    pub(crate) place: Place,
+    pub(crate) tooling: Tooling,
     pub(crate) lanes: BTreeMap<PinnedVersion, LaneId>,
     /// The lane of its builds.
     pub(crate) builds: Option<LaneId>,
@@ -54,7 +54,7 @@ pub(crate) struct Track {
 /// All lanes and tracks.
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {
-    ids: SeededMap<Place, TrackId>,
+    ids: SeededMap<Tooling, TrackId>,
     tracks: IdMap<TrackId, Track>,
     lanes: IdMap<LaneId, Lane>,
     /// Tracks with waiting jobs. The track with the smallest number is next.
@@ -65,8 +65,8 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
-    pub(crate) fn track_id(&self, place: &Place) -> Option<TrackId> {
-        self.ids.get(place).copied()
+    pub(crate) fn track_id(&self, tooling: &Tooling) -> Option<TrackId> {
+        self.ids.get(tooling).copied()
     }
 
     pub(crate) fn track(&self, id: TrackId) -> Option<&Track> {
@@ -81,13 +81,13 @@ impl Lanes {
         self.lanes.get_mut(&id)
     }
 
-    pub(crate) fn find(&self, place: &Place, version: Option<&PinnedVersion>) -> Option<LaneId> {
-        let track = self.track(self.track_id(place)?)?;
+    pub(crate) fn find(&self, tooling: &Tooling, version: Option<&PinnedVersion>) -> Option<LaneId> {
+        let track = self.track(self.track_id(tooling)?)?;
         version.map_or(track.builds, |version| track.lanes.get(version).copied())
     }
 
-    pub(crate) fn place(&self, lane: LaneId) -> Option<&Place> {
-        self.track(self.lane(lane)?.track).map(|track| &track.place)
+    pub(crate) fn tooling(&self, lane: LaneId) -> Option<&Tooling> {
+        self.track(self.lane(lane)?.track).map(|track| &track.tooling)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -96,11 +96,11 @@ impl Lanes {
 
     /// Returns the lane, created if it is new. The caller adds something to it, or calls
     /// [`remove_if_unused`](Self::remove_if_unused).
-    pub(crate) fn get_or_create(&mut self, place: &Place, version: Option<&PinnedVersion>) -> LaneId {
-        if let Some(lane) = self.find(place, version) {
+    pub(crate) fn get_or_create(&mut self, tooling: &Tooling, version: Option<&PinnedVersion>) -> LaneId {
+        if let Some(lane) = self.find(tooling, version) {
             return lane;
         }
-        let track = self.get_or_create_track(place);
+        let track = self.get_or_create_track(tooling);
         let id = LaneId(self.sequence.next());
         if let Some(entry) = self.tracks.get_mut(&track) {
             match version {
@@ -128,8 +128,8 @@ impl Lanes {
     }
 
     /// Counts a worker that is scoped to the track.
-    pub(crate) fn add_scoped_worker(&mut self, place: &Place) -> TrackId {
-        let id = self.get_or_create_track(place);
+    pub(crate) fn add_scoped_worker(&mut self, tooling: &Tooling) -> TrackId {
+        let id = self.get_or_create_track(tooling);
         if let Some(track) = self.tracks.get_mut(&id) {
             track.scoped += 1;
         }
@@ -144,13 +144,13 @@ impl Lanes {
         self.remove_track_if_unused(id);
     }
 
-    fn get_or_create_track(&mut self, place: &Place) -> TrackId {
-        if let Some(id) = self.track_id(place) {
+    fn get_or_create_track(&mut self, tooling: &Tooling) -> TrackId {
+        if let Some(id) = self.track_id(tooling) {
             return id;
         }
         let id = TrackId(self.sequence.next());
-        self.ids.insert(place.clone(), id);
-        self.tracks.insert(id, Track::new(place.clone()));
+        self.ids.insert(tooling.clone(), id);
+        self.tracks.insert(id, Track::new(tooling.clone()));
         id
     }
 
@@ -158,7 +158,7 @@ impl Lanes {
         if self.tracks.get(&id).is_some_and(Track::is_unused)
             && let Some(track) = self.tracks.remove(&id)
         {
-            self.ids.remove(&track.place);
+            self.ids.remove(&track.tooling);
         }
     }
 }
@@ -192,9 +192,9 @@ impl Lane {
 }
 
 impl Track {
-    fn new(place: Place) -> Self {
+    fn new(tooling: Tooling) -> Self {
         Self {
-            place,
+            tooling,
             lanes: BTreeMap::new(),
             builds: None,
             waiting_lanes: BTreeSet::new(),

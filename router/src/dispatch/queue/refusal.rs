@@ -1,7 +1,7 @@
 //! Jobs that must not wait: no worker serves their track, or none will have their version ready.
 
 use trackyard_protocol::reason::Reason;
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 
 use crate::dispatch::action::Effects;
 use crate::dispatch::ids::LaneId;
@@ -10,18 +10,18 @@ use crate::dispatch::{Dispatch, Ending};
 impl Dispatch {
     /// Returns true if a job of the track may wait: a connected worker serves it, one is expected or restarts, or a pool
     /// may start one.
-    pub(crate) fn is_servable(&self, place: &Place) -> bool {
-        self.workers.ranking.is_served(place.channel, self.lanes.track_id(place))
-            || self.settings.expected.contains(place)
-            || self.settings.cold_start(place).is_some()
-            || self.restarting.iter().any(|worker| place.is_covered_by(worker.channel, &worker.topics))
+    pub(crate) fn is_servable(&self, tooling: &Tooling) -> bool {
+        self.workers.ranking.is_served(tooling.channel, self.lanes.track_id(tooling))
+            || self.settings.expected.contains(tooling)
+            || self.settings.cold_start(tooling).is_some()
+            || self.restarting.iter().any(|worker| tooling.is_covered_by(worker.channel, &worker.topics))
     }
 
     /// Ends the waiting jobs of tracks that no worker will serve.
     pub(crate) fn refuse_unserved(&mut self, effects: &mut Effects<'_>) {
         for lane in self.lanes.waiting_lanes() {
-            if let Some(place) = self.lanes.place(lane).filter(|place| !self.is_servable(place)) {
-                let ending = Ending::no_worker(place);
+            if let Some(tooling) = self.lanes.tooling(lane).filter(|tooling| !self.is_servable(tooling)) {
+                let ending = Ending::no_worker(tooling);
                 self.finish_waiting(lane, ending, effects);
             }
         }
@@ -44,7 +44,7 @@ impl Dispatch {
     /// Returns the workers' error, once all that serve a version's track have failed it for good.
     pub(crate) fn failure_on_all_workers(&self, id: LaneId) -> Option<Ending> {
         let lane = self.lanes.lane(id).filter(|lane| lane.ready.is_empty() && !lane.failed.is_empty())?;
-        let channel = self.lanes.track(lane.track)?.place.channel;
+        let channel = self.lanes.track(lane.track)?.tooling.channel;
         let serving = self.workers.connected().filter(|(_, worker, _)| {
             worker.serves(channel, lane.track) && (!worker.draining || worker.restarting)
         });

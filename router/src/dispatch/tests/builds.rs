@@ -5,13 +5,13 @@ use std::time::Duration;
 use trackyard_protocol::build::{BuildLimits, BuildState, LogPage};
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::reason::Reason;
-use trackyard_protocol::request::{BuildRequest, Place};
+use trackyard_protocol::request::{BuildRequest, Tooling};
 use trackyard_protocol::token::{Incarnation, JobKey, Token};
 use trackyard_protocol::worker::{
     Build, BuildLog, FromRouter, FromWorker, HeldJob, HeldState, Hello, Load, Returned,
 };
 
-use super::harness::{Harness, hello, place};
+use super::harness::{Harness, hello, tooling};
 use crate::dispatch::{Event, JobSpec, NewJob, Peer};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -19,14 +19,14 @@ const MINUTE: Duration = Duration::from_secs(60);
 fn build(track: &str, key: u128) -> NewJob {
     let request = BuildRequest {
         id: None,
-        place: place(track),
+        tooling: tooling(track),
         git_reference: "main".to_owned(),
         execution_timeout: None,
         deadline: None,
     };
-    let place_of_builders = Place { channel: Channel::Builders, ..place(track) };
+    let place_of_builders = Tooling { channel: Channel::Builders, ..tooling(track) };
     let source = "https://example.org/tooling".to_owned();
-    let spec = JobSpec::Build { request, place: place_of_builders, source, limits: BuildLimits::default() };
+    let spec = JobSpec::Build { request, tooling: place_of_builders, source, limits: BuildLimits::default() };
     NewJob { spec, key: JobKey(key), bytes: 100 }
 }
 

@@ -7,7 +7,7 @@ use trackyard_protocol::channel::{Channel, Topics};
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::worker::{FromWorker, Load};
 
-use super::harness::{Harness, hello, new_job, place, settings};
+use super::harness::{Harness, hello, new_job, settings, tooling};
 use crate::dispatch::{Event, PoolCover, Settings};
 
 /// A worker: connection, topics, slots, and the tracks that it has ready.
@@ -68,7 +68,7 @@ fn job_without_worker_is_refused() {
 
 #[test]
 fn job_of_an_expected_track_waits() {
-    let mut harness = Harness::with(Settings { expected: [place("ruby")].into(), ..settings() });
+    let mut harness = Harness::with(Settings { expected: [tooling("ruby")].into(), ..settings() });
     let waiter = harness.submit(new_job("ruby", 1));
     assert_eq!(harness.reason(waiter), None);
     harness.hello(1, hello("a", &["ruby"], 1, &["ruby"]));

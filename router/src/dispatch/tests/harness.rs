@@ -7,7 +7,7 @@ use trackyard_protocol::channel::{Channel, Topics};
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::name::{ExerciseSlug, JobId, TrackSlug, WorkerName};
 use trackyard_protocol::reason::Reason;
-use trackyard_protocol::request::{JobRequest, Place};
+use trackyard_protocol::request::{JobRequest, Tooling};
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, InputPolicy};
 use trackyard_protocol::token::{Epoch, Incarnation, JobKey, Token};
 use trackyard_protocol::version::PinnedVersion;
@@ -37,8 +37,8 @@ pub(super) fn settings() -> Settings {
     Settings::new(images, InputPolicy::default())
 }
 
-pub(super) fn place(track: &str) -> Place {
-    Place { channel: Channel::TestRunners, track: TrackSlug::new(track).unwrap() }
+pub(super) fn tooling(track: &str) -> Tooling {
+    Tooling { channel: Channel::TestRunners, track: TrackSlug::new(track).unwrap() }
 }
 
 pub(super) fn version(number: u32) -> PinnedVersion {
@@ -70,7 +70,7 @@ pub(super) fn hello(name: &str, topics: &[&str], slots: u32, ready: &[&str]) -> 
 pub(super) fn new_job(track: &str, key: u128) -> NewJob {
     let request = JobRequest {
         id: JobId::new(format!("job-{key}")).unwrap(),
-        place: place(track),
+        tooling: tooling(track),
         exercise: ExerciseSlug::new("two-fer").unwrap(),
         input: "s3://submissions/1".parse().unwrap(),
         version: version(0).version,
@@ -116,7 +116,7 @@ impl Harness {
     }
 
     pub(super) fn deploy(&mut self, tracks: &[&str]) {
-        let versions = tracks.iter().map(|track| (place(track), vec![version(0)])).collect();
+        let versions = tracks.iter().map(|track| (tooling(track), vec![version(0)])).collect();
         self.on(Event::Deployed(DeployedVersions(versions)));
     }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::token::{Epoch, Incarnation, JobKey, Token};
 use trackyard_protocol::worker::{
-    Drain, FromRouter, FromWorker, HeldJob, HeldState, Load, Returned, Then, TrackVersion,
+    AfterDrain, Drain, FromRouter, FromWorker, HeldJob, HeldState, Load, Returned, TrackVersion,
 };
 
 use super::harness::{EPOCH, Harness, hello, new_job, of_track, settings, version};
 use crate::dispatch::{Counter, Event, Peer, Settings};
 
-const RESTART: FromRouter = FromRouter::Drain(Drain { then: Then::Bootstrap });
+const RESTART: FromRouter = FromRouter::Drain(Drain { then: AfterDrain::Bootstrap });
 
 fn names(harness: &Harness) -> Vec<String> {
     harness.dispatch.snapshot().workers.iter().map(|worker| worker.name.to_string()).collect()

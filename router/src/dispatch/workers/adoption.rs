@@ -7,7 +7,7 @@ use std::time::Duration;
 use trackyard_protocol::build::BuildLimits;
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::limits::Limits;
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::token::Token;
 use trackyard_protocol::worker::{Cancel, FromRouter, HeldJob, HeldState, Hello};
 
@@ -150,8 +150,8 @@ impl Dispatch {
     /// does not serve its track.
     fn job_to_adopt(&mut self, id: WorkerId, held: &HeldJob, effects: &Effects<'_>) -> Option<JobIndex> {
         if let Some(index) = self.jobs.by_key(held.key) {
-            let place = self.jobs.get(index).and_then(Job::place);
-            return place.is_none_or(|place| self.covers(id, place)).then_some(index);
+            let tooling = self.jobs.get(index).and_then(Job::tooling);
+            return tooling.is_none_or(|tooling| self.covers(id, tooling)).then_some(index);
         }
         if self.answers.contains(held.key) || self.jobs.len() >= MAX_JOBS_WHEN_ADOPTING {
             return None;
@@ -164,9 +164,9 @@ impl Dispatch {
     /// claims were false. The job runs elsewhere if no attempt is left.
     pub(crate) fn drop_unverified(&mut self, index: JobIndex, effects: &mut Effects<'_>) {
         let Some(job) = self.jobs.get(index) else { return };
-        let Some(place) = job.place() else { return };
+        let Some(tooling) = job.tooling() else { return };
         let is_false_claim = |token: &Token| {
-            self.attempts.get(*token).is_some_and(|attempt| !self.covers(attempt.worker, place))
+            self.attempts.get(*token).is_some_and(|attempt| !self.covers(attempt.worker, tooling))
         };
         let tokens: Vec<Token> = job.attempts.iter().copied().filter(is_false_claim).collect();
         for token in &tokens {
@@ -181,8 +181,8 @@ impl Dispatch {
         }
     }
 
-    fn covers(&self, id: WorkerId, place: &Place) -> bool {
-        self.workers.get(id).is_some_and(|worker| worker.info.covers(place))
+    fn covers(&self, id: WorkerId, tooling: &Tooling) -> bool {
+        self.workers.get(id).is_some_and(|worker| worker.info.covers(tooling))
     }
 
     /// Returns how long an adopted attempt may still take: by its job's limits if they are known, else the maximum.

@@ -1,6 +1,6 @@
 //! The versions that workers should have ready.
 
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::version::PinnedVersion;
 use trackyard_protocol::worker::{Desired, FromRouter, TrackVersion};
 
@@ -9,11 +9,11 @@ use crate::dispatch::ids::{LaneId, WorkerId};
 use crate::dispatch::{Dispatch, Peer};
 
 impl Dispatch {
-    /// Returns the connected workers that serve one of these places.
-    pub(crate) fn workers_covering(&self, places: &[&Place]) -> Vec<(WorkerId, Peer)> {
+    /// Returns the connected workers that serve one of these toolings.
+    pub(crate) fn workers_covering(&self, toolings: &[&Tooling]) -> Vec<(WorkerId, Peer)> {
         self.workers
             .connected()
-            .filter(|(_, worker, _)| places.iter().any(|place| worker.info.covers(place)))
+            .filter(|(_, worker, _)| toolings.iter().any(|tooling| worker.info.covers(tooling)))
             .map(|(id, _, peer)| (id, peer))
             .collect()
     }
@@ -30,14 +30,14 @@ impl Dispatch {
     pub(crate) fn desired(&self, id: WorkerId) -> Vec<TrackVersion> {
         let Some(worker) = self.workers.get(id) else { return Vec::new() };
         let Some(deployed) = &self.deployed else { return self.ready_on(id) };
-        let own = deployed.iter().filter(|(place, _)| worker.info.covers(place));
+        let own = deployed.iter().filter(|(tooling, _)| worker.info.covers(tooling));
         let (first, rest): (Vec<_>, Vec<_>) =
-            own.partition(|(place, version)| self.is_awaited(place, version));
-        first.into_iter().chain(rest).map(|(place, version)| of_track(place, version)).collect()
+            own.partition(|(tooling, version)| self.is_awaited(tooling, version));
+        first.into_iter().chain(rest).map(|(tooling, version)| of_track(tooling, version)).collect()
     }
 
-    fn is_awaited(&self, place: &Place, version: &PinnedVersion) -> bool {
-        let lane = self.lanes.find(place, Some(version)).and_then(|lane| self.lanes.lane(lane));
+    fn is_awaited(&self, tooling: &Tooling, version: &PinnedVersion) -> bool {
+        let lane = self.lanes.find(tooling, Some(version)).and_then(|lane| self.lanes.lane(lane));
         lane.is_some_and(|lane| !lane.waiting.is_empty())
     }
 
@@ -49,7 +49,7 @@ impl Dispatch {
 
     /// Returns the track and version of a lane; `None` for builds.
     pub(crate) fn track_version(&self, lane: LaneId) -> Option<TrackVersion> {
-        Some(of_track(self.lanes.place(lane)?, self.lanes.lane(lane)?.version.as_ref()?))
+        Some(of_track(self.lanes.tooling(lane)?, self.lanes.lane(lane)?.version.as_ref()?))
     }
 
     /// Asks workers to prepare a lane's version first, when the first job waits for it and no worker has it ready.
@@ -60,12 +60,12 @@ impl Dispatch {
             return;
         };
         entry.prioritized = true;
-        let Some(place) = self.lanes.place(lane).cloned() else { return };
-        let affected = self.workers_covering(&[&place]);
+        let Some(tooling) = self.lanes.tooling(lane).cloned() else { return };
+        let affected = self.workers_covering(&[&tooling]);
         self.send_desired(&affected, effects);
     }
 }
 
-fn of_track(place: &Place, version: &PinnedVersion) -> TrackVersion {
-    TrackVersion { track: place.track.clone(), version: version.clone() }
+fn of_track(tooling: &Tooling, version: &PinnedVersion) -> TrackVersion {
+    TrackVersion { track: tooling.track.clone(), version: version.clone() }
 }

@@ -1,8 +1,8 @@
 //! Registration: a worker introduces itself, be it new, returning, or still connected.
 
 use trackyard_protocol::channel::{Topic, Topics};
-use trackyard_protocol::request::Place;
-use trackyard_protocol::worker::{Drain, FromRouter, Hello, PROTOCOL, Then, TrackVersion, Welcome};
+use trackyard_protocol::request::Tooling;
+use trackyard_protocol::worker::{AfterDrain, Drain, FromRouter, Hello, PROTOCOL, TrackVersion, Welcome};
 
 use super::bounds::{MAX_HELD_JOBS, MAX_RELEASE_CHARS, MAX_SLOTS, MAX_TOPICS, MAX_VERSIONS, MAX_WORKERS};
 use super::worker::WorkerInfo;
@@ -68,10 +68,10 @@ impl Dispatch {
         let old =
             self.workers.get_mut(id).map(|worker| std::mem::take(&mut worker.tracks)).unwrap_or_default();
         let scoped = hello.topics.iter().filter_map(|topic| match topic {
-            Topic::Track(track) => Some(Place { channel: hello.channel, track: track.clone() }),
+            Topic::Track(track) => Some(Tooling { channel: hello.channel, track: track.clone() }),
             Topic::Any => None,
         });
-        let tracks = scoped.map(|place| self.lanes.add_scoped_worker(&place)).collect();
+        let tracks = scoped.map(|tooling| self.lanes.add_scoped_worker(&tooling)).collect();
         old.into_iter().for_each(|track| self.lanes.remove_scoped_worker(track));
         let Some(worker) = self.workers.get_mut(id) else { return };
         worker.info = worker_info(hello);
@@ -139,7 +139,7 @@ impl Dispatch {
             worker.draining = true;
             worker.restarting = true;
         }
-        effects.send(peer, FromRouter::Drain(Drain { then: Then::Bootstrap }));
+        effects.send(peer, FromRouter::Drain(Drain { then: AfterDrain::Bootstrap }));
         self.workers.update_rank(id);
     }
 }

@@ -1,7 +1,7 @@
 //! Messages from workers.
 
 use trackyard_protocol::build::LogPage;
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::token::Token;
 use trackyard_protocol::worker::{FromRouter, FromWorker, TrackVersion, VersionFailed};
 
@@ -109,14 +109,14 @@ impl Dispatch {
         if is_full || !worker.info.topics.covers(&version.track) {
             return None;
         }
-        let place = Place { channel: worker.info.channel, track: version.track.clone() };
-        Some(self.lanes.get_or_create(&place, Some(&version.version)))
+        let tooling = Tooling { channel: worker.info.channel, track: version.track.clone() };
+        Some(self.lanes.get_or_create(&tooling, Some(&version.version)))
     }
 
     fn on_unready(&mut self, id: WorkerId, version: &TrackVersion) {
         let Some(worker) = self.workers.get(id) else { return };
-        let place = Place { channel: worker.info.channel, track: version.track.clone() };
-        if let Some(lane) = self.lanes.find(&place, Some(&version.version)) {
+        let tooling = Tooling { channel: worker.info.channel, track: version.track.clone() };
+        if let Some(lane) = self.lanes.find(&tooling, Some(&version.version)) {
             self.mark_unready(id, lane);
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use trackyard_protocol::channel::{Channel, Topics};
 use trackyard_protocol::name::{PoolName, WorkerName};
-use trackyard_protocol::request::Place;
+use trackyard_protocol::request::Tooling;
 use trackyard_protocol::token::{Epoch, Incarnation, Token};
 use trackyard_protocol::worker::VersionFailed;
 
@@ -59,9 +59,9 @@ pub(crate) struct WorkerInfo {
 }
 
 impl WorkerInfo {
-    /// Returns true if the worker may run jobs of this place.
-    pub(crate) fn covers(&self, place: &Place) -> bool {
-        place.is_covered_by(self.channel, &self.topics)
+    /// Returns true if the worker may run jobs of this tooling.
+    pub(crate) fn covers(&self, tooling: &Tooling) -> bool {
+        tooling.is_covered_by(self.channel, &self.topics)
     }
 }
 

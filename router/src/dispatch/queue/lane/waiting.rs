@@ -23,7 +23,7 @@ impl Lanes {
         track.waiting_lanes.insert(lane);
         if track.waiting == 0 {
             track.turn = self.sequence.next();
-            self.turns.insert((track.place.channel, track.turn), entry.track);
+            self.turns.insert((track.tooling.channel, track.turn), entry.track);
         }
         track.waiting += 1;
         track.bytes += bytes;
@@ -46,16 +46,16 @@ impl Lanes {
         self.waiting -= 1;
         self.bytes -= bytes;
         if track.waiting == 0 {
-            self.turns.remove(&(track.place.channel, track.turn));
+            self.turns.remove(&(track.tooling.channel, track.turn));
         }
     }
 
     /// Moves a track behind the others, because it had its turn.
     pub(crate) fn move_to_back(&mut self, id: TrackId) {
         let Some(track) = self.tracks.get_mut(&id).filter(|track| track.waiting > 0) else { return };
-        self.turns.remove(&(track.place.channel, track.turn));
+        self.turns.remove(&(track.tooling.channel, track.turn));
         track.turn = self.sequence.next();
-        self.turns.insert((track.place.channel, track.turn), id);
+        self.turns.insert((track.tooling.channel, track.turn), id);
     }
 
     /// Iterates over the channel's tracks with waiting jobs; the next in turn is first.

@@ -14,7 +14,7 @@ pub const MAX_POLL: Duration = Duration::from_secs(4);
 
 /// The load of workers, queues and versions at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub struct LoadReport {
     /// Identifies the content of this report: the `since` of the next request.
     #[serde(default)]
     pub revision: String,
@@ -26,7 +26,7 @@ pub struct Report {
     pub workers: Vec<WorkerLoad>,
     /// The waiting jobs of each track.
     #[serde(default)]
-    pub queues: Vec<Waiting>,
+    pub queues: Vec<QueuedJobs>,
     /// The deployed versions.
     #[serde(default)]
     pub versions: Vec<VersionState>,
@@ -55,7 +55,7 @@ pub struct WorkerLoad {
 
 /// The waiting jobs of a track.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Waiting {
+pub struct QueuedJobs {
     /// The channel.
     pub channel: Channel,
     /// The track.
