@@ -1,11 +1,10 @@
 //! The cache of repositories: resolving references, fetching commits and eviction.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
@@ -95,10 +94,10 @@ impl Repositories {
         let file = File::create(self.dir.join(format!("{name}.lock")));
         let lock = file.map_err(FetchError::io("create a repository's lock"))?;
         loop {
-            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            match lock.try_lock() {
                 Ok(()) => return Ok(LockedRepository { dir, _lock: lock }),
-                Err(rustix::io::Errno::WOULDBLOCK) => {}
-                Err(error) => return Err(FetchError::io("lock a repository")(error.into())),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(FetchError::io("lock a repository")(error)),
             }
             tokio::select! {
                 () = stop.cancelled() => return Err(FetchError::Cancelled),
@@ -219,7 +218,7 @@ fn evict(dir: &Path, max_bytes: u64) {
             return;
         }
         let Ok(lock) = File::create(path.with_extension("lock")) else { continue };
-        let is_free = flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
+        let is_free = lock.try_lock().is_ok();
         if is_free && fs::remove_dir_all(&path).is_ok() {
             total -= size;
         }

@@ -175,8 +175,3 @@ impl DeployedVersions {
         self.0.iter().flat_map(|(tooling, versions)| versions.iter().map(move |version| (tooling, version)))
     }
 }
-
-/// Returns a duration in milliseconds.
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}

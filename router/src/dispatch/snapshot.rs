@@ -10,10 +10,10 @@ use trackyard_protocol::version::PinnedVersion;
 use trackyard_protocol::worker::TrackVersion;
 
 use crate::deployed::ToolingRef;
-use crate::dispatch::event::millis;
 use crate::dispatch::ids::{LaneId, WorkerId};
 use crate::dispatch::workers::AttemptState;
 use crate::dispatch::workers::{VersionFailure, Worker, WorkerInfo};
+use trackyard_daemon::clock::millis;
 
 /// What the dispatcher holds at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -1,11 +1,11 @@
 //! The directory of one repository. Writes are atomic: no reader sees half a file, and no builder loses another's tag.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, Mode, OFlags, ResolveFlags, flock, mkdirat, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat2};
 use rustix::io::Errno;
 
 use super::incoming::{self, IncomingFile};
@@ -99,20 +99,20 @@ impl RepositoryDir {
     }
 
     /// Locks the directory itself, so that no lock file is left behind.
-    fn lock(&self) -> Result<OwnedFd, ReleaseError> {
-        let fd = self.open_dir(".").map_err(|errno| errno_error(&self.what, errno))?;
+    fn lock(&self) -> Result<File, ReleaseError> {
+        let dir = File::from(self.open_dir(".").map_err(|errno| errno_error(&self.what, errno))?);
         let deadline = Instant::now() + self.lock_timeout;
         loop {
-            match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(fd),
-                Err(Errno::WOULDBLOCK) if Instant::now() < deadline => {
+            match dir.try_lock() {
+                Ok(()) => return Ok(dir),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
                     std::thread::sleep(LOCK_INTERVAL);
                 }
-                Err(Errno::WOULDBLOCK) => {
+                Err(TryLockError::WouldBlock) => {
                     let what = format!("the lock of image directory {}", self.what);
                     return Err(ReleaseError::Stalled { what, after: self.lock_timeout });
                 }
-                Err(errno) => return Err(errno_error(&self.what, errno)),
+                Err(TryLockError::Error(error)) => return Err(io_error(&self.what, &error)),
             }
         }
     }

@@ -8,11 +8,11 @@ use trackyard_protocol::worker::{Ack, Acknowledge, Cancel, FromRouter, JobResult
 
 use crate::dispatch::action::Effects;
 use crate::dispatch::answers::Origin;
-use crate::dispatch::event::millis;
 use crate::dispatch::ids::{JobIndex, LaneId, WorkerId};
 use crate::dispatch::planted_fault::PlantedFault;
 use crate::dispatch::workers::{Attempt, AttemptState};
 use crate::dispatch::{Counter, Dispatch, Ending, Output, Peer};
+use trackyard_daemon::clock::millis;
 
 impl Dispatch {
     /// Handles a result. It is acknowledged in any case.

@@ -9,10 +9,10 @@ use trackyard_protocol::request::{BuildRequest, JobRequest, Tooling};
 use trackyard_protocol::token::{JobKey, Token};
 use trackyard_protocol::worker::{Build, FromRouter, Job as JobMessage, Task};
 
-use crate::dispatch::event::millis;
 use crate::dispatch::ids::LaneId;
 use crate::dispatch::queue::Lane;
 use crate::dispatch::{JobSpec, NewJob, TimeBudget};
+use trackyard_daemon::clock::millis;
 
 /// What to run, without the parts of the request that matter only on arrival.
 #[derive(Debug)]

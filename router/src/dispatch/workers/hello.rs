@@ -7,9 +7,9 @@ use trackyard_protocol::worker::{AfterDrain, Drain, FromRouter, Hello, PROTOCOL,
 use super::bounds::{MAX_HELD_JOBS, MAX_RELEASE_CHARS, MAX_SLOTS, MAX_TOPICS, MAX_VERSIONS, MAX_WORKERS};
 use super::worker::WorkerInfo;
 use crate::dispatch::action::Effects;
-use crate::dispatch::event::millis;
 use crate::dispatch::ids::WorkerId;
 use crate::dispatch::{Counter, Dispatch, Peer};
+use trackyard_daemon::clock::millis;
 
 impl Dispatch {
     /// Registers a worker. A worker of the same name but another incarnation is removed.
