@@ -27,10 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub enum Error {
     /// This machine cannot run jobs.
     #[error(transparent)]
-    Sandbox(#[from] sandbox::Error),
+    Sandbox(#[from] sandbox::SandboxError),
     /// The work directory cannot be used.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Store(#[from] store::StoreError),
     /// The router does not tell where to go.
     #[error(transparent)]
     Bootstrap(#[from] bootstrap::Error),

@@ -1,6 +1,5 @@
-//! `doctor`: can this machine run jobs? Each failed check comes with its remedy.
+//! `doctor`: checks whether this machine can run jobs. Each failed check comes with a remedy.
 
-mod drivers;
 mod machine;
 
 use std::io::{self, Write};
@@ -12,30 +11,29 @@ use trackyard_protocol::name::WorkerName;
 
 use crate::args;
 use crate::canary::Canary;
-use crate::sandbox::{Entered, Host};
-use crate::start::enter_at;
+use crate::sandbox::{Entered, Host, enter_at};
 
-/// What was found of one thing.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Finding {
-    /// It is as it must be.
+    /// All is well: what was found.
     Good(String),
-    /// It will do, and could be better: what, and what to do.
-    Poor(String),
-    /// No job can be run: what is missing, and what to do.
+    /// Jobs can run, but something could be better: what, and what to do about it.
+    Warning(String),
+    /// No job can run: what is missing, and what to do about it.
     Bad(String),
 }
 
-/// A checked thing.
+/// The name of a check and its result.
 pub(crate) type Check = (&'static str, Finding);
 
-/// Checks the machine and writes what was found. Exits with 1 if no job can be run.
+/// Checks the machine and prints the findings. Exits with 1 if no job can be run.
 #[must_use]
 pub fn doctor(args: &args::Doctor) -> ExitCode {
     let mut checks = machine::checks(&args.workdir);
     checks.extend(sandbox(args));
     // After the sandbox, which is entered before there is a second thread.
-    checks.extend(drivers::checks(args.tools.as_deref()));
+    checks.extend(machine::drivers(args.tools.as_deref()));
     let healthy = checks.iter().all(|(_, finding)| !matches!(finding, Finding::Bad(_)));
     let written = checks.iter().try_for_each(|check| writeln!(io::stdout(), "{}", line(check)));
     if healthy && written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -44,7 +42,7 @@ pub fn doctor(args: &args::Doctor) -> ExitCode {
 fn line((name, finding): &Check) -> String {
     let (mark, text) = match finding {
         Finding::Good(text) => ("ok  ", text),
-        Finding::Poor(text) => ("warn", text),
+        Finding::Warning(text) => ("warn", text),
         Finding::Bad(text) => ("FAIL", text),
     };
     format!("{mark}  {name:<18}  {text}")
@@ -56,25 +54,25 @@ fn sandbox(args: &args::Doctor) -> Vec<Check> {
         Err(error) => return vec![("sandbox", Finding::Bad(error.to_string()))],
     };
     match enter_at(&args.workdir, worker, 1, &args.sandbox) {
-        Err(error) => vec![("sandbox", Finding::Bad(error))],
-        Ok(entered) => inside(entered, &args.workdir),
+        Err(error) => vec![("sandbox", Finding::Bad(error.to_string()))],
+        Ok(entered) => host(entered, &args.workdir),
     }
 }
 
-fn inside(entered: Entered, workdir: &Path) -> Vec<Check> {
+fn host(entered: Entered, workdir: &Path) -> Vec<Check> {
     let mut checks: Vec<Check> = Host::checks(&entered)
         .into_iter()
-        .map(|check| (check.name, check.found.map_or_else(|e| Finding::Bad(e.to_string()), Finding::Good)))
+        .map(|check| (check.name, check.result.map_or_else(|e| Finding::Bad(e.to_string()), Finding::Good)))
         .collect();
     if checks.iter().all(|(_, finding)| matches!(finding, Finding::Good(_))) {
-        let ran =
-            job(entered, workdir).map_or_else(Finding::Bad, |()| Finding::Good("it ended well".to_owned()));
+        let ran = run_canary(entered, workdir)
+            .map_or_else(Finding::Bad, |()| Finding::Good("it ended well".to_owned()));
         checks.push(("a known good job", ran));
     }
     checks
 }
 
-fn job(entered: Entered, workdir: &Path) -> Result<(), String> {
+fn run_canary(entered: Entered, workdir: &Path) -> Result<(), String> {
     let workdir = std::path::absolute(workdir).map_err(|error| error.to_string())?;
     let runtime = Runtime::new().map_err(|error| error.to_string())?;
     runtime.block_on(async {
@@ -82,7 +80,7 @@ fn job(entered: Entered, workdir: &Path) -> Result<(), String> {
         let mut slots = host.slots().map_err(|error| error.to_string())?;
         let canary = Canary::make(&workdir).map_err(|error| error.to_string())?;
         match (canary, slots.first_mut()) {
-            (Some(canary), Some(slot)) => canary.sing(slot).await.map_err(|error| error.to_string()),
+            (Some(canary), Some(slot)) => canary.run(slot).await.map_err(|error| error.to_string()),
             _ => Ok(()),
         }
     })
@@ -93,9 +91,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_tells_how_bad_it_is() {
+    fn lines_start_with_a_mark() {
         let bad = ("runc", Finding::Bad("it is missing; install it".to_owned()));
         assert_eq!(line(&bad), "FAIL  runc                it is missing; install it");
-        assert!(line(&("disk", Finding::Poor(String::new()))).starts_with("warn"));
+        assert!(line(&("disk", Finding::Warning(String::new()))).starts_with("warn"));
     }
 }

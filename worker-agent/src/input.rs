@@ -18,11 +18,11 @@ use trackyard_protocol::limits::Limits;
 use trackyard_protocol::source::InputPolicy;
 use trackyard_protocol::uri::{InputUri, Location};
 
-pub use error::Error;
-pub use plan::Caps;
+pub use error::InputError;
+pub use plan::InputLimits;
 
 use input_dir::InputDir;
-use plan::Budget;
+use plan::ByteBudget;
 use s3::S3;
 
 /// The places that submissions may come from. Cheap to clone.
@@ -66,12 +66,12 @@ impl Inputs {
     ///
     /// # Errors
     /// When the place is not allowed, has nothing or too much, a name is not safe, or a file cannot be fetched.
-    pub async fn fetch(&self, uri: &InputUri, limits: &Limits, dir: OwnedFd) -> Result<Fetched, Error> {
-        let (dir, budget) = (InputDir::new(dir), Budget::new(limits.input_bytes.0));
-        let caps = Caps::of(limits);
+    pub async fn fetch(&self, uri: &InputUri, limits: &Limits, dir: OwnedFd) -> Result<Fetched, InputError> {
+        let (dir, budget) = (InputDir::new(dir), ByteBudget::new(limits.input_bytes.0));
+        let caps = InputLimits::of(limits);
         let files = match uri.location() {
             Location::S3 { bucket, .. } if !self.policy.buckets.iter().any(|allowed| allowed == bucket) => {
-                return Err(Error::Bucket(bucket.to_owned()));
+                return Err(InputError::Bucket(bucket.to_owned()));
             }
             Location::S3 { bucket, prefix } => {
                 self.s3().await.fetch(bucket, prefix, &caps, &dir, &budget).await?

@@ -1,45 +1,42 @@
-//! What is done with a command line. The process makes its namespaces before the runtime starts a thread.
+//! Carries out the command line. The process makes its namespaces before the runtime starts a thread.
 
-use std::fs::DirBuilder;
 use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use trackyard_daemon::descriptors;
-use trackyard_protocol::name::WorkerName;
 
 use crate::agent;
-use crate::args::{Cli, Command, Listen, SandboxArgs};
+use crate::args::{Cli, Command, Listen};
 use crate::configure;
 use crate::doctor;
-use crate::sandbox::{self, Entered, SandboxConfig};
+use crate::sandbox::{SandboxError, enter_at};
 
-/// How long work that nobody waits for may go on at the end.
-const LAST_WORK: Duration = Duration::from_secs(2);
+/// How long work in other threads may go on at the end.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Why a worker did not begin, or ended.
+/// Why a worker did not start, or ended.
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error("cannot make the work directory {}: {source}", dir.display())]
+    #[error("cannot find the work directory {}: {source}", dir.display())]
     Dir { dir: PathBuf, source: io::Error },
     #[error("cannot start the runtime: {0}")]
     Runtime(io::Error),
     #[error(transparent)]
-    Sandbox(#[from] sandbox::Error),
+    Sandbox(#[from] SandboxError),
     #[error(transparent)]
     Agent(#[from] agent::Error),
     #[error(transparent)]
     Configure(#[from] configure::Error),
 }
 
-/// Does what the command line says. 0: done; 1: it failed, and the log says why.
+/// Carries out the command line. Exits with 0 if that succeeded, and with 1 if it failed; the log then says why.
 #[must_use]
 pub fn start(cli: Cli) -> ExitCode {
     if let Err(error) = cli.logs.init() {
-        // Nowhere to log to yet; and if standard error is closed too, the exit code has to do.
+        // There is no log yet. If standard error is closed too, only the exit code is left.
         let _ = writeln!(io::stderr(), "trackyard-worker: {error}");
         return ExitCode::FAILURE;
     }
@@ -54,7 +51,7 @@ pub fn start(cli: Cli) -> ExitCode {
 fn listen(args: Listen) -> Result<(), Error> {
     let slots = args.slots.unwrap_or_else(processors);
     descriptors::raise();
-    let entered = enter(&args.place.workdir, args.place.name.clone(), slots, &args.sandbox)?;
+    let entered = enter_at(&args.place.workdir, args.place.name.clone(), slots, &args.sandbox)?;
     let args = Listen {
         place: crate::args::Place { workdir: absolute(&args.place.workdir)?, ..args.place },
         ..args
@@ -64,39 +61,20 @@ fn listen(args: Listen) -> Result<(), Error> {
 }
 
 fn configure(args: crate::args::Configure) -> Result<(), Error> {
-    let entered = enter(&args.place.workdir, args.place.name.clone(), 1, &args.sandbox)?;
+    let entered = enter_at(&args.place.workdir, args.place.name.clone(), 1, &args.sandbox)?;
     with_runtime(configure::configure(args, entered))?;
     Ok(())
-}
-
-/// Makes the work directory and enters the sandbox. No thread exists yet.
-pub(crate) fn enter_at(
-    workdir: &Path,
-    worker: WorkerName,
-    slots: u32,
-    args: &SandboxArgs,
-) -> Result<Entered, String> {
-    enter(workdir, worker, slots, args).map_err(|error| error.to_string())
-}
-
-fn enter(workdir: &Path, worker: WorkerName, slots: u32, args: &SandboxArgs) -> Result<Entered, Error> {
-    let workdir = absolute(workdir)?;
-    let made = DirBuilder::new().recursive(true).mode(0o711).create(&workdir);
-    made.map_err(|source| Error::Dir { dir: workdir.clone(), source })?;
-    let SandboxArgs { runc, run_dir, allow_unmapped_layers } = args.clone();
-    let config = SandboxConfig { workdir, worker, slots, runc, allow_unmapped_layers, run_dir };
-    Ok(sandbox::enter(config)?)
 }
 
 fn absolute(dir: &Path) -> Result<PathBuf, Error> {
     std::path::absolute(dir).map_err(|source| Error::Dir { dir: dir.to_owned(), source })
 }
 
-/// Work that goes on in other threads at the end is not waited for for ever.
+/// Runs `work` on a new runtime. Work in other threads is not waited for forever at the end.
 fn with_runtime<T, E: Into<Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T, Error> {
     let runtime = Runtime::new().map_err(Error::Runtime)?;
     let done = runtime.block_on(work);
-    runtime.shutdown_timeout(LAST_WORK);
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     done.map_err(Into::into)
 }
 

@@ -29,8 +29,8 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use trackyard_protocol::version::Digest;
 
-pub use error::Error;
-pub use unpack::{Limits, Rejected};
+pub use error::StoreError;
+pub use unpack::{LayerLimits, Rejection};
 
 use dirs::Dirs;
 use flight::Flights;
@@ -49,7 +49,7 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     dirs: Dirs,
-    limits: Limits,
+    limits: LayerLimits,
     leases: Leases,
     flights: Flights,
     slots: Arc<Semaphore>,
@@ -73,15 +73,15 @@ impl Store {
     ///
     /// # Errors
     /// When another worker holds the directory, or it cannot be used.
-    pub fn open(workdir: &Path) -> Result<Self, Error> {
-        Self::open_with(workdir, Limits::default())
+    pub fn open(workdir: &Path) -> Result<Self, StoreError> {
+        Self::open_with(workdir, LayerLimits::default())
     }
 
     /// As [`Self::open`], with other bounds on layers.
     ///
     /// # Errors
     /// When another worker holds the directory, or it cannot be used.
-    pub fn open_with(workdir: &Path, limits: Limits) -> Result<Self, Error> {
+    pub fn open_with(workdir: &Path, limits: LayerLimits) -> Result<Self, StoreError> {
         let dirs = Dirs::new(workdir)?;
         let lock = Lock::take(&dirs.lock())?;
         dirs.make()?;
@@ -100,7 +100,7 @@ impl Store {
     ///
     /// # Errors
     /// When the directory of records cannot be read.
-    pub fn complete(&self) -> Result<Vec<Digest>, Error> {
+    pub fn complete(&self) -> Result<Vec<Digest>, StoreError> {
         let digests = record::digests(&self.inner.dirs)?;
         Ok(digests.into_iter().filter(|digest| record::read(&self.inner.dirs, digest).is_some()).collect())
     }

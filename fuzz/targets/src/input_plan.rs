@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use trackyard_protocol::uri::is_plain_path;
 use trackyard_worker::fuzzing::plan;
-use trackyard_worker::input::Caps;
+use trackyard_worker::input::InputLimits;
 
 /// Every planned file is a plain path of its own, none is another's directory, and all are within the caps.
 pub fn run(bytes: &[u8]) {
@@ -14,7 +14,7 @@ pub fn run(bytes: &[u8]) {
         .map(|line| line.rsplit_once('\t').unwrap_or((line, "1")))
         .map(|(path, size)| (path, size.parse().unwrap_or(u64::MAX)))
         .collect();
-    let caps = Caps { files: 8, bytes: 1000, entries: 16 };
+    let caps = InputLimits { files: 8, bytes: 1000, entries: 16 };
     let Ok(files) = plan(caps, &listing) else { return };
     let set: BTreeSet<&str> = files.iter().map(String::as_str).collect();
     let dirs: BTreeSet<&str> =

@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 use trackyard_images::{Compression, Layer};
 use trackyard_protocol::version::Digest;
 use trackyard_worker::fuzzing;
-use trackyard_worker::store::Error;
+use trackyard_worker::store::StoreError;
 
 use crate::tree::Tree;
 use crate::unpack::limits;
@@ -27,8 +27,8 @@ pub fn run(bytes: &[u8]) {
     let (_, written) = tree.check();
     assert!(written <= limits.bytes, "{written} bytes");
     match result {
-        Err(Error::Io { what, source }) => panic!("{what} failed: {source}"),
-        Err(Error::Pull(error)) => panic!("every byte came: {error}"),
+        Err(StoreError::Io { what, source }) => panic!("{what} failed: {source}"),
+        Err(StoreError::Pull(error)) => panic!("every byte came: {error}"),
         _ => {}
     }
 }

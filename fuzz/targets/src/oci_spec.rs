@@ -6,14 +6,14 @@ use trackyard_protocol::channel::Channel;
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::name::ExerciseSlug;
 use trackyard_worker::fuzzing::spec;
-use trackyard_worker::sandbox::Entry;
+use trackyard_worker::sandbox::EntryScript;
 
 /// Whatever an image, a request and a configuration say, the container is shut in.
 pub fn run(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let mut lines = text.split('\n');
     let (channel, exercise) = lines.next().unwrap_or_default().split_once(' ').unwrap_or_default();
-    let entry = Entry::candidates(channel.parse().unwrap_or(Channel::TestRunners)).next();
+    let entry = EntryScript::candidates(channel.parse().unwrap_or(Channel::TestRunners)).next();
     let Some((entry, exercise)) = entry.zip(ExerciseSlug::new(exercise).ok()) else { return };
     let limits: Limits = serde_json::from_str(lines.next().unwrap_or_default()).unwrap_or_default();
     let env: Vec<String> = lines.map(ToOwned::to_owned).collect();

@@ -9,7 +9,7 @@ use trackyard_protocol::channel::Channel;
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::quantity::Bytes;
 use trackyard_worker::fuzzing::collect;
-use trackyard_worker::sandbox::Entry;
+use trackyard_worker::sandbox::EntryScript;
 
 const DEPTH: u16 = 20;
 const SIZE: usize = 2048;
@@ -18,7 +18,7 @@ const SIZE: usize = 2048;
 pub fn run(bytes: &[u8]) {
     let [channel, kind, content @ ..] = bytes else { return };
     let channel = Channel::TOOLING.get(usize::from(*channel) % 3).copied().unwrap_or(Channel::TestRunners);
-    let entry = Entry::candidates(channel).next().expect("tooling has an entry");
+    let entry = EntryScript::candidates(channel).next().expect("tooling has an entry");
     let dir = tempfile::Builder::new().prefix("trackyard-fuzz-").tempdir().expect("a directory is made");
     let limits = Limits { result: Bytes(2048), result_depth: DEPTH, ..Limits::default() };
     let names = [entry.result()].into_iter().chain(entry.outputs().iter().copied());

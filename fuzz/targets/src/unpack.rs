@@ -2,7 +2,7 @@
 //! one would ever be looked at.
 
 use trackyard_worker::fuzzing;
-use trackyard_worker::store::{Error, Limits};
+use trackyard_worker::store::{LayerLimits, StoreError};
 
 use crate::tree::Tree;
 
@@ -10,9 +10,9 @@ const BLOCK: usize = 512;
 
 /// Bounds that a short input can reach.
 #[must_use]
-pub fn limits() -> Limits {
-    let defaults = Limits::default();
-    Limits { entries: 64, bytes: 64 << 10, path: 1024, depth: 16, header: 8192, directory_names: 4096, ..defaults }
+pub fn limits() -> LayerLimits {
+    let defaults = LayerLimits::default();
+    LayerLimits { entries: 64, bytes: 64 << 10, path: 1024, depth: 16, header: 8192, directory_names: 4096, ..defaults }
 }
 
 /// Nothing lands outside, what is taken is within bounds, and a bad layer is never taken for a broken machine.
@@ -21,7 +21,7 @@ pub fn run(bytes: &[u8]) {
     let result = fuzzing::unpack(&summed(bytes), tree.root(), vec![tree.lower()], &limits);
     let (nodes, written) = tree.check();
     assert!(written <= limits.bytes && nodes <= limits.entries * 32, "{nodes} nodes, {written} bytes");
-    if let Err(Error::Io { what, source }) = result {
+    if let Err(StoreError::Io { what, source }) = result {
         panic!("{what} failed: {source}");
     }
 }

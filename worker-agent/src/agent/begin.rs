@@ -39,13 +39,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub enum Error {
     /// This machine cannot run jobs.
     #[error("{0}")]
-    Sandbox(#[from] sandbox::Error),
+    Sandbox(#[from] sandbox::SandboxError),
     /// It could, and cannot any more.
     #[error(transparent)]
-    Canary(#[from] canary::Error),
+    Canary(#[from] canary::CanaryError),
     /// The work directory cannot be used.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Store(#[from] store::StoreError),
     /// The admin port cannot be bound.
     #[error(transparent)]
     Admin(#[from] admin::Error),
@@ -221,10 +221,10 @@ fn identity(args: &Listen, slots: u32) -> Identity {
     }
 }
 
-async fn try_canary(place: &Place, slots: &mut [Slot]) -> Result<Option<Canary>, canary::Error> {
+async fn try_canary(place: &Place, slots: &mut [Slot]) -> Result<Option<Canary>, canary::CanaryError> {
     let canary = Canary::make(&place.workdir)?;
     match (&canary, slots.first_mut()) {
-        (Some(canary), Some(slot)) => canary.sing(slot).await?,
+        (Some(canary), Some(slot)) => canary.run(slot).await?,
         _ => tracing::warn!("there is no known good job for this architecture; the first real one will tell"),
     }
     Ok(canary)

@@ -136,7 +136,7 @@ impl Agent {
 async fn run(task: Task, mut slot: Slot, mut bench: Bench, canary: Option<Canary>) -> Done {
     let finished = task.run(&mut slot, &mut bench).await;
     let canary = match canary.filter(|_| finished.is_suspicious) {
-        Some(canary) => canary.sing(&mut slot).await.err(),
+        Some(canary) => canary.run(&mut slot).await.err(),
         None => None,
     };
     let (token, key) = (task.build.token, task.build.key);

@@ -38,7 +38,7 @@ pub(super) struct JobDone {
     /// Where it was built, for a build.
     pub(super) bench: Option<Bench>,
     pub(super) finished: Finished,
-    pub(super) canary: Option<canary::Error>,
+    pub(super) canary: Option<canary::CanaryError>,
 }
 
 impl Agent {
@@ -138,7 +138,7 @@ impl Agent {
 async fn run(task: Task, mut slot: Slot, canary: Option<canary::Canary>) -> Done {
     let finished = task.run(&mut slot).await;
     let canary = match canary.filter(|_| finished.is_suspicious) {
-        Some(canary) => canary.sing(&mut slot).await.err(),
+        Some(canary) => canary.run(&mut slot).await.err(),
         None => None,
     };
     Done::Job(Box::new(JobDone {

@@ -58,14 +58,14 @@ impl From<smoke::Error> for Failed {
     }
 }
 
-impl From<sandbox::Error> for Failed {
-    fn from(error: sandbox::Error) -> Self {
-        Self::new(error.reason(), error.public())
+impl From<sandbox::SandboxError> for Failed {
+    fn from(error: sandbox::SandboxError) -> Self {
+        Self::new(error.reason(), error.client_message())
     }
 }
 
-impl From<store::Error> for Failed {
-    fn from(error: store::Error) -> Self {
+impl From<store::StoreError> for Failed {
+    fn from(error: store::StoreError) -> Self {
         Self::new(Reason::SmokeCheck, format!("the built image cannot be unpacked: {error}"))
     }
 }

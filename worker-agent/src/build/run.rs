@@ -21,7 +21,7 @@ use super::report::{self, Outcome};
 use super::smoke::Smoke;
 use super::workshop::{Bench, Workshop};
 use crate::job::Finished;
-use crate::sandbox::{Entry, Rootfs, Slot};
+use crate::sandbox::{EntryScript, Rootfs, Slot};
 
 /// A build with all that it needs but a slot.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ impl Task {
             max_disk_bytes: self.limits.disk.0,
         };
         self.log.line(&format!("build: with {}", bench.driver.kind()));
-        let cgroup = unless_stopped(stop, slot.cage(&self.limits)).await?;
+        let cgroup = unless_stopped(stop, slot.build_cgroup(&self.limits)).await?;
         // Where things are on this machine is nobody else's business.
         let here = bench.dir().display().to_string();
         let log = |line: &str| self.log.line(&line.replace(&here, "."));
@@ -186,7 +186,7 @@ impl Task {
         let (host, layers, channel) = (self.workshop.host.clone(), image.layers.clone(), self.build.channel);
         let entry = tokio::task::spawn_blocking(move || host.find_entry(&layers, channel)).await;
         let entry = entry.map_err(|error| Failed::new(Reason::WorkerInternal, error.to_string()))??;
-        let entry = entry.ok_or_else(|| Failed::new(Reason::SmokeCheck, Entry::missing(channel)))?;
+        let entry = entry.ok_or_else(|| Failed::new(Reason::SmokeCheck, EntryScript::missing(channel)))?;
         let smoke = Smoke {
             rootfs: Rootfs { layers: image.layers.clone(), env: image.env.clone() },
             entry,

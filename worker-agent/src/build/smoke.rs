@@ -15,7 +15,7 @@ use trackyard_protocol::uri::InputUri;
 
 use super::log::Log;
 use crate::input::{self, Inputs};
-use crate::sandbox::{self, Entry, Outcome, Prepared, Rootfs, Run, Slot};
+use crate::sandbox::{self, EntryScript, JobOutcome, PreparedJob, Rootfs, RunSpec, Slot};
 use differ::differ;
 use fixtures::{Fixture, find};
 
@@ -25,7 +25,7 @@ const CANNOT_RUN: [i32; 2] = [126, 127];
 /// An image to check.
 pub(super) struct Smoke<'a> {
     pub(super) rootfs: Rootfs,
-    pub(super) entry: Entry,
+    pub(super) entry: EntryScript,
     pub(super) limits: Limits,
     /// The checkout.
     pub(super) tree: &'a Path,
@@ -61,14 +61,14 @@ pub(super) enum Error {
         /// Which.
         case: String,
         /// Why.
-        source: input::Error,
+        source: input::InputError,
     },
     /// The build was stopped.
     #[error("the build was stopped")]
     Stopped,
     /// The worker's own fault.
     #[error("{0}")]
-    Sandbox(#[from] sandbox::Error),
+    Sandbox(#[from] sandbox::SandboxError),
 }
 
 impl Smoke<'_> {
@@ -117,13 +117,13 @@ impl Smoke<'_> {
         }
     }
 
-    async fn prepare<'a>(&self, slot: &'a mut Slot) -> Result<Prepared<'a>, Error> {
+    async fn prepare<'a>(&self, slot: &'a mut Slot) -> Result<PreparedJob<'a>, Error> {
         let prepared = self.cancel.run_until_cancelled(slot.prepare(&self.rootfs, &self.limits)).await;
         Ok(prepared.ok_or(Error::Stopped)??)
     }
 
-    fn run(&self, exercise: ExerciseSlug) -> Run {
-        Run { entry: self.entry, exercise, cpu_time: self.limits.cpu_time() }
+    fn run(&self, exercise: ExerciseSlug) -> RunSpec {
+        RunSpec { entry: self.entry, exercise, cpu_time: self.limits.cpu_time() }
     }
 
     fn not_started(&self, message: String) -> Error {
@@ -132,14 +132,14 @@ impl Smoke<'_> {
 }
 
 /// Why the entry script was not seen to start. What it says of an empty submission is its own business.
-fn not_started(outcome: &Outcome) -> Option<String> {
+fn not_started(outcome: &JobOutcome) -> Option<String> {
     let sandbox = matches!(outcome.reason.code(), 511 | 512)
         || matches!(outcome.reason, Reason::Killed | Reason::SyscallBlocked);
     let shell = outcome.exit_status.is_some_and(|code| CANNOT_RUN.contains(&code));
     (sandbox || shell).then(|| said(outcome))
 }
 
-fn judge(outcome: &Outcome, result: &str, expected: &[u8]) -> Option<String> {
+fn judge(outcome: &JobOutcome, result: &str, expected: &[u8]) -> Option<String> {
     if !outcome.reason.is_ok() {
         return Some(said(outcome));
     }
@@ -150,7 +150,7 @@ fn judge(outcome: &Outcome, result: &str, expected: &[u8]) -> Option<String> {
 }
 
 /// The verdict and the end of what the tool printed.
-fn said(outcome: &Outcome) -> String {
+fn said(outcome: &JobOutcome) -> String {
     let printed = if outcome.stderr.bytes.is_empty() { &outcome.stdout } else { &outcome.stderr };
     let printed = String::from_utf8_lossy(&printed.bytes);
     let last = printed.trim_end().lines().last().unwrap_or_default();
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    fn outcome(reason: Reason, exit_status: Option<i32>, result: Option<&str>) -> Outcome {
+    fn outcome(reason: Reason, exit_status: Option<i32>, result: Option<&str>) -> JobOutcome {
         let mut outcome = crate::job::refused(reason, String::new(), sandbox::Usage::default());
         outcome.exit_status = exit_status;
         outcome.files.extend(result.map(|text| ("results.json".to_owned(), text.as_bytes().to_vec())));

@@ -1,23 +1,26 @@
-//! The canary's program: a static executable of some 200 bytes, so that no compiler, libc or image is needed. It
+//! The canary's program: a static ELF executable of some 200 bytes, so that no compiler, libc or image is needed. It
 //! writes `{}` to `results.json` in the job directory, and exits with 0 only if that was written.
+//!
+//! Only x86-64 is supported. On any other architecture there is no program, and the worker runs without a canary.
 
-/// What it writes.
+/// The content of the file that the program writes.
 pub(super) const RESULT: &[u8] = b"{}";
 
-/// The executable for this machine's architecture, if there is one.
+/// Returns the executable for this machine's architecture, or `None` if it is not supported.
 pub(super) fn program() -> Option<Vec<u8>> {
     cfg!(target_arch = "x86_64").then(x86_64)
 }
 
 const PATH: &[u8] = b"/mnt/exercism-iteration/results.json\0";
-/// Where the file is mapped.
+/// The address that the file is mapped at.
 const BASE: u32 = 0x40_0000;
-/// An ELF header and one program header.
-const HEADERS: u32 = 64 + 56;
-const CODE: u32 = 59;
+/// Size of an ELF header and one program header.
+const HEADERS_BYTES: u32 = 64 + 56;
+/// Size of the machine code.
+const CODE_BYTES: u32 = 59;
 
 fn x86_64() -> Vec<u8> {
-    let path = BASE + HEADERS + CODE;
+    let path = BASE + HEADERS_BYTES + CODE_BYTES;
     let text = path + u32::try_from(PATH.len()).unwrap_or_default();
     let code = x86_64_code(path, text);
     [elf(&code), code, PATH.to_vec(), RESULT.to_vec()].concat()
@@ -44,10 +47,11 @@ fn x86_64_code(path: u32, text: u32) -> Vec<u8> {
     parts.concat()
 }
 
-/// The headers of a program that is mapped whole, readable and executable.
+/// Returns the ELF headers of a program that is mapped as a whole, readable and executable.
 fn elf(code: &[u8]) -> Vec<u8> {
-    let size = u64::try_from(code.len() + PATH.len() + RESULT.len()).unwrap_or_default() + u64::from(HEADERS);
-    let entry = u64::from(BASE + HEADERS);
+    let size =
+        u64::try_from(code.len() + PATH.len() + RESULT.len()).unwrap_or_default() + u64::from(HEADERS_BYTES);
+    let entry = u64::from(BASE + HEADERS_BYTES);
     let mut out = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let mut put = |bytes: &[u8]| out.extend_from_slice(bytes);
     put(&2_u16.to_le_bytes()); // an executable
@@ -75,13 +79,13 @@ mod tests {
     #[test]
     fn addresses_fit_the_code() {
         let code = x86_64_code(0, 0);
-        assert_eq!(code.len(), usize::try_from(CODE).unwrap());
-        assert_eq!(elf(&code).len(), usize::try_from(HEADERS).unwrap());
+        assert_eq!(code.len(), usize::try_from(CODE_BYTES).unwrap());
+        assert_eq!(elf(&code).len(), usize::try_from(HEADERS_BYTES).unwrap());
     }
 
     #[cfg(target_arch = "x86_64")]
     #[test]
-    fn it_runs_and_says_so_when_it_cannot_write() {
+    fn fails_without_a_job_dir() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("canary");

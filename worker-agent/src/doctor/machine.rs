@@ -1,17 +1,20 @@
-//! What can be seen of the machine without entering the sandbox.
+//! Checks of the machine that need no sandbox.
 
 use std::path::Path;
 
 use rustix::fs::statvfs;
 use rustix::system::uname;
+use strum::IntoEnumIterator;
+use tokio::runtime::Runtime;
+use trackyard_builder::driver::{self, DriverKind, Tools};
 
 use super::{Check, Finding};
 
-/// Layers of a few languages take this much.
-const MIN_DISK: u64 = 10 << 30;
-/// Id-mapped mounts of overlay's layers.
+/// Recommended free bytes: the layers of a few languages take this much.
+const MIN_DISK_BYTES: u64 = 10 << 30;
+/// The first kernel that can id-map the layers of an overlay.
 const MIN_KERNEL: (u32, u32) = (5, 19);
-/// The first libzmq with CURVE as it is used here.
+/// The first libzmq whose CURVE the worker can use.
 const MIN_ZMQ: (i32, i32, i32) = (4, 3, 4);
 
 pub(super) fn checks(workdir: &Path) -> Vec<Check> {
@@ -19,20 +22,20 @@ pub(super) fn checks(workdir: &Path) -> Vec<Check> {
         ("kernel", kernel(&uname().release().to_string_lossy())),
         ("overlay", overlay(&std::fs::read_to_string("/proc/filesystems").unwrap_or_default())),
         ("libzmq", libzmq(zmq::version(), zmq::has("curve").unwrap_or(false))),
-        ("disk", disk(free(workdir))),
+        ("disk", disk(free_bytes(workdir))),
     ]
 }
 
 fn kernel(release: &str) -> Finding {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
-    let found = (numbers.next().and_then(Result::ok), numbers.next().and_then(Result::ok));
+    let mut number = || numbers.next().and_then(Result::ok);
     let (major, minor) = MIN_KERNEL;
-    match found {
+    match (number(), number()) {
         (Some(a), Some(b)) if (a, b) >= MIN_KERNEL => Finding::Good(release.to_owned()),
-        (Some(_), Some(_)) => Finding::Poor(format!(
+        (Some(_), Some(_)) => Finding::Warning(format!(
             "{release} may not map the owners of an image's files; update to {major}.{minor} or newer"
         )),
-        _ => Finding::Poor(format!("{release} is not understood; {major}.{minor} or newer is needed")),
+        _ => Finding::Warning(format!("{release} is not understood; {major}.{minor} or newer is needed")),
     }
 }
 
@@ -40,8 +43,8 @@ fn overlay(filesystems: &str) -> Finding {
     if filesystems.lines().any(|line| line.split_whitespace().last() == Some("overlay")) {
         return Finding::Good("the kernel has it".to_owned());
     }
-    // It may be a module that the first mount loads: that mount is one of the checks to come.
-    Finding::Poor("not loaded; if mounting fails below: modprobe overlay".to_owned())
+    // It may be a module that the first mount loads: a later check makes that mount.
+    Finding::Warning("not loaded; if mounting fails below: modprobe overlay".to_owned())
 }
 
 fn libzmq(version: (i32, i32, i32), curve: bool) -> Finding {
@@ -51,17 +54,17 @@ fn libzmq(version: (i32, i32, i32), curve: bool) -> Finding {
     }
     if !curve {
         let text = format!("{a}.{b}.{c} has no CURVE, so no encryption; install a libzmq with libsodium");
-        return Finding::Poor(text);
+        return Finding::Warning(text);
     }
     Finding::Good(format!("{a}.{b}.{c} with CURVE"))
 }
 
-/// Free bytes of the file system that has or will have the work directory.
-fn free(workdir: &Path) -> Option<u64> {
+/// Returns the free bytes of the file system that holds, or will hold, the work directory.
+fn free_bytes(workdir: &Path) -> Option<u64> {
     let absolute = std::path::absolute(workdir).ok()?;
-    let there = absolute.ancestors().find(|dir| dir.is_dir())?;
-    let found = statvfs(there).ok()?;
-    found.f_bavail.checked_mul(found.f_frsize)
+    let existing = absolute.ancestors().find(|dir| dir.is_dir())?;
+    let stat = statvfs(existing).ok()?;
+    stat.f_bavail.checked_mul(stat.f_frsize)
 }
 
 fn disk(free: Option<u64>) -> Finding {
@@ -69,11 +72,33 @@ fn disk(free: Option<u64>) -> Finding {
         None => Finding::Bad(
             "the work directory's file system cannot be read; choose another directory".to_owned(),
         ),
-        Some(free) if free < MIN_DISK => Finding::Poor(format!(
+        Some(free) if free < MIN_DISK_BYTES => Finding::Warning(format!(
             "{} Mi are free for images; 10 Gi and more are better: choose another directory, or make room",
             free >> 20
         )),
         Some(free) => Finding::Good(format!("{} Gi are free for images", free >> 30)),
+    }
+}
+
+/// Checks which drivers a builder could use here. A machine without any can still run jobs.
+pub(super) fn drivers(tools: Option<&Path>) -> Vec<Check> {
+    let tools = Tools { dir: tools.map(Path::to_owned), ..Tools::default() };
+    let Ok(runtime) = Runtime::new() else { return Vec::new() };
+    DriverKind::iter().map(|kind| (driver_name(kind), runtime.block_on(probe(kind, &tools)))).collect()
+}
+
+async fn probe(kind: DriverKind, tools: &Tools) -> Finding {
+    match driver::open(kind, tools, Path::new("/nonexistent")).probe().await {
+        Ok(version) => Finding::Good(version),
+        Err(unusable) => Finding::Warning(format!("builders cannot use it: {unusable}")),
+    }
+}
+
+const fn driver_name(kind: DriverKind) -> &'static str {
+    match kind {
+        DriverKind::Img => "driver img",
+        DriverKind::Buildkit => "driver buildkit",
+        DriverKind::Buildah => "driver buildah",
     }
 }
 
@@ -94,8 +119,8 @@ mod tests {
     #[test]
     fn findings_name_the_remedy() {
         assert!(matches!(libzmq((4, 2, 0), true), Finding::Bad(text) if text.contains("install")));
-        assert!(matches!(libzmq((4, 3, 5), false), Finding::Poor(text) if text.contains("CURVE")));
-        assert!(matches!(disk(Some(1 << 30)), Finding::Poor(_)));
+        assert!(matches!(libzmq((4, 3, 5), false), Finding::Warning(text) if text.contains("CURVE")));
+        assert!(matches!(disk(Some(1 << 30)), Finding::Warning(_)));
         assert!(matches!(disk(None), Finding::Bad(_)));
         assert!(matches!(overlay("nodev\ttmpfs\nnodev\toverlay\n"), Finding::Good(_)));
     }

@@ -7,7 +7,7 @@ use trackyard_protocol::reason::Reason;
 
 /// Why a submission is not there. The texts are for clients: they name nothing but what the client named itself.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum InputError {
     /// The bucket is not on the list.
     #[error("the bucket {0:?} is not one that submissions may come from")]
     Bucket(String),
@@ -52,7 +52,7 @@ pub enum Error {
     Write(#[from] io::Error),
 }
 
-impl Error {
+impl InputError {
     /// The reason of a job that met this.
     #[must_use]
     pub fn reason(&self) -> Reason {

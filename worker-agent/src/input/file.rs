@@ -9,25 +9,25 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Dir, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 
-use super::error::Error;
+use super::error::InputError;
 use super::input_dir::InputDir;
-use super::plan::{Budget, Caps, MAX_DEPTH, Plan};
+use super::plan::{ByteBudget, InputLimits, InputPlan, MAX_DEPTH};
 
 /// Copies all files of the directory `path`, and gives their number.
 pub(super) async fn fetch(
     allowed: &[PathBuf],
     path: &str,
-    caps: Caps,
+    caps: InputLimits,
     dir: InputDir,
-    budget: Budget,
-) -> Result<usize, Error> {
-    let Some((base, below)) = beneath(allowed, path) else { return Err(Error::Dir(path.to_owned())) };
+    budget: ByteBudget,
+) -> Result<usize, InputError> {
+    let Some((base, below)) = beneath(allowed, path) else { return Err(InputError::Dir(path.to_owned())) };
     let path = path.to_owned();
     let copy = tokio::task::spawn_blocking(move || {
         let source = open_source(&base, &below, &path)?;
         copy(&source, &path, caps, &dir, &budget)
     });
-    copy.await.map_err(|error| Error::Write(error.into()))?
+    copy.await.map_err(|error| InputError::Write(error.into()))?
 }
 
 /// The allowed directory that holds `path`, and the way from there.
@@ -39,7 +39,7 @@ fn beneath(allowed: &[PathBuf], path: &str) -> Option<(PathBuf, PathBuf)> {
     })
 }
 
-fn open_source(base: &Path, below: &Path, path: &str) -> Result<OwnedFd, Error> {
+fn open_source(base: &Path, below: &Path, path: &str) -> Result<OwnedFd, InputError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     // The allowed directory itself is the machine's own business, and may be a link.
     let base = openat(CWD, base, flags, Mode::empty()).map_err(|error| refused(error, path))?;
@@ -50,16 +50,24 @@ fn beneath_only() -> ResolveFlags {
     ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS
 }
 
-fn refused(error: Errno, path: &str) -> Error {
+fn refused(error: Errno, path: &str) -> InputError {
     match error {
-        Errno::NOENT | Errno::NOTDIR => Error::Empty(format!("file://{path}")),
-        Errno::LOOP | Errno::XDEV => Error::unsafe_key(path, "there is a link on the way"),
-        other => Error::download(format!("file://{path}"), std::io::Error::from(other).kind().to_string()),
+        Errno::NOENT | Errno::NOTDIR => InputError::Empty(format!("file://{path}")),
+        Errno::LOOP | Errno::XDEV => InputError::unsafe_key(path, "there is a link on the way"),
+        other => {
+            InputError::download(format!("file://{path}"), std::io::Error::from(other).kind().to_string())
+        }
     }
 }
 
-fn copy(source: &OwnedFd, path: &str, caps: Caps, dir: &InputDir, budget: &Budget) -> Result<usize, Error> {
-    let mut plan = Plan::new(caps);
+fn copy(
+    source: &OwnedFd,
+    path: &str,
+    caps: InputLimits,
+    dir: &InputDir,
+    budget: &ByteBudget,
+) -> Result<usize, InputError> {
+    let mut plan = InputPlan::new(caps);
     list(source, "", MAX_DEPTH, &mut plan)?;
     let files = plan.finish(|| format!("file://{path}"))?;
     for file in &files {
@@ -68,7 +76,7 @@ fn copy(source: &OwnedFd, path: &str, caps: Caps, dir: &InputDir, budget: &Budge
     Ok(files.len())
 }
 
-fn list(at: &OwnedFd, prefix: &str, depth: usize, plan: &mut Plan) -> Result<(), Error> {
+fn list(at: &OwnedFd, prefix: &str, depth: usize, plan: &mut InputPlan) -> Result<(), InputError> {
     let entries = Dir::read_from(at).map_err(|error| refused(error, prefix))?;
     for entry in entries {
         let entry = entry.map_err(|error| refused(error, prefix))?;
@@ -77,14 +85,20 @@ fn list(at: &OwnedFd, prefix: &str, depth: usize, plan: &mut Plan) -> Result<(),
             continue;
         }
         if entry.file_name().to_str().is_err() {
-            return Err(Error::unsafe_key(&name, "it is not UTF-8"));
+            return Err(InputError::unsafe_key(&name, "it is not UTF-8"));
         }
         list_one(at, &name, &format!("{prefix}{name}"), depth, plan)?;
     }
     Ok(())
 }
 
-fn list_one(at: &OwnedFd, name: &str, path: &str, depth: usize, plan: &mut Plan) -> Result<(), Error> {
+fn list_one(
+    at: &OwnedFd,
+    name: &str,
+    path: &str,
+    depth: usize,
+    plan: &mut InputPlan,
+) -> Result<(), InputError> {
     // O_PATH opens anything, and moves nothing: a pipe does not block, a device is not started.
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let entry = File::from(openat(at, name, flags, Mode::empty()).map_err(|error| refused(error, path))?);
@@ -93,10 +107,10 @@ fn list_one(at: &OwnedFd, name: &str, path: &str, depth: usize, plan: &mut Plan)
         return plan.add(path, metadata.len());
     }
     if !metadata.is_dir() {
-        return Err(Error::unsafe_key(path, "it is neither a regular file nor a directory"));
+        return Err(InputError::unsafe_key(path, "it is neither a regular file nor a directory"));
     }
     let Some(depth) = depth.checked_sub(1) else {
-        return Err(Error::unsafe_key(path, "the directories are nested too deeply"));
+        return Err(InputError::unsafe_key(path, "the directories are nested too deeply"));
     };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let inner = openat(at, name, flags, Mode::empty()).map_err(|error| refused(error, path))?;
@@ -104,21 +118,21 @@ fn list_one(at: &OwnedFd, name: &str, path: &str, depth: usize, plan: &mut Plan)
     list(&inner, &format!("{path}/"), depth, plan)
 }
 
-fn copy_one(source: &OwnedFd, path: &str, dir: &InputDir, budget: &Budget) -> Result<(), Error> {
+fn copy_one(source: &OwnedFd, path: &str, dir: &InputDir, budget: &ByteBudget) -> Result<(), InputError> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = openat2(source.as_fd(), path, flags, Mode::empty(), beneath_only())
         .map_err(|error| refused(error, path))?;
     let mut file = File::from(file);
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Err(Error::unsafe_key(path, "it is not a regular file any more"));
+        return Err(InputError::unsafe_key(path, "it is not a regular file any more"));
     }
     let mut out = dir.create(path, metadata.mode() & 0o111 != 0)?;
     let mut chunk = vec![0; 64 << 10];
     loop {
         let count = file
             .read(&mut chunk)
-            .map_err(|error| Error::download(format!("file://{path}"), error.kind().to_string()))?;
+            .map_err(|error| InputError::download(format!("file://{path}"), error.kind().to_string()))?;
         if count == 0 {
             return Ok(());
         }
@@ -136,7 +150,7 @@ mod tests {
 
     use trackyard_protocol::reason::Reason;
 
-    const CAPS: Caps = Caps { files: 10, bytes: 1000, entries: 20 };
+    const CAPS: InputLimits = InputLimits { files: 10, bytes: 1000, entries: 20 };
 
     struct Place {
         root: tempfile::TempDir,
@@ -160,7 +174,7 @@ mod tests {
         async fn fetch(&self, path: &str) -> Result<usize, Reason> {
             let dir = InputDir::new(File::open(self.job.path()).unwrap().into());
             let uri = self.at(path).to_str().unwrap().to_owned();
-            let budget = Budget::new(CAPS.bytes);
+            let budget = ByteBudget::new(CAPS.bytes);
             fetch(&[self.at("allowed")], &uri, CAPS, dir, budget).await.map_err(|error| error.reason())
         }
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::uri::is_plain_path;
 
-use super::error::Error;
+use super::error::InputError;
 
 /// Directories within directories, at most: each takes descriptors while its owner is set.
 pub(super) const MAX_DEPTH: usize = 64;
@@ -16,7 +16,7 @@ const MAX_PATH: usize = 1024;
 
 /// How much a submission may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Caps {
+pub struct InputLimits {
     /// Files.
     pub files: u32,
     /// Bytes, all files together.
@@ -25,7 +25,7 @@ pub struct Caps {
     pub entries: u32,
 }
 
-impl Caps {
+impl InputLimits {
     /// Those of a job.
     #[must_use]
     pub const fn of(limits: &Limits) -> Self {
@@ -35,21 +35,21 @@ impl Caps {
 
 /// The files of a submission by their paths in the job directory.
 #[derive(Debug)]
-pub(crate) struct Plan {
-    caps: Caps,
+pub(crate) struct InputPlan {
+    caps: InputLimits,
     files: BTreeMap<String, u64>,
     dirs: BTreeSet<String>,
     bytes: u64,
     seen: u64,
 }
 
-impl Plan {
-    pub(crate) const fn new(caps: Caps) -> Self {
+impl InputPlan {
+    pub(crate) const fn new(caps: InputLimits) -> Self {
         Self { caps, files: BTreeMap::new(), dirs: BTreeSet::new(), bytes: 0, seen: 0 }
     }
 
     /// Adds a file by its path. A path that ends with a slash marks a directory, as some S3 tools leave it; it is no file.
-    pub(crate) fn add(&mut self, path: &str, size: u64) -> Result<(), Error> {
+    pub(crate) fn add(&mut self, path: &str, size: u64) -> Result<(), InputError> {
         // Whoever lists only markers, or one name again and again, comes to an end too.
         self.seen += 1;
         if self.seen > u64::from(self.caps.entries) + u64::from(self.caps.files) {
@@ -59,35 +59,35 @@ impl Plan {
             return Ok(());
         }
         if !is_plain_path(path) {
-            return Err(Error::unsafe_key(
+            return Err(InputError::unsafe_key(
                 path,
                 "it must be made of plain components, none of them empty, . or ..",
             ));
         }
         if path.len() > MAX_PATH || path.matches('/').count() > MAX_DEPTH {
             let why = "it is longer than 1024 bytes, or in more than 64 directories";
-            return Err(Error::unsafe_key(path, why));
+            return Err(InputError::unsafe_key(path, why));
         }
         self.add_dirs(path)?;
         if self.dirs.contains(path) {
             return Err(both(path));
         }
         if self.files.insert(path.to_owned(), size).is_some() {
-            return Err(Error::unsafe_key(path, "it is listed twice"));
+            return Err(InputError::unsafe_key(path, "it is listed twice"));
         }
         self.bytes = self.bytes.saturating_add(size);
         self.check()
     }
 
     /// The files, if there is at least one; `what` says of what there is none.
-    pub(crate) fn finish(self, what: impl FnOnce() -> String) -> Result<Vec<String>, Error> {
+    pub(crate) fn finish(self, what: impl FnOnce() -> String) -> Result<Vec<String>, InputError> {
         if self.files.is_empty() {
-            return Err(Error::Empty(what()));
+            return Err(InputError::Empty(what()));
         }
         Ok(self.files.into_keys().collect())
     }
 
-    fn add_dirs(&mut self, path: &str) -> Result<(), Error> {
+    fn add_dirs(&mut self, path: &str) -> Result<(), InputError> {
         for (at, _) in path.match_indices('/') {
             let dir = path.get(..at).unwrap_or_default();
             if self.files.contains_key(dir) {
@@ -101,13 +101,13 @@ impl Plan {
         Ok(())
     }
 
-    fn check(&self) -> Result<(), Error> {
+    fn check(&self) -> Result<(), InputError> {
         if self.files.len() > usize_of(self.caps.files) {
-            Err(Error::Count { what: "files", limit: self.caps.files })
+            Err(InputError::Count { what: "files", limit: self.caps.files })
         } else if self.entries() > usize_of(self.caps.entries) {
             Err(self.too_many_entries())
         } else if self.bytes > self.caps.bytes {
-            Err(Error::Size { limit: self.caps.bytes })
+            Err(InputError::Size { limit: self.caps.bytes })
         } else {
             Ok(())
         }
@@ -117,13 +117,13 @@ impl Plan {
         self.files.len() + self.dirs.len()
     }
 
-    const fn too_many_entries(&self) -> Error {
-        Error::Count { what: "files and directories", limit: self.caps.entries }
+    const fn too_many_entries(&self) -> InputError {
+        InputError::Count { what: "files and directories", limit: self.caps.entries }
     }
 }
 
-fn both(path: &str) -> Error {
-    Error::unsafe_key(path, "it is a file and a directory at once")
+fn both(path: &str) -> InputError {
+    InputError::unsafe_key(path, "it is a file and a directory at once")
 }
 
 fn usize_of(count: u32) -> usize {
@@ -132,21 +132,21 @@ fn usize_of(count: u32) -> usize {
 
 /// Bytes that may still come, whatever was announced. Clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Budget {
+pub(crate) struct ByteBudget {
     limit: u64,
     used: Arc<AtomicU64>,
 }
 
-impl Budget {
+impl ByteBudget {
     pub(crate) fn new(limit: u64) -> Self {
         Self { limit, used: Arc::default() }
     }
 
-    pub(crate) fn take(&self, bytes: usize) -> Result<(), Error> {
+    pub(crate) fn take(&self, bytes: usize) -> Result<(), InputError> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let before = self.used.fetch_add(bytes, Ordering::Relaxed);
         if before.saturating_add(bytes) > self.limit {
-            return Err(Error::Size { limit: self.limit });
+            return Err(InputError::Size { limit: self.limit });
         }
         Ok(())
     }
@@ -163,10 +163,10 @@ mod tests {
     use rstest::rstest;
     use trackyard_protocol::reason::Reason;
 
-    const CAPS: Caps = Caps { files: 3, bytes: 100, entries: 5 };
+    const CAPS: InputLimits = InputLimits { files: 3, bytes: 100, entries: 5 };
 
     fn plan(files: &[(&str, u64)]) -> Result<Vec<String>, Reason> {
-        let mut plan = Plan::new(CAPS);
+        let mut plan = InputPlan::new(CAPS);
         files
             .iter()
             .try_for_each(|(path, size)| plan.add(path, *size))
@@ -206,7 +206,7 @@ mod tests {
     #[case(format!("{}/", "a".repeat(127)).repeat(7) + &"b".repeat(128), true)]
     #[case(format!("{}/", "a".repeat(127)).repeat(7) + &"b".repeat(129), false)]
     fn a_path_is_bounded(#[case] path: String, #[case] taken: bool) {
-        let mut plan = Plan::new(Caps { entries: 1000, ..CAPS });
+        let mut plan = InputPlan::new(InputLimits { entries: 1000, ..CAPS });
         let added = plan.add(&path, 1).map_err(|error| error.reason());
         assert_eq!(added, if taken { Ok(()) } else { Err(Reason::UnsafeKey) });
     }
@@ -227,7 +227,7 @@ mod tests {
 
         #[test]
         fn a_budget_is_never_exceeded(takes in prop::collection::vec(0_usize..50, 0..20)) {
-            let budget = Budget::new(100);
+            let budget = ByteBudget::new(100);
             let granted: usize = takes.iter().map_while(|n| budget.take(*n).ok().map(|()| *n)).sum();
             prop_assert!(granted <= 100);
         }

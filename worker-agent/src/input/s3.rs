@@ -17,9 +17,9 @@ use aws_sdk_s3::primitives::ByteStream;
 use futures_util::{TryStreamExt, stream};
 use trackyard_protocol::source::InputPolicy;
 
-use super::error::Error;
+use super::error::InputError;
 use super::input_dir::InputDir;
-use super::plan::{Budget, Caps, Plan};
+use super::plan::{ByteBudget, InputLimits, InputPlan};
 
 /// Objects in transfer at a time; measured: more is no faster.
 const PARALLEL: usize = 12;
@@ -69,10 +69,10 @@ impl S3 {
         &self,
         bucket: &str,
         prefix: &str,
-        caps: &Caps,
+        caps: &InputLimits,
         dir: &InputDir,
-        budget: &Budget,
-    ) -> Result<usize, Error> {
+        budget: &ByteBudget,
+    ) -> Result<usize, InputError> {
         // Without the slash, 12 would also find 123.
         let prefix = format!("{prefix}/");
         let paths = self.list(bucket, &prefix, *caps).await?;
@@ -87,17 +87,17 @@ impl S3 {
     }
 
     /// The paths below `prefix`. Stops at the first page that is too much.
-    async fn list(&self, bucket: &str, prefix: &str, caps: Caps) -> Result<Vec<String>, Error> {
+    async fn list(&self, bucket: &str, prefix: &str, caps: InputLimits) -> Result<Vec<String>, InputError> {
         let place = || format!("s3://{bucket}/{prefix}");
-        let mut plan = Plan::new(caps);
+        let mut plan = InputPlan::new(caps);
         let mut pages = self.client.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| Error::download(place(), why(&error)))?;
+            let page = page.map_err(|error| InputError::download(place(), why(&error)))?;
             for object in page.contents() {
                 let key = object.key().unwrap_or_default();
-                let path = key
-                    .strip_prefix(prefix)
-                    .ok_or_else(|| Error::unsafe_key(key, "it is not below the prefix that was listed"))?;
+                let path = key.strip_prefix(prefix).ok_or_else(|| {
+                    InputError::unsafe_key(key, "it is not below the prefix that was listed")
+                })?;
                 plan.add(path, u64::try_from(object.size().unwrap_or_default()).unwrap_or_default())?;
             }
         }
@@ -110,11 +110,11 @@ impl S3 {
         key: &str,
         path: &str,
         dir: &InputDir,
-        budget: &Budget,
-    ) -> Result<(), Error> {
+        budget: &ByteBudget,
+    ) -> Result<(), InputError> {
         let what = || format!("s3://{bucket}/{key}");
         let object = self.client.get_object().bucket(bucket).key(key).send().await;
-        let mut body = object.map_err(|error| Error::download(what(), why(&error)))?.body;
+        let mut body = object.map_err(|error| InputError::download(what(), why(&error)))?.body;
         let mut file = dir.create(path, false)?;
         while let Some(chunk) = next(&mut body, &what).await? {
             budget.take(chunk.len())?;
@@ -125,12 +125,12 @@ impl S3 {
     }
 }
 
-async fn next(body: &mut ByteStream, what: &impl Fn() -> String) -> Result<Option<bytes::Bytes>, Error> {
+async fn next(body: &mut ByteStream, what: &impl Fn() -> String) -> Result<Option<bytes::Bytes>, InputError> {
     match tokio::time::timeout(STALL, body.next()).await {
-        Err(_) => Err(Error::download(what(), format!("no byte came for {} s", STALL.as_secs()))),
+        Err(_) => Err(InputError::download(what(), format!("no byte came for {} s", STALL.as_secs()))),
         Ok(None) => Ok(None),
         Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
-        Ok(Some(Err(_))) => Err(Error::download(what(), "the transfer broke off")),
+        Ok(Some(Err(_))) => Err(InputError::download(what(), "the transfer broke off")),
     }
 }
 

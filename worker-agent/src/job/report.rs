@@ -6,7 +6,7 @@ use trackyard_protocol::version::Digest;
 use trackyard_protocol::worker::{Job, JobResult, Usage, Verdict};
 
 use super::context::{Context, ImageName, Invocation, Output};
-use crate::sandbox::{self, Entry, Outcome};
+use crate::sandbox::{self, EntryScript, JobOutcome};
 
 /// Bytes of a whole `Result`: response, context and header.
 pub const MAX_RESULT_BYTES: usize = 2 << 20;
@@ -20,14 +20,14 @@ const MAX_MESSAGE: usize = 1000;
 pub(super) struct Facts<'a> {
     pub(super) job: &'a Job,
     pub(super) limits: &'a Limits,
-    pub(super) entry: Entry,
+    pub(super) entry: EntryScript,
     pub(super) reference: &'a str,
     pub(super) digest: &'a Digest,
     pub(super) detail: Option<String>,
 }
 
 /// The result of a job.
-pub(super) fn result(facts: &Facts<'_>, mut outcome: Outcome) -> JobResult {
+pub(super) fn result(facts: &Facts<'_>, mut outcome: JobOutcome) -> JobResult {
     let mut response = response(facts.entry, &mut outcome);
     let room = MAX_RESULT_BYTES - HEADER_BYTES;
     // The context's smallest form must fit beside the response.
@@ -53,7 +53,7 @@ pub(super) fn result(facts: &Facts<'_>, mut outcome: Outcome) -> JobResult {
 }
 
 /// JSON as the tool wrote it; other text as a JSON string. The sandbox has checked both.
-fn response(entry: Entry, outcome: &mut Outcome) -> Vec<u8> {
+fn response(entry: EntryScript, outcome: &mut JobOutcome) -> Vec<u8> {
     let file = outcome.files.remove(entry.result()).filter(|_| outcome.reason.is_ok());
     let Some(bytes) = file else { return Vec::new() };
     if entry.result().ends_with(".json") {
@@ -62,7 +62,7 @@ fn response(entry: Entry, outcome: &mut Outcome) -> Vec<u8> {
     serde_json::to_vec(&String::from_utf8_lossy(&bytes)).unwrap_or_default()
 }
 
-fn context<'a>(facts: &'a Facts<'_>, outcome: &Outcome) -> Context<'a> {
+fn context<'a>(facts: &'a Facts<'_>, outcome: &JobOutcome) -> Context<'a> {
     let hints = outcome.hints.clone();
     let detail = facts.detail.clone().or_else(|| (!hints.is_empty()).then(|| hints.join("; ")));
     let text = |captured: &sandbox::Captured| String::from_utf8_lossy(&captured.bytes).into_owned();
@@ -135,8 +135,8 @@ mod tests {
         Captured { bytes: bytes.to_vec(), total: 1, truncated: false }
     }
 
-    fn outcome(files: &[(&str, &[u8])]) -> Outcome {
-        Outcome {
+    fn outcome(files: &[(&str, &[u8])]) -> JobOutcome {
+        JobOutcome {
             exit_status: Some(0),
             stdout: captured(b"out"),
             stderr: captured(b"\xffbad"),
@@ -145,13 +145,13 @@ mod tests {
         }
     }
 
-    fn report(channel: Channel, outcome: Outcome) -> (JobResult, Value) {
+    fn report(channel: Channel, outcome: JobOutcome) -> (JobResult, Value) {
         let job = job(channel);
         let digest = Digest::from_sha256(&[1; 32]);
         let facts = Facts {
             job: &job,
             limits: &job.limits,
-            entry: Entry::candidates(channel).next().unwrap(),
+            entry: EntryScript::candidates(channel).next().unwrap(),
             reference: "ruby:tag",
             digest: &digest,
             detail: None,

@@ -11,7 +11,7 @@ use trackyard_protocol::worker::{Job, JobResult};
 
 use super::report::{self, Facts};
 use crate::input::{self, Inputs};
-use crate::sandbox::{self, Captured, Outcome, Prepared, Rootfs, Run, Slot, Usage};
+use crate::sandbox::{self, Captured, JobOutcome, PreparedJob, Rootfs, RunSpec, Slot, Usage};
 use crate::versions::prepare::Ready;
 
 /// A job with all that it needs but a slot.
@@ -45,8 +45,8 @@ const UNHURRIED_MS: u64 = 5_000;
 
 /// Why there is no container.
 enum NotRun {
-    Sandbox(sandbox::Error),
-    Input(input::Error),
+    Sandbox(sandbox::SandboxError),
+    Input(input::InputError),
     /// With what to answer, and what was not done in time.
     TooLate(Reason, &'static str),
     Stopped,
@@ -59,7 +59,7 @@ impl Task {
         let (outcome, detail) = match self.set_up(slot).await {
             Ok(prepared) => {
                 let setup = self.received.elapsed();
-                let run = Run {
+                let run = RunSpec {
                     entry: self.ready.entry,
                     exercise: self.job.exercise.clone(),
                     cpu_time: self.limits.cpu_time(),
@@ -89,7 +89,7 @@ impl Task {
         Finished { result: Some(report::result(&facts, outcome)), is_suspicious }
     }
 
-    async fn set_up<'slot>(&self, slot: &'slot mut Slot) -> Result<Prepared<'slot>, NotRun> {
+    async fn set_up<'slot>(&self, slot: &'slot mut Slot) -> Result<PreparedJob<'slot>, NotRun> {
         let deadline = self.received + Duration::from_millis(self.job.setup_ms);
         let rootfs = Rootfs { layers: self.ready.image.layers.clone(), env: self.ready.image.env.clone() };
         let prepared = slot.prepare(&rootfs, &self.limits);
@@ -100,7 +100,7 @@ impl Task {
         let dir = prepared
             .job_dir()
             .try_clone_to_owned()
-            .map_err(|error| NotRun::Input(input::Error::Write(error)))?;
+            .map_err(|error| NotRun::Input(input::InputError::Write(error)))?;
         let fetch = self.inputs.fetch(&self.job.input, &self.limits, dir);
         let fetched =
             self.bounded(deadline, (Reason::Download, "the submission was not fetched"), fetch).await?;
@@ -121,13 +121,13 @@ impl Task {
         }
     }
 
-    fn not_run(&self, why: &NotRun) -> (Outcome, Option<String>) {
+    fn not_run(&self, why: &NotRun) -> (JobOutcome, Option<String>) {
         let usage = Usage { setup_ms: millis(self.received.elapsed()), ..Usage::default() };
         let token = self.job.token;
         match why {
             NotRun::Sandbox(error) => {
                 tracing::error!(%token, %error, "a slot could not be prepared");
-                (Outcome::failed(error, usage), None)
+                (JobOutcome::failed(error, usage), None)
             }
             NotRun::Input(error) => {
                 tracing::info!(%token, %error, "a submission was not fetched");
@@ -149,8 +149,8 @@ const fn is_suspicious(reason: Reason) -> bool {
 }
 
 /// The outcome of a job that had no container.
-pub(crate) fn refused(reason: Reason, message: String, usage: Usage) -> Outcome {
-    Outcome {
+pub(crate) fn refused(reason: Reason, message: String, usage: Usage) -> JobOutcome {
+    JobOutcome {
         reason,
         message,
         exit_status: None,

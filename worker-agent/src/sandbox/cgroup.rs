@@ -1,11 +1,11 @@
-//! Control groups: the limits of a job, what it used, and the one way to kill all of it.
+//! Control groups: they limit a job, count what it used, and are the one way to kill all of it.
 //!
-//! Version 1, version 2 and machines with both ("hybrid") are told apart by what is mounted. Each job gets a fresh
-//! group below the worker's own, so that its counters begin at zero and no pod's limit is escaped.
+//! The mounts tell version 1, version 2 and machines with both ("hybrid") apart. Each job gets a fresh group below the
+//! worker's own, so its counters start at zero and it cannot escape the pod's limits.
 
-pub(crate) mod group;
+pub(crate) mod job;
 pub(crate) mod layout;
-pub(crate) mod root;
-pub(crate) mod tree;
-pub(crate) mod usage;
-pub(crate) mod writes;
+pub(crate) mod namespace;
+pub(crate) mod settings;
+pub(crate) mod stats;
+pub(crate) mod worker;

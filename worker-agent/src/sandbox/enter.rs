@@ -1,8 +1,8 @@
-//! What a worker does first, while it has one thread: a mount namespace of its own, the reaping of what its
-//! containers leave, its place in the control groups, and the guard.
+//! What a worker does first, while it has one thread: it makes a mount namespace of its own, becomes the reaper of what
+//! its containers leave, moves into its control group and starts the guard.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,90 +12,119 @@ use rustix::process::{getpid, set_child_subreaper};
 use sha2::{Digest, Sha256};
 use trackyard_protocol::name::WorkerName;
 
-use super::cgroup::root;
-use super::cgroup::tree::Tree;
-use super::error::Error;
+use super::cgroup::namespace;
+use super::cgroup::worker::WorkerCgroup;
+use super::error::SandboxError;
 use super::guard::Guard;
 use super::lock::Lock;
-use super::mounts::{Mounts, Size};
+use super::mounts::{Mounts, TmpfsOptions};
+use crate::args::SandboxArgs;
 use crate::sys;
 
 /// How long the guard of an earlier worker may take to end that worker's jobs.
-const EARLIER_DEADLINE: Duration = Duration::from_secs(10);
+const PREDECESSOR_TIMEOUT: Duration = Duration::from_secs(10);
+/// Interval at which the earlier worker's lock is tried again.
+const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// What the sandbox needs to know of its worker.
+/// What the sandbox needs to know about its worker.
 #[derive(Debug, Clone)]
 pub struct SandboxConfig {
-    /// The worker's directory; the image layers are in it.
+    /// The work directory, which holds the image layers.
     pub workdir: PathBuf,
     /// The worker's name.
     pub worker: WorkerName,
-    /// Jobs at one time.
+    /// Maximum number of jobs at one time.
     pub slots: u32,
-    /// Where `runc` is.
+    /// The path of `runc`.
     pub runc: PathBuf,
-    /// Run although the owners of an image's files cannot be mapped: inside they are then all `nobody`'s.
+    /// Runs jobs even if the owners of an image's files cannot be mapped. Inside, all files then belong to `nobody`.
     pub allow_unmapped_layers: bool,
     /// The directory that all workers of this machine share, for locks and mount points: `/run/trackyard`.
     pub run_dir: PathBuf,
 }
 
-/// A process that has entered; the way to a [`Host`](super::Host).
+/// Proof that this process has entered the sandbox. A [`Host`](super::Host) is made from it.
 #[derive(Debug)]
 pub struct Entered {
     pub(crate) config: SandboxConfig,
-    pub(crate) tree: Arc<Tree>,
-    /// A file system of this process's own: mount points, bundles, `runc`'s state. It is gone when the process is.
-    pub(crate) bench: PathBuf,
+    pub(crate) cgroup: Arc<WorkerCgroup>,
+    /// A tmpfs of this process for mount points, bundles and `runc`'s state. It goes away with the process.
+    pub(crate) scratch: PathBuf,
     _guard: Guard,
-    _bench: Mounts,
+    _scratch_mount: Mounts,
 }
 
-/// Makes this process one that can run containers, and removes what an earlier worker of the same name and directory
-/// left. `main` calls it before it starts a thread.
+/// Makes the work directory and [`enter`]s the sandbox with it, by the options of the command line.
 ///
 /// # Errors
-/// Where the machine or the rights do not allow it; the text says what to do.
-pub fn enter(config: SandboxConfig) -> Result<Entered, Error> {
+/// When the work directory cannot be made, or as [`enter`].
+pub(crate) fn enter_at(
+    workdir: &Path,
+    worker: WorkerName,
+    slots: u32,
+    args: &SandboxArgs,
+) -> Result<Entered, SandboxError> {
+    let made = std::path::absolute(workdir).and_then(|workdir| {
+        DirBuilder::new().recursive(true).mode(0o711).create(&workdir)?;
+        Ok(workdir)
+    });
+    let workdir =
+        made.map_err(SandboxError::mount(format!("make the work directory {}", workdir.display())))?;
+    let SandboxArgs { runc, run_dir, allow_unmapped_layers } = args.clone();
+    enter(SandboxConfig { workdir, worker, slots, runc, allow_unmapped_layers, run_dir })
+}
+
+/// Makes this process able to run containers, and removes what an earlier worker of the same name and directory left.
+/// `main` calls it before it starts a thread.
+///
+/// # Errors
+/// When the machine or the process's rights do not allow it. The text says what to do.
+pub fn enter(config: SandboxConfig) -> Result<Entered, SandboxError> {
     if !rustix::process::geteuid().is_root() {
-        return Err(Error::host("the worker is not root", "run it as root, or in a privileged container"));
+        return Err(SandboxError::host(
+            "the worker is not root",
+            "run it as root, or in a privileged container",
+        ));
     }
     let name = group_name(&config)?;
     let lock = lock(&config.run_dir, &name)?;
-    sys::unshare_mounts().map_err(Error::mount("make a mount namespace"))?;
-    // What is mounted here stays here; what the machine unmounts goes here too.
+    sys::unshare_mounts().map_err(SandboxError::mount("make a mount namespace"))?;
+    // Mounts made here stay here. A file system that the machine unmounts is unmounted here too.
     let propagation = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
-    mount_change("/", propagation).map_err(|error| Error::mount("make mounts private")(error.into()))?;
-    let (bench, mounts) = make_bench(&config.run_dir)?;
-    set_child_subreaper(Some(getpid())).map_err(|error| Error::launch("become a subreaper")(error.into()))?;
-    root::make_own_group_the_root()?;
-    let tree = Tree::find(&name)?;
-    tree.enter()?;
-    tree.sweep()?;
-    let guard = Guard::start(&tree, lock)?;
-    Ok(Entered { config, tree: Arc::new(tree), bench, _guard: guard, _bench: mounts })
+    mount_change("/", propagation)
+        .map_err(|error| SandboxError::mount("make mounts private")(error.into()))?;
+    let (scratch, scratch_mount) = mount_scratch(&config.run_dir)?;
+    set_child_subreaper(Some(getpid()))
+        .map_err(|error| SandboxError::launch("become a subreaper")(error.into()))?;
+    namespace::hide_foreign_cgroups()?;
+    let cgroup = WorkerCgroup::find(&name)?;
+    cgroup.enter()?;
+    cgroup.sweep()?;
+    let guard = Guard::start(&cgroup, lock)?;
+    Ok(Entered { config, cgroup: Arc::new(cgroup), scratch, _guard: guard, _scratch_mount: scratch_mount })
 }
 
-/// One per worker name and directory on the machine.
-fn group_name(config: &SandboxConfig) -> Result<String, Error> {
+/// Returns the name of the worker's control group, unique for each worker name and directory on the machine.
+fn group_name(config: &SandboxConfig) -> Result<String, SandboxError> {
     let dir = fs::canonicalize(&config.workdir)
-        .map_err(Error::mount(format!("find the work directory {}", config.workdir.display())))?;
+        .map_err(SandboxError::mount(format!("find the work directory {}", config.workdir.display())))?;
     let digest = Sha256::digest(dir.as_os_str().as_encoded_bytes());
     let hash: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     Ok(format!("trackyard-{}-{hash}", config.worker))
 }
 
-/// Held by the guard too, so that a new worker does not start over an earlier one's jobs.
-fn lock(run_dir: &Path, name: &str) -> Result<Lock, Error> {
-    let fault = || Error::launch(format!("lock {name} in {}", run_dir.display()));
-    make_dir(run_dir).and_then(|()| make_dir(&run_dir.join("workers"))).map_err(fault())?;
-    let deadline = Instant::now() + EARLIER_DEADLINE;
+/// Locks the worker's name and directory. The guard holds the lock too, so that a new worker does not start while an
+/// earlier one's jobs run.
+fn lock(run_dir: &Path, name: &str) -> Result<Lock, SandboxError> {
+    let failed = || SandboxError::launch(format!("lock {name} in {}", run_dir.display()));
+    make_dir(run_dir).and_then(|()| make_dir(&run_dir.join("workers"))).map_err(failed())?;
+    let deadline = Instant::now() + PREDECESSOR_TIMEOUT;
     loop {
-        match Lock::take(&run_dir.join("workers").join(name)).map_err(fault())? {
+        match Lock::take(&run_dir.join("workers").join(name)).map_err(failed())? {
             Some(lock) => return Ok(lock),
-            None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
+            None if Instant::now() < deadline => std::thread::sleep(LOCK_RETRY_INTERVAL),
             None => {
-                return Err(Error::host(
+                return Err(SandboxError::host(
                     "another worker has this name and this directory",
                     "give each worker a directory of its own",
                 ));
@@ -104,15 +133,16 @@ fn lock(run_dir: &Path, name: &str) -> Result<Lock, Error> {
     }
 }
 
-fn make_bench(run_dir: &Path) -> Result<(PathBuf, Mounts), Error> {
-    let bench = run_dir.join("mnt");
-    make_dir(&bench).map_err(Error::mount(format!("make {}", bench.display())))?;
+fn mount_scratch(run_dir: &Path) -> Result<(PathBuf, Mounts), SandboxError> {
+    let scratch = run_dir.join("mnt");
+    make_dir(&scratch).map_err(SandboxError::mount(format!("make {}", scratch.display())))?;
     let mut mounts = Mounts::default();
-    mounts.tmpfs(&bench, &Size::workbench())?;
-    Ok((bench, mounts))
+    mounts.tmpfs(&scratch, &TmpfsOptions::scratch())?;
+    Ok((scratch, mounts))
 }
 
-/// A directory that may be passed through by all, listed by root only: a container's root is nobody outside.
+/// Makes a directory that everybody may pass through and only root may list: on the machine a container's root is an
+/// unprivileged user.
 pub(super) fn make_dir(dir: &Path) -> std::io::Result<()> {
     fs::create_dir_all(dir)?;
     fs::set_permissions(dir, fs::Permissions::from_mode(0o711))

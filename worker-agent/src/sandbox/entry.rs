@@ -1,16 +1,16 @@
-//! How a track's container is called: the interface that tooling images are built for.
+//! How a track's container is called: the interface that tooling images implement.
 
 use trackyard_protocol::channel::Channel;
 use trackyard_protocol::name::ExerciseSlug;
 
-/// Where the submission is inside, and where the results are written.
+/// The directory inside the container that holds the submission and gets the results.
 pub const JOB_DIR: &str = "/mnt/exercism-iteration";
 
-/// The entry script of an image, decided once when the image becomes ready.
+/// The entry script of an image. It is decided once, when the image becomes ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Entry {
+pub struct EntryScript {
     tool: Tool,
-    form: Form,
+    interface: Interface,
 }
 
 /// The kind of tooling that a channel runs.
@@ -21,28 +21,28 @@ enum Tool {
     Representer,
 }
 
-/// The interface that an image has.
+/// The interface that an image implements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Form {
+enum Interface {
     /// `bin/run.sh EXERCISE INPUT OUTPUT`.
     Run,
-    /// The older `bin/analyze.sh EXERCISE DIR` and `bin/generate.sh EXERCISE DIR`.
-    Older,
+    /// The legacy `bin/analyze.sh EXERCISE DIR` and `bin/generate.sh EXERCISE DIR`.
+    Legacy,
 }
 
-impl Entry {
-    /// The entries that an image of this channel may have, the preferred first. None for builders.
+impl EntryScript {
+    /// Returns the entry scripts that an image of this channel may have, the preferred one first. Builders have none.
     pub fn candidates(channel: Channel) -> impl Iterator<Item = Self> {
-        let (tool, forms): (_, &[Form]) = match channel {
-            Channel::TestRunners => (Tool::TestRunner, &[Form::Run]),
-            Channel::StaticAnalyzers => (Tool::Analyzer, &[Form::Run, Form::Older]),
-            Channel::Representers => (Tool::Representer, &[Form::Run, Form::Older]),
+        let (tool, interfaces): (_, &[Interface]) = match channel {
+            Channel::TestRunners => (Tool::TestRunner, &[Interface::Run]),
+            Channel::StaticAnalyzers => (Tool::Analyzer, &[Interface::Run, Interface::Legacy]),
+            Channel::Representers => (Tool::Representer, &[Interface::Run, Interface::Legacy]),
             Channel::Builders => (Tool::TestRunner, &[]),
         };
-        forms.iter().map(move |form| Self { tool, form: *form })
+        interfaces.iter().map(move |interface| Self { tool, interface: *interface })
     }
 
-    /// What to say of an image that has none.
+    /// Returns the message about an image that has no entry script for `channel`.
     #[must_use]
     pub fn missing(channel: Channel) -> String {
         let scripts: Vec<String> = Self::candidates(channel)
@@ -51,7 +51,7 @@ impl Entry {
         format!("the image has no executable {}", scripts.join(" or "))
     }
 
-    /// The working directory inside.
+    /// Returns the working directory inside the container.
     #[must_use]
     pub const fn working_dir(self) -> &'static str {
         match self.tool {
@@ -61,28 +61,28 @@ impl Entry {
         }
     }
 
-    /// The script, relative to the working directory.
+    /// Returns the script's path, relative to the working directory.
     #[must_use]
     pub const fn script(self) -> &'static str {
-        match (self.form, self.tool) {
-            (Form::Run, _) | (Form::Older, Tool::TestRunner) => "bin/run.sh",
-            (Form::Older, Tool::Analyzer) => "bin/analyze.sh",
-            (Form::Older, Tool::Representer) => "bin/generate.sh",
+        match (self.interface, self.tool) {
+            (Interface::Run, _) | (Interface::Legacy, Tool::TestRunner) => "bin/run.sh",
+            (Interface::Legacy, Tool::Analyzer) => "bin/analyze.sh",
+            (Interface::Legacy, Tool::Representer) => "bin/generate.sh",
         }
     }
 
-    /// The command, word by word.
+    /// Returns the arguments of the command, the script first.
     #[must_use]
     pub fn argv(self, exercise: &ExerciseSlug) -> Vec<String> {
         let dir = format!("{JOB_DIR}/");
         let mut argv = vec![self.script().to_owned(), exercise.to_string(), dir.clone()];
-        if self.form == Form::Run {
+        if self.interface == Interface::Run {
             argv.push(dir);
         }
         argv
     }
 
-    /// The file that holds the result, in the job directory.
+    /// Returns the name of the file that holds the result, in the job directory.
     #[must_use]
     pub const fn result(self) -> &'static str {
         match self.tool {
@@ -92,7 +92,7 @@ impl Entry {
         }
     }
 
-    /// The other files that the tool may write by its interface.
+    /// Returns the names of the other files that the interface lets the tool write.
     #[must_use]
     pub const fn outputs(self) -> &'static [&'static str] {
         match self.tool {
@@ -114,17 +114,17 @@ mod tests {
     #[case(Channel::Representers, &["bin/run.sh", "bin/generate.sh"], "/opt/representer")]
     #[case(Channel::Builders, &[], "")]
     fn scripts_by_channel(#[case] channel: Channel, #[case] scripts: &[&str], #[case] dir: &str) {
-        let entries: Vec<Entry> = Entry::candidates(channel).collect();
+        let entries: Vec<EntryScript> = EntryScript::candidates(channel).collect();
         assert_eq!(entries.iter().map(|e| e.script()).collect::<Vec<_>>(), scripts);
         assert!(entries.iter().all(|e| e.working_dir() == dir));
     }
 
     #[test]
-    fn the_older_form_has_one_dir() {
+    fn the_legacy_interface_takes_one_dir() {
         let exercise = ExerciseSlug::new("two-fer").unwrap();
         let dir = "/mnt/exercism-iteration/";
         let argv: Vec<Vec<String>> =
-            Entry::candidates(Channel::Representers).map(|e| e.argv(&exercise)).collect();
+            EntryScript::candidates(Channel::Representers).map(|e| e.argv(&exercise)).collect();
         assert_eq!(argv[0], ["bin/run.sh", "two-fer", dir, dir]);
         assert_eq!(argv[1], ["bin/generate.sh", "two-fer", dir]);
     }

@@ -1,13 +1,13 @@
-//! Why a container could not be run.
+//! Why the sandbox could not run a container.
 
 use std::io;
 
 use trackyard_protocol::reason::Reason;
 
-/// A failure of the sandbox itself, never of the job. The text may name paths of this machine: it is for logs.
+/// A failure of the sandbox itself, never of the job. The text may name paths of this machine, so it is for logs only.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
+pub enum SandboxError {
     /// This machine cannot run jobs as it is.
     #[error("{what}; {remedy}")]
     Host {
@@ -42,9 +42,16 @@ pub enum Error {
     },
 }
 
-impl Error {
+impl SandboxError {
     pub(crate) fn host(what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Host { what: what.into(), remedy: remedy.into() }
+    }
+
+    pub(crate) fn missing_controller(controller: &str) -> Self {
+        Self::host(
+            format!("the control group controller {controller} is not there"),
+            "enable it (on version 2: Delegate=yes in the worker's unit; cgroup_enable=memory for the kernel)",
+        )
     }
 
     pub(crate) fn mount(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
@@ -59,7 +66,7 @@ impl Error {
         move |source| Self::Launch { what: what.into(), source }
     }
 
-    /// The verdict of a job that met this.
+    /// Returns the verdict of a job that failed with this error.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
@@ -75,9 +82,9 @@ impl Error {
         }
     }
 
-    /// One line for the client: no path of this machine in it.
+    /// Returns one line for the client, without any path of this machine.
     #[must_use]
-    pub fn public(&self) -> String {
+    pub fn client_message(&self) -> String {
         self.reason().text().to_owned()
     }
 }
@@ -99,9 +106,9 @@ mod tests {
     #[case(Errno::INVAL, Reason::Mount)]
     #[case(Errno::NOSPC, Reason::HostResources)]
     #[case(Errno::MFILE, Reason::HostResources)]
-    fn an_exhausted_machine_has_a_reason_of_its_own(#[case] errno: Errno, #[case] reason: Reason) {
-        let error = Error::mount("mount /var/secret")(errno.into());
+    fn exhaustion_has_its_own_reason(#[case] errno: Errno, #[case] reason: Reason) {
+        let error = SandboxError::mount("mount /var/secret")(errno.into());
         assert_eq!(error.reason(), reason);
-        assert!(!error.public().contains("secret"));
+        assert!(!error.client_message().contains("secret"));
     }
 }

@@ -1,4 +1,4 @@
-//! Ends the jobs of a worker that is gone, however it went.
+//! The guard process: it ends the jobs of a worker that is gone, however the worker ended.
 
 use std::fs::OpenOptions;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -6,14 +6,14 @@ use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use rustix::process::{Pid, WaitOptions, setsid, waitpid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
-use super::cgroup::tree::Tree;
-use super::error::Error;
-use super::helpers;
+use super::cgroup::worker::WorkerCgroup;
+use super::error::SandboxError;
 use super::lock::Lock;
-use crate::sys::{self, Side};
+use super::orphans;
+use crate::sys::{self, Fork};
 
-/// The guard process, and the worker's end of a pipe to it. When that closes, with the worker or by being dropped,
-/// the guard kills what runs in the worker's control groups and removes them.
+/// The guard process, and the worker's end of a pipe to it. When that end closes (the worker dies, or this is dropped), the
+/// guard kills what runs in the worker's control groups and removes them.
 #[derive(Debug)]
 pub(crate) struct Guard {
     alive: Option<PipeWriter>,
@@ -21,21 +21,21 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Forks the guard, which holds `lock` to its end: no other worker takes this one's place before. To be called
+    /// Forks the guard. It holds `lock` until it exits, so no other worker takes this one's place before. Call this
     /// before a second thread exists.
-    pub(crate) fn start(tree: &Tree, lock: Lock) -> Result<Self, Error> {
-        let (watched, alive) = io::pipe().map_err(Error::launch("make the guard's pipe"))?;
-        match sys::fork().map_err(Error::launch("fork the guard"))? {
-            Side::Parent { child } => {
-                lock.leave();
+    pub(crate) fn start(cgroup: &WorkerCgroup, lock: Lock) -> Result<Self, SandboxError> {
+        let (watched, alive) = io::pipe().map_err(SandboxError::launch("make the guard's pipe"))?;
+        match sys::fork().map_err(SandboxError::launch("fork the guard"))? {
+            Fork::Parent { child } => {
+                lock.keep_file();
                 Ok(Self { alive: Some(alive), process: child })
             }
-            Side::Child => {
+            Fork::Child => {
                 // With its own copy open, the guard would never see the end.
                 drop(alive);
-                watch(watched, tree);
+                watch(watched, cgroup);
                 drop(lock);
-                sys::leave()
+                sys::exit_child()
             }
         }
     }
@@ -43,7 +43,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // A worker that ends by itself says so: it has let go of its jobs.
+        // A byte tells the guard that the worker ends by itself, without running jobs.
         if let Some(mut alive) = self.alive.take() {
             let _ = alive.write(&[1]);
         }
@@ -51,16 +51,16 @@ impl Drop for Guard {
     }
 }
 
-fn watch(mut watched: PipeReader, tree: &Tree) {
+fn watch(mut watched: PipeReader, cgroup: &WorkerCgroup) {
     let _ = leave_terminal();
     if !matches!(watched.read(&mut [0]), Ok(1)) {
-        // A `runc` that was starting a job would make its groups again.
-        helpers::end();
+        // A `runc` that is starting a job would make the job's groups again.
+        orphans::kill();
     }
-    let _ = tree.sweep();
+    let _ = cgroup.sweep();
 }
 
-/// Out of reach of the terminal's signals, and without holding on to the worker's output.
+/// Detaches from the terminal's signals and from the worker's output.
 fn leave_terminal() -> io::Result<()> {
     setsid()?;
     let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;

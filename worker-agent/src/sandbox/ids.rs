@@ -1,19 +1,20 @@
-//! Ranges of user ids, one for each slot on the machine, whichever worker it belongs to.
+//! Ranges of user ids, one for each slot on the machine, across all its workers.
 
 use std::fs;
 use std::path::Path;
 
-use super::error::Error;
+use super::error::SandboxError;
 use super::lock::Lock;
 
-/// Ids in a range: as many as an image may use.
-pub(crate) const COUNT: u32 = 65_536;
-/// The first id: above those that systemd gives to its containers.
-const FIRST: u32 = 0x7000_0000;
-const RANGES: u32 = 4096;
-const _: () = assert!(FIRST + RANGES * COUNT <= 1 << 31, "some programs take ids for signed numbers");
+/// Number of ids in a range: as many as an image may use.
+pub(crate) const IDS_PER_SLOT: u32 = 65_536;
+/// The first id of the first range, above those that systemd gives to its containers.
+const FIRST_ID: u32 = 0x7000_0000;
+const MAX_RANGES: u32 = 4096;
+const _: () =
+    assert!(FIRST_ID + MAX_RANGES * IDS_PER_SLOT <= 1 << 31, "some programs take ids for signed numbers");
 
-/// A range that no other slot of this machine has, as long as this lives.
+/// A range of ids that no other slot of this machine has while this value lives.
 #[derive(Debug)]
 pub(crate) struct IdRange {
     /// The id of the container's root.
@@ -22,25 +23,26 @@ pub(crate) struct IdRange {
 }
 
 impl IdRange {
-    /// Removes the locks that killed workers left; each would stay until its range was the first free one again.
+    /// Removes the locks that killed workers left. Otherwise each would stay until its range is taken again.
     pub(crate) fn sweep(dir: &Path) {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-            // Taken and dropped it is gone; what another process holds stays.
+            // Taking and dropping a lock removes it. A lock that another process holds stays.
             let _ = Lock::take(&entry.path());
         }
     }
 
-    /// Takes the first free range; the locks are files in `dir`.
-    pub(crate) fn claim(dir: &Path) -> Result<Self, Error> {
-        let fault = |error| Error::launch(format!("lock a range of user ids in {}", dir.display()))(error);
-        fs::create_dir_all(dir).map_err(fault)?;
-        for number in 0..RANGES {
-            if let Some(lock) = Lock::take(&dir.join(number.to_string())).map_err(fault)? {
-                return Ok(Self { base: FIRST + number * COUNT, _lock: lock });
+    /// Takes the first free range. The locks are files in `dir`.
+    pub(crate) fn claim(dir: &Path) -> Result<Self, SandboxError> {
+        let failed =
+            |error| SandboxError::launch(format!("lock a range of user ids in {}", dir.display()))(error);
+        fs::create_dir_all(dir).map_err(failed)?;
+        for number in 0..MAX_RANGES {
+            if let Some(lock) = Lock::take(&dir.join(number.to_string())).map_err(failed)? {
+                return Ok(Self { base: FIRST_ID + number * IDS_PER_SLOT, _lock: lock });
             }
         }
-        Err(Error::host(
-            format!("all {RANGES} ranges of user ids are taken"),
+        Err(SandboxError::host(
+            format!("all {MAX_RANGES} ranges of user ids are taken"),
             "run fewer slots on this machine",
         ))
     }
@@ -51,11 +53,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_slots_share_a_range_and_a_free_one_is_taken_again() {
+    fn slots_never_share_a_range() {
         let dir = tempfile::tempdir().unwrap();
         let first = IdRange::claim(dir.path()).unwrap();
         let second = IdRange::claim(dir.path()).unwrap();
-        assert_eq!(second.base - first.base, COUNT);
+        assert_eq!(second.base - first.base, IDS_PER_SLOT);
         let base = first.base;
         drop(first);
         assert_eq!(IdRange::claim(dir.path()).unwrap().base, base);
@@ -64,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_killed_workers_lock_is_swept_and_a_living_ones_is_not() {
+    fn only_locks_of_killed_workers_are_swept() {
         let dir = tempfile::tempdir().unwrap();
         let _held = IdRange::claim(dir.path()).unwrap();
         fs::write(dir.path().join("19"), "").unwrap();

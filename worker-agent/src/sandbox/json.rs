@@ -1,29 +1,33 @@
-//! Is a result JSON, and how deep is it? Without recursion, for the text is hostile.
+//! Checks that a result is JSON and not nested too deeply. Works without recursion, because the text is hostile.
 
 use serde::de::IgnoredAny;
 
-use super::collect::Fault;
+use super::outcome::OutputError;
 
 /// Checks that `bytes` are one JSON text in UTF-8, nested at most `max_depth` deep.
-pub(crate) fn check(bytes: &[u8], max_depth: u16) -> Result<(), Fault> {
+pub(crate) fn check(bytes: &[u8], max_depth: u16) -> Result<(), OutputError> {
     check_text(bytes)?;
     if depth(bytes) > usize::from(max_depth) {
-        return Err(Fault::TooDeep(max_depth));
+        return Err(OutputError::TooDeep(max_depth));
     }
-    // An ignored value is read without recursion, and nothing may follow it.
-    serde_json::from_slice::<IgnoredAny>(bytes).map(drop).map_err(|error| Fault::Malformed(error.to_string()))
+    // An ignored value is read without recursion. Nothing may follow it.
+    serde_json::from_slice::<IgnoredAny>(bytes)
+        .map(drop)
+        .map_err(|error| OutputError::Malformed(error.to_string()))
 }
 
 /// Checks that `bytes` are UTF-8 without a byte order mark.
-pub(crate) fn check_text(bytes: &[u8]) -> Result<(), Fault> {
-    let text = std::str::from_utf8(bytes).map_err(|_| Fault::BadEncoding)?;
-    if text.starts_with('\u{feff}') { Err(Fault::BadEncoding) } else { Ok(()) }
+pub(crate) fn check_text(bytes: &[u8]) -> Result<(), OutputError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| OutputError::BadEncoding)?;
+    if text.starts_with('\u{feff}') { Err(OutputError::BadEncoding) } else { Ok(()) }
 }
 
-/// The deepest nesting, brackets in strings aside. Of a text that is not JSON it is some number.
+/// Returns the deepest nesting; brackets in strings do not count. The value means nothing if the text is not JSON.
 fn depth(bytes: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut escaped) = (false, false);
+    let mut depth = 0_usize;
+    let mut deepest = 0;
+    let mut in_string = false;
+    let mut escaped = false;
     for byte in bytes {
         match (in_string, byte) {
             (true, _) if escaped => escaped = false,
@@ -44,12 +48,12 @@ mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
 
-    fn word(bytes: &[u8]) -> &'static str {
+    fn checked(bytes: &[u8]) -> &'static str {
         match check(bytes, 3) {
             Ok(()) => "ok",
-            Err(Fault::TooDeep(3)) => "too_deep",
-            Err(Fault::Malformed(_)) => "malformed",
-            Err(Fault::BadEncoding) => "bad_encoding",
+            Err(OutputError::TooDeep(3)) => "too_deep",
+            Err(OutputError::Malformed(_)) => "malformed",
+            Err(OutputError::BadEncoding) => "bad_encoding",
             Err(_) => "other",
         }
     }
@@ -68,18 +72,18 @@ mod tests {
     #[case(b"\xef\xbb\xbf{}", "bad_encoding")]
     #[case(b"\"\xed\xa0\x80\"", "bad_encoding")]
     fn verdicts(#[case] bytes: &[u8], #[case] expected: &str) {
-        assert_eq!(word(bytes), expected);
+        assert_eq!(checked(bytes), expected);
     }
 
     #[test]
     fn a_million_brackets_do_not_overflow_the_stack() {
-        assert_eq!(word(&vec![b'['; 1 << 20]), "too_deep");
-        assert!(matches!(check(&vec![b'['; 60_000], u16::MAX), Err(Fault::Malformed(_))));
+        assert_eq!(checked(&vec![b'['; 1 << 20]), "too_deep");
+        assert!(matches!(check(&vec![b'['; 60_000], u16::MAX), Err(OutputError::Malformed(_))));
     }
 
     proptest! {
         #[test]
-        fn what_passes_is_what_a_parser_takes(text in r#"[\[\]{}",:1a\\ ]{0,12}"#) {
+        fn accepts_what_a_parser_accepts(text in r#"[\[\]{}",:1a\\ ]{0,12}"#) {
             let parsed = serde_json::from_str::<serde_json::Value>(&text).is_ok();
             prop_assert_eq!(check(text.as_bytes(), 100).is_ok(), parsed);
         }

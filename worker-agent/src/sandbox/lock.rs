@@ -1,4 +1,4 @@
-//! A lock between processes: a file that is there only while it is held.
+//! A lock between processes: a file that exists only while the lock is held.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-/// The lock; dropping it removes the file and lets go. A forked process that inherited it holds it too.
+/// A held lock. Dropping it removes the file and releases the lock. A forked process that inherited it holds it too.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: Option<File>,
@@ -16,15 +16,15 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock. None if another process has it.
+    /// Takes the lock. Returns `None` if another process holds it.
     pub(crate) fn take(path: &Path) -> io::Result<Option<Self>> {
         loop {
             let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) if is_still_there(&file, path) => {
+                Ok(()) if is_same_file(&file, path) => {
                     return Ok(Some(Self { file: Some(file), path: path.to_owned() }));
                 }
-                // Its last holder removed it between our opening and locking.
+                // Its last holder removed the file after it was opened here.
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => return Ok(None),
                 Err(error) => return Err(error.into()),
@@ -32,8 +32,8 @@ impl Lock {
         }
     }
 
-    /// Lets go without removing the file: another process that holds the lock too will.
-    pub(crate) fn leave(mut self) {
+    /// Closes the lock without removing the file: another process holds the lock too, and removes the file.
+    pub(crate) fn keep_file(mut self) {
         self.file = None;
     }
 }
@@ -46,7 +46,7 @@ impl Drop for Lock {
     }
 }
 
-fn is_still_there(file: &File, path: &Path) -> bool {
+fn is_same_file(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
         (Ok(held), Ok(named)) => (held.dev(), held.ino()) == (named.dev(), named.ino()),
         _ => false,
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_holder_at_a_time_and_no_file_after() {
+    fn one_holder_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let held = Lock::take(&path).unwrap().unwrap();
@@ -69,12 +69,12 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_on_a_removed_file_is_none() {
+    fn a_removed_file_is_not_a_lock() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let file = File::create(&path).unwrap();
-        assert!(is_still_there(&file, &path));
+        assert!(is_same_file(&file, &path));
         fs::remove_file(&path).unwrap();
-        assert!(!is_still_there(&file, &path));
+        assert!(!is_same_file(&file, &path));
     }
 }

@@ -13,14 +13,14 @@ use rustix::mount::{
 };
 use trackyard_protocol::limits::Limits;
 
-use super::error::Error;
+use super::error::SandboxError;
 use crate::sys;
 
-/// The kernel takes a page of options.
-const OPTIONS_MAX: usize = 4095;
-const TMP_INODES: u64 = 65_536;
+/// Maximum length of a mount's options: the kernel takes one page.
+const MAX_OPTIONS_BYTES: usize = 4095;
+const MAX_TMP_INODES: u64 = 65_536;
 
-/// Mounts that go away, the last first, when this is dropped.
+/// Mounts that are unmounted, the last one first, when this is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Mounts(Vec<PathBuf>);
 
@@ -32,42 +32,42 @@ impl Mounts {
         Ok(())
     }
 
-    /// A sized, empty file system of `owner`'s.
-    pub(crate) fn tmpfs(&mut self, target: &Path, size: &Size) -> Result<(), Error> {
-        let made = size.mount().and_then(|mount| self.attach(&mount, target));
-        made.map_err(Error::mount(format!("mount a tmpfs at {}", target.display())))
+    /// Mounts an empty file system in memory at `target`.
+    pub(crate) fn tmpfs(&mut self, target: &Path, options: &TmpfsOptions) -> Result<(), SandboxError> {
+        let made = options.mount().and_then(|mount| self.attach(&mount, target));
+        made.map_err(SandboxError::mount(format!("mount a tmpfs at {}", target.display())))
     }
 
-    /// The layers, the lowest first, with `skeleton` on top, as one read-only tree at `target`. Owners are as
-    /// `user_namespace` maps them; the skeleton's stay.
+    /// Mounts the layers, the lowest first, with `mount_points` on top, as one read-only tree at `target`. The owners in
+    /// the layers are mapped by `user_namespace`; those in `mount_points` stay.
     pub(crate) fn overlay(
         &mut self,
         target: &Path,
         layers: &[PathBuf],
-        skeleton: &Path,
+        mount_points: &Path,
         user_namespace: Option<BorrowedFd<'_>>,
-    ) -> Result<(), Error> {
-        let mut lower = vec![skeleton.to_owned()];
+    ) -> Result<(), SandboxError> {
+        let mut lower = vec![mount_points.to_owned()];
         for (index, layer) in layers.iter().enumerate().rev() {
             let point = target.with_file_name("l").join(index.to_string());
-            let sealed = seal(layer, user_namespace).and_then(|mount| self.attach(&mount, &point));
-            sealed.map_err(Error::mount(format!("map the layer {}", layer.display())))?;
+            let mapped = map_layer(layer, user_namespace).and_then(|mount| self.attach(&mount, &point));
+            mapped.map_err(SandboxError::mount(format!("map the layer {}", layer.display())))?;
             lower.push(point);
         }
         let stacked = match overlay_options(&lower) {
             Some(options) => self.stack(target, &options),
-            None => self.stack_by_number(target, &lower),
+            None => self.stack_by_descriptor(target, &lower),
         };
-        stacked.map_err(Error::mount(format!("mount the overlay of {} layers", layers.len())))
+        stacked.map_err(SandboxError::mount(format!("mount the overlay of {} layers", layers.len())))
     }
 
-    /// The directories by the numbers of descriptors, which are short whatever the paths are.
-    fn stack_by_number(&mut self, target: &Path, lower: &[PathBuf]) -> io::Result<()> {
-        let open = |dir: &PathBuf| rustix::fs::open(dir, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    /// Mounts the directories by their descriptors' numbers, which are short whatever the paths are.
+    fn stack_by_descriptor(&mut self, target: &Path, lower: &[PathBuf]) -> io::Result<()> {
+        let open = |dir| rustix::fs::open(dir, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
         let dirs: Vec<OwnedFd> = lower.iter().map(open).collect::<Result<_, _>>()?;
-        let number = |dir: &OwnedFd| PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd()));
-        let numbers: Vec<PathBuf> = dirs.iter().map(number).collect();
-        let options = overlay_options(&numbers).ok_or_else(|| io::Error::other("too many layers"))?;
+        let paths: Vec<PathBuf> =
+            dirs.iter().map(|dir| format!("/proc/self/fd/{}", dir.as_raw_fd()).into()).collect();
+        let options = overlay_options(&paths).ok_or_else(|| io::Error::other("too many layers"))?;
         self.stack(target, &options)
     }
 
@@ -83,7 +83,7 @@ impl Mounts {
 impl Drop for Mounts {
     fn drop(&mut self) {
         for point in self.0.iter().rev() {
-            // Detached, so that a file that is still open cannot keep the place from being used again.
+            // Detached, so that a file that is still open does not block the mount point.
             if let Err(error) = unmount(point, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
                 tracing::error!(point = %point.display(), %error, "a mount is left behind");
             }
@@ -91,44 +91,44 @@ impl Drop for Mounts {
     }
 }
 
-/// A detached copy of a layer's directory, read-only and id-mapped.
-fn seal(layer: &Path, user_namespace: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
+/// Returns a detached, read-only and id-mapped mount of a layer's directory.
+fn map_layer(layer: &Path, user_namespace: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let tree = open_tree(CWD, layer, flags)?;
-    sys::seal_mount(tree.as_fd(), user_namespace)?;
+    sys::restrict_mount(tree.as_fd(), user_namespace)?;
     Ok(tree)
 }
 
-/// The directories as one list; none if it is longer than the kernel takes.
+/// Returns the overlay's options for these directories, or `None` if they are longer than the kernel takes.
 fn overlay_options(lower: &[PathBuf]) -> Option<CString> {
     let paths: Vec<String> = lower.iter().map(|path| path.display().to_string()).collect();
     // A hostile layer must not redirect a directory to another layer's.
     let options = format!("redirect_dir=nofollow,metacopy=off,lowerdir={}", paths.join(":"));
-    CString::new(options).ok().filter(|options| options.count_bytes() <= OPTIONS_MAX)
+    CString::new(options).ok().filter(|options| options.count_bytes() <= MAX_OPTIONS_BYTES)
 }
 
-/// How large a tmpfs is, and whose.
-pub(crate) struct Size {
+/// The size, mode and owner of a tmpfs.
+pub(crate) struct TmpfsOptions {
     bytes: u64,
     inodes: u64,
     mode: u32,
     owner: u32,
 }
 
-impl Size {
-    /// The job directory's.
+impl TmpfsOptions {
+    /// Returns the options of the job directory.
     pub(crate) fn job_dir(limits: &Limits, owner: u32) -> Self {
-        // One more for the directory itself: the limit counts what is in it.
+        // The limit counts what is in the directory, so the directory itself needs one more.
         Self { bytes: limits.job_folder.0, inodes: u64::from(limits.job_inodes) + 1, mode: 0o755, owner }
     }
 
-    /// `/tmp`'s.
+    /// Returns the options of `/tmp`.
     pub(crate) fn tmp(limits: &Limits, owner: u32) -> Self {
-        Self { bytes: limits.tmp.0, inodes: TMP_INODES, mode: 0o1777, owner }
+        Self { bytes: limits.tmp.0, inodes: MAX_TMP_INODES, mode: 0o1777, owner }
     }
 
-    /// The worker's own small one, that holds all other mount points.
-    pub(crate) fn workbench() -> Self {
+    /// Returns the options of the worker's scratch file system, which holds all other mount points.
+    pub(crate) fn scratch() -> Self {
         Self { bytes: 64 << 20, inodes: 65_536, mode: 0o711, owner: 0 }
     }
 
@@ -150,9 +150,9 @@ impl Size {
     }
 }
 
-/// A descriptor of a directory, for all further work beneath it.
-pub(crate) fn open_dir(path: &Path) -> Result<OwnedFd, Error> {
-    File::open(path).map(OwnedFd::from).map_err(Error::mount(format!("open {}", path.display())))
+/// Opens a directory for all further work beneath it.
+pub(crate) fn open_dir(path: &Path) -> Result<OwnedFd, SandboxError> {
+    File::open(path).map(OwnedFd::from).map_err(SandboxError::mount(format!("open {}", path.display())))
 }
 
 #[cfg(test)]
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_of_dirs_is_used_while_it_fits_the_kernels_page() {
+    fn options_fit_a_page_or_are_refused() {
         let lower: Vec<PathBuf> =
             (0..128).map(|n| PathBuf::from(format!("/run/trackyard/mnt/slot-63/l/{n}"))).collect();
         assert!(overlay_options(&lower[..100]).is_some());

@@ -1,4 +1,4 @@
-//! What a job's caller gets.
+//! The outcome of a job, as its caller gets it.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 use trackyard_protocol::reason::Reason;
 
 use super::capture::Captured;
-use super::error::Error;
+use super::error::SandboxError;
 
-/// How a job ended, and all that it left.
+/// How a job ended, and everything that it left.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub struct JobOutcome {
     /// The verdict.
     pub reason: Reason,
-    /// One line for the client; it names the limit and the use, and no path of this machine.
+    /// One line for the client. It names the limit and the use, and no path of this machine.
     pub message: String,
-    /// The exit code of the container's first process; none where a signal ended it.
+    /// The exit code of the container's first process. `None` if a signal ended it.
     pub exit_status: Option<i32>,
     /// The first part of standard output.
     pub stdout: Captured,
@@ -23,20 +23,20 @@ pub struct Outcome {
     pub stderr: Captured,
     /// What the job used.
     pub usage: Usage,
-    /// The result and the tool's other outputs by name, present whenever they could be read; each is checked UTF-8,
-    /// and JSON where its name says so.
+    /// The result and the tool's other outputs by name, as far as they could be read. Each is checked to be UTF-8, and
+    /// JSON if its name says so.
     pub files: BTreeMap<String, Vec<u8>>,
-    /// Remarks beside the verdict, such as an output that was refused.
+    /// Remarks in addition to the verdict, such as an output that was refused.
     pub hints: Vec<String>,
 }
 
-impl Outcome {
-    /// The outcome of a job whose container could not be made. The details are for the log.
+impl JobOutcome {
+    /// Returns the outcome of a job whose container could not be made. The details are for the log.
     #[must_use]
-    pub fn failed(error: &Error, usage: Usage) -> Self {
+    pub fn failed(error: &SandboxError, usage: Usage) -> Self {
         Self {
             reason: error.reason(),
-            message: error.public(),
+            message: error.client_message(),
             exit_status: None,
             stdout: Captured::default(),
             stderr: Captured::default(),
@@ -50,22 +50,39 @@ impl Outcome {
 /// What a job used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Making the container's file systems and limits.
+    /// Time to make the container's file systems and limits.
     pub setup_ms: u64,
-    /// From calling `runc` until the container ran.
+    /// Time from calling `runc` until the container ran.
     pub launch_ms: u64,
-    /// From then until it ended.
+    /// Time from then until the container ended.
     pub wall_ms: u64,
     /// Processor time outside the kernel.
     pub cpu_user_ms: u64,
     /// Processor time in the kernel.
     pub cpu_sys_ms: u64,
-    /// The most memory at one time, where the kernel tells.
+    /// The most memory used at one time, if the kernel reports it.
     pub memory_peak_bytes: Option<u64>,
-    /// The most processes and threads at one time, where the kernel tells.
+    /// The most processes and threads at one time, if the kernel reports it.
     pub pids_peak: Option<u64>,
     /// Bytes of standard output.
     pub stdout_bytes: u64,
     /// Bytes of standard error.
     pub stderr_bytes: u64,
+}
+
+/// What is wrong with a file that a tool wrote.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum OutputError {
+    #[error("it is missing")]
+    Missing,
+    #[error("it is not a regular file")]
+    NotRegular,
+    #[error("it is too large")]
+    TooLarge,
+    #[error("it is not UTF-8")]
+    BadEncoding,
+    #[error("it is not JSON: {0}")]
+    Malformed(String),
+    #[error("it is nested more than {0} levels deep")]
+    TooDeep(u16),
 }

@@ -1,4 +1,4 @@
-//! Starting a container with `runc`, and waiting for its first process.
+//! Starts a container with `runc` and waits for its first process.
 
 use std::fs;
 use std::io::{self, Read};
@@ -14,72 +14,74 @@ use rustix::process::{
 use tokio::io::unix::AsyncFd;
 use tokio::process::Command;
 
-use super::error::Error;
-use super::verdict::{End, ExecFault};
+use super::error::SandboxError;
+use super::verdict::{ExecError, ExitStatus};
 use crate::sys;
 
-/// `runc` takes milliseconds; this long only on a machine in trouble.
-const LAUNCH_DEADLINE: Duration = Duration::from_secs(10);
-/// How long one that was killed may take to end.
-const END_DEADLINE: Duration = Duration::from_secs(2);
-const LOG_MAX: u64 = 64 << 10;
+/// How long `runc` may take to start a container. It takes milliseconds on a healthy machine.
+const LAUNCH_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a killed `runc` may take to exit.
+const KILL_TIMEOUT: Duration = Duration::from_secs(2);
+/// Maximum bytes that are read of `runc`'s log.
+const MAX_LOG_BYTES: u64 = 64 << 10;
 
-/// A slot's directories for `runc`.
+/// `runc`, with a slot's directories for it.
 ///
-/// Dropped, once the container's processes and control group are gone, it removes what `runc` keeps of it.
+/// Dropping it removes the state that `runc` keeps of the container. Drop it when the container's processes and control
+/// group are gone.
 #[derive(Debug)]
-pub(crate) struct Runtime {
-    pub(crate) runc: PathBuf,
-    /// Its state of all containers.
+pub(crate) struct Runc {
+    pub(crate) program: PathBuf,
+    /// The directory with its state of all containers.
     pub(crate) state: PathBuf,
-    /// Configuration, log and pid file of this slot's container.
+    /// The directory with configuration, log and pid file of this slot's container.
     pub(crate) bundle: PathBuf,
     /// The container's name.
     pub(crate) id: String,
 }
 
-/// Why there is no container.
+/// Why a container was not started.
 #[derive(Debug)]
-pub(crate) enum NotStarted {
-    /// The image is at fault.
-    Entry(ExecFault),
-    /// The memory limit is too small for it.
-    Memory,
-    /// The machine is.
-    Fault(Error),
+pub(crate) enum StartError {
+    /// The image's entry script cannot be executed.
+    EntryScript(ExecError),
+    /// The memory limit is too small to start a container.
+    OutOfMemory,
+    /// The machine is at fault.
+    Sandbox(SandboxError),
 }
 
-impl From<Error> for NotStarted {
-    fn from(error: Error) -> Self {
-        Self::Fault(error)
+impl From<SandboxError> for StartError {
+    fn from(error: SandboxError) -> Self {
+        Self::Sandbox(error)
     }
 }
 
-impl Runtime {
-    /// Starts the container; its first process runs, or has ended already, when this returns.
+impl Runc {
+    /// Starts the container. When this returns, its first process runs or has exited already.
     pub(crate) async fn start(
         &self,
         spec: &Spec,
         stdout: OwnedFd,
         stderr: OwnedFd,
-    ) -> Result<Container, NotStarted> {
-        self.forget();
-        self.write_bundle(spec).map_err(Error::launch("write the container's configuration"))?;
-        let mut runc = self.command(stdout, stderr).spawn().map_err(Error::launch("run runc"))?;
-        let status = match tokio::time::timeout(LAUNCH_DEADLINE, runc.wait()).await {
-            Ok(status) => status.map_err(Error::launch("wait for runc"))?,
+    ) -> Result<Container, StartError> {
+        self.remove_state();
+        self.write_bundle(spec).map_err(SandboxError::launch("write the container's configuration"))?;
+        let mut runc = self.command(stdout, stderr).spawn().map_err(SandboxError::launch("run runc"))?;
+        let status = match tokio::time::timeout(LAUNCH_TIMEOUT, runc.wait()).await {
+            Ok(status) => status.map_err(SandboxError::launch("wait for runc"))?,
             Err(_) => {
                 let _ = runc.start_kill();
-                // One that the kernel holds is left to the runtime, which reaps it whenever it ends.
-                let _ = tokio::time::timeout(END_DEADLINE, runc.wait()).await;
-                let text = format!("no answer in {LAUNCH_DEADLINE:?}");
-                return Err(Error::launch("run runc")(io::Error::other(text)).into());
+                // A process that the kernel holds is reaped by the tokio runtime whenever it exits.
+                let _ = tokio::time::timeout(KILL_TIMEOUT, runc.wait()).await;
+                let text = format!("no answer in {LAUNCH_TIMEOUT:?}");
+                return Err(SandboxError::launch("run runc")(io::Error::other(text)).into());
             }
         };
         if !status.success() {
             return Err(classify(&self.log()));
         }
-        Ok(self.container().map_err(Error::launch("find the container's first process"))?)
+        Ok(self.container().map_err(SandboxError::launch("find the container's first process"))?)
     }
 
     fn write_bundle(&self, spec: &Spec) -> io::Result<()> {
@@ -91,7 +93,7 @@ impl Runtime {
     }
 
     fn command(&self, stdout: OwnedFd, stderr: OwnedFd) -> Command {
-        let mut command = Command::new(&self.runc);
+        let mut command = Command::new(&self.program);
         command
             .args(["--log-format", "json", "--log"])
             .arg(self.bundle.join("log"))
@@ -102,7 +104,7 @@ impl Runtime {
             .arg("--bundle")
             .arg(&self.bundle)
             .arg(&self.id)
-            // Nothing of the worker's environment, where credentials may be, reaches runc or what it starts.
+            // The worker's environment may hold credentials: it must not reach runc or what runc starts.
             .env_clear()
             .stdin(Stdio::null())
             .stdout(stdout)
@@ -114,19 +116,19 @@ impl Runtime {
     fn container(&self) -> io::Result<Container> {
         let pid = fs::read_to_string(self.bundle.join("pid"))?;
         let pid = pid.trim().parse().ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
-        // The worker is the reaper of what runc leaves, so the id stays this process's until it is waited for.
-        Ok(Container { pidfd: sys::watch(pidfd_open(pid, PidfdFlags::empty())?)? })
+        // The worker reaps what runc leaves, so the id belongs to this process until it is waited for.
+        Ok(Container { pidfd: sys::async_pidfd(pidfd_open(pid, PidfdFlags::empty())?)? })
     }
 
     fn log(&self) -> String {
         let mut text = Vec::new();
         if let Ok(file) = fs::File::open(self.bundle.join("log")) {
-            let _ = file.take(LOG_MAX).read_to_end(&mut text);
+            let _ = file.take(MAX_LOG_BYTES).read_to_end(&mut text);
         }
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    fn forget(&self) {
+    fn remove_state(&self) {
         let state = self.state.join(&self.id);
         if let Err(error) = fs::remove_dir_all(&state)
             && error.kind() != io::ErrorKind::NotFound
@@ -136,14 +138,14 @@ impl Runtime {
     }
 }
 
-impl Drop for Runtime {
+impl Drop for Runc {
     fn drop(&mut self) {
-        self.forget();
+        self.remove_state();
     }
 }
 
-/// Tells an image that cannot be run from a machine that cannot run it, by the last line of `runc`'s log.
-fn classify(log: &str) -> NotStarted {
+/// Tells from the last error in `runc`'s log whether the image or the machine is at fault.
+fn classify(log: &str) -> StartError {
     #[derive(serde::Deserialize)]
     struct Line {
         level: String,
@@ -153,21 +155,26 @@ fn classify(log: &str) -> NotStarted {
     let message = lines.find(|line| line.level == "error").map_or_else(String::new, |line| line.msg);
     if message.contains("exec: \"bin/") || message.contains("chdir to cwd") {
         let is_denied = message.contains("permission denied");
-        return NotStarted::Entry(if is_denied { ExecFault::NotExecutable } else { ExecFault::NotFound });
+        return StartError::EntryScript(if is_denied {
+            ExecError::NotExecutable
+        } else {
+            ExecError::NotFound
+        });
     }
     if message.contains("OOM-killed") {
-        return NotStarted::Memory;
+        return StartError::OutOfMemory;
     }
     let message = if message.is_empty() { "it said nothing".to_owned() } else { message };
-    NotStarted::Fault(Error::launch("start the container")(io::Error::other(message)))
+    StartError::Sandbox(SandboxError::launch("start the container")(io::Error::other(message)))
 }
 
-/// What `runc` itself writes to the container's standard error when the kernel refuses the entry script.
-pub(crate) fn exec_fault(script: &str, end: End, stderr: &[u8]) -> Option<ExecFault> {
-    let text = std::str::from_utf8(stderr).ok().filter(|_| end == End::Exit(1))?;
+/// Returns why the kernel refused the entry script, by the line that `runc` then writes to the container's standard
+/// error.
+pub(crate) fn exec_error(script: &str, exit: ExitStatus, stderr: &[u8]) -> Option<ExecError> {
+    let text = std::str::from_utf8(stderr).ok().filter(|_| exit == ExitStatus::Code(1))?;
     match text.strip_prefix("exec ")?.strip_prefix(script)?.strip_prefix(": ")?.trim_end() {
-        "no such file or directory" => Some(ExecFault::NotFound),
-        "exec format error" | "permission denied" => Some(ExecFault::NotExecutable),
+        "no such file or directory" => Some(ExecError::NotFound),
+        "exec format error" | "permission denied" => Some(ExecError::NotExecutable),
         _ => None,
     }
 }
@@ -178,27 +185,28 @@ pub(crate) struct Container {
 }
 
 impl Container {
-    /// Waits until it has ended.
-    pub(crate) async fn ended(&self) -> io::Result<()> {
+    /// Waits until the process has exited.
+    pub(crate) async fn exited(&self) -> io::Result<()> {
         self.pidfd.readable().await.map(drop)
     }
 
-    /// Kills it, and with it all in its pid namespace.
+    /// Kills the process, and with it everything in its pid namespace.
     pub(crate) fn kill(&self) {
         let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
     }
 
-    /// How it ended. To be called once it has.
-    pub(crate) fn end(&self) -> io::Result<End> {
+    /// Returns how the process exited. Call it after [`Self::exited`].
+    pub(crate) fn exit_status(&self) -> io::Result<ExitStatus> {
         let status =
             waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG)?;
         let status = status.ok_or(io::ErrorKind::WouldBlock)?;
-        let signal = || status.terminating_signal().map(End::Signal);
-        Ok(status.exit_status().map(End::Exit).or_else(signal).ok_or(io::ErrorKind::InvalidData)?)
+        let code = status.exit_status().map(ExitStatus::Code);
+        let exit = code.or_else(|| status.terminating_signal().map(ExitStatus::Signal));
+        Ok(exit.ok_or(io::ErrorKind::InvalidData)?)
     }
 }
 
-/// A container that nobody waits for any more is killed, and does not stay as a zombie.
+/// Kills a container that nobody waits for any more, and reaps its first process.
 impl Drop for Container {
     fn drop(&mut self) {
         self.kill();
@@ -210,10 +218,10 @@ impl Drop for Container {
     }
 }
 
-/// The version of this `runc`, as it tells it.
-pub(crate) fn version(runc: &Path) -> Result<String, Error> {
+/// Returns the version that this `runc` reports.
+pub(crate) fn version(runc: &Path) -> Result<String, SandboxError> {
     let output = std::process::Command::new(runc).arg("--version").env_clear().output().map_err(|error| {
-        Error::host(
+        SandboxError::host(
             format!("{} cannot be run ({error})", runc.display()),
             "install runc (apt-get install runc)",
         )
@@ -223,12 +231,13 @@ pub(crate) fn version(runc: &Path) -> Result<String, Error> {
     let remedy = "give the path of runc 1.1 or newer";
     match version {
         Some(version) if is_supported(version) => Ok(version.to_owned()),
-        Some(version) => Err(Error::host(format!("runc {version} is too old"), remedy)),
-        None => Err(Error::host(format!("{} is not runc", runc.display()), remedy)),
+        Some(version) => Err(SandboxError::host(format!("runc {version} is too old"), remedy)),
+        None => Err(SandboxError::host(format!("{} is not runc", runc.display()), remedy)),
     }
 }
 
-/// From 1.1 on: it sends mount sources into user namespaces, and joins control groups of both versions.
+/// Returns true from version 1.1 on: it sends mount sources into user namespaces, and joins control groups of both
+/// versions.
 fn is_supported(version: &str) -> bool {
     let mut numbers = version.split(['.', '-', '+']).map(|part| part.parse::<u32>().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (1, 1)
@@ -250,33 +259,33 @@ mod tests {
     }
 
     #[rstest]
-    #[case("exec: \\\"bin/run.sh\\\": permission denied", Some(ExecFault::NotExecutable))]
-    #[case("exec: \\\"bin/run.sh\\\": stat bin/run.sh: no such file or directory", Some(ExecFault::NotFound))]
+    #[case("exec: \\\"bin/run.sh\\\": permission denied", Some(ExecError::NotExecutable))]
+    #[case("exec: \\\"bin/run.sh\\\": stat bin/run.sh: no such file or directory", Some(ExecError::NotFound))]
     #[case("error mounting proc", None)]
-    fn runcs_log_tells_whose_fault_it_is(#[case] message: &str, #[case] expected: Option<ExecFault>) {
+    fn the_log_tells_whose_fault_it_is(#[case] message: &str, #[case] expected: Option<ExecError>) {
         let log = format!(
             "{{\"level\":\"warning\",\"msg\":\"x\"}}\n{{\"level\":\"error\",\"msg\":\"unable to start: {message}\"}}\ngarbage"
         );
-        let fault = match classify(&log) {
-            NotStarted::Entry(fault) => Some(fault),
-            NotStarted::Fault(_) | NotStarted::Memory => None,
+        let error = match classify(&log) {
+            StartError::EntryScript(error) => Some(error),
+            StartError::Sandbox(_) | StartError::OutOfMemory => None,
         };
-        assert_eq!(fault, expected);
+        assert_eq!(error, expected);
     }
 
     #[test]
-    fn without_runc_the_remedy_is_told() {
+    fn a_missing_runc_is_named_with_the_remedy() {
         let text = |path: &str| version(Path::new(path)).unwrap_err().to_string();
         assert!(text("/nowhere/runc").contains("install runc"));
         assert!(text("/bin/true").contains("/bin/true is not runc"));
     }
 
     #[test]
-    fn a_missing_interpreter_is_told_by_the_whole_line() {
-        let fault = |end, text: &str| exec_fault("bin/run.sh", end, text.as_bytes());
+    fn a_missing_interpreter_is_told_by_one_line() {
+        let error = |exit, text: &str| exec_error("bin/run.sh", exit, text.as_bytes());
         let line = "exec bin/run.sh: no such file or directory\n";
-        assert_eq!(fault(End::Exit(1), line), Some(ExecFault::NotFound));
-        assert_eq!(fault(End::Exit(2), line), None);
-        assert_eq!(fault(End::Exit(1), &format!("x\n{line}")), None);
+        assert_eq!(error(ExitStatus::Code(1), line), Some(ExecError::NotFound));
+        assert_eq!(error(ExitStatus::Code(2), line), None);
+        assert_eq!(error(ExitStatus::Code(1), &format!("x\n{line}")), None);
     }
 }

@@ -1,7 +1,7 @@
-//! The system calls that a job may not make: a table with a reason per entry, and the OCI rules made of it.
+//! The system calls that are denied to a job: a table with a reason for each entry, and the OCI rules made from it.
 //!
-//! What the table does not name is allowed. A call of another processor mode (32-bit, x32) kills: the filter knows
-//! the native one only.
+//! A call that the table does not name is allowed. A call of another processor mode (32-bit, x32) kills the job, because the
+//! filter covers the native mode only.
 
 use std::io;
 
@@ -24,7 +24,7 @@ struct Denied {
     argument: Option<Argument>,
 }
 
-/// What a denied call gets.
+/// What a denied call results in.
 #[derive(Deserialize, Clone, Copy)]
 enum Action {
     #[serde(rename = "kill")]
@@ -37,7 +37,7 @@ enum Action {
     NoSuchFamily,
 }
 
-/// Denied only with such an argument.
+/// Limits a denial to calls with a certain argument.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Argument {
@@ -46,7 +46,7 @@ enum Argument {
 }
 
 impl Argument {
-    /// One rule for each: the kernel's filter cannot compare one argument twice in a rule.
+    /// Returns the conditions, one for each rule: a rule of the kernel's filter cannot compare one argument twice.
     fn conditions(&self) -> Vec<(usize, LinuxSeccompOperator, u64, Option<u64>)> {
         use LinuxSeccompOperator::{ScmpCmpEq, ScmpCmpGt, ScmpCmpMaskedEq};
         match self {
@@ -62,7 +62,7 @@ impl Argument {
     }
 }
 
-/// The filter, in OCI's words.
+/// Returns the filter as an OCI configuration.
 pub(crate) fn filter() -> io::Result<LinuxSeccomp> {
     let table: Vec<Denied> = serde_json::from_str(TABLE)?;
     let mut rules = Vec::new();
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_entry_of_the_table_becomes_rules_and_none_is_named_twice() {
+    fn every_entry_becomes_rules() {
         let table: Vec<Denied> = serde_json::from_str(TABLE).unwrap();
         let mut calls: Vec<&String> = table.iter().flat_map(|denied| &denied.calls).collect();
         let count = calls.len();
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn all_families_but_the_listed_ones_are_denied() {
+    fn unlisted_families_are_denied() {
         let argument = Argument::NotIn { index: 0, not_in: vec![1, 2, 4] };
         let values: Vec<u64> = argument.conditions().iter().map(|condition| condition.2).collect();
         assert_eq!(values, [0, 3, 4], "0 and 3 by equality, and all above 4");

@@ -1,4 +1,4 @@
-//! Room for one job at a time: its container's file systems and limits, the run, and what remains.
+//! Room for one job at a time: the container's file systems and limits, and their removal.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -6,34 +6,31 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
-use tokio_util::sync::CancellationToken;
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::name::ExerciseSlug;
 
-use super::cgroup::group::JobGroup;
-use super::entry::Entry;
-use super::error::Error;
-use super::host::Inner;
-use super::ids::IdRange;
-use super::mounts::{Mounts, Size, open_dir};
-use super::outcome::Outcome;
-use super::run;
-use super::runc::Runtime;
+use super::cgroup::job::JobCgroup;
+use super::entry::EntryScript;
+use super::error::SandboxError;
+use super::host::HostInner;
+use super::ids::{IDS_PER_SLOT, IdRange};
+use super::mounts::{Mounts, TmpfsOptions, open_dir};
+use super::runc::Runc;
 
-/// A job's image, ready on this machine.
+/// A job's image, unpacked on this machine.
 #[derive(Debug, Clone)]
 pub struct Rootfs {
     /// The directories of its layers, the lowest first.
     pub layers: Vec<PathBuf>,
-    /// Its environment, as `NAME=value`; what is not of that form is left out.
+    /// Its environment, as `NAME=value`. Entries of another form are left out.
     pub env: Vec<String>,
 }
 
-/// What to run.
+/// What a job runs.
 #[derive(Debug, Clone)]
-pub struct Run {
+pub struct RunSpec {
     /// The image's entry script.
-    pub entry: Entry,
+    pub entry: EntryScript,
     /// The exercise of the submission.
     pub exercise: ExerciseSlug,
     /// The processor time allowed: [`Limits::cpu_time`], or less.
@@ -42,92 +39,101 @@ pub struct Run {
 
 /// Room for one job at a time.
 #[derive(Debug)]
-pub struct Slot(pub(super) Arc<Place>);
+pub struct Slot(pub(super) Arc<SlotInner>);
 
-/// What stays of a slot from job to job.
+/// What a slot keeps from job to job.
 #[derive(Debug)]
-pub(super) struct Place {
-    pub(super) host: Arc<Inner>,
+pub(super) struct SlotInner {
+    pub(super) host: Arc<HostInner>,
     pub(super) number: u32,
     pub(super) dir: PathBuf,
     pub(super) ids: IdRange,
     user_namespace: OwnedFd,
-    /// Held by a job until its teardown is done, even where its caller has gone away.
+    /// Held by a job until its teardown is done, even if its caller has gone away.
     pub(super) busy: Arc<Mutex<()>>,
 }
 
 impl Slot {
     pub(crate) fn new(
-        host: Arc<Inner>,
+        host: Arc<HostInner>,
         number: u32,
         dir: PathBuf,
         ids: IdRange,
         user_namespace: OwnedFd,
     ) -> Self {
-        Self(Arc::new(Place { host, number, dir, ids, user_namespace, busy: Arc::default() }))
+        Self(Arc::new(SlotInner { host, number, dir, ids, user_namespace, busy: Arc::default() }))
     }
 
-    /// The machine's user ids that belong to this slot alone: what runs as one of them is its job.
+    /// Returns the machine's user ids that belong to this slot alone: a process with one of them belongs to its job.
     #[must_use]
     pub fn owners(&self) -> std::ops::Range<u32> {
         let base = self.0.ids.base;
-        base..base.saturating_add(super::ids::COUNT)
+        base..base.saturating_add(IDS_PER_SLOT)
     }
 
-    /// Makes a job's file systems and control group. What was made goes away when the returned value does.
+    /// Makes a job's file systems and control group. They are removed when the returned value is dropped.
     ///
     /// # Errors
     /// When one of them cannot be made; nothing is left then.
-    pub async fn prepare(&mut self, rootfs: &Rootfs, limits: &Limits) -> Result<Prepared<'_>, Error> {
+    pub async fn prepare(
+        &mut self,
+        rootfs: &Rootfs,
+        limits: &Limits,
+    ) -> Result<PreparedJob<'_>, SandboxError> {
         let busy = Arc::clone(&self.0.busy).lock_owned().await;
-        let (place, layers, limits_) = (Arc::clone(&self.0), rootfs.layers.clone(), limits.clone());
-        let begun = Instant::now();
-        let made =
-            tokio::task::spawn_blocking(move || Workspace::make(&place, &layers, &limits_, busy)).await;
-        let workspace =
-            made.map_err(|error| Error::mount("prepare a slot")(std::io::Error::other(error)))??;
-        let setup = begun.elapsed();
-        Ok(Prepared { slot: self, workspace, env: rootfs.env.clone(), limits: limits.clone(), setup })
+        let started = Instant::now();
+        let made = tokio::task::spawn_blocking({
+            let slot = Arc::clone(&self.0);
+            let layers = rootfs.layers.clone();
+            let limits = limits.clone();
+            move || JobResources::make(&slot, &layers, &limits, busy)
+        });
+        let resources = made
+            .await
+            .map_err(|error| SandboxError::mount("prepare a slot")(std::io::Error::other(error)))??;
+        let setup = started.elapsed();
+        Ok(PreparedJob { slot: self, resources, env: rootfs.env.clone(), limits: limits.clone(), setup })
     }
 }
 
-/// What a job has of its own. Its end, in this order: processes, open directory, mounts, control group, `runc`'s state.
+/// Everything a job has of its own. It goes away in this order: processes, open directory, mounts, control group,
+/// `runc`'s state.
 #[derive(Debug)]
-pub(super) struct Workspace {
+pub(super) struct JobResources {
     pub(super) job_dir: OwnedFd,
     _mounts: Mounts,
-    pub(super) group: JobGroup,
-    pub(super) runtime: Runtime,
+    pub(super) cgroup: JobCgroup,
+    pub(super) runc: Runc,
     _busy: OwnedMutexGuard<()>,
 }
 
-impl Drop for Workspace {
+impl Drop for JobResources {
     fn drop(&mut self) {
-        if let Err(error) = self.group.kill() {
+        if let Err(error) = self.cgroup.kill() {
             tracing::error!(%error, "a job's processes are left behind");
         }
     }
 }
 
-impl Workspace {
+impl JobResources {
     fn make(
-        place: &Place,
+        slot: &SlotInner,
         layers: &[PathBuf],
         limits: &Limits,
         busy: OwnedMutexGuard<()>,
-    ) -> Result<Self, Error> {
-        let group = JobGroup::create(Arc::clone(&place.host.entered.tree), place.number, limits)?;
+    ) -> Result<Self, SandboxError> {
+        let cgroup = JobCgroup::create(Arc::clone(&slot.host.entered.cgroup), slot.number, limits)?;
         let mut mounts = Mounts::default();
-        mounts.tmpfs(&place.job_dir(), &Size::job_dir(limits, place.ids.base))?;
-        mounts.tmpfs(&place.tmp(), &Size::tmp(limits, place.ids.base))?;
-        let user_namespace = place.host.maps_layers.then(|| place.user_namespace.as_fd());
-        mounts.overlay(&place.rootfs(), layers, &place.dir.join("skeleton"), user_namespace)?;
-        let job_dir = open_dir(&place.job_dir())?;
-        Ok(Self { job_dir, _mounts: mounts, group, runtime: place.runtime(), _busy: busy })
+        mounts.tmpfs(&slot.job_dir(), &TmpfsOptions::job_dir(limits, slot.ids.base))?;
+        mounts.tmpfs(&slot.tmp(), &TmpfsOptions::tmp(limits, slot.ids.base))?;
+        let user_namespace = slot.host.maps_layers.then(|| slot.user_namespace.as_fd());
+        mounts.overlay(&slot.rootfs(), layers, &slot.dir.join("mount-points"), user_namespace)?;
+        let job_dir = open_dir(&slot.job_dir())?;
+        Ok(Self { job_dir, _mounts: mounts, cgroup, runc: slot.runc(), _busy: busy })
     }
 }
 
-impl Place {
+impl SlotInner {
     pub(super) fn job_dir(&self) -> PathBuf {
         self.dir.join("job")
     }
@@ -136,59 +142,56 @@ impl Place {
         self.dir.join("tmp")
     }
 
-    fn runtime(&self) -> Runtime {
-        Runtime {
-            runc: self.host.entered.config.runc.clone(),
-            state: self.host.entered.bench.join("runc"),
+    pub(super) fn rootfs(&self) -> PathBuf {
+        self.dir.join("rootfs")
+    }
+
+    fn runc(&self) -> Runc {
+        Runc {
+            program: self.host.entered.config.runc.clone(),
+            state: self.host.entered.scratch.join("runc"),
             bundle: self.dir.join("bundle"),
             id: format!("slot-{}", self.number),
         }
-    }
-
-    pub(super) fn rootfs(&self) -> PathBuf {
-        self.dir.join("rootfs")
     }
 }
 
 /// A slot that is ready to run one job.
 #[derive(Debug)]
-pub struct Prepared<'slot> {
-    slot: &'slot mut Slot,
-    pub(super) workspace: Workspace,
+pub struct PreparedJob<'slot> {
+    pub(super) slot: &'slot mut Slot,
+    pub(super) resources: JobResources,
     pub(super) env: Vec<String>,
     pub(super) limits: Limits,
     pub(super) setup: Duration,
 }
 
-impl Prepared<'_> {
-    /// The directory for the submission. What the caller writes here, as itself, is given to the container's root.
+impl PreparedJob<'_> {
+    /// Returns the directory for the submission. Files that the caller writes here are given to the container's root.
     #[must_use]
     pub fn job_dir(&self) -> BorrowedFd<'_> {
-        self.workspace.job_dir.as_fd()
+        self.resources.job_dir.as_fd()
     }
 
-    /// The same directory by path, as this process sees it.
+    /// Returns the path of the same directory, as this process sees it.
     #[must_use]
     pub fn job_dir_path(&self) -> PathBuf {
         self.slot.0.job_dir()
-    }
-
-    /// Runs the job to its end, or until `cancel`, and removes all that it had. A job whose caller goes away
-    /// (drops this future) is killed and removed too.
-    pub async fn run(self, run: &Run, cancel: CancellationToken) -> Outcome {
-        let place = Arc::clone(&self.slot.0);
-        run::run(self, &place, run, &cancel).await
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio_util::sync::CancellationToken;
 
-    /// Compiles only if a job can be a task of its own.
-    fn _runs_as_a_task(slot: &mut Slot, prepared: Prepared<'_>, rootfs: &Rootfs, run: &Run) {
-        fn is_send(_: impl Send) {}
-        is_send(slot.prepare(rootfs, &Limits::default()));
-        is_send(prepared.run(run, CancellationToken::new()));
+    /// A job can be a task of its own. Compiling is the test.
+    #[test]
+    fn job_futures_are_send() {
+        fn assert_send(_: impl Send) {}
+        let _check = |slot: &mut Slot, prepared: PreparedJob<'_>, rootfs: &Rootfs, run: &RunSpec| {
+            assert_send(slot.prepare(rootfs, &Limits::default()));
+            assert_send(prepared.run(run, CancellationToken::new()));
+        };
     }
 }

@@ -1,4 +1,4 @@
-//! The OCI runtime configuration of a job's container. Pure: inputs in, configuration out.
+//! The OCI runtime configuration of a job's container. Pure.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,10 @@ use trackyard_protocol::limits::Limits;
 use super::entry::JOB_DIR;
 use super::seccomp;
 
-const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-const OPEN_FILES: u64 = 1024;
-const STACK: u64 = 8 << 20;
-const MASKED: [&str; 10] = [
+const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const MAX_OPEN_FILES: u64 = 1024;
+const STACK_BYTES: u64 = 8 << 20;
+const MASKED_PATHS: [&str; 10] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/kcore",
@@ -30,11 +30,11 @@ const MASKED: [&str; 10] = [
     "/proc/scsi",
     "/sys/firmware",
 ];
-const READ_ONLY: [&str; 6] =
+const READ_ONLY_PATHS: [&str; 6] =
     ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", "/proc/cgroups"];
 
-/// What differs from job to job.
-pub(crate) struct Container<'a> {
+/// The parameters of a container that differ from job to job.
+pub(crate) struct ContainerParams<'a> {
     pub(crate) rootfs: &'a Path,
     pub(crate) job_dir: &'a Path,
     pub(crate) tmp: &'a Path,
@@ -42,18 +42,18 @@ pub(crate) struct Container<'a> {
     pub(crate) working_dir: &'a str,
     /// The image's environment.
     pub(crate) env: &'a [String],
-    /// The id outside of the container's root, and how many follow it.
+    /// The id of the container's root on the machine, and the number of ids from there on.
     pub(crate) ids: (u32, u32),
     pub(crate) cgroup: String,
     pub(crate) limits: &'a Limits,
 }
 
-/// The configuration that `runc` reads.
-pub(crate) fn spec(container: &Container<'_>) -> io::Result<Spec> {
+/// Returns the configuration that `runc` reads.
+pub(crate) fn spec(container: &ContainerParams<'_>) -> io::Result<Spec> {
     build(container).map_err(io::Error::other)
 }
 
-fn build(container: &Container<'_>) -> Result<Spec, OciSpecError> {
+fn build(container: &ContainerParams<'_>) -> Result<Spec, OciSpecError> {
     let root = RootBuilder::default().path(container.rootfs).readonly(true).build()?;
     SpecBuilder::default()
         .version("1.0.2")
@@ -65,7 +65,7 @@ fn build(container: &Container<'_>) -> Result<Spec, OciSpecError> {
         .build()
 }
 
-fn process(container: &Container<'_>) -> Result<Process, OciSpecError> {
+fn process(container: &ContainerParams<'_>) -> Result<Process, OciSpecError> {
     let none = Capabilities::default;
     let capabilities = LinuxCapabilitiesBuilder::default()
         .bounding(none())
@@ -86,14 +86,10 @@ fn process(container: &Container<'_>) -> Result<Process, OciSpecError> {
         .build()
 }
 
-/// The image's environment, without what is not `NAME=value`, and with a path and a home.
+/// Returns the image's environment without entries that are not `NAME=value`, and with a path and a home.
 fn environment(image: &[String]) -> Vec<String> {
-    let well_formed = |entry: &&String| {
-        let named = entry.split_once('=').is_some_and(|(name, _)| !name.is_empty());
-        named && !entry.contains('\0')
-    };
-    let mut env: Vec<String> = image.iter().filter(well_formed).cloned().collect();
-    for default in [PATH, "HOME=/tmp"] {
+    let mut env: Vec<String> = image.iter().filter(|entry| is_well_formed(entry)).cloned().collect();
+    for default in [DEFAULT_PATH, "HOME=/tmp"] {
         let name = default.split_inclusive('=').next().unwrap_or(default);
         if !env.iter().any(|entry| entry.starts_with(name)) {
             env.push(default.to_owned());
@@ -102,29 +98,34 @@ fn environment(image: &[String]) -> Vec<String> {
     env
 }
 
+fn is_well_formed(entry: &str) -> bool {
+    let has_name = entry.split_once('=').is_some_and(|(name, _)| !name.is_empty());
+    has_name && !entry.contains('\0')
+}
+
 fn rlimits(limits: &Limits) -> Result<Vec<PosixRlimit>, OciSpecError> {
     use PosixRlimitType::{RlimitCore, RlimitFsize, RlimitNice, RlimitNofile, RlimitRtprio, RlimitStack};
     let limit = |typ, value: u64| PosixRlimitBuilder::default().typ(typ).soft(value).hard(value).build();
     Ok(vec![
-        limit(RlimitNofile, OPEN_FILES)?,
+        limit(RlimitNofile, MAX_OPEN_FILES)?,
         limit(RlimitCore, 0)?,
         limit(RlimitFsize, limits.file_size.0)?,
-        // What the worker was started with would let a job go before all others without any capability.
+        // Inherited from the worker, these limits could let a job run before all others without any capability.
         limit(RlimitRtprio, 0)?,
         limit(RlimitNice, 0)?,
-        // Only the soft limit: some languages' runtimes raise it for their main thread.
+        // The hard limit is higher, because some languages' runtimes raise the soft one for their main thread.
         PosixRlimitBuilder::default()
             .typ(RlimitStack)
-            .soft(STACK)
-            .hard(limits.memory.0.max(STACK))
+            .soft(STACK_BYTES)
+            .hard(limits.memory.0.max(STACK_BYTES))
             .build()?,
     ])
 }
 
-fn mounts(container: &Container<'_>) -> Result<Vec<Mount>, OciSpecError> {
-    let quiet = ["nosuid", "noexec", "nodev"];
+fn mounts(container: &ContainerParams<'_>) -> Result<Vec<Mount>, OciSpecError> {
+    let restricted = ["nosuid", "noexec", "nodev"];
     Ok(vec![
-        mount("/proc", "proc", "proc", &quiet)?,
+        mount("/proc", "proc", "proc", &restricted)?,
         mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"])?,
         mount(
             "/dev/pts",
@@ -133,7 +134,7 @@ fn mounts(container: &Container<'_>) -> Result<Vec<Mount>, OciSpecError> {
             &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
         )?,
         mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"])?,
-        mount("/dev/mqueue", "mqueue", "mqueue", &quiet)?,
+        mount("/dev/mqueue", "mqueue", "mqueue", &restricted)?,
         mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", "ro"])?,
         bind(JOB_DIR, container.job_dir)?,
         bind("/tmp", container.tmp)?,
@@ -159,15 +160,15 @@ fn bind(at: &str, source: &Path) -> Result<Mount, OciSpecError> {
         .build()
 }
 
-fn linux(container: &Container<'_>) -> Result<Linux, OciSpecError> {
+fn linux(container: &ContainerParams<'_>) -> Result<Linux, OciSpecError> {
     LinuxBuilder::default()
         .uid_mappings(vec![mapping(container.ids)?])
         .gid_mappings(vec![mapping(container.ids)?])
         .namespaces(namespaces()?)
         .cgroups_path(&container.cgroup)
-        // The limits are in the group already; `runc` only joins it.
-        .masked_paths(MASKED.map(ToOwned::to_owned).to_vec())
-        .readonly_paths(READ_ONLY.map(ToOwned::to_owned).to_vec())
+        // The group has its limits already. `runc` only joins it.
+        .masked_paths(MASKED_PATHS.map(ToOwned::to_owned).to_vec())
+        .readonly_paths(READ_ONLY_PATHS.map(ToOwned::to_owned).to_vec())
         .seccomp(seccomp::filter().map_err(OciSpecError::Io)?)
         .build()
 }
@@ -190,7 +191,7 @@ mod tests {
     #[test]
     fn the_whole_configuration() {
         let limits = Limits::default();
-        let container = Container {
+        let container = ContainerParams {
             rootfs: Path::new("/run/trackyard/mnt/slot-0/rootfs"),
             job_dir: Path::new("/run/trackyard/mnt/slot-0/job"),
             tmp: Path::new("/run/trackyard/mnt/slot-0/tmp"),
@@ -205,11 +206,11 @@ mod tests {
     }
 
     #[rstest]
-    #[case(&[], &[PATH, "HOME=/tmp"])]
+    #[case(&[], &[DEFAULT_PATH, "HOME=/tmp"])]
     #[case(&["PATH=/x", "HOME=/root"], &["PATH=/x", "HOME=/root"])]
-    #[case(&["=x", "novalue", "A=b\0c", "EMPTY="], &["EMPTY=", PATH, "HOME=/tmp"])]
-    #[case(&["PATHS=/x"], &["PATHS=/x", PATH, "HOME=/tmp"])]
-    fn environments(#[case] image: &[&str], #[case] expected: &[&str]) {
+    #[case(&["=x", "novalue", "A=b\0c", "EMPTY="], &["EMPTY=", DEFAULT_PATH, "HOME=/tmp"])]
+    #[case(&["PATHS=/x"], &["PATHS=/x", DEFAULT_PATH, "HOME=/tmp"])]
+    fn environment_gets_defaults(#[case] image: &[&str], #[case] expected: &[&str]) {
         let image: Vec<String> = image.iter().map(ToString::to_string).collect();
         assert_eq!(environment(&image), expected);
     }

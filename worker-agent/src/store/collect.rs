@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use trackyard_protocol::version::Digest;
 
-use super::error::Error;
+use super::error::StoreError;
 use super::{Inner, Store, dirs, record};
 
 impl Store {
@@ -16,21 +16,21 @@ impl Store {
     ///
     /// # Errors
     /// When something cannot be removed; what was not removed is tried again the next time.
-    pub async fn collect(&self, keep: &[Digest]) -> Result<Vec<Digest>, Error> {
+    pub async fn collect(&self, keep: &[Digest]) -> Result<Vec<Digest>, StoreError> {
         let (inner, keep) = (Arc::clone(&self.inner), keep.iter().cloned().collect());
         let work = tokio::task::spawn_blocking(move || {
             let (gone, trash) = sweep(&inner, &keep)?;
             for path in trash {
-                dirs::remove(&path).map_err(Error::io(format!("removing {}", path.display())))?;
+                dirs::remove(&path).map_err(StoreError::io(format!("removing {}", path.display())))?;
             }
             Ok(gone)
         });
-        work.await.map_err(|e| Error::Io { what: "collecting".to_owned(), source: e.into() })?
+        work.await.map_err(|e| StoreError::Io { what: "collecting".to_owned(), source: e.into() })?
     }
 }
 
 /// Moves what is not needed out of the way. No lease is given meanwhile, and moving is quick; the removing is not.
-fn sweep(inner: &Inner, keep: &BTreeSet<Digest>) -> Result<(Vec<Digest>, Vec<PathBuf>), Error> {
+fn sweep(inner: &Inner, keep: &BTreeSet<Digest>) -> Result<(Vec<Digest>, Vec<PathBuf>), StoreError> {
     let leases = inner.leases.freeze();
     let mut gone = Vec::new();
     let mut needed = BTreeSet::new();
@@ -41,7 +41,7 @@ fn sweep(inner: &Inner, keep: &BTreeSet<Digest>) -> Result<(Vec<Digest>, Vec<Pat
             Some(record) => needed.extend(record.layers),
             None => {
                 let path = inner.dirs.at(&name);
-                dirs::remove(&path).map_err(Error::io(format!("removing {}", path.display())))?;
+                dirs::remove(&path).map_err(StoreError::io(format!("removing {}", path.display())))?;
                 gone.push(digest);
             }
         }
@@ -52,7 +52,8 @@ fn sweep(inner: &Inner, keep: &BTreeSet<Digest>) -> Result<(Vec<Digest>, Vec<Pat
             let name = format!("{dir}/{name}");
             if !needed.contains(&name) && !leases.holds(&name) {
                 let away = inner.dirs.stage();
-                fs::rename(inner.dirs.at(&name), &away).map_err(Error::io(format!("removing {name}")))?;
+                fs::rename(inner.dirs.at(&name), &away)
+                    .map_err(StoreError::io(format!("removing {name}")))?;
                 trash.push(away);
             }
         }

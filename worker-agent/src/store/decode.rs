@@ -12,8 +12,8 @@ use tokio::sync::mpsc::Receiver;
 use trackyard_images::{Compression, Layer};
 use trackyard_protocol::version::Digest;
 
-use super::error::Error;
-use super::unpack::{self, Limits, Outcome, Rejected, unpack};
+use super::error::StoreError;
+use super::unpack::{LayerLimits, Rejection, UnpackError, UnpackOutcome, unpack};
 
 const BUFFER: usize = 128 << 10;
 /// A decoder's window is at most 2^24 bytes: every common zstd level, and not the 128 MiB that a frame may ask for.
@@ -24,7 +24,7 @@ pub(crate) type Message = Option<Result<Bytes, trackyard_images::ImageError>>;
 
 /// How a layer's work ended.
 pub(crate) enum Unpacked {
-    Done(Outcome),
+    Done(UnpackOutcome),
     NeedsLower,
 }
 
@@ -34,31 +34,32 @@ pub(crate) fn run(
     layer: &Layer,
     root: OwnedFd,
     lowers: Option<Vec<OwnedFd>>,
-    limits: &Limits,
-) -> Result<Unpacked, Error> {
+    limits: &LayerLimits,
+) -> Result<Unpacked, StoreError> {
     let fault = Rc::default();
     let mut chunks = Chunks { messages, current: Bytes::new(), ended: false, fault: Rc::clone(&fault) };
     let result = decode(&mut chunks, layer, root, lowers, limits);
     let result = match result {
-        Err(unpack::Error::NeedsLower) => return Ok(Unpacked::NeedsLower),
-        Err(unpack::Error::Rejected(rejected)) => {
+        Err(UnpackError::NeedsLower) => return Ok(Unpacked::NeedsLower),
+        Err(UnpackError::Rejected(rejected)) => {
             // Bytes that were damaged on the way look like a bad layer: the transfer's end tells which it is.
             drop(chunks.drain());
-            Err(unpack::Error::Rejected(rejected))
+            Err(UnpackError::Rejected(rejected))
         }
         Err(error) => Err(error),
         Ok(outcome) => match chunks.drain() {
             Ok(0) => Ok(outcome),
-            Ok(_) => Err(Rejected::Compression("there is more after its end".to_owned()).into()),
-            Err(error) => Err(Rejected::from_read(&error).into()),
+            Ok(_) => Err(Rejection::Compression("there is more after its end".to_owned()).into()),
+            Err(error) => Err(Rejection::from_read(&error).into()),
         },
     };
     match fault.take() {
         Some(Fault::Pull(error)) => Err(error.into()),
-        Some(Fault::Cancelled) => {
-            Err(Error::Io { what: "unpacking a layer".to_owned(), source: io::ErrorKind::Interrupted.into() })
-        }
-        None => result.map(Unpacked::Done).map_err(|e| Error::from_unpack(layer.digest.as_str(), e)),
+        Some(Fault::Cancelled) => Err(StoreError::Io {
+            what: "unpacking a layer".to_owned(),
+            source: io::ErrorKind::Interrupted.into(),
+        }),
+        None => result.map(Unpacked::Done).map_err(|e| StoreError::from_unpack(layer.digest.as_str(), e)),
     }
 }
 
@@ -67,22 +68,22 @@ fn decode(
     layer: &Layer,
     root: OwnedFd,
     lowers: Option<Vec<OwnedFd>>,
-    limits: &Limits,
-) -> Result<Outcome, unpack::Error> {
+    limits: &LayerLimits,
+) -> Result<UnpackOutcome, UnpackError> {
     let tar: Box<dyn Read + '_> = match layer.compression {
         Compression::None => Box::new(chunks),
         Compression::Gzip => Box::new(MultiGzDecoder::new(chunks)),
-        Compression::Zstd => Box::new(zstd(chunks).map_err(|e| Rejected::from_read(&e))?),
+        Compression::Zstd => Box::new(zstd(chunks).map_err(|e| Rejection::from_read(&e))?),
     };
     let mut tar = BufReader::with_capacity(BUFFER, Hashed::new(tar, layer.size, limits));
     let outcome = unpack(&mut tar, root, lowers, limits)?;
     // What follows the end mark is part of the digest.
-    io::copy(&mut tar, &mut io::sink()).map_err(|e| Rejected::from_read(&e))?;
+    io::copy(&mut tar, &mut io::sink()).map_err(|e| Rejection::from_read(&e))?;
     let found = tar.into_inner().digest();
     if found == layer.diff_id {
         return Ok(outcome);
     }
-    Err(Rejected::DiffId { expected: layer.diff_id.to_string(), found: found.to_string() }.into())
+    Err(Rejection::DiffId { expected: layer.diff_id.to_string(), found: found.to_string() }.into())
 }
 
 fn zstd(chunks: &mut Chunks) -> io::Result<zstd::Decoder<'_, &mut Chunks>> {
@@ -149,16 +150,16 @@ struct Hashed<R> {
     source: R,
     hasher: Sha256,
     left: u64,
-    rejected: Rejected,
+    rejected: Rejection,
 }
 
 impl<R: Read> Hashed<R> {
-    fn new(source: R, transferred: u64, limits: &Limits) -> Self {
+    fn new(source: R, transferred: u64, limits: &LayerLimits) -> Self {
         let by_ratio = transferred.saturating_mul(limits.ratio).max(limits.ratio_from);
         let rejected = if by_ratio < limits.bytes {
-            Rejected::Ratio(limits.ratio)
+            Rejection::Ratio(limits.ratio)
         } else {
-            Rejected::Size(limits.bytes)
+            Rejection::Size(limits.bytes)
         };
         Self { source, hasher: Sha256::new(), left: by_ratio.min(limits.bytes), rejected }
     }

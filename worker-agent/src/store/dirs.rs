@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use trackyard_protocol::version::Digest;
 
-use super::error::Error;
+use super::error::StoreError;
 
 /// The work directory's own, if it is made here: other things may be below it.
 const ROOT_MODE: u32 = 0o711;
@@ -48,25 +48,25 @@ pub(crate) fn image(digest: &Digest) -> String {
 
 impl Dirs {
     /// Makes the work directory itself.
-    pub(crate) fn new(workdir: &Path) -> Result<Self, Error> {
-        let root = std::path::absolute(workdir).map_err(Error::io("finding the work directory"))?;
+    pub(crate) fn new(workdir: &Path) -> Result<Self, StoreError> {
+        let root = std::path::absolute(workdir).map_err(StoreError::io("finding the work directory"))?;
         if !root.is_dir() {
             let what = format!("making the work directory {}", root.display());
-            DirBuilder::new().recursive(true).mode(ROOT_MODE).create(&root).map_err(Error::io(what))?;
+            DirBuilder::new().recursive(true).mode(ROOT_MODE).create(&root).map_err(StoreError::io(what))?;
         }
         Ok(Self { root, staged: AtomicU64::new(0) })
     }
 
     /// Makes what is missing and wipes what was not finished.
-    pub(crate) fn make(&self) -> Result<(), Error> {
+    pub(crate) fn make(&self) -> Result<(), StoreError> {
         for name in ["layers", "chained", "images", STAGING] {
             let path = self.at(name);
             let result = fs::create_dir(&path).or_else(ignore(io::ErrorKind::AlreadyExists));
             let result = result.and_then(|()| fs::set_permissions(&path, Permissions::from_mode(MODE)));
-            result.map_err(Error::io(format!("making {}", path.display())))?;
+            result.map_err(StoreError::io(format!("making {}", path.display())))?;
         }
         for left in self.names(STAGING)? {
-            remove(&self.at(STAGING).join(&left)).map_err(Error::io(format!("removing {left}")))?;
+            remove(&self.at(STAGING).join(&left)).map_err(StoreError::io(format!("removing {left}")))?;
         }
         Ok(())
     }
@@ -91,18 +91,18 @@ impl Dirs {
     }
 
     /// What a directory holds.
-    pub(crate) fn names(&self, dir: &str) -> Result<Vec<String>, Error> {
+    pub(crate) fn names(&self, dir: &str) -> Result<Vec<String>, StoreError> {
         let path = self.at(dir);
-        let fault = || Error::io(format!("reading {}", path.display()));
+        let fault = || StoreError::io(format!("reading {}", path.display()));
         let names = fs::read_dir(&path).map_err(fault())?;
         names.map(|entry| Ok(entry.map_err(fault())?.file_name().to_string_lossy().into_owned())).collect()
     }
 
     /// Makes renames in `dir` last.
-    pub(crate) fn sync(&self, dir: &str) -> Result<(), Error> {
+    pub(crate) fn sync(&self, dir: &str) -> Result<(), StoreError> {
         let path = self.at(dir);
         let synced = fs::File::open(&path).and_then(|dir| dir.sync_all());
-        synced.map_err(Error::io(format!("syncing {}", path.display())))
+        synced.map_err(StoreError::io(format!("syncing {}", path.display())))
     }
 }
 

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use trackyard_protocol::reason::Reason;
 
-use super::unpack::{self, Rejected};
+use super::unpack::{Rejection, UnpackError};
 
 /// Why the store cannot be used, or an image is not ready.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum StoreError {
     /// Two workers may not share a directory.
     #[error("the work directory {} is in use by {holder}: stop it, or give this worker another directory", dir.display())]
     Locked {
@@ -27,7 +27,7 @@ pub enum Error {
         /// The layer's digest.
         layer: String,
         /// The rule.
-        rejected: Rejected,
+        rejected: Rejection,
     },
     /// The image as a whole is too large.
     #[error("the image is refused: its layers are {size} bytes, more than {limit}")]
@@ -47,7 +47,7 @@ pub enum Error {
     },
 }
 
-impl Error {
+impl StoreError {
     /// The reason to give a client whose job needed the image.
     #[must_use]
     pub const fn reason(&self) -> Reason {
@@ -81,14 +81,14 @@ impl Error {
         move |source| Self::Io { what, source }
     }
 
-    /// An unpacker's error; [`unpack::Error::NeedsLower`] is for the caller to act on.
-    pub(crate) fn from_unpack(layer: &str, error: unpack::Error) -> Self {
+    /// An unpacker's error; [`UnpackError::NeedsLower`] is for the caller to act on.
+    pub(crate) fn from_unpack(layer: &str, error: UnpackError) -> Self {
         match error {
-            unpack::Error::Rejected(rejected) => Self::Rejected { layer: layer.to_owned(), rejected },
-            unpack::Error::Io { what, source } => Self::Io { what: what.to_owned(), source },
-            unpack::Error::NeedsLower => Self::Rejected {
+            UnpackError::Rejected(rejected) => Self::Rejected { layer: layer.to_owned(), rejected },
+            UnpackError::Io { what, source } => Self::Io { what: what.to_owned(), source },
+            UnpackError::NeedsLower => Self::Rejected {
                 layer: layer.to_owned(),
-                rejected: Rejected::Tar("its layers below are missing"),
+                rejected: Rejection::Tar("its layers below are missing"),
             },
         }
     }
@@ -100,11 +100,11 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case(Error::Rejected { layer: String::new(), rejected: Rejected::Truncated }, Reason::UnpackRejected, false)]
+    #[case(StoreError::Rejected { layer: String::new(), rejected: Rejection::Truncated }, Reason::UnpackRejected, false)]
     #[case(trackyard_images::ImageError::Throttled { location: String::new() }.into(), Reason::PullFailed, true)]
     #[case(trackyard_images::ImageError::TooLarge { what: String::new(), limit: 1 }.into(), Reason::UnpackRejected, false)]
-    #[case(Error::Io { what: String::new(), source: io::ErrorKind::StorageFull.into() }, Reason::HostResources, true)]
-    fn reasons(#[case] error: Error, #[case] reason: Reason, #[case] transient: bool) {
+    #[case(StoreError::Io { what: String::new(), source: io::ErrorKind::StorageFull.into() }, Reason::HostResources, true)]
+    fn reasons(#[case] error: StoreError, #[case] reason: Reason, #[case] transient: bool) {
         assert_eq!((error.reason(), error.is_transient()), (reason, transient));
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::error::Error;
+use super::error::StoreError;
 
 /// Held until it is dropped.
 #[derive(Debug)]
@@ -17,8 +17,8 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    pub(crate) fn take(path: &Path) -> Result<Self, Error> {
-        let fault = || Error::io(format!("locking {}", path.display()));
+    pub(crate) fn take(path: &Path) -> Result<Self, StoreError> {
+        let fault = || StoreError::io(format!("locking {}", path.display()));
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = options.open(path).map_err(fault())?;
@@ -26,7 +26,7 @@ impl Lock {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
                 let dir = path.parent().unwrap_or(path).to_owned();
-                return Err(Error::Locked { dir, holder: holder(&mut file) });
+                return Err(StoreError::Locked { dir, holder: holder(&mut file) });
             }
             Err(errno) => return Err(fault()(errno.into())),
         }

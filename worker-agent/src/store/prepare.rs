@@ -10,7 +10,7 @@ use trackyard_images::Images;
 use trackyard_protocol::version::Digest;
 
 use super::decode::Unpacked;
-use super::error::Error;
+use super::error::StoreError;
 use super::flight::{Flight, Other};
 use super::record::{self, Record};
 use super::stack::{Stacked, stack};
@@ -36,14 +36,14 @@ impl Store {
         images: &Images,
         repository: &str,
         digest: &Digest,
-    ) -> Result<PreparedImage, Error> {
+    ) -> Result<PreparedImage, StoreError> {
         if let Some(prepared) = self.get(digest) {
             return Ok(prepared);
         }
         let image = images.manifest(repository, digest).await?;
         let limit = self.inner.limits.bytes;
         if image.total_size > limit {
-            return Err(Error::ImageSize { size: image.total_size, limit });
+            return Err(StoreError::ImageSize { size: image.total_size, limit });
         }
         let stack = stack(&image.layers);
         let names = stack.iter().flat_map(|s| [s.own.clone(), s.chained.clone()]);
@@ -63,7 +63,7 @@ impl Store {
         images: &Images,
         repository: &str,
         stack: &[Stacked],
-    ) -> Result<Vec<String>, Error> {
+    ) -> Result<Vec<String>, StoreError> {
         let mut need_lower = BTreeSet::new();
         loop {
             let present: Option<Vec<_>> = stack.iter().map(|s| s.present(&self.inner.dirs)).collect();
@@ -119,7 +119,7 @@ impl Store {
         images: &Images,
         repository: &str,
         mut claims: Vec<Claim<'_>>,
-    ) -> Result<Vec<String>, Error> {
+    ) -> Result<Vec<String>, StoreError> {
         claims.sort_by_key(|claim| std::cmp::Reverse(claim.stacked.layer.size));
         let futures: Vec<_> = claims.iter().map(|claim| self.fetch_one(images, repository, claim)).collect();
         let mut running = stream::iter(futures).buffer_unordered(PARALLEL_LAYERS);
@@ -139,7 +139,7 @@ impl Store {
         drop(running);
         let targets = done.into_iter().map(|(own, staged, outcome)| {
             let claim = claims.iter().find(|claim| claim.stacked.own == own);
-            let chained = claim.filter(|_| outcome.asked_lower).map(|claim| claim.stacked.chained.clone());
+            let chained = claim.filter(|_| outcome.used_lower).map(|claim| claim.stacked.chained.clone());
             (chained.unwrap_or(own), staged)
         });
         let (inner, targets) = (Arc::clone(&self.inner), targets.collect());
@@ -152,9 +152,9 @@ impl Store {
         images: &Images,
         repository: &str,
         claim: &Claim<'_>,
-    ) -> Result<(String, Transferred), Error> {
+    ) -> Result<(String, Transferred), StoreError> {
         let closed =
-            |_| Error::Io { what: "waiting for a turn".to_owned(), source: io::ErrorKind::Other.into() };
+            |_| StoreError::Io { what: "waiting for a turn".to_owned(), source: io::ErrorKind::Other.into() };
         let turn = Arc::clone(&self.inner.slots).acquire_owned().await.map_err(closed)?;
         let layer = claim.stacked.layer.clone();
         let blob = images.blob(repository, &layer)?;
@@ -165,16 +165,16 @@ impl Store {
 }
 
 /// Brings finished layers into place: all is on the disk before the first gets its name.
-fn publish(inner: &Inner, targets: Vec<(String, super::transfer::Staged)>) -> Result<(), Error> {
+fn publish(inner: &Inner, targets: Vec<(String, super::transfer::Staged)>) -> Result<(), StoreError> {
     let Some((_, first)) = targets.first() else { return Ok(()) };
-    let file_system = File::open(&first.path).map_err(Error::io("opening a layer"))?;
-    rustix::fs::syncfs(&file_system).map_err(|e| Error::io("syncing the layers")(e.into()))?;
+    let file_system = File::open(&first.path).map_err(StoreError::io("opening a layer"))?;
+    rustix::fs::syncfs(&file_system).map_err(|e| StoreError::io("syncing the layers")(e.into()))?;
     for (name, staged) in targets {
         match fs::rename(&staged.path, inner.dirs.at(&name)) {
             Ok(()) => {}
             // The same layer came by another image's way; ours is removed.
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && inner.dirs.has(&name) => {}
-            Err(error) => return Err(Error::io(format!("moving {name} into place"))(error)),
+            Err(error) => return Err(StoreError::io(format!("moving {name} into place"))(error)),
         }
     }
     inner.dirs.sync("layers")?;
@@ -182,8 +182,8 @@ fn publish(inner: &Inner, targets: Vec<(String, super::transfer::Staged)>) -> Re
 }
 
 async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
     let ended = tokio::task::spawn_blocking(work).await;
-    ended.map_err(|error| Error::Io { what: "working on the store".to_owned(), source: error.into() })?
+    ended.map_err(|error| StoreError::Io { what: "working on the store".to_owned(), source: error.into() })?
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use trackyard_protocol::version::Digest;
 
 use super::dirs::{self, Dirs};
-use super::error::Error;
+use super::error::StoreError;
 
 /// What is needed to run an image without asking where it came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,14 +28,14 @@ pub(crate) fn read(dirs: &Dirs, digest: &Digest) -> Option<Record> {
 }
 
 /// All images that have a record.
-pub(crate) fn digests(dirs: &Dirs) -> Result<Vec<Digest>, Error> {
+pub(crate) fn digests(dirs: &Dirs) -> Result<Vec<Digest>, StoreError> {
     let names = dirs.names("images")?;
     let digest = |name: &String| Digest::from_str(&format!("sha256:{}", name.strip_suffix(".json")?)).ok();
     Ok(names.iter().filter_map(digest).collect())
 }
 
 /// Writes a record so that a crash leaves all of it or nothing.
-pub(crate) fn write(dirs: &Dirs, digest: &Digest, record: &Record) -> Result<(), Error> {
+pub(crate) fn write(dirs: &Dirs, digest: &Digest, record: &Record) -> Result<(), StoreError> {
     let staged = dirs.stage();
     let write = || {
         let mut file = File::create(&staged)?;
@@ -43,7 +43,7 @@ pub(crate) fn write(dirs: &Dirs, digest: &Digest, record: &Record) -> Result<(),
         file.sync_all()?;
         fs::rename(&staged, dirs.at(&dirs::image(digest)))
     };
-    write().map_err(Error::io(format!("writing the record of {digest}")))?;
+    write().map_err(StoreError::io(format!("writing the record of {digest}")))?;
     dirs.sync("images")
 }
 

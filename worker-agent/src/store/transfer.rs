@@ -12,8 +12,8 @@ use trackyard_images::{Blob, Layer};
 
 use super::decode::{self, Message, Unpacked};
 use super::dirs;
-use super::error::Error;
-use super::unpack::Limits;
+use super::error::StoreError;
+use super::unpack::LayerLimits;
 
 /// Chunks in flight between network and unpacker.
 const CHUNKS: usize = 16;
@@ -45,9 +45,9 @@ pub(crate) async fn transfer(
     layer: Layer,
     path: PathBuf,
     lowers: Option<Vec<PathBuf>>,
-    limits: Limits,
+    limits: LayerLimits,
     turn: OwnedSemaphorePermit,
-) -> Result<Transferred, Error> {
+) -> Result<Transferred, StoreError> {
     let (sender, receiver) = mpsc::channel(CHUNKS);
     let work = tokio::task::spawn_blocking(move || {
         let staged = make(path)?;
@@ -58,7 +58,7 @@ pub(crate) async fn transfer(
         Ok(Transferred { staged, unpacked })
     });
     let (result, ()) = tokio::join!(work, feed(blob, sender));
-    result.map_err(|error| Error::Io { what: "unpacking a layer".to_owned(), source: error.into() })?
+    result.map_err(|error| StoreError::Io { what: "unpacking a layer".to_owned(), source: error.into() })?
 }
 
 /// Sends until the end, the first error, or until nobody listens.
@@ -73,12 +73,12 @@ async fn feed(mut blob: Blob, sender: Sender<Message>) {
     drop(sender.send(None).await);
 }
 
-fn make(path: PathBuf) -> Result<Staged, Error> {
+fn make(path: PathBuf) -> Result<Staged, StoreError> {
     let what = format!("making {}", path.display());
-    DirBuilder::new().mode(0o700).create(&path).map_err(Error::io(what))?;
+    DirBuilder::new().mode(0o700).create(&path).map_err(StoreError::io(what))?;
     Ok(Staged { path })
 }
 
-fn open(path: &Path) -> Result<OwnedFd, Error> {
-    File::open(path).map(OwnedFd::from).map_err(Error::io(format!("opening {}", path.display())))
+fn open(path: &Path) -> Result<OwnedFd, StoreError> {
+    File::open(path).map(OwnedFd::from).map_err(StoreError::io(format!("opening {}", path.display())))
 }

@@ -10,7 +10,7 @@
 //! most builders write them hold all their directories, never ask, and are shared by every image.
 //!
 //! - `archive`: the tar format to entries, `pax`: its extended headers
-//! - `limits`, `rejected`: bounds and refusals
+//! - `limits`, `rejection`: bounds and refusals
 //! - `tree`: the directory being made, `merged`: it and the layers below as one
 //! - `name`: what an entry may be called
 //! - `apply`, `hardlink`, `whiteout`: one entry at a time, `attributes`: owners, modes, extended attributes,
@@ -25,7 +25,7 @@ mod limits;
 mod merged;
 mod name;
 mod pax;
-mod rejected;
+mod rejection;
 mod tree;
 mod whiteout;
 
@@ -35,8 +35,8 @@ pub(crate) mod tests;
 use std::io::BufRead;
 use std::os::fd::{AsFd, OwnedFd};
 
-pub use limits::Limits;
-pub use rejected::Rejected;
+pub use limits::LayerLimits;
+pub use rejection::Rejection;
 
 use apply::Applier;
 use archive::Archive;
@@ -44,10 +44,10 @@ use merged::Lowers;
 
 /// Why a layer was not unpacked.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub(crate) enum UnpackError {
     /// The layer breaks a rule.
     #[error(transparent)]
-    Rejected(#[from] Rejected),
+    Rejected(#[from] Rejection),
     /// The layer refers to what lies below it, and no layers below were given.
     #[error("the layer needs the layers below it")]
     NeedsLower,
@@ -63,9 +63,9 @@ pub(crate) enum Error {
 
 /// What unpacking found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Outcome {
+pub(crate) struct UnpackOutcome {
     /// The layers below were asked, so the directory is right only on top of them.
-    pub(crate) asked_lower: bool,
+    pub(crate) used_lower: bool,
 }
 
 /// Whether a layer's root hides all layers below it.
@@ -79,8 +79,8 @@ pub(crate) fn unpack(
     tar: impl BufRead,
     root: OwnedFd,
     lowers: Option<Vec<OwnedFd>>,
-    limits: &Limits,
-) -> Result<Outcome, Error> {
+    limits: &LayerLimits,
+) -> Result<UnpackOutcome, UnpackError> {
     let mut archive = Archive::new(tar, limits);
     let mut applier = Applier::new(root, lowers.map(Lowers::new), limits)?;
     while let Some(entry) = archive.next_entry()? {

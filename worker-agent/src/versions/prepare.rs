@@ -11,7 +11,7 @@ use trackyard_protocol::version::Digest;
 use trackyard_protocol::worker::TrackVersion;
 
 use super::desired::Failure;
-use crate::sandbox::{Entry, Host};
+use crate::sandbox::{EntryScript, Host};
 use crate::store::{self, PreparedImage, Store};
 use crate::trust::Refused;
 
@@ -21,7 +21,7 @@ pub struct Ready {
     /// Its image; the layers stay as long as this does.
     pub image: PreparedImage,
     /// Its entry script.
-    pub entry: Entry,
+    pub entry: EntryScript,
     /// What to call the image: `repository:version`, after a registry's host.
     pub reference: String,
 }
@@ -84,7 +84,7 @@ impl Preparer {
             return Ok(image);
         }
         let connect = || Images::connect(source, &self.options);
-        let images = self.images.get_or_try_init(connect).await.map_err(store::Error::from);
+        let images = self.images.get_or_try_init(connect).await.map_err(store::StoreError::from);
         match images {
             Ok(images) => self.store.prepare(images, repository, digest).await,
             Err(error) => Err(error),
@@ -92,15 +92,15 @@ impl Preparer {
         .map_err(|error| from_store(&error))
     }
 
-    async fn entry(&self, image: &PreparedImage) -> Result<Entry, Failure> {
+    async fn entry(&self, image: &PreparedImage) -> Result<EntryScript, Failure> {
         let (host, layers, channel) = (self.host.clone(), image.layers.clone(), self.channel);
         let found = tokio::task::spawn_blocking(move || host.find_entry(&layers, channel)).await;
         match found {
             Ok(Ok(Some(entry))) => Ok(entry),
-            Ok(Ok(None)) => Err(definitive(Reason::NoEntry, &Entry::missing(self.channel))),
+            Ok(Ok(None)) => Err(definitive(Reason::NoEntry, &EntryScript::missing(self.channel))),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "an image cannot be looked into");
-                Err(Failure { reason: error.reason(), message: error.public(), is_transient: true })
+                Err(Failure { reason: error.reason(), message: error.client_message(), is_transient: true })
             }
             Err(error) => {
                 tracing::error!(%error, "looking into an image failed");
@@ -115,11 +115,11 @@ fn definitive(reason: Reason, message: &impl ToString) -> Failure {
 }
 
 /// What a client may read of it: the machine's own failures hold paths, which are for the log.
-fn from_store(error: &store::Error) -> Failure {
+fn from_store(error: &store::StoreError) -> Failure {
     tracing::warn!(%error, "an image is not ready");
     let reason = error.reason();
-    let is_public = matches!(error, store::Error::Rejected { .. } | store::Error::ImageSize { .. })
-        || matches!(error, store::Error::Pull(pull) if !is_local(pull));
+    let is_public = matches!(error, store::StoreError::Rejected { .. } | store::StoreError::ImageSize { .. })
+        || matches!(error, store::StoreError::Pull(pull) if !is_local(pull));
     let message = if is_public { error.to_string() } else { reason.text().to_owned() };
     Failure { reason, message, is_transient: error.is_transient() }
 }
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_failure_of_this_machine_names_no_path() {
         let error =
-            store::Error::Io { what: "making /srv/secret".to_owned(), source: io::Error::other("disk") };
+            store::StoreError::Io { what: "making /srv/secret".to_owned(), source: io::Error::other("disk") };
         let failure = from_store(&error);
         assert!(!failure.message.contains("secret"), "{}", failure.message);
         assert_eq!((failure.reason, failure.is_transient), (Reason::HostResources, true));

@@ -180,7 +180,11 @@ fn environment(machine: &Machine) {
 
 fn entry_is_found_once(machine: &Machine) {
     let find = |layer, channel| {
-        machine.host.find_entry(&[layer], channel).unwrap().map(trackyard_worker::sandbox::Entry::script)
+        machine
+            .host
+            .find_entry(&[layer], channel)
+            .unwrap()
+            .map(trackyard_worker::sandbox::EntryScript::script)
     };
     let older = machine.layer("older");
     write_program(&older.join("opt/analyzer/bin/analyze.sh"), "#!/bin/sh\n");

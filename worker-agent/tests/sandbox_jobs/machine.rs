@@ -13,7 +13,9 @@ use trackyard_protocol::channel::Channel;
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::name::{ExerciseSlug, WorkerName};
 use trackyard_protocol::quantity::HumanDuration;
-use trackyard_worker::sandbox::{self, Entry, Error, Host, Outcome, Rootfs, Run, SandboxConfig, Slot};
+use trackyard_worker::sandbox::{
+    self, EntryScript, Host, JobOutcome, Rootfs, RunSpec, SandboxConfig, SandboxError, Slot,
+};
 
 pub(crate) const RUNC: &str = "/usr/sbin/runc";
 /// The entry script of every image here: it runs what the submission says.
@@ -103,7 +105,7 @@ impl Machine {
     }
 
     /// Runs a job whose submission is its script.
-    pub(crate) fn run(&self, job: &Job) -> Outcome {
+    pub(crate) fn run(&self, job: &Job) -> JobOutcome {
         self.run_while(job, || async {}).unwrap()
     }
 
@@ -112,13 +114,13 @@ impl Machine {
         &self,
         job: &Job,
         beside: impl FnOnce() -> F,
-    ) -> Option<Outcome> {
+    ) -> Option<JobOutcome> {
         let mut slots = self.slots.borrow_mut();
         self.runtime.block_on(async { tokio::join!(self.run_in(&mut slots[0], job), beside()).0 })
     }
 
     /// Runs a job twice, at the same time.
-    pub(crate) fn run_two(&self, job: &Job) -> Vec<Outcome> {
+    pub(crate) fn run_two(&self, job: &Job) -> Vec<JobOutcome> {
         let mut slots = self.slots.borrow_mut();
         let [first, second] = &mut slots[..] else { panic!("there are two slots") };
         let both = async { tokio::join!(self.run_in(first, job), self.run_in(second, job)) };
@@ -126,9 +128,9 @@ impl Machine {
         [first, second].into_iter().flatten().collect()
     }
 
-    async fn run_in(&self, slot: &mut Slot, job: &Job) -> Option<Outcome> {
-        let run = Run {
-            entry: Entry::candidates(job.channel).next().unwrap(),
+    async fn run_in(&self, slot: &mut Slot, job: &Job) -> Option<JobOutcome> {
+        let run = RunSpec {
+            entry: EntryScript::candidates(job.channel).next().unwrap(),
             exercise: ExerciseSlug::new("two-fer").unwrap(),
             cpu_time: job.cpu_time.unwrap_or_else(|| job.limits.cpu_time()),
         };
@@ -144,7 +146,7 @@ impl Machine {
     }
 
     /// Why a job cannot be prepared.
-    pub(crate) fn prepare_error(&self, job: &Job) -> Error {
+    pub(crate) fn prepare_error(&self, job: &Job) -> SandboxError {
         let mut slots = self.slots.borrow_mut();
         self.runtime.block_on(slots[0].prepare(&self.rootfs(job), &job.limits)).unwrap_err()
     }

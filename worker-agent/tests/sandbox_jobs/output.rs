@@ -1,7 +1,7 @@
 //! What stands where the result should be.
 
 use trackyard_protocol::channel::Channel;
-use trackyard_worker::sandbox::Outcome;
+use trackyard_worker::sandbox::JobOutcome;
 
 use crate::Scenario;
 use crate::machine::{Job, Machine};
@@ -31,7 +31,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ("representation", representation),
 ];
 
-fn run(machine: &Machine, channel: Channel, script: &str) -> Outcome {
+fn run(machine: &Machine, channel: Channel, script: &str) -> JobOutcome {
     machine.run(&Job { channel, ..Job::new(script) })
 }
 

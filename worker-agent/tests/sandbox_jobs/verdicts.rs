@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use rustix::process::{Signal, kill_process};
 use tokio_util::sync::CancellationToken;
 use trackyard_protocol::quantity::{Bytes, HumanDuration};
-use trackyard_worker::sandbox::Outcome;
+use trackyard_worker::sandbox::JobOutcome;
 
 use crate::Scenario;
 use crate::machine::{Job, Machine, scaled, write_program};
@@ -35,7 +35,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ("a_missing_layer_is_a_mount_error", a_missing_layer_is_a_mount_error),
 ];
 
-fn expect(outcome: &Outcome, code: u16, word: &str) {
+fn expect(outcome: &JobOutcome, code: u16, word: &str) {
     let found = (outcome.reason.code(), outcome.reason.as_str());
     assert_eq!(found, (code, word), "{outcome:?} {}", String::from_utf8_lossy(&outcome.stderr.bytes));
 }
@@ -188,5 +188,5 @@ fn memory_too_small_to_start(machine: &Machine) {
 fn a_missing_layer_is_a_mount_error(machine: &Machine) {
     let error = machine.prepare_error(&Job { layers: vec!["/nowhere".into()], ..Job::new("true") });
     assert_eq!((error.reason().code(), error.reason().as_str()), (512, "mount"));
-    assert!(!error.public().contains("nowhere"));
+    assert!(!error.client_message().contains("nowhere"));
 }

@@ -7,7 +7,7 @@ use trackyard_protocol::reason::Reason;
 
 use super::*;
 
-const CAPS: Caps = Caps { files: 500, bytes: 1 << 20, entries: 4096 };
+const CAPS: InputLimits = InputLimits { files: 500, bytes: 1 << 20, entries: 4096 };
 
 fn client(endpoint: String) -> S3 {
     let [(_, key), (_, secret), (_, region)] = CREDENTIALS;
@@ -23,10 +23,10 @@ fn client(endpoint: String) -> S3 {
 }
 
 /// Fetches `s3://bucket/<prefix>` into a new directory.
-fn fetch(endpoint: String, prefix: &str, caps: Caps) -> (Result<usize, Reason>, tempfile::TempDir) {
+fn fetch(endpoint: String, prefix: &str, caps: InputLimits) -> (Result<usize, Reason>, tempfile::TempDir) {
     let at = tempfile::tempdir().unwrap();
     let dir = InputDir::new(File::open(at.path()).unwrap().into());
-    let budget = Budget::new(caps.bytes);
+    let budget = ByteBudget::new(caps.bytes);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let client = client(endpoint);
     let fetched = runtime.block_on(client.fetch("bucket", prefix, &caps, &dir, &budget));
@@ -61,7 +61,7 @@ fn the_prefix_ends_with_one_slash() {
 fn every_page_is_fetched_or_all_is_refused(#[case] files: u32, #[case] expected: Result<usize, Reason>) {
     let bucket = (0..1500).fold(HostileBucket::default(), |b, n| b.key(&format!("12/{n}.rb"), 1));
     let server = Hostile::start(bucket);
-    let (fetched, at) = fetch(server.endpoint(), "12", Caps { files, ..CAPS });
+    let (fetched, at) = fetch(server.endpoint(), "12", InputLimits { files, ..CAPS });
     assert_eq!(fetched, expected);
     let there = if expected.is_ok() { 1500 } else { 0 };
     assert_eq!((names(&at).len(), server.fetched()), (there, there));

@@ -1,19 +1,19 @@
-//! Which control groups this machine has, and where the worker's own are. Parsing is pure: text in, directories out.
+//! Finds the control group hierarchies of this machine and the worker's own group in each. Parsing is pure.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use trackyard_builder::confine::CgroupMount;
 
-use crate::sandbox::error::Error;
+use crate::sandbox::error::SandboxError;
 
-/// On version 2 a group with processes cannot have limited groups below it, so workers are in a leaf of this name.
-pub(super) const AGENT: &str = "agent";
+/// Name of the leaf that holds the worker: on version 2 a group with processes cannot have limited groups below it.
+pub(super) const AGENT_LEAF: &str = "agent";
 
-/// Where control groups are looked for.
-const USUAL: &str = "/sys/fs/cgroup";
+/// The mount that is preferred when a hierarchy is mounted more than once.
+const DEFAULT_MOUNT: &str = "/sys/fs/cgroup";
 
-/// The two generations of control groups.
+/// The version of the control groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Version {
     V1,
@@ -23,17 +23,17 @@ pub(crate) enum Version {
 /// One mounted hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hierarchy {
-    /// Its controllers; none for a hierarchy that only groups processes.
+    /// Its controllers. Empty for a hierarchy that only groups processes.
     pub(crate) controllers: Vec<String>,
-    /// Where it is mounted.
+    /// The directory that it is mounted at.
     pub(crate) mount_point: PathBuf,
-    /// The directory of the worker's own group in it: the one that is limited as a whole, not the leaf that it is in.
+    /// The directory of the worker's own group: the group that is limited as a whole, not the leaf in it.
     pub(crate) own: PathBuf,
-    /// True if this process is in the leaf below.
+    /// True if this process is in the leaf below `own`.
     pub(crate) in_leaf: bool,
 }
 
-/// All hierarchies of a machine.
+/// All hierarchies of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) version: Version,
@@ -41,49 +41,54 @@ pub(crate) struct Layout {
 }
 
 impl Hierarchy {
-    /// A process that an earlier worker's leaf holds (that worker's child, or one that was started in its container)
-    /// has the same group as that worker.
+    /// Moves `own` from a worker's leaf to that worker's group. A process is in such a leaf if it is the worker's child,
+    /// or was started in the worker's container.
     fn leave_leaf(&mut self) {
-        if self.own.ends_with(AGENT) && self.own != self.mount_point {
+        if self.own.ends_with(AGENT_LEAF) && self.own != self.mount_point {
             self.in_leaf = self.own.pop();
         }
     }
 
-    /// How it is mounted.
+    /// Returns how the hierarchy is mounted.
     pub(crate) fn mounted(&self, version: Version) -> CgroupMount {
         let (kind, options) = match (version, self.controllers.is_empty()) {
             (Version::V2, _) | (Version::V1, true) => ("cgroup2", "rw".to_owned()),
-            (Version::V1, false) => {
-                ("cgroup", self.controllers.iter().map(|name| option(name)).collect::<Vec<_>>().join(","))
-            }
+            (Version::V1, false) => (
+                "cgroup",
+                self.controllers.iter().map(|name| mount_option(name)).collect::<Vec<_>>().join(","),
+            ),
         };
         CgroupMount { kind, options, mount_point: self.mount_point.clone() }
     }
 }
 
-/// A hierarchy without a controller is mounted by its name.
-fn option(controller: &str) -> String {
+/// Returns the mount option of a controller. A hierarchy without a controller is mounted by its name.
+fn mount_option(controller: &str) -> String {
     if controller.starts_with("name=") { format!("none,{controller}") } else { controller.to_owned() }
 }
 
 impl Layout {
-    /// The hierarchies in which this process sees more than its own group and what is below.
+    /// Returns the hierarchies in which this process sees more than its own group and the groups below.
     pub(crate) fn above_own(&self) -> impl Iterator<Item = &Hierarchy> {
         self.hierarchies.iter().filter(|hierarchy| hierarchy.own != hierarchy.mount_point)
     }
 
-    /// The hierarchies of the machine this process runs on.
-    pub(crate) fn read() -> Result<Self, Error> {
-        let read = |path: &str| fs::read_to_string(path).map_err(Error::cgroup(format!("read {path}")));
+    /// Reads the hierarchies of the machine that this process runs on.
+    pub(crate) fn read() -> Result<Self, SandboxError> {
+        let read =
+            |path: &str| fs::read_to_string(path).map_err(SandboxError::cgroup(format!("read {path}")));
         let layout = Self::parse(&read("/proc/self/cgroup")?, &read("/proc/self/mountinfo")?);
         layout.ok_or_else(|| {
-            Error::host("no control groups are mounted", "mount cgroup2 at /sys/fs/cgroup (systemd does)")
+            SandboxError::host(
+                "no control groups are mounted",
+                "mount cgroup2 at /sys/fs/cgroup (systemd does)",
+            )
         })
     }
 
-    /// Reads `/proc/self/cgroup` and `/proc/self/mountinfo`. None where no control group is mounted.
+    /// Parses `/proc/self/cgroup` and `/proc/self/mountinfo`. Returns `None` if no control group is mounted.
     ///
-    /// It is version 2 where no mounted version 1 hierarchy has the memory controller.
+    /// The machine has version 2 if no mounted version 1 hierarchy has the memory controller.
     pub(crate) fn parse(own: &str, mounts: &str) -> Option<Self> {
         let mounts: Vec<Mount> = mounts.lines().filter_map(Mount::parse).collect();
         let mut hierarchies: Vec<Hierarchy> =
@@ -97,7 +102,7 @@ impl Layout {
         (!hierarchies.is_empty()).then_some(Self { version, hierarchies })
     }
 
-    /// The hierarchy that has this controller; on version 2 all controllers are in the one.
+    /// Returns the hierarchy that has this controller. On version 2 one hierarchy has all controllers.
     pub(crate) fn with(&self, controller: &str) -> Option<&Hierarchy> {
         match self.version {
             Version::V1 => self.hierarchies.iter().find(|h| h.controllers.iter().any(|c| c == controller)),
@@ -106,19 +111,20 @@ impl Layout {
     }
 }
 
-/// A line of `/proc/self/cgroup`, such as `4:memory:/a/b` or `0::/`, joined to its mount.
+/// Parses a line of `/proc/self/cgroup`, such as `4:memory:/a/b` or `0::/`, and finds its mount.
 fn hierarchy(line: &str, mounts: &[Mount<'_>]) -> Option<Hierarchy> {
     let (_, rest) = line.split_once(':')?;
     let (controllers, path) = rest.split_once(':')?;
     let controllers: Vec<String> =
         controllers.split(',').filter(|c| !c.is_empty()).map(ToOwned::to_owned).collect();
-    // The last one mounted is the one that is seen. One elsewhere, as where a container has the machine's root too, is
-    // not the one that `runc` takes.
-    let usual = |mount: &&Mount<'_>| mount.holds(&controllers) && Path::new(mount.point).starts_with(USUAL);
-    let mount =
-        mounts.iter().rfind(usual).or_else(|| mounts.iter().rfind(|mount| mount.holds(&controllers)))?;
+    // The last mount hides the earlier ones. A mount elsewhere (a container may also have the machine's root) is not the
+    // one that `runc` takes.
+    let matching = || mounts.iter().filter(|mount| mount.has(&controllers));
+    let mount = matching()
+        .rfind(|mount| Path::new(mount.point).starts_with(DEFAULT_MOUNT))
+        .or_else(|| matching().next_back())?;
     let mount_point = PathBuf::from(unescape(mount.point));
-    // In a container only a part of the tree may be mounted; outside of it, the mounted part's top is ours.
+    // In a container only a part of the tree may be mounted. A group outside that part is taken as its top.
     let below = Path::new(path).strip_prefix(unescape(mount.root)).unwrap_or(Path::new(""));
     let below = if path.contains("/..") { Path::new("") } else { below };
     Some(Hierarchy { controllers, own: mount_point.join(below), mount_point, in_leaf: false })
@@ -135,7 +141,8 @@ impl<'a> Mount<'a> {
     fn parse(line: &'a str) -> Option<Self> {
         let (before, after) = line.split_once(" - ")?;
         let mut fields = before.split(' ').skip(3);
-        let (root, point) = (fields.next()?, fields.next()?);
+        let root = fields.next()?;
+        let point = fields.next()?;
         let mut after = after.split(' ');
         let is_v2 = match after.next()? {
             "cgroup" => false,
@@ -145,13 +152,16 @@ impl<'a> Mount<'a> {
         Some(Self { root, point, is_v2, options: after.nth(1)? })
     }
 
-    fn holds(&self, controllers: &[String]) -> bool {
-        let named = |controller: &String| self.options.split(',').any(|option| option == controller);
-        if controllers.is_empty() { self.is_v2 } else { !self.is_v2 && controllers.iter().all(named) }
+    fn has(&self, controllers: &[String]) -> bool {
+        if controllers.is_empty() {
+            return self.is_v2;
+        }
+        let has_option = |name: &String| self.options.split(',').any(|option| option == name);
+        !self.is_v2 && controllers.iter().all(has_option)
     }
 }
 
-/// Undoes the kernel's `\040` for a blank and the like.
+/// Undoes the kernel's escapes, such as `\040` for a space.
 fn unescape(text: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .iter()
@@ -170,7 +180,7 @@ mod tests {
 37 33 0:33 /docker/1 /sys/fs/cgroup/my\\040memory rw - cgroup cgroup rw,memory";
 
     #[test]
-    fn hybrid_is_version_1_with_every_hierarchy() {
+    fn hybrid_is_version_1() {
         let own = "9:name=systemd:/\n4:memory:/docker/1/worker\n2:cpu,cpuacct:/x\n0::/";
         let layout = Layout::parse(own, HYBRID_MOUNTS).unwrap();
         assert_eq!(layout.version, Version::V1);
@@ -182,13 +192,13 @@ mod tests {
     }
 
     #[test]
-    fn a_group_outside_the_mounted_part_is_the_top() {
+    fn a_group_outside_the_mount_is_its_top() {
         let layout = Layout::parse("4:memory:/../other", HYBRID_MOUNTS).unwrap();
         assert_eq!(layout.with("memory").unwrap().own, Path::new("/sys/fs/cgroup/my memory"));
     }
 
     #[test]
-    fn what_is_above_the_own_group_is_named() {
+    fn hierarchies_above_the_own_group() {
         let own = "4:memory:/docker/1\n2:cpu,cpuacct:/x\n0::/";
         let layout = Layout::parse(own, HYBRID_MOUNTS).unwrap();
         let above: Vec<_> = layout.above_own().map(|h| h.mount_point.to_str().unwrap()).collect();
@@ -196,13 +206,13 @@ mod tests {
     }
 
     #[test]
-    fn of_two_mounts_the_later_is_seen() {
+    fn the_last_of_two_mounts_counts() {
         let mounts = "34 33 0:30 / /old rw - cgroup2 cgroup2 rw\n35 33 0:30 / /new rw - cgroup2 cgroup2 rw";
         assert_eq!(Layout::parse("0::/", mounts).unwrap().hierarchies[0].own, Path::new("/new"));
     }
 
     #[test]
-    fn a_mount_elsewhere_is_not_preferred_to_the_usual() {
+    fn the_default_mount_is_preferred() {
         let mounts = "34 33 0:30 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n\
                       35 33 0:30 / /host/sys/fs/cgroup rw - cgroup2 cgroup2 rw";
         let layout = Layout::parse("0::/pod", mounts).unwrap();
@@ -210,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn version_2_has_one_hierarchy_for_all() {
+    fn version_2_has_one_hierarchy() {
         let mounts = "34 33 0:30 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate";
         let layout = Layout::parse("0::/system.slice/worker.service", mounts).unwrap();
         assert_eq!(layout.version, Version::V2);
@@ -218,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_in_a_workers_leaf_has_that_workers_group() {
+    fn a_worker_leaf_belongs_to_its_parent() {
         let mounts = "34 33 0:30 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw";
         let found = |own: &str, mounts: &str| {
             let hierarchy = Layout::parse(own, mounts).unwrap().hierarchies.remove(0);
@@ -227,13 +237,13 @@ mod tests {
         assert_eq!(found("0::/pod/c/agent", mounts), ("/sys/fs/cgroup/pod/c".to_owned(), true));
         assert_eq!(found("0::/agent", mounts), ("/sys/fs/cgroup".to_owned(), true));
         assert_eq!(found("0::/pod/an-agent", mounts), ("/sys/fs/cgroup/pod/an-agent".to_owned(), false));
-        // As it is after the own group was mounted, without a namespace of control groups.
+        // As it is once the own group has been mounted without a control group namespace.
         let mounts = "34 33 0:30 /pod/c /sys/fs/cgroup rw - cgroup2 cgroup2 rw";
         assert_eq!(found("0::/pod/c/agent", mounts), ("/sys/fs/cgroup".to_owned(), true));
     }
 
     #[test]
-    fn no_control_groups_is_none() {
+    fn a_machine_without_control_groups() {
         assert_eq!(Layout::parse("", ""), None);
         assert_eq!(Layout::parse("0::/", "garbage - \n- -"), None);
     }

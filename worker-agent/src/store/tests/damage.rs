@@ -9,7 +9,7 @@ use trackyard_protocol::version::Digest;
 
 use super::registry::{Packed, REPOSITORY, Registry, digest, gzip, packed};
 use crate::store::unpack::tests::maker::Tar;
-use crate::store::{Limits, Store};
+use crate::store::{LayerLimits, Store};
 
 fn good() -> Packed {
     packed(Tar::default().file("good", &"content ".repeat(9999)))
@@ -99,7 +99,7 @@ fn long_distance() -> Packed {
 async fn a_bad_layer_is_never_ready(#[case] layer: Packed, #[case] words: &str) {
     let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
     let image = registry.image(&[layer]);
-    let limits = Limits { ratio: 200, ratio_from: 1 << 20, ..Limits::default() };
+    let limits = LayerLimits { ratio: 200, ratio_from: 1 << 20, ..LayerLimits::default() };
     let store = Store::open_with(dir.path(), limits).unwrap();
     let error = store.prepare(&registry.images, REPOSITORY, &image).await.unwrap_err();
     assert_eq!(error.reason(), Reason::UnpackRejected, "{error}");
@@ -111,7 +111,7 @@ async fn a_bad_layer_is_never_ready(#[case] layer: Packed, #[case] words: &str) 
 async fn an_image_over_the_limit_is_refused_before_it_is_pulled() {
     let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
     let image = registry.image(&[good()]);
-    let store = Store::open_with(dir.path(), Limits { bytes: 10, ..Limits::default() }).unwrap();
+    let store = Store::open_with(dir.path(), LayerLimits { bytes: 10, ..LayerLimits::default() }).unwrap();
     let error = store.prepare(&registry.images, REPOSITORY, &image).await.unwrap_err();
     assert!(error.to_string().contains("more than 10"), "{error}");
     assert_eq!(registry.asked(&digest(&good().bytes)), 0);

@@ -9,7 +9,7 @@ use rstest::rstest;
 
 use super::registry::{Packed, REPOSITORY, Registry, digest, gzip, packed};
 use crate::store::unpack::tests::maker::{Tar, show};
-use crate::store::{Error, Store};
+use crate::store::{Store, StoreError};
 
 fn tar(name: &str, content: &str) -> Tar {
     Tar::default().file(name, content)
@@ -54,7 +54,7 @@ async fn a_layer_wanted_by_many_is_fetched_once() {
     let digests: Vec<_> = (0..8).map(|n| image(n / 2)).collect();
     let store = Store::open(dir.path()).unwrap();
     let all = digests.iter().map(|digest| store.prepare(&registry.images, REPOSITORY, digest));
-    let prepared: Result<Vec<_>, Error> = join_all(all).await.into_iter().collect();
+    let prepared: Result<Vec<_>, StoreError> = join_all(all).await.into_iter().collect();
     assert_eq!(prepared.unwrap().len(), 8);
     assert_eq!(registry.asked(&digest(&base.bytes)), 1);
     assert_eq!(fs::read_dir(dir.path().join("staging")).unwrap().count(), 0);

@@ -12,19 +12,19 @@ use rustix::io::Errno;
 use super::archive::{Entry, Kind};
 use super::attributes::{Attributes, set_time};
 use super::dirs::Dirs;
-use super::limits::Limits;
+use super::limits::LayerLimits;
 use super::merged::{Lowers, Merged};
 use super::name::{clean, split};
-use super::rejected::{Rejected, shown};
+use super::rejection::{Rejection, shown};
 use super::tree::{Node, failed, look, make_opaque, open_inside, open_plain, put};
 use super::whiteout::is_mark;
-use super::{Error, Outcome};
+use super::{UnpackError, UnpackOutcome};
 
 const BUFFER: usize = 128 << 10;
 
 pub(crate) struct Applier<'a> {
     pub(crate) merged: Merged,
-    pub(crate) limits: &'a Limits,
+    pub(crate) limits: &'a LayerLimits,
     /// What may still be written.
     bytes: u64,
     buffer: Vec<u8>,
@@ -33,7 +33,11 @@ pub(crate) struct Applier<'a> {
 }
 
 impl<'a> Applier<'a> {
-    pub(crate) fn new(root: OwnedFd, lowers: Option<Lowers>, limits: &'a Limits) -> Result<Self, Error> {
+    pub(crate) fn new(
+        root: OwnedFd,
+        lowers: Option<Lowers>,
+        limits: &'a LayerLimits,
+    ) -> Result<Self, UnpackError> {
         Attributes::default().apply(&root, b"/")?;
         Ok(Self {
             merged: Merged::new(root, lowers, limits),
@@ -45,11 +49,11 @@ impl<'a> Applier<'a> {
     }
 
     /// Applies one entry; `data` gives its content.
-    pub(crate) fn apply(&mut self, entry: &Entry, data: &mut impl Read) -> Result<(), Error> {
+    pub(crate) fn apply(&mut self, entry: &Entry, data: &mut impl Read) -> Result<(), UnpackError> {
         let path = clean(&entry.name, self.limits)?;
         let Some((parent, name)) = split(&path) else { return self.root(entry) };
         if parent.iter().any(is_mark) {
-            return Err(Rejected::Whiteout(shown(&entry.name)).into());
+            return Err(Rejection::Whiteout(shown(&entry.name)).into());
         }
         if is_mark(name) {
             return self.whiteout(parent, name);
@@ -63,7 +67,7 @@ impl<'a> Applier<'a> {
             Kind::Dir => self.dir(&path, &attributes),
             Kind::Symlink(target) => {
                 if target.is_empty() || target.len() > self.limits.path || target.contains(&0) {
-                    return Err(Rejected::Path(shown(target), "the target of a symlink").into());
+                    return Err(Rejection::Path(shown(target), "the target of a symlink").into());
                 }
                 let dir = self.merged.dir(parent)?;
                 self.symlink(&dir, name, OsStr::from_bytes(target), &attributes)
@@ -73,7 +77,7 @@ impl<'a> Applier<'a> {
     }
 
     /// Sets the directories' times.
-    pub(crate) fn finish(self) -> Result<Outcome, Error> {
+    pub(crate) fn finish(self) -> Result<UnpackOutcome, UnpackError> {
         // Those made on the way come first: an entry of their own says more.
         for (path, time) in self.merged.made.iter().chain(self.dirs.iter()) {
             match open_inside(self.merged.root(), path) {
@@ -83,12 +87,12 @@ impl<'a> Applier<'a> {
                 Err(errno) => return Err(failed("opening a directory", path.as_os_str().as_bytes(), errno)),
             }
         }
-        Ok(Outcome { asked_lower: self.merged.asked_lower() })
+        Ok(UnpackOutcome { used_lower: self.merged.used_lower() })
     }
 
-    fn root(&mut self, entry: &Entry) -> Result<(), Error> {
+    fn root(&mut self, entry: &Entry) -> Result<(), UnpackError> {
         if entry.kind != Kind::Dir {
-            return Err(Rejected::Path(shown(&entry.name), "the root can only be a directory").into());
+            return Err(Rejection::Path(shown(&entry.name), "the root can only be a directory").into());
         }
         let attributes = Attributes::from_entry(entry)?;
         attributes.apply(self.merged.root(), b"/")?;
@@ -101,7 +105,7 @@ impl<'a> Applier<'a> {
         name: &OsStr,
         attributes: &Attributes,
         data: &mut impl Read,
-    ) -> Result<(), Error> {
+    ) -> Result<(), UnpackError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let make = || openat(dir, name, flags, Mode::from_raw_mode(0o600));
         let (file, replaced) = put(dir.as_fd(), name, make)?;
@@ -115,20 +119,20 @@ impl<'a> Applier<'a> {
         set_time(&file, attributes.mtime, name.as_bytes())
     }
 
-    fn copy(&mut self, data: &mut impl Read, file: &mut std::fs::File) -> Result<(), Error> {
+    fn copy(&mut self, data: &mut impl Read, file: &mut std::fs::File) -> Result<(), UnpackError> {
         loop {
-            let read = data.read(&mut self.buffer).map_err(|e| Rejected::from_read(&e))?;
+            let read = data.read(&mut self.buffer).map_err(|e| Rejection::from_read(&e))?;
             if read == 0 {
                 return Ok(());
             }
             let left = u64::try_from(read).ok().and_then(|read| self.bytes.checked_sub(read));
-            self.bytes = left.ok_or(Rejected::Size(self.limits.bytes))?;
+            self.bytes = left.ok_or(Rejection::Size(self.limits.bytes))?;
             file.write_all(self.buffer.get(..read).unwrap_or_default())
-                .map_err(|source| Error::Io { what: "writing a file", source })?;
+                .map_err(|source| UnpackError::Io { what: "writing a file", source })?;
         }
     }
 
-    fn dir(&mut self, path: &Path, attributes: &Attributes) -> Result<(), Error> {
+    fn dir(&mut self, path: &Path, attributes: &Attributes) -> Result<(), UnpackError> {
         let Some((parent, name)) = split(path) else { return Ok(()) };
         let dir = self.merged.dir(parent)?;
         let fault = |errno| failed("making a directory", path.as_os_str().as_bytes(), errno);
@@ -153,7 +157,7 @@ impl<'a> Applier<'a> {
         name: &OsStr,
         target: &OsStr,
         attributes: &Attributes,
-    ) -> Result<(), Error> {
+    ) -> Result<(), UnpackError> {
         let ((), replaced) = put(dir.as_fd(), name, || symlinkat(target, dir, name))?;
         if replaced {
             self.merged.forget();

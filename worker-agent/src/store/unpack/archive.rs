@@ -4,9 +4,9 @@
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
 
-use super::limits::Limits;
+use super::limits::LayerLimits;
 use super::pax::{Extension, Xattrs};
-use super::rejected::{Rejected, shown};
+use super::rejection::{Rejection, shown};
 
 const BLOCK: usize = 512;
 
@@ -33,7 +33,7 @@ pub(crate) enum Kind {
 /// Reads entries in turn. As a reader it gives the current entry's data.
 pub(crate) struct Archive<'a, R> {
     source: R,
-    limits: &'a Limits,
+    limits: &'a LayerLimits,
     entries: u64,
     /// Bytes of extended headers held for the next entry.
     held: u64,
@@ -43,18 +43,18 @@ pub(crate) struct Archive<'a, R> {
 }
 
 impl<'a, R: BufRead> Archive<'a, R> {
-    pub(crate) const fn new(source: R, limits: &'a Limits) -> Self {
+    pub(crate) const fn new(source: R, limits: &'a LayerLimits) -> Self {
         Self { source, limits, entries: 0, held: 0, data: 0, filling: 0 }
     }
 
     /// The next entry; `None` at the end mark, or where the stream ends between two entries.
-    pub(crate) fn next_entry(&mut self) -> Result<Option<Entry>, Rejected> {
+    pub(crate) fn next_entry(&mut self) -> Result<Option<Entry>, Rejection> {
         let mut extension = Extension::default();
         self.held = 0;
         loop {
             self.skip()?;
             let Some(header) = self.header()? else {
-                return if extension.is_empty() { Ok(None) } else { Err(Rejected::Truncated) };
+                return if extension.is_empty() { Ok(None) } else { Err(Rejection::Truncated) };
             };
             match header.entry_type().as_byte() {
                 b'x' => {
@@ -69,11 +69,11 @@ impl<'a, R: BufRead> Archive<'a, R> {
         }
     }
 
-    fn entry(&mut self, header: &tar::Header, extension: Extension) -> Result<Entry, Rejected> {
-        let field = |_| Rejected::Tar("a malformed number in a header");
+    fn entry(&mut self, header: &tar::Header, extension: Extension) -> Result<Entry, Rejection> {
+        let field = |_| Rejection::Tar("a malformed number in a header");
         let name = extension.path.unwrap_or_else(|| header.path_bytes().into_owned());
         if extension.sparse || header.entry_type().as_byte() == b'S' {
-            return Err(Rejected::Sparse(shown(&name)));
+            return Err(Rejection::Sparse(shown(&name)));
         }
         let link =
             extension.link.or_else(|| header.link_name_bytes().map(Cow::into_owned)).unwrap_or_default();
@@ -95,56 +95,56 @@ impl<'a, R: BufRead> Archive<'a, R> {
     }
 
     /// The next header; `None` at the end. Counts it.
-    fn header(&mut self) -> Result<Option<tar::Header>, Rejected> {
-        let at_end = self.source.fill_buf().map_err(|e| Rejected::from_read(&e))?.is_empty();
+    fn header(&mut self) -> Result<Option<tar::Header>, Rejection> {
+        let at_end = self.source.fill_buf().map_err(|e| Rejection::from_read(&e))?.is_empty();
         if at_end {
             return Ok(None);
         }
         let mut header = tar::Header::new_old();
-        self.source.read_exact(header.as_mut_bytes()).map_err(|e| Rejected::from_read(&e))?;
+        self.source.read_exact(header.as_mut_bytes()).map_err(|e| Rejection::from_read(&e))?;
         if header.as_bytes().iter().all(|b| *b == 0) {
             return Ok(None);
         }
         self.entries += 1;
         if self.entries > self.limits.entries {
-            return Err(Rejected::Entries(self.limits.entries));
+            return Err(Rejection::Entries(self.limits.entries));
         }
         if header.cksum().ok() == Some(checksum(header.as_bytes())) {
             Ok(Some(header))
         } else {
-            Err(Rejected::Tar("a header's checksum is wrong"))
+            Err(Rejection::Tar("a header's checksum is wrong"))
         }
     }
 
     /// The data of an extended header.
-    fn small(&mut self, header: &tar::Header) -> Result<Vec<u8>, Rejected> {
+    fn small(&mut self, header: &tar::Header) -> Result<Vec<u8>, Rejection> {
         let size = size(header)?;
         self.held = self.held.saturating_add(size);
         if self.held > self.limits.header {
-            return Err(Rejected::Tar("extended headers that are too large"));
+            return Err(Rejection::Tar("extended headers that are too large"));
         }
         self.expect(size)?;
         let mut data = Vec::new();
-        self.read_to_end(&mut data).map_err(|e| Rejected::from_read(&e))?;
+        self.read_to_end(&mut data).map_err(|e| Rejection::from_read(&e))?;
         Ok(data)
     }
 
-    fn expect(&mut self, size: u64) -> Result<(), Rejected> {
+    fn expect(&mut self, size: u64) -> Result<(), Rejection> {
         self.data = size;
-        let filled = size.checked_next_multiple_of(512).ok_or(Rejected::Size(self.limits.bytes))?;
+        let filled = size.checked_next_multiple_of(512).ok_or(Rejection::Size(self.limits.bytes))?;
         self.filling = filled - size;
-        if size > self.limits.bytes { Err(Rejected::Size(self.limits.bytes)) } else { Ok(()) }
+        if size > self.limits.bytes { Err(Rejection::Size(self.limits.bytes)) } else { Ok(()) }
     }
 
     /// To the next header.
-    fn skip(&mut self) -> Result<(), Rejected> {
+    fn skip(&mut self) -> Result<(), Rejection> {
         let left = self.data + self.filling;
         (self.data, self.filling) = (0, 0);
         let skipped = io::copy(&mut self.source.by_ref().take(left), &mut io::sink());
         match skipped {
             Ok(skipped) if skipped == left => Ok(()),
-            Ok(_) => Err(Rejected::Truncated),
-            Err(error) => Err(Rejected::from_read(&error)),
+            Ok(_) => Err(Rejection::Truncated),
+            Err(error) => Err(Rejection::from_read(&error)),
         }
     }
 }
@@ -162,22 +162,22 @@ impl<R: BufRead> Read for Archive<'_, R> {
     }
 }
 
-fn kind(byte: u8, name: &[u8], link: Vec<u8>) -> Result<Kind, Rejected> {
+fn kind(byte: u8, name: &[u8], link: Vec<u8>) -> Result<Kind, Rejection> {
     match byte {
         // The oldest tar files have no type for directories.
         0 if name.ends_with(b"/") => Ok(Kind::Dir),
         0 | b'0' | b'7' => Ok(Kind::File),
         b'1' => Ok(Kind::Hardlink(link)),
         b'2' => Ok(Kind::Symlink(link)),
-        b'3' | b'4' => Err(Rejected::Device(shown(name))),
+        b'3' | b'4' => Err(Rejection::Device(shown(name))),
         b'5' => Ok(Kind::Dir),
-        b'6' => Err(Rejected::Fifo(shown(name))),
-        other => Err(Rejected::EntryType(shown(name), other)),
+        b'6' => Err(Rejection::Fifo(shown(name))),
+        other => Err(Rejection::EntryType(shown(name), other)),
     }
 }
 
-fn size(header: &tar::Header) -> Result<u64, Rejected> {
-    header.entry_size().map_err(|_| Rejected::Tar("a malformed size in a header"))
+fn size(header: &tar::Header) -> Result<u64, Rejection> {
+    header.entry_size().map_err(|_| Rejection::Tar("a malformed size in a header"))
 }
 
 fn until_nul(mut name: Vec<u8>) -> Vec<u8> {

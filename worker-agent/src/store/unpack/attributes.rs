@@ -10,11 +10,11 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::Error;
+use super::UnpackError;
 use super::archive::Entry;
 use super::merged::Found;
 use super::pax::Xattrs;
-use super::rejected::{Rejected, shown};
+use super::rejection::{Rejection, shown};
 use super::tree::{Node, failed};
 
 /// A user namespace here maps so many owners.
@@ -39,11 +39,11 @@ impl Default for Attributes {
 
 impl Attributes {
     /// Those of an entry, as far as they are taken over.
-    pub(crate) fn from_entry(entry: &Entry) -> Result<Self, Rejected> {
+    pub(crate) fn from_entry(entry: &Entry) -> Result<Self, Rejection> {
         let (uid, gid) = entry.owner;
         let mapped = |id: u64| u32::try_from(id).ok().filter(|_| id < OWNERS);
         let (Some(owner), Some(group)) = (mapped(uid), mapped(gid)) else {
-            return Err(Rejected::Owner(shown(&entry.name), uid, gid));
+            return Err(Rejection::Owner(shown(&entry.name), uid, gid));
         };
         let taken = |(name, value): &&(Vec<u8>, Vec<u8>)| is_taken(name) && value.len() <= MAX_XATTR;
         Ok(Self {
@@ -55,7 +55,7 @@ impl Attributes {
     }
 
     /// Those of something in a lower layer, which came through [`Self::from_entry`] once.
-    pub(crate) fn of(found: &Found, name: &OsStr) -> Result<Self, Error> {
+    pub(crate) fn of(found: &Found, name: &OsStr) -> Result<Self, UnpackError> {
         let fault = |errno| failed("reading a lower layer", name.as_bytes(), errno);
         let nanos = u32::try_from(found.stat.st_mtime_nsec).unwrap_or(0);
         let mut all = Self {
@@ -73,7 +73,7 @@ impl Attributes {
     }
 
     /// Sets all but the time. The owner comes first: changing it clears set-id bits and capabilities.
-    pub(crate) fn apply(&self, file: &OwnedFd, name: &[u8]) -> Result<(), Error> {
+    pub(crate) fn apply(&self, file: &OwnedFd, name: &[u8]) -> Result<(), UnpackError> {
         let fault = |errno| failed("setting an owner or mode", name, errno);
         let (uid, gid) = self.owner;
         fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(fault)?;
@@ -84,7 +84,7 @@ impl Attributes {
                 Err(Errno::IO) => return Err(fault(Errno::IO)),
                 Err(errno) => {
                     let what = format!("its extended attribute {}: {errno}", shown(key));
-                    return Err(Rejected::Unplaceable(shown(name), what).into());
+                    return Err(Rejection::Unplaceable(shown(name), what).into());
                 }
             }
         }
@@ -92,7 +92,7 @@ impl Attributes {
     }
 
     /// Sets owner and time of a symlink; it has nothing else.
-    pub(crate) fn apply_symlink(&self, dir: impl AsFd, name: &OsStr) -> Result<(), Error> {
+    pub(crate) fn apply_symlink(&self, dir: impl AsFd, name: &OsStr) -> Result<(), UnpackError> {
         let fault = |errno| failed("setting the owner of a symlink", name.as_bytes(), errno);
         let (uid, gid) = self.owner;
         let flags = AtFlags::SYMLINK_NOFOLLOW;
@@ -102,7 +102,7 @@ impl Attributes {
 }
 
 /// Sets the time of a file or directory.
-pub(crate) fn set_time(file: impl AsFd, mtime: (i64, u32), name: &[u8]) -> Result<(), Error> {
+pub(crate) fn set_time(file: impl AsFd, mtime: (i64, u32), name: &[u8]) -> Result<(), UnpackError> {
     futimens(file, &times(mtime)).map_err(|e| failed("setting a time", name, e))
 }
 

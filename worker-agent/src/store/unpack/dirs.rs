@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::limits::Limits;
-use super::rejected::Rejected;
+use super::limits::LayerLimits;
+use super::rejection::Rejection;
 
 pub(crate) struct Dirs {
     times: Vec<(PathBuf, (i64, u32))>,
@@ -12,14 +12,14 @@ pub(crate) struct Dirs {
 }
 
 impl Dirs {
-    pub(crate) const fn new(limits: &Limits) -> Self {
+    pub(crate) const fn new(limits: &LayerLimits) -> Self {
         Self { times: Vec::new(), bytes: 0, limit: limits.directory_names }
     }
 
-    pub(crate) fn add(&mut self, path: PathBuf, mtime: (i64, u32)) -> Result<(), Rejected> {
+    pub(crate) fn add(&mut self, path: PathBuf, mtime: (i64, u32)) -> Result<(), Rejection> {
         self.bytes += path.as_os_str().len() + size_of::<(PathBuf, (i64, u32))>();
         if self.bytes > self.limit {
-            return Err(Rejected::DirectoryNames(self.limit));
+            return Err(Rejection::DirectoryNames(self.limit));
         }
         self.times.push((path, mtime));
         Ok(())

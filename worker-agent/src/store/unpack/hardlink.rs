@@ -9,19 +9,19 @@ use std::rc::Rc;
 
 use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat};
 
-use super::Error;
+use super::UnpackError;
 use super::apply::Applier;
 use super::attributes::Attributes;
 use super::merged::read_link;
 use super::name::{clean, split};
-use super::rejected::{Rejected, shown};
+use super::rejection::{Rejection, shown};
 use super::tree::{Node, failed, look, put};
 
 impl Applier<'_> {
-    pub(crate) fn hardlink(&mut self, path: &Path, target: &[u8]) -> Result<(), Error> {
+    pub(crate) fn hardlink(&mut self, path: &Path, target: &[u8]) -> Result<(), UnpackError> {
         let Some((parent, name)) = split(path) else { return Ok(()) };
         let target_path = clean(target, self.limits)?;
-        let missing = || Rejected::LinkTarget(shown(path.as_os_str().as_bytes()), shown(target));
+        let missing = || Rejection::LinkTarget(shown(path.as_os_str().as_bytes()), shown(target));
         let (target_parent, target_name) = split(&target_path).ok_or_else(missing)?;
         let source = self.linkable(target_parent, target_name)?.ok_or_else(missing)?;
         let dir = self.merged.dir(parent)?;
@@ -42,7 +42,7 @@ impl Applier<'_> {
 
     /// The directory that holds the target of a hard link, copied up if only a lower layer has it; `None` if there is
     /// no such file.
-    fn linkable(&mut self, parent: &Path, name: &OsStr) -> Result<Option<Rc<OwnedFd>>, Error> {
+    fn linkable(&mut self, parent: &Path, name: &OsStr) -> Result<Option<Rc<OwnedFd>>, UnpackError> {
         let dir = self.merged.dir(parent)?;
         let fault = |errno| failed("reading a directory", name.as_bytes(), errno);
         match look(&*dir, name).map_err(fault)? {
@@ -53,7 +53,7 @@ impl Applier<'_> {
     }
 
     /// Copies a file or symlink from the layers below; false if they have none.
-    fn copy_up(&mut self, dir: &OwnedFd, parent: &Path, name: &OsStr) -> Result<bool, Error> {
+    fn copy_up(&mut self, dir: &OwnedFd, parent: &Path, name: &OsStr) -> Result<bool, UnpackError> {
         let real = self.merged.make(parent)?.join(name);
         let Some(found) = self.merged.lower(&real)? else { return Ok(false) };
         let attributes = Attributes::of(&found, name)?;

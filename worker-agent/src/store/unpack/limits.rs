@@ -2,7 +2,7 @@
 
 /// Bounds on one layer. The defaults let every image pass that a tooling container has a use for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct LayerLimits {
     /// Entries of the archive, extended headers included.
     pub entries: u64,
     /// Bytes of the tar stream, and of the files written.
@@ -21,7 +21,7 @@ pub struct Limits {
     pub directory_names: usize,
 }
 
-impl Default for Limits {
+impl Default for LayerLimits {
     fn default() -> Self {
         Self {
             entries: 1_000_000,

@@ -10,11 +10,11 @@ use std::rc::Rc;
 use rustix::fs::{Mode, Stat, mkdirat, readlinkat};
 use rustix::io::Errno;
 
-use super::Error;
+use super::UnpackError;
 use super::attributes::Attributes;
 use super::dirs::Dirs;
-use super::limits::Limits;
-use super::rejected::{Rejected, shown};
+use super::limits::LayerLimits;
+use super::rejection::{Rejection, shown};
 use super::tree::{Node, failed, is_opaque, look, make_opaque, open_inside, open_plain, put, remove};
 
 const MAX_SYMLINKS: u32 = 40;
@@ -78,7 +78,7 @@ fn find_in(root: &OwnedFd, path: &Path) -> Result<Step, Errno> {
 pub(crate) struct Merged {
     root: OwnedFd,
     lowers: Option<Lowers>,
-    asked_lower: bool,
+    used_lower: bool,
     /// The directory opened last: entries of one directory mostly follow each other.
     last: Option<(PathBuf, Rc<OwnedFd>)>,
     /// Times of directories that were made on the way, to be set at the end.
@@ -86,16 +86,16 @@ pub(crate) struct Merged {
 }
 
 impl Merged {
-    pub(crate) const fn new(root: OwnedFd, lowers: Option<Lowers>, limits: &Limits) -> Self {
-        Self { root, lowers, asked_lower: false, last: None, made: Dirs::new(limits) }
+    pub(crate) const fn new(root: OwnedFd, lowers: Option<Lowers>, limits: &LayerLimits) -> Self {
+        Self { root, lowers, used_lower: false, last: None, made: Dirs::new(limits) }
     }
 
     pub(crate) const fn root(&self) -> &OwnedFd {
         &self.root
     }
 
-    pub(crate) const fn asked_lower(&self) -> bool {
-        self.asked_lower
+    pub(crate) const fn used_lower(&self) -> bool {
+        self.used_lower
     }
 
     /// Something was removed: a directory known by its path may be another one now.
@@ -104,7 +104,7 @@ impl Merged {
     }
 
     /// The directory at `path`, made if it is not there.
-    pub(crate) fn dir(&mut self, path: &Path) -> Result<Rc<OwnedFd>, Error> {
+    pub(crate) fn dir(&mut self, path: &Path) -> Result<Rc<OwnedFd>, UnpackError> {
         if let Some((known, dir)) = &self.last
             && known == path
         {
@@ -124,7 +124,7 @@ impl Merged {
     }
 
     /// Walks `path` through the merged tree, making its directories here; gives the path without symlinks.
-    pub(crate) fn make(&mut self, path: &Path) -> Result<PathBuf, Error> {
+    pub(crate) fn make(&mut self, path: &Path) -> Result<PathBuf, UnpackError> {
         let mut real = PathBuf::new();
         let mut left: VecDeque<OsString> = path.iter().map(OsStr::to_owned).collect();
         let mut symlinks = 0;
@@ -144,7 +144,7 @@ impl Merged {
     }
 
     /// One component: goes into the directory `name`, or gives the target of the symlink that it is.
-    fn step(&mut self, real: &mut PathBuf, name: &OsStr) -> Result<Option<OsString>, Error> {
+    fn step(&mut self, real: &mut PathBuf, name: &OsStr) -> Result<Option<OsString>, UnpackError> {
         let dir = self.open(real)?;
         let path = real.join(name);
         let node =
@@ -169,8 +169,9 @@ impl Merged {
     }
 
     /// A directory where this layer has removed something: nothing from below shows in it.
-    fn replace_whiteout(&mut self, dir: &OwnedFd, name: &OsStr, path: &Path) -> Result<(), Error> {
-        remove(dir.as_fd(), name).map_err(|source| Error::Io { what: "removing a whiteout", source })?;
+    fn replace_whiteout(&mut self, dir: &OwnedFd, name: &OsStr, path: &Path) -> Result<(), UnpackError> {
+        remove(dir.as_fd(), name)
+            .map_err(|source| UnpackError::Io { what: "removing a whiteout", source })?;
         self.make_one(dir, name, path.to_owned(), &Attributes::default())?;
         let made = self.open(path)?;
         make_opaque(made.as_fd()).map_err(|e| failed("making a directory", path.as_os_str().as_bytes(), e))
@@ -182,25 +183,25 @@ impl Merged {
         name: &OsStr,
         path: PathBuf,
         attributes: &Attributes,
-    ) -> Result<(), Error> {
+    ) -> Result<(), UnpackError> {
         put(dir.as_fd(), name, || mkdirat(dir, name, Mode::from_raw_mode(0o700)))?;
         attributes.apply(&self.open(&path)?, path.as_os_str().as_bytes())?;
         Ok(self.made.add(path, attributes.mtime)?)
     }
 
     /// What the layers below have at `path`, whose directories are no symlinks and exist here.
-    pub(crate) fn lower(&mut self, path: &Path) -> Result<Option<Found>, Error> {
+    pub(crate) fn lower(&mut self, path: &Path) -> Result<Option<Found>, UnpackError> {
         let fault = |errno| failed("reading a lower layer", path.as_os_str().as_bytes(), errno);
         for above in path.ancestors().skip(1) {
             if is_opaque(self.open(above)?).map_err(fault)? {
                 return Ok(None);
             }
         }
-        self.asked_lower = true;
-        self.lowers.as_ref().ok_or(Error::NeedsLower)?.find(path).map_err(fault)
+        self.used_lower = true;
+        self.lowers.as_ref().ok_or(UnpackError::NeedsLower)?.find(path).map_err(fault)
     }
 
-    fn open(&self, real: &Path) -> Result<OwnedFd, Error> {
+    fn open(&self, real: &Path) -> Result<OwnedFd, UnpackError> {
         open_plain(&self.root, real)
             .map_err(|e| failed("opening a directory", real.as_os_str().as_bytes(), e))
     }
@@ -218,12 +219,12 @@ fn prepend(target: &OsStr, real: &mut PathBuf, left: &mut VecDeque<OsString>) {
     }
 }
 
-pub(crate) fn read_link(dir: &OwnedFd, name: &OsStr) -> Result<OsString, Error> {
+pub(crate) fn read_link(dir: &OwnedFd, name: &OsStr) -> Result<OsString, UnpackError> {
     let target =
         readlinkat(dir, name, Vec::new()).map_err(|e| failed("reading a symlink", name.as_bytes(), e))?;
     Ok(OsString::from_vec(target.into_bytes()))
 }
 
-fn not_a_directory(path: &Path) -> Error {
-    Rejected::NotADirectory(shown(path.as_os_str().as_bytes())).into()
+fn not_a_directory(path: &Path) -> UnpackError {
+    Rejection::NotADirectory(shown(path.as_os_str().as_bytes())).into()
 }

@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::limits::Limits;
-use super::rejected::{Rejected, shown};
+use super::limits::LayerLimits;
+use super::rejection::{Rejection, shown};
 
 /// The parent and the last component; `None` for the root.
 pub(crate) fn split(path: &Path) -> Option<(&Path, &OsStr)> {
@@ -13,8 +13,8 @@ pub(crate) fn split(path: &Path) -> Option<(&Path, &OsStr)> {
 }
 
 /// An entry's name as a relative path of plain components; empty for the root.
-pub(crate) fn clean(name: &[u8], limits: &Limits) -> Result<PathBuf, Rejected> {
-    let refused = |rule| Err(Rejected::Path(shown(name), rule));
+pub(crate) fn clean(name: &[u8], limits: &LayerLimits) -> Result<PathBuf, Rejection> {
+    let refused = |rule| Err(Rejection::Path(shown(name), rule));
     if name.is_empty() || name.contains(&0) {
         return refused("it is empty or has a NUL in it");
     }
@@ -22,12 +22,12 @@ pub(crate) fn clean(name: &[u8], limits: &Limits) -> Result<PathBuf, Rejected> {
         return refused("it is too long");
     }
     if name.starts_with(b"/") {
-        return Err(Rejected::Absolute(shown(name)));
+        return Err(Rejection::Absolute(shown(name)));
     }
     let mut path = PathBuf::new();
     for (depth, part) in name.split(|b| *b == b'/').filter(|p| !matches!(*p, b"" | b".")).enumerate() {
         if part == b".." {
-            return Err(Rejected::ParentComponent(shown(name)));
+            return Err(Rejection::ParentComponent(shown(name)));
         }
         if part.len() > 255 || depth >= limits.depth {
             return refused("a component is too long, or there are too many");
@@ -54,7 +54,7 @@ mod tests {
     #[case(&"x".repeat(256), None)]
     #[case(&"x/".repeat(129), None)]
     fn names(#[case] name: &str, #[case] path: Option<&str>) {
-        let cleaned = clean(name.as_bytes(), &Limits::default()).ok();
+        let cleaned = clean(name.as_bytes(), &LayerLimits::default()).ok();
         assert_eq!(cleaned.as_deref(), path.map(Path::new));
     }
 }

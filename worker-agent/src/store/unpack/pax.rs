@@ -1,7 +1,7 @@
 //! Extended headers. Parsed here because the values of extended attributes hold any byte, newlines too, at which the
 //! tar library's own parser would split them.
 
-use super::rejected::Rejected;
+use super::rejection::Rejection;
 
 const XATTR: &[u8] = b"SCHILY.xattr.";
 
@@ -27,8 +27,8 @@ impl Extension {
     }
 
     /// Adds the records of one header; each is `LENGTH KEY=VALUE\n`, the length being that of all of it.
-    pub(crate) fn add(&mut self, mut records: &[u8]) -> Result<(), Rejected> {
-        let malformed = || Rejected::Tar("a malformed extended header");
+    pub(crate) fn add(&mut self, mut records: &[u8]) -> Result<(), Rejection> {
+        let malformed = || Rejection::Tar("a malformed extended header");
         while !records.is_empty() {
             let space = records.iter().position(|b| *b == b' ').ok_or_else(malformed)?;
             let (length, _) = records.split_at_checked(space).ok_or_else(malformed)?;

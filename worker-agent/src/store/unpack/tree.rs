@@ -12,8 +12,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::Error;
-use super::rejected::{Rejected, shown};
+use super::UnpackError;
+use super::rejection::{Rejection, shown};
 
 const OPAQUE: &str = "trusted.overlay.opaque";
 const DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -115,12 +115,12 @@ pub(crate) fn put<T>(
     dir: BorrowedFd<'_>,
     name: &OsStr,
     make: impl Fn() -> Result<T, Errno>,
-) -> Result<(T, bool), Error> {
+) -> Result<(T, bool), UnpackError> {
     let unplaceable = |errno| failed("making a file", name.as_bytes(), errno);
     match make() {
         Ok(made) => Ok((made, false)),
         Err(Errno::EXIST) => {
-            remove(dir, name).map_err(|source| Error::Io { what: "replacing a file", source })?;
+            remove(dir, name).map_err(|source| UnpackError::Io { what: "replacing a file", source })?;
             Ok((make().map_err(unplaceable)?, true))
         }
         Err(errno) => Err(unplaceable(errno)),
@@ -128,7 +128,7 @@ pub(crate) fn put<T>(
 }
 
 /// An error of an operation on `name`: the layer's fault, or the machine's.
-pub(crate) fn failed(what: &'static str, name: &[u8], errno: Errno) -> Error {
+pub(crate) fn failed(what: &'static str, name: &[u8], errno: Errno) -> UnpackError {
     match errno {
         Errno::NAMETOOLONG
         | Errno::LOOP
@@ -138,7 +138,7 @@ pub(crate) fn failed(what: &'static str, name: &[u8], errno: Errno) -> Error {
         | Errno::EXIST
         | Errno::NOENT
         | Errno::INVAL
-        | Errno::ILSEQ => Rejected::Unplaceable(shown(name), errno.to_string()).into(),
-        errno => Error::Io { what, source: errno.into() },
+        | Errno::ILSEQ => Rejection::Unplaceable(shown(name), errno.to_string()).into(),
+        errno => UnpackError::Io { what, source: errno.into() },
     }
 }

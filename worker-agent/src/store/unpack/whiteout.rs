@@ -5,9 +5,9 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::Error;
+use super::UnpackError;
 use super::apply::Applier;
-use super::rejected::{Rejected, shown};
+use super::rejection::{Rejection, shown};
 use super::tree::{Node, failed, is_opaque, look, make_opaque, make_whiteout, open_plain};
 
 const WHITEOUT: &[u8] = b".wh.";
@@ -20,12 +20,12 @@ pub(crate) fn is_mark(name: &OsStr) -> bool {
 
 impl Applier<'_> {
     /// A whiteout hides what lies below, and nothing of this layer, whichever comes first.
-    pub(crate) fn whiteout(&mut self, parent: &Path, mark: &OsStr) -> Result<(), Error> {
+    pub(crate) fn whiteout(&mut self, parent: &Path, mark: &OsStr) -> Result<(), UnpackError> {
         let path = parent.join(mark);
         let fault = |errno| failed("making a whiteout", path.as_os_str().as_bytes(), errno);
         let dir = match self.merged.dir(parent) {
             // Where a file has replaced a directory, some builders list what was in the directory as gone.
-            Err(Error::Rejected(Rejected::NotADirectory(_))) => return Ok(()),
+            Err(UnpackError::Rejected(Rejection::NotADirectory(_))) => return Ok(()),
             dir => dir?,
         };
         if mark.as_bytes() == OPAQUE_MARK {
@@ -37,7 +37,7 @@ impl Applier<'_> {
             return Ok(());
         }
         if matches!(name, b"" | b"." | b"..") {
-            return Err(Rejected::Whiteout(shown(path.as_os_str().as_bytes())).into());
+            return Err(Rejection::Whiteout(shown(path.as_os_str().as_bytes())).into());
         }
         let name = OsStr::from_bytes(name);
         match look(&*dir, name).map_err(fault)? {

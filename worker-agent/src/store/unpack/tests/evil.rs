@@ -6,21 +6,21 @@ use std::path::Path;
 use rstest::rstest;
 
 use super::maker::{Tar, show, unpack_into};
-use crate::store::unpack::{Error, Limits, Rejected, unpack};
+use crate::store::unpack::{LayerLimits, Rejection, UnpackError, unpack};
 
 fn tar() -> Tar {
     Tar::default()
 }
 
-fn word(error: Error) -> &'static str {
+fn word(error: UnpackError) -> &'static str {
     match error {
-        Error::Rejected(rejected) => rejected.into(),
+        UnpackError::Rejected(rejected) => rejected.into(),
         other => panic!("{other}"),
     }
 }
 
 /// Unpacks beside a file that must stay as it is and the only one.
-fn unpack_beside(tar: Tar, limits: &Limits) -> Result<Vec<String>, &'static str> {
+fn unpack_beside(tar: Tar, limits: &LayerLimits) -> Result<Vec<String>, &'static str> {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("outside"), "untouched").unwrap();
     let root = dir.path().join("root");
@@ -68,7 +68,7 @@ fn unpack_beside(tar: Tar, limits: &Limits) -> Result<Vec<String>, &'static str>
 #[case::dangling_pax(tar().pax(&[("path", b"b")]), "truncated")]
 #[case::negative_size(tar().with(b'0', "a", |h| h.as_old_mut().size = *b"-00000000001"), "tar")]
 fn refused(#[case] tar: Tar, #[case] expected: &str) {
-    assert_eq!(unpack_beside(tar, &Limits::default()).unwrap_err(), expected);
+    assert_eq!(unpack_beside(tar, &LayerLimits::default()).unwrap_err(), expected);
 }
 
 #[rstest]
@@ -107,7 +107,7 @@ fn refused(#[case] tar: Tar, #[case] expected: &str) {
 )]
 #[case::slash_on_a_file(tar().file("a/", "x"), &["a: x"])]
 fn contained(#[case] tar: Tar, #[case] expected: &[&str]) {
-    assert_eq!(unpack_beside(tar, &Limits::default()).unwrap(), expected);
+    assert_eq!(unpack_beside(tar, &LayerLimits::default()).unwrap(), expected);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn no_mark_of_overlayfs_comes_from_the_archive() {
         ("SCHILY.xattr.user.overlay.opaque", b"y"),
         ("SCHILY.xattr.user.kept", b"1\n2"),
     ];
-    unpack_into(&root, tar().pax(marks).dir("d"), Some(&[]), &Limits::default()).unwrap();
+    unpack_into(&root, tar().pax(marks).dir("d"), Some(&[]), &LayerLimits::default()).unwrap();
     assert_eq!(show(&root), ["d/"]);
     let kept = |name| super::maker::xattr(&root.join("d"), name);
     assert_eq!(kept("trusted.overlay.redirect"), None);
@@ -129,18 +129,18 @@ fn no_mark_of_overlayfs_comes_from_the_archive() {
 }
 
 #[rstest]
-#[case::entries(Limits { entries: 2, ..Limits::default() }, "entries")]
-#[case::bytes(Limits { bytes: 8, ..Limits::default() }, "size")]
-#[case::names(Limits { directory_names: 60, ..Limits::default() }, "directory_names")]
-#[case::headers(Limits { header: 16, ..Limits::default() }, "tar")]
-fn bounds_hold(#[case] limits: Limits, #[case] expected: &str) {
+#[case::entries(LayerLimits { entries: 2, ..LayerLimits::default() }, "entries")]
+#[case::bytes(LayerLimits { bytes: 8, ..LayerLimits::default() }, "size")]
+#[case::names(LayerLimits { directory_names: 60, ..LayerLimits::default() }, "directory_names")]
+#[case::headers(LayerLimits { header: 16, ..LayerLimits::default() }, "tar")]
+fn bounds_hold(#[case] limits: LayerLimits, #[case] expected: &str) {
     let tar = tar().pax(&[("comment", b"a long comment")]).dir("a").dir("b").file("c", "123456789");
     assert_eq!(unpack_beside(tar, &limits).unwrap_err(), expected);
 }
 
 #[test]
 fn dirs_on_the_way_count_too() {
-    let limits = Limits { directory_names: 1000, ..Limits::default() };
+    let limits = LayerLimits { directory_names: 1000, ..LayerLimits::default() };
     let tar = tar().pax(&[("path", "x/".repeat(100).as_bytes())]).file("a", "");
     assert_eq!(unpack_beside(tar, &limits).unwrap_err(), "directory_names");
 }
@@ -151,11 +151,13 @@ fn every_cut_of_a_layer_is_an_error_or_ends_between_entries() {
     for length in 0..whole.len() {
         let dir = tempfile::tempdir().unwrap();
         let cut = &whole[..length];
-        let result = unpack(cut, super::maker::open(dir.path()), Some(Vec::new()), &Limits::default());
+        let result = unpack(cut, super::maker::open(dir.path()), Some(Vec::new()), &LayerLimits::default());
         let between = [0, 512, 2560, 3584].contains(&length) || length >= 4096;
         match result {
             Ok(_) => assert!(between, "{length}"),
-            Err(Error::Rejected(Rejected::Truncated)) => assert!(!between || length > 3584, "{length}"),
+            Err(UnpackError::Rejected(Rejection::Truncated)) => {
+                assert!(!between || length > 3584, "{length}")
+            }
             Err(other) => panic!("{length}: {other}"),
         }
     }
@@ -185,7 +187,7 @@ proptest::proptest! {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("root");
         fs::create_dir(&root).unwrap();
-        drop(unpack(bytes.as_slice(), super::maker::open(&root), Some(Vec::new()), &Limits::default()));
+        drop(unpack(bytes.as_slice(), super::maker::open(&root), Some(Vec::new()), &LayerLimits::default()));
         fs::remove_dir_all(&root).unwrap();
         proptest::prop_assert!(show(dir.path()).is_empty());
     }

@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 use rstest::rstest;
 
 use super::maker::{Tar, show, unpack_into};
-use crate::store::unpack::{Error, Limits, Outcome};
+use crate::store::unpack::{LayerLimits, UnpackError, UnpackOutcome};
 
 fn tar() -> Tar {
     Tar::default()
 }
 
 /// Unpacks `lower`, then `upper` on top of it.
-fn on_top(lower: Tar, upper: Tar) -> (tempfile::TempDir, PathBuf, Outcome) {
+fn on_top(lower: Tar, upper: Tar) -> (tempfile::TempDir, PathBuf, UnpackOutcome) {
     let dir = tempfile::tempdir().unwrap();
     let (below, root) = (dir.path().join("below"), dir.path().join("root"));
-    unpack_into(&below, lower, Some(&[]), &Limits::default()).unwrap();
-    let outcome = unpack_into(&root, upper, Some(&[&below]), &Limits::default()).unwrap();
+    unpack_into(&below, lower, Some(&[]), &LayerLimits::default()).unwrap();
+    let outcome = unpack_into(&root, upper, Some(&[&below]), &LayerLimits::default()).unwrap();
     (dir, root, outcome)
 }
 
@@ -39,7 +39,7 @@ fn owners_modes_and_times_are_kept() {
             h.set_uid(8);
         })
         .symlink("d/link", "suid");
-    unpack_into(&root, layer, None, &Limits::default()).unwrap();
+    unpack_into(&root, layer, None, &LayerLimits::default()).unwrap();
     let shown = |name: &str| {
         let meta = fs::symlink_metadata(root.join(name)).unwrap();
         (meta.mode() & 0o7777, meta.uid(), meta.gid(), meta.mtime(), meta.mtime_nsec())
@@ -55,7 +55,7 @@ fn hard_links_share_their_file() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("root");
     let layer = tar().dir("d").file("d/a", "1").hardlink("b", "./d/a").symlink("s", "d").hardlink("c", "s/a");
-    unpack_into(&root, layer, None, &Limits::default()).unwrap();
+    unpack_into(&root, layer, None, &LayerLimits::default()).unwrap();
     let inode = |name: &str| fs::metadata(root.join(name)).unwrap().ino();
     assert_eq!((inode("b"), inode("c")), (inode("d/a"), inode("d/a")));
 }
@@ -98,8 +98,8 @@ fn hard_links_share_their_file() {
 fn whiteouts_hide_what_is_below_and_nothing_else(#[case] layer: Tar, #[case] expected: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("root");
-    let outcome = unpack_into(&root, layer, None, &Limits::default());
-    assert!(matches!(outcome, Ok(Outcome { asked_lower: false })), "{outcome:?}");
+    let outcome = unpack_into(&root, layer, None, &LayerLimits::default());
+    assert!(matches!(outcome, Ok(UnpackOutcome { used_lower: false })), "{outcome:?}");
     assert_eq!(show(&root), expected);
 }
 
@@ -107,8 +107,8 @@ fn whiteouts_hide_what_is_below_and_nothing_else(#[case] layer: Tar, #[case] exp
 fn a_layer_that_misses_its_dirs_asks_for_those_below() {
     let dir = tempfile::tempdir().unwrap();
     let layer = tar().file("bin/tool", "x");
-    let alone = unpack_into(&dir.path().join("root"), layer, None, &Limits::default());
-    assert!(matches!(alone, Err(Error::NeedsLower)), "{alone:?}");
+    let alone = unpack_into(&dir.path().join("root"), layer, None, &LayerLimits::default());
+    assert!(matches!(alone, Err(UnpackError::NeedsLower)), "{alone:?}");
 }
 
 #[rstest]
@@ -163,7 +163,7 @@ fn dirs_on_the_way_are_those_of_below() {
         h.set_uid(1000);
     });
     let (_dir, root, outcome) = on_top(lower, tar().file("home/a", "1"));
-    assert!(outcome.asked_lower);
+    assert!(outcome.used_lower);
     let meta = fs::metadata(root.join("home")).unwrap();
     assert_eq!((meta.mode() & 0o7777, meta.uid(), meta.mtime()), (0o2770, 1000, 1_000_000_000));
     assert_eq!(super::maker::xattr(&root.join("home"), "user.x").as_deref(), Some(&b"1"[..]));
@@ -175,9 +175,9 @@ fn dirs_on_the_way_are_those_of_below() {
 fn what_a_layer_in_between_hides_is_not_found(#[case] middle: Tar) {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
-    unpack_into(&path("low"), tar().file("a", "1"), Some(&[]), &Limits::default()).unwrap();
-    unpack_into(&path("middle"), middle, None, &Limits::default()).unwrap();
+    unpack_into(&path("low"), tar().file("a", "1"), Some(&[]), &LayerLimits::default()).unwrap();
+    unpack_into(&path("middle"), middle, None, &LayerLimits::default()).unwrap();
     let lowers: [&Path; 2] = [&path("middle"), &path("low")];
-    let linked = unpack_into(&path("root"), tar().hardlink("b", "a"), Some(&lowers), &Limits::default());
-    assert!(matches!(linked, Err(Error::Rejected(_))), "{linked:?}");
+    let linked = unpack_into(&path("root"), tar().hardlink("b", "a"), Some(&lowers), &LayerLimits::default());
+    assert!(matches!(linked, Err(UnpackError::Rejected(_))), "{linked:?}");
 }

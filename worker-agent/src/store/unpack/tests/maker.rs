@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use crate::store::unpack::tree::is_opaque;
-use crate::store::unpack::{Error, Limits, Outcome, unpack};
+use crate::store::unpack::{LayerLimits, UnpackError, UnpackOutcome, unpack};
 
 /// A tar stream, entry by entry. Names are written as given, however bad.
 #[derive(Default, Clone)]
@@ -102,8 +102,8 @@ pub(crate) fn unpack_into(
     root: &Path,
     tar: Tar,
     lowers: Option<&[&Path]>,
-    limits: &Limits,
-) -> Result<Outcome, Error> {
+    limits: &LayerLimits,
+) -> Result<UnpackOutcome, UnpackError> {
     fs::create_dir(root).unwrap();
     let lowers = lowers.map(|paths| paths.iter().map(|path| open(path)).collect());
     unpack(tar.finish().as_slice(), open(root), lowers, limits)

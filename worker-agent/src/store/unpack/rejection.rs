@@ -5,7 +5,7 @@ use std::io;
 /// The rule that a layer breaks. Names are shown escaped and cut.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
-pub enum Rejected {
+pub enum Rejection {
     /// `/etc/passwd`.
     #[error("{0} is an absolute path")]
     Absolute(String),
@@ -73,7 +73,7 @@ pub enum Rejected {
     },
 }
 
-impl Rejected {
+impl Rejection {
     /// Finds the refusal that a reader carried in an I/O error; anything else is a fault of the compressed data.
     pub(crate) fn from_read(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::UnexpectedEof {

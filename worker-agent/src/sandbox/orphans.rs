@@ -1,4 +1,4 @@
-//! What a dead worker has left running beside its jobs, such as a `runc` that was about to start one.
+//! Processes that a dead worker has left running beside its jobs, such as a `runc` that was about to start one.
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
 /// How long killed processes may take to be gone.
-const DEADLINE: Duration = Duration::from_secs(5);
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Ends all other processes of this one's mount namespace, which the worker has made for itself. Jobs are in others.
-pub(super) fn end() {
-    let deadline = Instant::now() + DEADLINE;
+/// Kills all other processes in this one's mount namespace, which the worker has made for itself. Jobs have their own
+/// namespaces.
+pub(super) fn kill() {
+    let deadline = Instant::now() + KILL_TIMEOUT;
     while Instant::now() < deadline {
-        let found = beside(Path::new("/proc"), getpid());
+        let found = in_same_namespace(Path::new("/proc"), getpid());
         if found.is_empty() {
             return;
         }
@@ -25,8 +26,8 @@ pub(super) fn end() {
     }
 }
 
-/// The other processes whose mount namespace is that of `own`.
-fn beside(proc: &Path, own: Pid) -> Vec<Pid> {
+/// Returns the other processes that have the mount namespace of `own`.
+fn in_same_namespace(proc: &Path, own: Pid) -> Vec<Pid> {
     let namespace = |name: &OsString| fs::read_link(proc.join(name).join("ns/mnt")).ok();
     let Some(ours) = namespace(&own.to_string().into()) else { return Vec::new() };
     let entries = fs::read_dir(proc).into_iter().flatten().flatten().map(|entry| entry.file_name());
@@ -41,17 +42,17 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn only_processes_of_the_same_namespace_are_found() {
+    fn only_the_same_namespace_is_searched() {
         let proc = tempfile::tempdir().unwrap();
         let namespaces = [("7", "mnt:[1]"), ("8", "mnt:[1]"), ("9", "mnt:[2]"), ("self", "mnt:[1]")];
         for (name, namespace) in namespaces {
             fs::create_dir_all(proc.path().join(name).join("ns")).unwrap();
             symlink(namespace, proc.path().join(name).join("ns/mnt")).unwrap();
         }
-        // One that has ended: it has no namespace any more.
+        // A process that has exited has no namespace any more.
         fs::create_dir_all(proc.path().join("10/ns")).unwrap();
         let pid = |number| Pid::from_raw(number).unwrap();
-        assert_eq!(beside(proc.path(), pid(7)), [pid(8)]);
-        assert_eq!(beside(proc.path(), pid(10)), []);
+        assert_eq!(in_same_namespace(proc.path(), pid(7)), [pid(8)]);
+        assert_eq!(in_same_namespace(proc.path(), pid(10)), []);
     }
 }

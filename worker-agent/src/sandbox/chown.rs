@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid, chownat, openat};
 
-/// Changes the owner of all that is in `dir`, by descriptor and without following a link.
-pub(crate) fn give_all(dir: BorrowedFd<'_>, owner: u32) -> io::Result<()> {
+/// Changes the owner of everything in `dir`, by descriptor and without following a link.
+pub(crate) fn chown_recursive(dir: BorrowedFd<'_>, owner: u32) -> io::Result<()> {
     let mut entries = Dir::read_from(dir)?;
     while let Some(entry) = entries.read() {
         let entry = entry?;
@@ -14,11 +14,12 @@ pub(crate) fn give_all(dir: BorrowedFd<'_>, owner: u32) -> io::Result<()> {
         if name == c"." || name == c".." {
             continue;
         }
-        let (uid, gid) = (Uid::from_raw(owner), Gid::from_raw(owner));
-        chownat(dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+        let uid = Some(Uid::from_raw(owner));
+        let gid = Some(Gid::from_raw(owner));
+        chownat(dir, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
         if entry.file_type() == FileType::Directory {
             let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            give_all(openat(dir, name, flags, Mode::empty())?.as_fd(), owner)?;
+            chown_recursive(openat(dir, name, flags, Mode::empty())?.as_fd(), owner)?;
         }
     }
     Ok(())
