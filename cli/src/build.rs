@@ -72,7 +72,7 @@ fn request(args: &BuildArgs, action: &str) -> Value {
 }
 
 /// Waits for the answer to a build. The router ends each build at its limit, so an answer comes. If the router no longer
-/// knows the build and has not answered, it was restarted or the answer was lost. AfterDrain the build is requested again: the
+/// knows the build and has not answered, it was restarted or the answer was lost. Then the build is requested again: the
 /// router sends the answer that it has, or builds.
 fn wait_for_answer(
     args: &BuildArgs,

@@ -58,7 +58,7 @@ impl LiveConfig {
     /// file.
     ///
     /// # Errors
-    /// The errors of `edit`, or if the file is invalid or cannot be written. AfterDrain nothing has changed.
+    /// The errors of `edit`, or if the file is invalid or cannot be written. Then nothing has changed.
     pub fn change<T, E: From<ConfigError>>(
         &self,
         edit: impl FnOnce(&mut Config) -> Result<T, E>,
