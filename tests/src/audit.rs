@@ -1,4 +1,4 @@
-//! What accounts of pods may do, and what they have done.
+//! What service accounts may do, and what they have done.
 
 use std::collections::BTreeSet;
 
@@ -6,31 +6,31 @@ use serde_json::Value;
 
 use crate::cluster::Cluster;
 
-/// Who, what (with its subresource), how.
-pub type Right = (String, String, String);
+/// A service account, a resource (with its subresource) and a verb.
+pub type AccessRight = (String, String, String);
 
-/// What was asked of the API server.
+/// A request that an account sent to the API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
-    /// Who, what, how.
-    pub right: Right,
-    /// The HTTP status.
+pub struct ApiRequest {
+    /// The right that it used or needed.
+    pub right: AccessRight,
+    /// The HTTP status of the answer.
     pub code: u64,
 }
 
-/// All that the accounts of a namespace have asked.
+/// Returns all requests of a namespace's accounts.
 #[must_use]
-pub fn asked(cluster: &Cluster, namespace: &str) -> Vec<Asked> {
+pub fn api_requests(cluster: &Cluster, namespace: &str) -> Vec<ApiRequest> {
     let prefix = format!("system:serviceaccount:{namespace}:");
     let read = |line: &str| {
         let entry: Value = serde_json::from_str(line).ok()?;
         let text = |path: &str| entry.pointer(path).and_then(Value::as_str).map(ToOwned::to_owned);
-        let who = text("/user/username")?.strip_prefix(&prefix)?.to_owned();
-        let what = with_subresource(text("/objectRef/resource")?, text("/objectRef/subresource"));
+        let account = text("/user/username")?.strip_prefix(&prefix)?.to_owned();
+        let resource = with_subresource(text("/objectRef/resource")?, text("/objectRef/subresource"));
         let code = entry.pointer("/responseStatus/code").and_then(Value::as_u64).unwrap_or(0);
-        Some(Asked { right: (who, what, text("/verb")?), code })
+        Some(ApiRequest { right: (account, resource, text("/verb")?), code })
     };
-    cluster.audit().lines().filter_map(read).collect()
+    cluster.audit_log().lines().filter_map(read).collect()
 }
 
 fn with_subresource(resource: String, subresource: Option<String>) -> String {
@@ -40,12 +40,12 @@ fn with_subresource(resource: String, subresource: Option<String>) -> String {
     }
 }
 
-/// All that Roles grant to the accounts of a namespace.
+/// Returns all rights that Roles grant to a namespace's accounts.
 ///
 /// # Panics
 /// When the cluster does not list its Roles.
 #[must_use]
-pub fn granted(cluster: &Cluster, namespace: &str) -> BTreeSet<Right> {
+pub fn granted(cluster: &Cluster, namespace: &str) -> BTreeSet<AccessRight> {
     let items = |kind: &str| -> Vec<Value> {
         let all = cluster.kubectl(&["get", kind, "--all-namespaces", "-o=json"]);
         let all: Value = serde_json::from_str(&all).expect("a list in JSON");
@@ -58,19 +58,19 @@ pub fn granted(cluster: &Cluster, namespace: &str) -> BTreeSet<Right> {
         if subject("/subjects/0/kind") != "ServiceAccount" || subject("/subjects/0/namespace") != namespace {
             continue;
         }
-        let is_its = |role: &&Value| {
-            let of = |path: &str| role.pointer(path).and_then(Value::as_str).unwrap_or_default();
-            of("/metadata/name") == subject("/roleRef/name")
-                && of("/metadata/namespace") == subject("/metadata/namespace")
-        };
-        let rules = roles.iter().find(is_its).and_then(|role| role.get("rules")?.as_array());
+        let role = roles.iter().find(|role| {
+            let field = |path: &str| role.pointer(path).and_then(Value::as_str).unwrap_or_default();
+            field("/metadata/name") == subject("/roleRef/name")
+                && field("/metadata/namespace") == subject("/metadata/namespace")
+        });
+        let rules = role.and_then(|role| role.get("rules")?.as_array());
         for rule in rules.into_iter().flatten() {
-            let words = |name: &str| -> Vec<String> {
-                let words = rule.get(name).and_then(Value::as_array).into_iter().flatten();
-                words.filter_map(|word| Some(word.as_str()?.to_owned())).collect()
+            let list = |name: &str| -> Vec<String> {
+                let items = rule.get(name).and_then(Value::as_array).into_iter().flatten();
+                items.filter_map(|item| Some(item.as_str()?.to_owned())).collect()
             };
-            for resource in words("resources") {
-                let rights = words("verbs")
+            for resource in list("resources") {
+                let rights = list("verbs")
                     .into_iter()
                     .map(|verb| (subject("/subjects/0/name").to_owned(), resource.clone(), verb));
                 granted.extend(rights);

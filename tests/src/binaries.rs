@@ -1,11 +1,11 @@
-//! Where the project's binaries are: beside the tests' own, or in the directory that `TRACKYARD_BINARIES` names.
+//! Finds the project's binaries: beside the tests' own, or in the directory that `TRACKYARD_BINARIES` names.
 
 use std::path::PathBuf;
 
-/// The path of a binary of this workspace.
+/// Returns the path of a binary of this workspace.
 ///
 /// # Panics
-/// When it was not built.
+/// When the binary was not built.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
     let path = dir().join(name);
@@ -23,14 +23,14 @@ fn dir() -> PathBuf {
     }
     let own = std::env::current_exe().expect("the path of this executable");
     let dir = own.parent().expect("the directory of this executable");
-    // Tests are one directory below the binaries, in `deps`.
+    // Test executables are one directory below the binaries, in `deps`.
     if dir.ends_with("deps") { dir.join("..") } else { dir.to_owned() }
 }
 
-/// Finds a program of the system.
+/// Returns the path of a program of the system.
 ///
 /// # Panics
-/// When it is missing, with the remedy.
+/// When the program is missing; the message names the package to install.
 #[must_use]
 pub fn system(name: &str, package: &str) -> PathBuf {
     ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"]
@@ -38,14 +38,14 @@ pub fn system(name: &str, package: &str) -> PathBuf {
         .map(|dir| PathBuf::from(dir).join(name))
         .find(|path| path.is_file())
         .unwrap_or_else(|| {
-            unreachable!("{name} is missing; install Debian's package {package}, or run `make setup`")
+            panic!("{name} is missing; install Debian's package {package}, or run `make setup`")
         })
 }
 
-/// Fails where the tests can't run jobs.
+/// Fails the test unless it runs as root.
 ///
 /// # Panics
-/// Without root.
+/// When the user is not root.
 pub fn require_root() {
     assert!(
         rustix::process::geteuid().is_root(),

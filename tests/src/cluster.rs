@@ -1,243 +1,246 @@
-//! A Kubernetes cluster for a test: one of its own on this machine, which it may break (`tests/cluster/README.md`), or
-//! the one that `TRACKYARD_E2E_KUBECONFIG` names.
+//! A Kubernetes cluster for a test: a local one, which the test may break (`tests/cluster/README.md`), or the external
+//! one that `TRACKYARD_E2E_KUBECONFIG` names.
 
-mod given;
-mod own;
+mod external;
+mod local;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use given::Given;
-use own::Own;
+use external::ExternalCluster;
+use local::LocalCluster;
 
-pub use own::NODE;
+pub use local::NODE;
 
 /// A running cluster.
 pub struct Cluster {
-    place: Place,
+    backend: Backend,
 }
 
-enum Place {
-    Own(Own),
-    Given(Given),
+enum Backend {
+    Local(LocalCluster),
+    External(ExternalCluster),
 }
 
 impl Cluster {
-    /// One in which pods can run, with the image of a shell.
+    /// Starts a cluster with the image `busybox`.
     ///
     /// # Panics
-    /// When it does not become ready.
+    /// When the cluster does not become ready.
     #[must_use]
     pub fn start() -> Self {
         Self::with_images(&[])
     }
 
-    /// The same, with more images: files as `docker save` writes them.
+    /// Starts a cluster with more images: files as `docker save` writes them.
     ///
     /// # Panics
-    /// When it does not become ready.
+    /// When the cluster does not become ready.
     #[must_use]
     pub fn with_images(images: &[PathBuf]) -> Self {
         let images = [&[archive("busybox")], images].concat();
-        let place = match given::named() {
-            Some(kubeconfig) => Place::Given(Given::take(kubeconfig, &images)),
-            None => Place::Own(Own::start(&images)),
+        let backend = match external::kubeconfig() {
+            Some(kubeconfig) => Backend::External(ExternalCluster::take(kubeconfig, &images)),
+            None => Backend::Local(LocalCluster::start(&images)),
         };
-        Self { place }
+        Self { backend }
     }
 
-    /// One on this machine in any case, for a test that does something to it.
+    /// Starts a local cluster, for a test that does to it what `purpose` says, such as "stops parts of its cluster".
     ///
     /// # Panics
-    /// When it does not become ready, or another is given.
+    /// When the cluster does not become ready, or an external cluster is configured.
     #[must_use]
-    pub fn own(does: &str, images: &[PathBuf]) -> Self {
-        assert!(given::named().is_none(), "this test {does}: {}", given::OWN);
+    pub fn local(purpose: &str, images: &[PathBuf]) -> Self {
+        assert!(external::kubeconfig().is_none(), "this test {purpose}: {}", external::NEEDS_LOCAL);
         Self::with_images(images)
     }
 
-    /// One that `make cluster-up` has started; it stays.
+    /// Uses a cluster that `make cluster-up` has started; it keeps running.
     #[must_use]
     pub fn running(name: &str) -> Self {
-        Self { place: Place::Own(Own::running(name)) }
+        Self { backend: Backend::Local(LocalCluster::running(name)) }
     }
 
-    fn as_own(&self, does: &str) -> &Own {
-        match &self.place {
-            Place::Own(own) => own,
-            Place::Given(_) => unreachable!("this test {does}: {}", given::OWN),
+    fn require_local(&self, purpose: &str) -> &LocalCluster {
+        match &self.backend {
+            Backend::Local(cluster) => cluster,
+            Backend::External(_) => panic!("this test {purpose}: {}", external::NEEDS_LOCAL),
         }
     }
 
-    /// Its name, which is also its node's.
+    /// Returns the cluster's name, which is also its node's.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.as_own("knows its cluster's name").name()
+        self.require_local("knows its cluster's name").name()
     }
 
-    /// Where its pods reach servers of this machine.
+    /// Returns the address at which pods reach servers of this machine.
     #[must_use]
     pub fn address(&self) -> String {
-        match &self.place {
-            Place::Own(_) => NODE.to_owned(),
-            Place::Given(_) => given::address(),
+        match &self.backend {
+            Backend::Local(_) => NODE.to_owned(),
+            Backend::External(_) => external::address(),
         }
     }
 
-    /// What an image is called in it, of those of [`archive`].
+    /// Returns the name in the cluster of an image of [`archive`].
     #[must_use]
     pub fn image(&self, name: &str) -> String {
-        match &self.place {
-            Place::Own(_) => format!("cluster.local/{name}:1"),
-            Place::Given(_) => format!("{}/{name}:1", given::registry().location),
+        match &self.backend {
+            Backend::Local(_) => format!("cluster.local/{name}:1"),
+            Backend::External(_) => format!("{}/{name}:1", external::registry().location),
         }
     }
 
-    /// The chart's values for the project's images in it, of the chart's version if the tag is empty.
+    /// Returns the chart's values for the project's images; an empty tag stands for the chart's version.
     #[must_use]
     pub fn image_values(&self, tag: &str) -> serde_json::Value {
-        match &self.place {
-            Place::Own(_) => serde_json::json!({"registry": "localhost", "pullPolicy": "Never", "tag": tag}),
-            Place::Given(_) => {
-                serde_json::json!({"registry": given::registry().location, "pullPolicy": "Always", "tag": tag})
+        match &self.backend {
+            Backend::Local(_) => {
+                serde_json::json!({"registry": "localhost", "pullPolicy": "Never", "tag": tag})
+            }
+            Backend::External(_) => {
+                serde_json::json!({"registry": external::registry().location, "pullPolicy": "Always", "tag": tag})
             }
         }
     }
 
-    /// Makes a namespace, which goes with this value where the cluster stays.
+    /// Creates a namespace. In an external cluster it is removed with this value.
     pub fn namespace(&self, name: &str) {
-        if let Place::Given(given) = &self.place {
-            given.remember(name);
+        if let Backend::External(cluster) = &self.backend {
+            cluster.remove_on_drop(name);
         }
         let _ = self.kubectl(&["create", "namespace", name]);
     }
 
-    /// What kubectl prints.
+    /// Runs kubectl. Returns what it prints.
     ///
     /// # Panics
-    /// When it fails.
+    /// When kubectl fails.
     #[must_use]
-    pub fn kubectl(&self, arguments: &[&str]) -> String {
-        text(&self.run("kubectl", arguments))
-            .unwrap_or_else(|said| unreachable!("kubectl {arguments:?}: {said}"))
+    pub fn kubectl(&self, args: &[&str]) -> String {
+        text(&self.run("kubectl", args)).unwrap_or_else(|said| panic!("kubectl {args:?}: {said}"))
     }
 
-    /// What kubectl prints, if it succeeds.
+    /// Runs kubectl. Returns what it prints, if it succeeds.
     #[must_use]
-    pub fn try_kubectl(&self, arguments: &[&str]) -> Option<String> {
-        text(&self.run("kubectl", arguments)).ok()
+    pub fn try_kubectl(&self, args: &[&str]) -> Option<String> {
+        text(&self.run("kubectl", args)).ok()
     }
 
-    /// What helm prints.
+    /// Runs helm. Returns what it prints.
     ///
     /// # Panics
-    /// When it fails.
+    /// When helm fails.
     #[must_use]
-    pub fn helm(&self, arguments: &[&str]) -> String {
-        self.try_helm(arguments).unwrap_or_else(|said| unreachable!("helm {arguments:?}: {said}"))
+    pub fn helm(&self, args: &[&str]) -> String {
+        self.try_helm(args).unwrap_or_else(|error| panic!("helm {args:?}: {error}"))
     }
 
-    /// The same; what it says of a failure.
+    /// Runs helm. Returns what it prints.
     ///
     /// # Errors
-    /// When it fails.
-    pub fn try_helm(&self, arguments: &[&str]) -> Result<String, String> {
-        text(&self.run("helm", arguments))
+    /// When helm fails, with what it prints to standard error.
+    pub fn try_helm(&self, args: &[&str]) -> Result<String, String> {
+        text(&self.run("helm", args))
     }
 
-    fn run(&self, what: &str, arguments: &[&str]) -> Output {
-        let mut command = match what {
+    fn run(&self, name: &str, args: &[&str]) -> Output {
+        let mut command = match name {
             "helm" => self.command(&program("helm")),
             _ => self.command(&program("kube")),
         };
-        if what == "kubectl" {
-            command.arg(what);
+        if name == "kubectl" {
+            command.arg(name);
         }
-        command.args(arguments).stdin(Stdio::null()).output().expect("run a program of the cluster")
+        command.args(args).stdin(Stdio::null()).output().expect("run a program of the cluster")
     }
 
-    /// What the pods of a namespace say, for a test that fails.
+    /// Returns pods, events and logs of a namespace, for a test that fails.
     #[must_use]
-    pub fn said_by_pods(&self, namespace: &str) -> String {
-        let of = |arguments: &[&str]| {
-            self.try_kubectl(&[arguments, &["--namespace", namespace]].concat()).unwrap_or_default()
+    pub fn pod_diagnostics(&self, namespace: &str) -> String {
+        let run = |args: &[&str]| {
+            self.try_kubectl(&[args, &["--namespace", namespace]].concat()).unwrap_or_default()
         };
-        let events = of(&["get", "events", "-o=custom-columns=R:.reason,M:.message"]);
-        let logs = of(&["logs", "-l=app.kubernetes.io/part-of=trackyard", "--tail=15", "--prefix"]);
-        [of(&["get", "pods"]), events, logs].join("\n")
+        let events = run(&["get", "events", "-o=custom-columns=R:.reason,M:.message"]);
+        let logs = run(&["logs", "-l=app.kubernetes.io/part-of=trackyard", "--tail=15", "--prefix"]);
+        [run(&["get", "pods"]), events, logs].join("\n")
     }
 
-    /// What a program prints that runs as on the node, in all namespaces of the cluster.
+    /// Runs a program on the node. Returns what it prints.
     ///
     /// # Panics
-    /// When it fails.
+    /// When the program fails.
     #[must_use]
-    pub fn inside(&self, words: &[&str]) -> String {
-        self.as_own("runs programs on the node").must("in.sh", words)
+    pub fn run_on_node(&self, args: &[&str]) -> String {
+        self.require_local("runs programs on the node").run_script("in.sh", args)
     }
 
-    /// A program of this machine in the cluster's network, as its administrator.
+    /// Returns the command of a program of this machine in the cluster's network, with the administrator's kubeconfig.
     #[must_use]
     pub fn command(&self, program: &Path) -> Command {
-        let mut words = self.enter().into_iter();
-        let mut command = Command::new(words.next().unwrap_or_default());
-        command.args(words).arg(program);
+        let mut args = self.enter_network().into_iter();
+        let mut command = Command::new(args.next().unwrap_or_default());
+        command.args(args).arg(program);
         command.env("KUBECONFIG", self.kubeconfig());
         command
     }
 
-    /// Begins a program in the cluster's network.
+    /// Returns the command that runs a program in the cluster's network.
     #[must_use]
-    pub fn enter(&self) -> Vec<String> {
-        match &self.place {
-            Place::Own(own) => own.enter(),
-            Place::Given(_) => vec!["env".to_owned()],
+    pub fn enter_network(&self) -> Vec<String> {
+        match &self.backend {
+            Backend::Local(cluster) => cluster.enter_network(),
+            Backend::External(_) => vec!["env".to_owned()],
         }
     }
 
     fn kubeconfig(&self) -> PathBuf {
-        match &self.place {
-            Place::Own(own) => own.state().join("kubeconfig"),
-            Place::Given(given) => given.kubeconfig().to_owned(),
+        match &self.backend {
+            Backend::Local(cluster) => cluster.state().join("kubeconfig"),
+            Backend::External(cluster) => cluster.kubeconfig().to_owned(),
         }
     }
 
-    /// A port of this process that pods reach at [`Self::address`].
+    /// Listens on a port that pods reach at [`Self::address`].
     ///
     /// # Panics
-    /// When it is taken.
+    /// When the port is in use.
     #[must_use]
     pub fn listener(&self, port: u16) -> TcpListener {
-        match &self.place {
-            Place::Own(own) => own.listener((NODE, port)),
-            Place::Given(_) => TcpListener::bind((given::address(), port)).expect("a port of this machine"),
+        match &self.backend {
+            Backend::Local(cluster) => cluster.listener(NODE, port),
+            Backend::External(_) => {
+                TcpListener::bind((external::address(), port)).expect("a port of this machine")
+            }
         }
     }
 
-    /// A port at any address, which the node has from now on.
+    /// Adds an address to the node, and listens on a port of it.
     ///
     /// # Panics
-    /// When it is taken.
+    /// When the port is in use.
     #[must_use]
     pub fn listener_at(&self, address: &str, port: u16) -> TcpListener {
-        let own = self.as_own("gives the node addresses");
-        own.add_address(address);
-        own.listener((address, port))
+        let cluster = self.require_local("gives the node addresses");
+        cluster.add_address(address);
+        cluster.listener(address, port)
     }
 
-    /// Writes a manifest through `kubectl apply`.
+    /// Applies a manifest.
     ///
     /// # Panics
-    /// When it is refused.
+    /// When the manifest is refused.
     pub fn apply(&self, manifest: &str) {
         assert!(self.try_apply(manifest), "refused: {manifest}");
     }
 
-    /// The same; false when it is refused.
+    /// Applies a manifest. Returns false if it is refused.
     ///
     /// # Panics
-    /// When there is no room for a file.
+    /// When a temporary file cannot be written.
     #[must_use]
     pub fn try_apply(&self, manifest: &str) -> bool {
         let file = tempfile::NamedTempFile::new().expect("a file for a manifest");
@@ -246,26 +249,26 @@ impl Cluster {
         self.try_kubectl(&["apply", "-f", path]).is_some()
     }
 
-    /// What accounts of pods have asked of the API server so far: a line in JSON each.
+    /// Returns the API server's audit log: one JSON object in each line.
     #[must_use]
-    pub fn audit(&self) -> String {
-        self.as_own("reads what the API server was asked").audit()
+    pub fn audit_log(&self) -> String {
+        self.require_local("reads what the API server was asked").audit_log()
     }
 
-    /// Kills, stops or starts a part, such as `kube-apiserver`.
+    /// Kills, stops or starts (`action`) a part, such as `kube-apiserver`.
     ///
     /// # Panics
     /// When there is no such part.
-    pub fn fault(&self, what: &str, part: &str) {
-        let _ = self.as_own("stops parts of its cluster").must("fault.sh", &[what, part]);
+    pub fn fault(&self, action: &str, part: &str) {
+        let _ = self.require_local("stops parts of its cluster").run_script("fault.sh", &[action, part]);
     }
 
-    /// Stops it.
+    /// Stops the cluster.
     ///
     /// # Panics
-    /// When something of it is left.
+    /// When something of the cluster is left.
     pub fn stop(self) {
-        let _ = self.as_own("stops its cluster").must("down.sh", &[]);
+        let _ = self.require_local("stops its cluster").run_script("down.sh", &[]);
     }
 }
 
@@ -274,7 +277,7 @@ fn text(output: &Output) -> Result<String, String> {
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
-/// Where what is built for clusters is kept.
+/// Returns the cache directory with the programs and images of clusters.
 #[must_use]
 pub(crate) fn cache() -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
@@ -282,16 +285,16 @@ pub(crate) fn cache() -> PathBuf {
     cache.or_else(home).expect("HOME").join("trackyard")
 }
 
-/// The file of one of the images that `tests/cluster/image/build.sh` makes.
+/// Returns the file of an image that `tests/cluster/image/build.sh` builds.
 #[must_use]
 pub fn archive(name: &str) -> PathBuf {
     cache().join("cluster-images").join(format!("{name}.tar"))
 }
 
-/// A program that is built for clusters: `kube`, which is all of Kubernetes, `helm` or `kubeconform`.
+/// Returns the path of a program for clusters: `kube`, which is all of Kubernetes, `helm` or `kubeconform`.
 ///
 /// # Panics
-/// When it is not built.
+/// When the program is not built.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
     let dir = std::env::var_os("TRACKYARD_CLUSTER_BIN").map(PathBuf::from);

@@ -4,30 +4,30 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-/// A configuration file's content.
+/// The content of a configuration file.
 #[derive(Clone)]
 pub struct Config(Value);
 
 impl Config {
-    /// Images in layout directories below `dir`.
+    /// Creates a configuration with images in layout directories below `dir`.
     #[must_use]
     pub fn layout(dir: &Path) -> Self {
         Self(json!({"images": {"kind": "layout", "location": dir}}))
     }
 
-    /// Images in a registry.
+    /// Creates a configuration with images in a registry.
     #[must_use]
     pub fn registry(location: &str) -> Self {
         Self(json!({"images": {"kind": "registry", "location": location}}))
     }
 
-    /// Lets submissions come from below `dir`.
+    /// Allows submissions from below `dir`.
     #[must_use]
     pub fn dir(self, dir: &Path) -> Self {
         self.set(&["inputs", "allowed_folders"], json!([dir]))
     }
 
-    /// Lets submissions come from `bucket` at `endpoint`.
+    /// Allows submissions from `bucket` at `endpoint`.
     #[must_use]
     pub fn bucket(self, bucket: &str, endpoint: &str) -> Self {
         self.set(&["inputs", "buckets"], json!([bucket]))
@@ -50,21 +50,21 @@ impl Config {
     /// Sets any field.
     ///
     /// # Panics
-    /// When a field on the way is not an object.
+    /// When a field on the path is not an object.
     #[must_use]
     pub fn set(mut self, path: &[&str], value: Value) -> Self {
-        let mut place = &mut self.0;
+        let mut field = &mut self.0;
         for name in path {
-            if place.is_null() {
-                *place = json!({});
+            if field.is_null() {
+                *field = json!({});
             }
-            place = place.as_object_mut().expect("an object").entry(*name).or_insert(Value::Null);
+            field = field.as_object_mut().expect("an object").entry(*name).or_insert(Value::Null);
         }
-        *place = value;
+        *field = value;
         self
     }
 
-    /// The file's text.
+    /// Returns the file's text.
     ///
     /// # Panics
     /// Never: every JSON value is YAML.

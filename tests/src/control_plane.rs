@@ -1,4 +1,4 @@
-//! The real kube-apiserver with its etcd, on loopback: what it says of objects. Nothing runs pods here.
+//! The real kube-apiserver with its etcd, on loopback. Nothing runs pods here.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,11 +17,11 @@ use crate::process::Process;
 use crate::tls;
 use crate::wait::{seconds, wait_until};
 
-/// Where kinds are defined.
+/// Path of the CRDs.
 pub const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const TOKEN: &str = "token-of-tests";
-/// The merge patch that `kubectl patch --type merge` sends.
-const MERGE: &str = "application/merge-patch+json";
+/// Content type of the patch that `kubectl patch --type merge` sends.
+const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// A running control plane.
 pub struct ControlPlane {
@@ -34,19 +34,20 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// Starts it.
+    /// Starts a control plane.
     ///
     /// # Panics
-    /// When it is not built, or not ready within a minute.
+    /// When its programs are not built, or it is not ready within a minute.
     #[must_use]
     pub fn start() -> Self {
         let dir = TempDir::new().expect("a directory for the control plane");
         tls::make(dir.path());
         fs::write(dir.path().join("tokens.csv"), format!("{TOKEN},admin,admin,system:masters\n"))
             .expect("write the tokens");
-        let (store, port) = (free_port(), free_port());
-        let etcd = spawn(&dir, "etcd", &etcd(dir.path(), store));
-        let mut apiserver = spawn(&dir, "kube-apiserver", &apiserver(dir.path(), store, port));
+        let etcd_port = free_port();
+        let port = free_port();
+        let etcd = spawn(&dir, "etcd", &etcd_args(dir.path(), etcd_port));
+        let mut apiserver = spawn(&dir, "kube-apiserver", &apiserver_args(dir.path(), etcd_port, port));
         let authority = fs::read(dir.path().join(tls::AUTHORITY)).expect("the authority");
         let authority = Certificate::from_pem(&authority).expect("the authority's certificate");
         let client = Client::builder().tls_certs_only([authority]).no_proxy().build().expect("a client");
@@ -60,10 +61,10 @@ impl ControlPlane {
         Self { client, runtime, url, apiserver, _etcd: etcd, dir }
     }
 
-    /// A file with which its administrator's clients find it.
+    /// Writes a kubeconfig of its administrator. Returns the file's path.
     ///
     /// # Panics
-    /// When there is no room for it.
+    /// When the file cannot be written.
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {
         let authority = self.dir.path().join(tls::AUTHORITY);
@@ -78,25 +79,25 @@ impl ControlPlane {
         file
     }
 
-    /// Stops the API server as it stands: its connections stay, and nothing comes any more.
+    /// Freezes the API server: its connections stay open, and it sends nothing any more.
     pub fn freeze(&self) {
         self.apiserver.signal(Signal::STOP);
     }
 
-    /// Lets it go on.
+    /// Lets the API server go on.
     pub fn thaw(&self) {
         self.apiserver.signal(Signal::CONT);
     }
 
-    /// Installs the kinds of Trackyard.
+    /// Installs Trackyard's CRDs.
     pub fn install_crds(&self) {
-        definitions().iter().for_each(|kind| self.install(&json!(kind)));
+        definitions().iter().for_each(|crd| self.install(&json!(crd)));
     }
 
-    /// Installs a kind, and waits until it is served.
+    /// Installs a CRD, and waits until its kind is served.
     ///
     /// # Panics
-    /// When it is refused, or its schema is not structural.
+    /// When the CRD is refused, or its schema is not structural.
     pub fn install(&self, definition: &Value) {
         let (code, answer) = self.send(&Method::POST, CRDS, definition);
         assert_eq!(code, 201, "{answer:#}");
@@ -115,24 +116,24 @@ impl ControlPlane {
         });
     }
 
-    /// Runs kubectl as its administrator.
+    /// Runs kubectl as the administrator.
     ///
     /// # Panics
-    /// When it is not built.
+    /// When kubectl is not built.
     #[must_use]
-    pub fn kubectl(&self, arguments: &[&str]) -> Output {
+    pub fn kubectl(&self, args: &[&str]) -> Output {
         let mut command = Command::new(program("kube"));
-        command.arg("kubectl").arg("--cache-dir").arg(self.dir.path().join("kubectl")).args(arguments);
+        command.arg("kubectl").arg("--cache-dir").arg(self.dir.path().join("kubectl")).args(args);
         command.env("KUBECONFIG", self.kubeconfig()).output().expect("run kubectl")
     }
 
-    /// Sends a request; gives the answer's code and body.
+    /// Sends a request. Returns the answer's status code and body.
     ///
     /// # Panics
     /// When there is no answer.
     #[must_use]
     pub fn send(&self, method: &Method, path: &str, body: &Value) -> (u16, Value) {
-        let kind = if *method == Method::PATCH { MERGE } else { "application/json" };
+        let kind = if *method == Method::PATCH { MERGE_PATCH } else { "application/json" };
         let request = self.client.request(method.clone(), format!("{}{path}", self.url));
         let request = request.bearer_auth(TOKEN).header("content-type", kind).body(body.to_string());
         self.runtime.block_on(async {
@@ -143,46 +144,49 @@ impl ControlPlane {
     }
 }
 
-fn spawn(dir: &TempDir, name: &str, arguments: &[String]) -> Process {
+fn spawn(dir: &TempDir, name: &str, args: &[String]) -> Process {
     let mut command = Command::new(program("kube"));
-    command.arg(name).args(arguments);
+    command.arg(name).args(args);
     Process::spawn(name, &mut command, &dir.path().join(format!("{name}.log")))
 }
 
-fn etcd(dir: &Path, port: u16) -> Vec<String> {
-    let (own, peers) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{}", free_port()));
+fn etcd_args(dir: &Path, port: u16) -> Vec<String> {
+    let clients = format!("http://127.0.0.1:{port}");
+    let peers = format!("http://127.0.0.1:{}", free_port());
     let data = dir.join("etcd").display().to_string();
-    words(&["--data-dir", &data, "--unsafe-no-fsync", "--log-level", "warn"])
-        .chain(words(&["--listen-client-urls", &own, "--advertise-client-urls", &own]))
-        .chain(words(&["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers]))
+    args(&["--data-dir", &data, "--unsafe-no-fsync", "--log-level", "warn"])
+        .chain(args(&["--listen-client-urls", &clients, "--advertise-client-urls", &clients]))
+        .chain(args(&["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers]))
         .chain([format!("--initial-cluster=default={peers}")])
         .collect()
 }
 
-fn apiserver(dir: &Path, store: u16, port: u16) -> Vec<String> {
+fn apiserver_args(dir: &Path, etcd_port: u16, port: u16) -> Vec<String> {
     let file = |name: &str| dir.join(name).display().to_string();
-    let (certificate, key, port) = (file(tls::CERTIFICATE), file(tls::KEY), port.to_string());
-    words(&["--etcd-servers", &format!("http://127.0.0.1:{store}"), "--secure-port", &port])
-        .chain(words(&["--bind-address", "127.0.0.1", "--endpoint-reconciler-type", "none"]))
-        .chain(words(&["--tls-cert-file", &certificate, "--tls-private-key-file", &key]))
-        .chain(words(&[
+    let certificate = file(tls::CERTIFICATE);
+    let key = file(tls::KEY);
+    let etcd = format!("http://127.0.0.1:{etcd_port}");
+    args(&["--etcd-servers", &etcd, "--secure-port", &port.to_string()])
+        .chain(args(&["--bind-address", "127.0.0.1", "--endpoint-reconciler-type", "none"]))
+        .chain(args(&["--tls-cert-file", &certificate, "--tls-private-key-file", &key]))
+        .chain(args(&[
             "--token-auth-file",
             &file("tokens.csv"),
             "--authorization-mode",
             "RBAC",
             "--allow-privileged",
         ]))
-        .chain(words(&[
+        .chain(args(&[
             "--service-account-issuer",
             "https://tests",
             "--service-account-key-file",
             &certificate,
         ]))
-        .chain(words(&["--service-account-signing-key-file", &key, "--cert-dir", &file("certificates")]))
-        .chain(words(&["--disable-admission-plugins", "ServiceAccount", "--profiling=false"]))
+        .chain(args(&["--service-account-signing-key-file", &key, "--cert-dir", &file("certificates")]))
+        .chain(args(&["--disable-admission-plugins", "ServiceAccount", "--profiling=false"]))
         .collect()
 }
 
-fn words<'a>(words: &'a [&str]) -> impl Iterator<Item = String> + use<'a> {
-    words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>().into_iter()
+fn args<'a>(args: &'a [&str]) -> impl Iterator<Item = String> + use<'a> {
+    args.iter().map(|&arg| arg.to_owned())
 }

@@ -1,17 +1,18 @@
-//! The documentation's pages as a reader uses them: their fenced blocks, what is typed in them, and what must come of it.
+//! Runs the documentation's pages as a reader would: types the commands of their fenced blocks, and compares the output.
 //!
-//! In a block with the info string `console`, a line that begins with `$ ` is typed by the user, one that begins with
-//! `# ` by root. A trailing `\` and a here-document continue it. The lines below are what it prints, compared one by one
-//! without blanks at their ends; `…` stands for any text in a line, and a line of only `…` for any lines. Nothing is
-//! compared where a command has no lines below it. Words after `console` steer the test, and nobody sees them:
+//! In a block with the info string `console`, a line that begins with `$ ` is typed by the user, and one that begins
+//! with `# ` by root. A trailing `\` or a here-document continues the command. The lines below a command are its
+//! expected output. They are compared one by one without trailing blanks; `…` stands for any text within a line, and a
+//! line of only `…` for any lines. The output of a command without lines below it is not compared. Flags after
+//! `console` control the test; they are not rendered:
 //!
-//! | word | meaning |
+//! | flag | meaning |
 //! | --- | --- |
-//! | `background` | the command goes on: the next block is run once its output is there. It gets Ctrl-C at the page's end |
-//! | `after-ctrl-c` | before this block, all that run in the background get Ctrl-C |
+//! | `background` | the command keeps running; the next block runs once the output is there. Ctrl-C ends it at the page's end |
+//! | `after-ctrl-c` | before this block, all background commands get Ctrl-C |
 //! | `exit=N` | the last command ends with this code |
-//! | `given` | the values are the reader's: the test has its own for each of these variables |
-//! | `not-run` | is not run; a comment above the block says why |
+//! | `given` | the reader chooses the values of these variables; the test has its own |
+//! | `not-run` | the block is not run; a comment above it says why |
 
 pub mod check;
 pub mod console;

@@ -1,5 +1,5 @@
-//! A worker that speaks the words of the protocol and runs nothing: for scenarios about the router, where real
-//! containers would only take time.
+//! A worker that speaks the protocol and runs nothing, for tests of the router, where real containers would only take
+//! time.
 
 mod automatic;
 
@@ -16,12 +16,12 @@ use trackyard_protocol::worker::{
 
 use crate::router::Router;
 
-pub use automatic::Automatic;
+pub use automatic::AutomaticWorker;
 
-/// How often a fake worker says that it is there.
-const BEAT: Duration = Duration::from_millis(500);
+/// Interval between the heartbeats of a fake worker.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A worker's introduction: the test runners' channel, `topics` (none: generic), `ready` versions as
+/// Creates the `Hello` of a test runner: `topics` (empty for a generic worker), and `ready` versions as
 /// `(track, pinned version)`.
 ///
 /// # Panics
@@ -53,25 +53,25 @@ pub fn hello(name: &str, topics: &[&str], slots: u32, ready: &[(&str, &str)]) ->
     }
 }
 
-/// A connection to the workers' port, driven by hand.
+/// A connection to the workers' port, driven by the test.
 pub struct FakeWorker {
     socket: zmq::Socket,
-    /// What it answers to `SayHello`.
+    /// The answer to `SayHello`.
     pub hello: Hello,
-    heard: VecDeque<FromRouter>,
-    last_beat: Instant,
+    received: VecDeque<FromRouter>,
+    last_heartbeat: Instant,
 }
 
 impl FakeWorker {
-    /// Connects and says `Hello`; waits for `Welcome`.
+    /// Connects, sends `Hello`, and waits for `Welcome`.
     ///
     /// # Panics
     /// When the router does not welcome it within 10 seconds.
     #[must_use]
     pub fn join(router: &Router, hello: Hello) -> Self {
         let mut worker = Self::connect(router, hello);
-        worker.introduce();
-        let welcome = worker.until(Duration::from_secs(10), |word| match word {
+        worker.say_hello();
+        let welcome = worker.wait_for(Duration::from_secs(10), |message| match message {
             FromRouter::Welcome(welcome) => Some(welcome),
             _ => None,
         });
@@ -79,76 +79,81 @@ impl FakeWorker {
         worker
     }
 
-    /// Connects and says nothing.
+    /// Connects without sending anything.
     ///
     /// # Panics
     /// When the socket can't be made.
     #[must_use]
     pub fn connect(router: &Router, hello: Hello) -> Self {
         let socket = zmq::Context::new().socket(zmq::DEALER).expect("a socket");
-        // What was said is said, also by a worker that is dropped right after.
+        // Messages are still sent when the worker is dropped right after.
         socket.set_linger(500).expect("a short linger");
-        socket.set_sndtimeo(5_000).expect("a time-out");
+        socket.set_sndtimeo(5_000).expect("a timeout");
         socket.connect(&router.workers()).expect("the workers' address");
-        Self { socket, hello, heard: VecDeque::new(), last_beat: Instant::now() }
+        Self { socket, hello, received: VecDeque::new(), last_heartbeat: Instant::now() }
     }
 
-    /// Says `Hello`.
-    pub fn introduce(&self) {
+    /// Sends `Hello`.
+    pub fn say_hello(&self) {
         self.send(FromWorker::Hello(Box::new(self.hello.clone())));
     }
 
-    /// Sends a word.
-    pub fn send(&self, word: FromWorker) {
-        self.send_raw(&word.encode());
+    /// Sends a message.
+    pub fn send(&self, message: FromWorker) {
+        self.send_raw(&message.encode());
     }
 
-    /// Sends any frames.
+    /// Sends arbitrary frames.
     ///
     /// # Panics
-    /// When the router takes nothing for five seconds.
+    /// When the router accepts nothing for five seconds.
     pub fn send_raw(&self, frames: &[Vec<u8>]) {
         self.socket.send_multipart(frames, 0).expect("send to the router");
     }
 
-    /// The next word but heartbeats, or `None` when `wait` has passed. Beats, and answers `SayHello`, meanwhile.
+    /// Returns the next message other than a heartbeat, or `None` after `timeout`. Meanwhile it sends heartbeats and
+    /// answers `SayHello`.
     ///
     /// # Panics
-    /// When the router says what no router says.
-    pub fn next(&mut self, wait: Duration) -> Option<FromRouter> {
-        let until = Instant::now() + wait;
+    /// When a message of the router is malformed.
+    pub fn next(&mut self, timeout: Duration) -> Option<FromRouter> {
+        let until = Instant::now() + timeout;
         while Instant::now() < until {
-            self.beat();
-            let step = until.saturating_duration_since(Instant::now()).min(Duration::from_millis(50));
-            let millis = i64::try_from(step.as_millis()).unwrap_or_default();
-            if self.heard.is_empty() && self.socket.poll(zmq::POLLIN, millis).expect("poll") > 0 {
+            self.send_heartbeat_if_due();
+            let wait = until.saturating_duration_since(Instant::now()).min(Duration::from_millis(50));
+            let millis = i64::try_from(wait.as_millis()).unwrap_or_default();
+            if self.received.is_empty() && self.socket.poll(zmq::POLLIN, millis).expect("poll") > 0 {
                 let frames = self.socket.recv_multipart(0).expect("a message");
-                self.heard
-                    .extend(FromRouter::decode_each(&frames).map(|word| word.expect("a router's word")));
+                let messages = FromRouter::decode_each(&frames);
+                self.received.extend(messages.map(|message| message.expect("a router's message")));
             }
-            match self.heard.pop_front() {
+            match self.received.pop_front() {
                 Some(FromRouter::Heartbeat) | None => {}
-                Some(FromRouter::SayHello) => self.introduce(),
-                word => return word,
+                Some(FromRouter::SayHello) => self.say_hello(),
+                message => return message,
             }
         }
         None
     }
 
-    /// The next word of which `pick` makes something.
-    pub fn until<T>(&mut self, wait: Duration, mut pick: impl FnMut(FromRouter) -> Option<T>) -> Option<T> {
-        let until = Instant::now() + wait;
+    /// Waits for the first message for which `pick` returns a value, for at most `timeout`.
+    pub fn wait_for<T>(
+        &mut self,
+        timeout: Duration,
+        mut pick: impl FnMut(FromRouter) -> Option<T>,
+    ) -> Option<T> {
+        let until = Instant::now() + timeout;
         loop {
-            let word = self.next(until.saturating_duration_since(Instant::now()))?;
-            if let Some(value) = pick(word) {
+            let message = self.next(until.saturating_duration_since(Instant::now()))?;
+            if let Some(value) = pick(message) {
                 return Some(value);
             }
         }
     }
 
     /// Waits for a job and accepts it.
-    pub fn job(&mut self, wait: Duration) -> Option<Job> {
-        let job = self.until(wait, |word| match word {
+    pub fn job(&mut self, timeout: Duration) -> Option<Job> {
+        let job = self.wait_for(timeout, |message| match message {
             FromRouter::Job(job) => Some(job),
             _ => None,
         })?;
@@ -156,12 +161,12 @@ impl FakeWorker {
         Some(job)
     }
 
-    /// Ends a job with 200 and a response that names job and worker.
+    /// Finishes a job with 200 and a response that names job and worker.
     pub fn finish(&self, job: &Job) {
         self.send(FromWorker::Result(Box::new(self.result(job))));
     }
 
-    /// The result that [`finish`](Self::finish) sends.
+    /// Returns the result that [`finish`](Self::finish) sends.
     #[must_use]
     pub fn result(&self, job: &Job) -> JobResult {
         let response = serde_json::json!({"id": job.id, "by": self.hello.name});
@@ -175,14 +180,14 @@ impl FakeWorker {
         }
     }
 
-    /// What the next `Hello` tells of jobs in hand.
-    pub fn holds(&mut self, jobs: Vec<HeldJob>) {
+    /// Sets the jobs that the next `Hello` reports as held.
+    pub fn set_held_jobs(&mut self, jobs: Vec<HeldJob>) {
         self.hello.jobs = jobs;
     }
 
-    fn beat(&mut self) {
-        if self.last_beat.elapsed() >= BEAT {
-            self.last_beat = Instant::now();
+    fn send_heartbeat_if_due(&mut self) {
+        if self.last_heartbeat.elapsed() >= HEARTBEAT_INTERVAL {
+            self.last_heartbeat = Instant::now();
             self.send(FromWorker::Heartbeat(Load::default()));
         }
     }

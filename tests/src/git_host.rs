@@ -1,4 +1,4 @@
-//! Git hosts as companies have them: Apache with TLS and a password before `git http-backend`, and OpenSSH's server.
+//! Private git hosts: Apache with TLS and a password in front of `git http-backend`, and OpenSSH's server.
 
 mod https;
 mod ssh;

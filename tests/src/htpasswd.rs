@@ -1,12 +1,12 @@
-//! The files of passwords that docker-registry and Apache read. The password goes by a pipe: what programs are started with
-//! is what tests search for secrets, those beside them too.
+//! Writes password files for docker-registry and Apache. The password goes through a pipe, because tests search the
+//! command lines of all processes for secrets.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use crate::binaries::system;
 
-/// A line with the password's hash by bcrypt.
+/// Returns a line with the user and the password's bcrypt hash.
 ///
 /// # Panics
 /// When htpasswd is missing or fails.
@@ -19,7 +19,7 @@ pub(crate) fn line(user: &str, password: &str) -> String {
         .spawn()
         .expect("start htpasswd");
     let mut input = program.stdin.take().expect("a pipe to htpasswd");
-    input.write_all(password.as_bytes()).expect("tell htpasswd the password");
+    input.write_all(password.as_bytes()).expect("write the password to htpasswd");
     drop(input);
     let output = program.wait_with_output().expect("run htpasswd");
     assert!(output.status.success(), "htpasswd ended with {}", output.status);

@@ -1,10 +1,10 @@
-//! One GET over plain HTTP: enough for the admin ports.
+//! A minimal HTTP client for the admin ports: one GET over plain HTTP.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
-/// What an admin port answered.
+/// The answer of an admin port.
 #[derive(Debug)]
 pub struct Page {
     /// The HTTP status.
@@ -13,7 +13,7 @@ pub struct Page {
     pub body: String,
 }
 
-/// Asks 127.0.0.1:`port` for `path`; `None` if nobody answers.
+/// Gets `path` from 127.0.0.1:`port`. Returns `None` if nothing answers.
 #[must_use]
 pub fn get(port: u16, path: &str) -> Option<Page> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
@@ -27,7 +27,7 @@ pub fn get(port: u16, path: &str) -> Option<Page> {
     Some(Page { status, body: body.to_owned() })
 }
 
-/// True if the admin port says that the process is ready.
+/// Returns true if the admin port reports that the process is ready.
 #[must_use]
 pub fn is_ready(port: u16) -> bool {
     get(port, "/readyz").is_some_and(|page| page.status == 200)

@@ -1,4 +1,4 @@
-//! Tiny tooling images: Debian's static busybox and a script.
+//! Builds tiny tooling images from Debian's static busybox and a script.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ use tar::{Builder, EntryType, Header};
 
 use crate::binaries::system;
 
-/// The directory inside an image in which a channel's script lies.
+/// Returns the directory of a channel's tooling inside an image.
 #[must_use]
 pub fn home(channel: &str) -> &'static str {
     match channel {
@@ -24,17 +24,17 @@ pub fn home(channel: &str) -> &'static str {
     }
 }
 
-/// `sha256:<64 hex>` of some bytes.
+/// Returns the digest of some bytes as `sha256:<64 hex>`.
 #[must_use]
 pub fn digest(bytes: &[u8]) -> String {
     let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
 }
 
-/// A file of a layer: path, mode, content.
+/// A file of a layer: its path, mode and content.
 pub type File<'a> = (&'a str, u32, &'a [u8]);
 
-/// One layer, packed.
+/// A packed layer.
 pub struct Layer {
     /// The gzipped tar.
     pub blob: Vec<u8>,
@@ -43,7 +43,7 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// A layer of some files; their directories are made.
+    /// Packs files into a layer, with the directories that they need.
     #[must_use]
     pub fn of(files: &[File<'_>]) -> Arc<Self> {
         let mut tar = Builder::new(Vec::new());
@@ -56,7 +56,7 @@ impl Layer {
         Self::pack(tar)
     }
 
-    /// A layer whose paths are written as they stand, also those that no tar should have.
+    /// Packs files into a layer with their paths unchanged, even if they are invalid in a tar.
     #[must_use]
     pub fn raw(files: &[File<'_>]) -> Arc<Self> {
         let mut tar = Builder::new(Vec::new());
@@ -71,7 +71,7 @@ impl Layer {
         Self::pack(tar)
     }
 
-    /// A layer with one symlink.
+    /// Packs a layer with one symlink.
     #[must_use]
     pub fn link(path: &str, target: &str) -> Arc<Self> {
         let mut tar = Builder::new(Vec::new());
@@ -128,7 +128,7 @@ fn busybox() -> Arc<Layer> {
     }))
 }
 
-/// An image: layers, and what its configuration says.
+/// An image: its layers and the values of its configuration.
 #[derive(Clone)]
 pub struct Image {
     layers: Vec<Arc<Layer>>,
@@ -137,56 +137,56 @@ pub struct Image {
 }
 
 impl Image {
-    /// Busybox alone: no entry script.
+    /// Creates an image of busybox alone, without an entry script.
     #[must_use]
     pub fn bare() -> Self {
         Self { layers: vec![busybox()], environment: vec!["PATH=/bin".to_owned()], settings: Vec::new() }
     }
 
-    /// Busybox and the channel's `bin/run.sh`; `script` is its text without the first line.
+    /// Creates an image of busybox and the channel's `bin/run.sh`; `script` is its text without the first line.
     #[must_use]
     pub fn tooling(channel: &str, script: &str) -> Self {
         let path = format!("{}/bin/run.sh", home(channel));
         Self::bare().layer(Layer::of(&[(&path, 0o755, format!("#!/bin/sh\n{script}\n").as_bytes())]))
     }
 
-    /// One more layer on top.
+    /// Adds a layer on top.
     #[must_use]
     pub fn layer(mut self, layer: Arc<Layer>) -> Self {
         self.layers.push(layer);
         self
     }
 
-    /// One more variable, `NAME=value`.
+    /// Adds an environment variable, `NAME=value`.
     #[must_use]
     pub fn variable(mut self, variable: &str) -> Self {
         self.environment.push(variable.to_owned());
         self
     }
 
-    /// One more entry of the configuration, as `WorkingDir`.
+    /// Adds an entry of the configuration, such as `WorkingDir`.
     #[must_use]
     pub fn setting(mut self, name: &str, value: Value) -> Self {
         self.settings.push((name.to_owned(), value));
         self
     }
 
-    /// The layers, the lowest first.
+    /// Returns the layers, the lowest first.
     #[must_use]
     pub fn layers(&self) -> &[Arc<Layer>] {
         &self.layers
     }
 
-    /// The configuration's JSON.
+    /// Returns the configuration as JSON.
     ///
     /// # Panics
-    /// On a machine whose architecture has no OCI name here.
+    /// On an architecture other than x86_64 and aarch64.
     #[must_use]
     pub fn config(&self) -> Value {
         let architecture = match std::env::consts::ARCH {
             "x86_64" => "amd64",
             "aarch64" => "arm64",
-            other => unreachable!("no OCI name for the architecture {other}"),
+            other => panic!("no OCI name for the architecture {other}"),
         };
         let diff_ids: Vec<&str> = self.layers.iter().map(|layer| layer.diff_id.as_str()).collect();
         let environment = ("Env".to_owned(), json!(self.environment));

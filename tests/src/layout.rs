@@ -1,4 +1,4 @@
-//! A directory of OCI image layouts, as the embedded default has it.
+//! Writes a directory of OCI image layouts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,19 +17,19 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Layouts below `dir`.
+    /// Uses the layouts below `dir`.
     #[must_use]
     pub fn at(dir: &Path) -> Self {
         Self { dir: dir.to_owned() }
     }
 
-    /// The directory.
+    /// Returns the directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Adds an image under a tag; gives the manifest's digest.
+    /// Adds an image under a tag. Returns the manifest's digest.
     ///
     /// # Panics
     /// When the directory can't be written.
@@ -50,7 +50,7 @@ impl Layout {
         name
     }
 
-    /// The file of a blob, for tests that damage it.
+    /// Returns the path of a blob, for tests that damage it.
     #[must_use]
     pub fn blob(&self, repository: &str, digest: &str) -> PathBuf {
         self.dir.join(repository).join("blobs/sha256").join(digest.trim_start_matches("sha256:"))

@@ -1,9 +1,9 @@
-//! What jobs leave behind on the machine, if anything: cgroups, mounts, processes.
+//! Finds what jobs left behind on the machine: control groups, mounts, processes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Cgroups of jobs, in every hierarchy.
+/// Returns the control groups of jobs, in every hierarchy.
 #[must_use]
 pub fn cgroups() -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -23,7 +23,7 @@ fn walk(dir: &Path, depth: u32, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The project's own parent group may stay; what counts is a job's group below it, or a process in it.
+/// Returns true if a group has child groups or processes. The project's own parent group may stay if it has neither.
 fn has_children(group: &Path) -> bool {
     let processes = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
     let children = fs::read_dir(group)
@@ -34,14 +34,14 @@ fn has_children(group: &Path) -> bool {
     children || !processes.trim().is_empty()
 }
 
-/// Mounts that any process sees and whose place or source names the project.
+/// Returns the mounts whose mount point or source names the project.
 #[must_use]
 pub fn mounts() -> Vec<String> {
     let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     text.lines().filter(|line| line.contains("trackyard")).map(ToOwned::to_owned).collect()
 }
 
-/// Command lines of processes that the binaries or containers of the project have left.
+/// Returns the command lines of processes that belong to jobs.
 #[must_use]
 pub fn processes() -> Vec<String> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
@@ -54,17 +54,17 @@ pub fn processes() -> Vec<String> {
         .collect()
 }
 
-/// The process whose command line is `line`, its words each followed by a space.
+/// Returns the process whose command line is `line`, where each argument is followed by a space.
 #[must_use]
 pub fn find_process(line: &str) -> Option<u32> {
     fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
         let pid = entry.file_name().to_string_lossy().parse().ok()?;
-        let words = fs::read(entry.path().join("cmdline")).ok()?;
-        (String::from_utf8_lossy(&words).replace('\0', " ") == line).then_some(pid)
+        let args = fs::read(entry.path().join("cmdline")).ok()?;
+        (String::from_utf8_lossy(&args).replace('\0', " ") == line).then_some(pid)
     })
 }
 
-/// Command lines of all processes.
+/// Returns the command lines of all processes.
 #[must_use]
 pub fn commands() -> Vec<String> {
     let lines = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -72,7 +72,7 @@ pub fn commands() -> Vec<String> {
     lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).collect()
 }
 
-/// All mounts that this process sees.
+/// Returns all mounts that this process sees.
 #[must_use]
 pub fn all_mounts() -> Vec<String> {
     let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();

@@ -1,18 +1,20 @@
-//! What the scenarios are made with: the real binaries as processes, real S3 and registry servers, tiny tooling images
-//! and a worker that speaks the words but runs nothing. Everything started here ends when its value is dropped, also
-//! when a test panics.
+//! Support for the integration tests: the real binaries as processes, real S3 and registry servers, tiny tooling images,
+//! and a fake worker that speaks the protocol but runs nothing. Everything started here ends when its value is dropped,
+//! also when a test panics.
+#![expect(clippy::panic, reason = "test support fails the test that uses it")]
 
 pub mod audit;
 pub mod binaries;
+pub mod cgroups;
 pub mod chaos;
 pub mod cluster;
 pub mod config;
+pub mod connectivity;
 pub mod control_plane;
 pub mod docs;
 pub mod ecr_stub;
 pub mod fake_worker;
 pub mod git_host;
-pub mod groups;
 mod htpasswd;
 pub mod http;
 pub mod image;
@@ -22,7 +24,6 @@ pub mod platform;
 pub mod pod;
 pub mod ports;
 pub mod process;
-pub mod reach;
 pub mod registry;
 pub mod request;
 pub mod resource_rules;

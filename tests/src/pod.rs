@@ -1,6 +1,6 @@
-//! A container as a node starts a privileged pod's: with limits, in a control group below `kubepods`, all of the
-//! machine's control groups in sight, and no namespace of them. The network is the machine's, so that a router on
-//! loopback is reached.
+//! Runs a container as a node runs one of a privileged pod: with limits, in a control group below `kubepods`, and
+//! without a cgroup namespace, so that it sees all control groups. It shares the machine's network, so that it reaches a
+//! router on loopback.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::binaries::system;
-use crate::groups;
+use crate::cgroups;
 
-/// What a pod's container may use.
-pub const MEMORY: u64 = 1 << 30;
-/// Directories of the machine that a container has too; of those that are links, the links.
-const SHARED: [&str; 8] = ["/bin", "/sbin", "/lib", "/lib64", "/usr", "/etc", "/tmp", "/run/trackyard"];
+/// Memory limit of a pod's container, in bytes.
+pub const MEMORY_LIMIT: u64 = 1 << 30;
+/// Directories of the machine that a container shares; symlinks are copied.
+const SHARED_DIRS: [&str; 8] = ["/bin", "/sbin", "/lib", "/lib64", "/usr", "/etc", "/tmp", "/run/trackyard"];
 
-/// The container. Dropping it kills what runs in it and removes its control groups.
+/// A pod's container. Dropping it kills its processes and removes its control groups.
 pub struct Pod {
     id: String,
     group: String,
@@ -26,24 +26,24 @@ pub struct Pod {
 }
 
 impl Pod {
-    /// A container that will run this command; [`command`](Self::command) starts it.
+    /// Prepares a container for this command; [`command`](Self::command) starts it.
     ///
     /// # Panics
-    /// When its directories cannot be made.
+    /// When its directories cannot be created.
     #[must_use]
-    pub fn of(name: &str, command: &Command) -> Self {
+    pub fn new(name: &str, command: &Command) -> Self {
         let dir = TempDir::new().expect("a directory for the pod");
         let unique = dir.path().file_name().unwrap_or_default().to_string_lossy().replace('.', "");
         let id = format!("{name}-{unique}");
         let group = format!("/kubepods/burstable/pod{unique}/{id}");
         let root = dir.path().join("root");
-        let shared: Vec<Value> = shared(command).iter().filter_map(|path| share(&root, path)).collect();
+        let shared: Vec<Value> = shared_dirs(command).iter().filter_map(|path| share(&root, path)).collect();
         let config = configuration(&group, &root, command, &shared);
         fs::write(dir.path().join("config.json"), config.to_string()).expect("write a pod's configuration");
         Self { id, group, dir }
     }
 
-    /// What starts it, and ends with it.
+    /// Returns the command that starts the container, and ends with it.
     #[must_use]
     pub fn command(&self) -> Command {
         let mut command = self.runc(&["run", "--bundle"]);
@@ -51,19 +51,19 @@ impl Pod {
         command
     }
 
-    /// Runs another command in it.
+    /// Runs another command in the container.
     ///
     /// # Panics
     /// When runc cannot be run.
     #[must_use]
-    pub fn exec(&self, words: &[&str]) -> Output {
-        self.runc(&["exec", &self.id]).args(words).output().expect("run runc")
+    pub fn exec(&self, args: &[&str]) -> Output {
+        self.runc(&["exec", &self.id]).args(args).output().expect("run runc")
     }
 
-    /// The process that is the first one inside.
+    /// Returns the container's first process.
     ///
     /// # Panics
-    /// When it does not run.
+    /// When the container does not run.
     #[must_use]
     pub fn first_process(&self) -> u32 {
         let output = self.runc(&["state", &self.id]).output().expect("run runc");
@@ -72,26 +72,26 @@ impl Pod {
         pid.and_then(|pid| pid.try_into().ok()).expect("a process")
     }
 
-    /// Its control group for a controller.
+    /// Returns the container's control group for a controller.
     #[must_use]
     pub fn group(&self, controller: &str) -> PathBuf {
-        groups::dir(controller, &self.group)
+        cgroups::dir(controller, &self.group)
     }
 
-    fn runc(&self, words: &[&str]) -> Command {
+    fn runc(&self, args: &[&str]) -> Command {
         let mut command = Command::new(system("runc", "runc"));
-        command.arg("--root").arg(self.dir.path().join("state")).args(words);
+        command.arg("--root").arg(self.dir.path().join("state")).args(args);
         command
     }
 }
 
 impl Drop for Pod {
     fn drop(&mut self) {
-        // It is gone already unless its test failed.
+        // The container is gone already unless the test failed.
         let _ = self.runc(&["delete", "--force", &self.id]).output();
-        for mount in groups::mounts() {
+        for mount in cgroups::mount_points() {
             let group = PathBuf::from(format!("{}{}", mount.display(), self.group));
-            // The container's own, the pod's, and what all pods share: refused while another has it.
+            // The groups of the container, the pod and all pods; removing one that another pod uses fails.
             for dir in group.ancestors().take_while(|dir| *dir != mount) {
                 let _ = fs::remove_dir(dir);
             }
@@ -99,15 +99,15 @@ impl Drop for Pod {
     }
 }
 
-fn shared(command: &Command) -> Vec<PathBuf> {
+fn shared_dirs(command: &Command) -> Vec<PathBuf> {
     let run = Path::new("/run/trackyard");
     fs::create_dir_all(run).expect("the workers' directory");
     let program = fs::canonicalize(command.get_program()).expect("the program of a pod");
     let own = program.parent().map(Path::to_owned);
-    SHARED.iter().map(PathBuf::from).chain(own).chain([std::env::temp_dir()]).collect()
+    SHARED_DIRS.iter().map(PathBuf::from).chain(own).chain([std::env::temp_dir()]).collect()
 }
 
-/// Makes a path of the machine's be the same in `root`: a link at once, a directory by the mount that is returned.
+/// Makes a path of the machine available below `root`: copies a symlink, and returns the mount for a directory.
 fn share(root: &Path, path: &Path) -> Option<Value> {
     let here = root.join(path.strip_prefix("/").unwrap_or(path));
     fs::create_dir_all(here.parent()?).expect("a directory in a pod");
@@ -120,9 +120,9 @@ fn share(root: &Path, path: &Path) -> Option<Value> {
 }
 
 fn configuration(group: &str, root: &Path, command: &Command, shared: &[Value]) -> Value {
-    let words: Vec<_> = std::iter::once(command.get_program())
+    let args: Vec<_> = std::iter::once(command.get_program())
         .chain(command.get_args())
-        .map(|word| word.to_string_lossy())
+        .map(|arg| arg.to_string_lossy())
         .collect();
     let mut environment =
         vec!["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()];
@@ -142,7 +142,7 @@ fn configuration(group: &str, root: &Path, command: &Command, shared: &[Value]) 
         "root": {"path": root},
         "hostname": "pod",
         "process": {
-            "user": {"uid": 0, "gid": 0}, "cwd": "/", "args": words, "env": environment,
+            "user": {"uid": 0, "gid": 0}, "cwd": "/", "args": args, "env": environment,
             "capabilities": {"bounding": all, "effective": all, "permitted": all},
         },
         "mounts": mounts,
@@ -150,14 +150,14 @@ fn configuration(group: &str, root: &Path, command: &Command, shared: &[Value]) 
             "cgroupsPath": group,
             "namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}],
             "resources": {
-                "memory": {"limit": MEMORY}, "pids": {"limit": 2000},
+                "memory": {"limit": MEMORY_LIMIT}, "pids": {"limit": 2000},
                 "devices": [{"allow": true, "access": "rwm"}],
             },
         },
     })
 }
 
-/// All that the machine gives, which may be fewer than there are: a privileged container has what its node has.
+/// Returns the capabilities of this machine: a privileged container has all that its node has.
 fn capabilities() -> Vec<String> {
     let status = fs::read_to_string("/proc/self/status").expect("this process's status");
     let bits = status.lines().find_map(|line| line.strip_prefix("CapBnd:")).expect("a set of capabilities");
@@ -166,7 +166,7 @@ fn capabilities() -> Vec<String> {
     (0..).zip(CAPABILITIES.split(' ')).filter(has).map(|(_, name)| format!("CAP_{name}")).collect()
 }
 
-/// By their numbers.
+/// The names of the capabilities, in the order of their numbers.
 const CAPABILITIES: &str = "\
     CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE \
     NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT \

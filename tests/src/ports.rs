@@ -1,4 +1,4 @@
-//! Free loopback ports. None is given out twice in one process, so that tests that run side by side don't collide.
+//! Finds free loopback ports. No port is returned twice in one process, so that concurrent tests do not collide.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 
 static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
-/// A port of 127.0.0.1 on which nobody listens.
+/// Returns a port of 127.0.0.1 on which nothing listens.
 ///
 /// # Panics
-/// When the machine has none.
+/// When no port is free.
 #[must_use]
 pub fn free_port() -> u16 {
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,6 @@
-//! Debian's docker-registry as a process, open or with a password, plain or with TLS; and what tests of releases put
-//! before it.
+//! Runs Debian's docker-registry, with or without a password and TLS.
 
-mod built;
+mod built_image;
 mod faulty;
 
 use std::fs;
@@ -22,12 +21,12 @@ use crate::process::Process;
 use crate::tls;
 use crate::wait::{seconds, wait_until};
 
-pub use built::Built;
-pub use faulty::{Fault, Faulty};
+pub use built_image::BuiltImage;
+pub use faulty::{FaultyRegistry, RegistryFault};
 
 /// The user of a registry with a password.
-pub const USER: &str = "yard";
-/// Its password.
+pub const USER: &str = "tests";
+/// The password of a registry with a password.
 pub const PASSWORD: &str = "correct-horse";
 
 /// A running registry.
@@ -35,37 +34,37 @@ pub struct Registry {
     process: Process,
     dir: TempDir,
     location: String,
-    /// Begins a program in the registry's network.
-    enter: Vec<String>,
+    /// The command that runs a program in the registry's network.
+    enter_network: Vec<String>,
 }
 
 impl Registry {
-    /// Starts one; with `auth` it asks for [`USER`] and [`PASSWORD`].
+    /// Starts a registry; with `auth` it requires [`USER`] and [`PASSWORD`].
     ///
     /// # Panics
-    /// When it does not answer within 10 seconds.
+    /// When the registry does not answer within 10 seconds.
     #[must_use]
     pub fn start(auth: bool) -> Self {
         Self::with(auth, false)
     }
 
-    /// Starts one with a password and TLS, whose certificate an authority of its own signed.
+    /// Starts a registry with a password and TLS; an authority of its own signed the certificate.
     ///
     /// # Panics
-    /// When it does not answer within 10 seconds.
+    /// When the registry does not answer within 10 seconds.
     #[must_use]
     pub fn start_tls() -> Self {
         Self::with(true, true)
     }
 
-    /// Starts one with a password and TLS where a cluster's pods reach it.
+    /// Starts a registry with a password and TLS that a cluster's pods reach.
     ///
     /// # Panics
-    /// When it does not answer within 10 seconds.
+    /// When the registry does not answer within 10 seconds.
     #[must_use]
     pub fn start_in(cluster: &Cluster) -> Self {
         let address = cluster.address();
-        let registry = Self::at(format!("{address}:5443"), cluster.enter(), true, true);
+        let registry = Self::at(format!("{address}:5443"), cluster.enter_network(), true, true);
         wait_until(seconds(10), "the registry answers", || {
             let mut busybox = cluster.command(Path::new("/bin/busybox"));
             busybox
@@ -84,36 +83,36 @@ impl Registry {
         registry
     }
 
-    fn at(location: String, enter: Vec<String>, auth: bool, tls: bool) -> Self {
+    fn at(location: String, enter_network: Vec<String>, auth: bool, tls: bool) -> Self {
         let dir = TempDir::new().expect("a directory for the registry");
         let config = dir.path().join("registry.yml");
         fs::write(&config, configuration(dir.path(), &location, auth, tls))
             .expect("write the registry's configuration");
-        let mut command = entering(&enter, &system("docker-registry", "docker-registry"));
+        let mut command = command_in(&enter_network, &system("docker-registry", "docker-registry"));
         command.arg("serve").arg(&config);
         let process = Process::spawn("docker-registry", &mut command, &dir.path().join("log"));
-        Self { process, dir, location, enter }
+        Self { process, dir, location, enter_network }
     }
 
-    /// The authority to trust, of a registry with TLS.
+    /// Returns the certificate of the authority to trust, for a registry with TLS.
     #[must_use]
     pub fn authority(&self) -> PathBuf {
         self.dir.path().join(tls::AUTHORITY)
     }
 
-    /// All that it logged.
+    /// Returns everything that the registry logged.
     #[must_use]
     pub fn log(&self) -> String {
         self.process.log()
     }
 
-    /// `<address>:<port>`.
+    /// Returns the address as `<host>:<port>`.
     #[must_use]
     pub fn location(&self) -> String {
         self.location.clone()
     }
 
-    /// A file with its password, as skopeo reads it.
+    /// Writes the password into a file for skopeo. Returns its path.
     fn login(&self) -> PathBuf {
         let file = self.dir.path().join("login.json");
         let login = STANDARD.encode(format!("{USER}:{PASSWORD}"));
@@ -122,12 +121,12 @@ impl Registry {
         file
     }
 
-    /// Copies an image of a layout to `repository:tag`.
+    /// Copies an image from a layout to `repository:tag`.
     ///
     /// # Panics
     /// When skopeo is missing or fails.
     pub fn push(&self, layout: &Path, tag: &str, repository: &str) {
-        let output = entering(&self.enter, &system("skopeo", "skopeo"))
+        let output = command_in(&self.enter_network, &system("skopeo", "skopeo"))
             .args(["copy", "--quiet", "--dest-tls-verify=false", "--dest-authfile"])
             .arg(self.login())
             .arg(format!("oci:{}:{tag}", layout.display()))
@@ -138,15 +137,15 @@ impl Registry {
     }
 }
 
-fn entering(enter: &[String], program: &Path) -> Command {
-    let mut words = enter.iter();
-    let mut command = Command::new(words.next().map_or("env", String::as_str));
-    command.args(words).arg(program);
+fn command_in(enter_network: &[String], program: &Path) -> Command {
+    let mut args = enter_network.iter();
+    let mut command = Command::new(args.next().map_or("env", String::as_str));
+    command.args(args).arg(program);
     command
 }
 
 fn configuration(dir: &Path, location: &str, auth: bool, tls: bool) -> String {
-    let tls = if tls { with_tls(dir) } else { String::new() };
+    let tls = if tls { tls_configuration(dir) } else { String::new() };
     let mut text = format!(
         "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}/data}}}}\n\
          http: {{addr: \"{location}\"{tls}}}\n",
@@ -160,7 +159,7 @@ fn configuration(dir: &Path, location: &str, auth: bool, tls: bool) -> String {
     text
 }
 
-fn with_tls(dir: &Path) -> String {
+fn tls_configuration(dir: &Path) -> String {
     tls::make(dir);
     let (dir, certificate, key) = (dir.display(), tls::CERTIFICATE, tls::KEY);
     format!(", tls: {{certificate: {dir}/{certificate}, key: {dir}/{key}}}")

@@ -1,9 +1,9 @@
-//! Requests of a client, and what is expected of their answers.
+//! Requests of a client, and checks of their answers.
 
 use serde_json::{Value, json};
 use trackyard_protocol::answer::Answer;
 
-/// A job of the test runners' channel.
+/// Returns a request for a job of the test runners' channel.
 #[must_use]
 pub fn test_solution(id: &str, track: &str, uri: &str, version: &str) -> Value {
     json!({
@@ -12,7 +12,7 @@ pub fn test_solution(id: &str, track: &str, uri: &str, version: &str) -> Value {
     })
 }
 
-/// The same request with one more field.
+/// Returns the request with one more field.
 ///
 /// # Panics
 /// When the request is not an object.
@@ -22,7 +22,7 @@ pub fn with(mut request: Value, field: &str, value: Value) -> Value {
     request
 }
 
-/// Status code and reason.
+/// Returns an answer's status code and reason.
 #[must_use]
 pub fn verdict(answer: &Answer) -> (u16, &str) {
     (answer.status.status_code, answer.status.reason.as_deref().unwrap_or_default())
@@ -31,7 +31,7 @@ pub fn verdict(answer: &Answer) -> (u16, &str) {
 /// Fails the test unless the answer has this status code and reason.
 ///
 /// # Panics
-/// When it has not.
+/// When it has another one.
 pub fn expect(answer: &Answer, code: u16, reason: &str) {
     assert_eq!(
         verdict(answer),
@@ -43,13 +43,13 @@ pub fn expect(answer: &Answer, code: u16, reason: &str) {
     );
 }
 
-/// A container version's name: `git-` and forty times the digit.
+/// Returns the container version `git-<digit × 40>`.
 #[must_use]
 pub fn version(digit: char) -> String {
     format!("git-{}", digit.to_string().repeat(40))
 }
 
-/// A version with a digest that no image has; for workers that run nothing.
+/// Returns a version with a digest that no image has, for workers that run nothing.
 #[must_use]
 pub fn pinned(digit: char) -> String {
     format!("{}@sha256:{}", version(digit), digit.to_string().repeat(64))

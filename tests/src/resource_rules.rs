@@ -1,4 +1,4 @@
-//! Objects that break one rule of the resources each.
+//! The cases of `fixtures/resource_rules.yml`: objects that each break one rule of the resources.
 
 use std::collections::BTreeSet;
 
@@ -8,13 +8,13 @@ use serde_json::{Map, Value, json};
 use trackyard_crds::verdict::{Fault, schema};
 use trackyard_crds::{GROUP, VERSION};
 
-/// One object, and what is said of it.
+/// An object that breaks a rule, and the fault that is reported.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Case {
-    /// Its kind.
+pub struct RuleCase {
+    /// The object's kind.
     pub kind: String,
-    #[serde(default = "any_name")]
+    #[serde(default = "default_name")]
     name: String,
     #[serde(default)]
     spec: Map<String, Value>,
@@ -25,49 +25,50 @@ pub struct Case {
     message: String,
 }
 
-fn any_name() -> String {
+fn default_name() -> String {
     "case".to_owned()
 }
 
-/// All cases.
+/// Returns all cases.
 ///
 /// # Panics
-/// When the file of cases is damaged.
+/// When the file of cases cannot be parsed.
 #[must_use]
-pub fn all() -> Vec<Case> {
+pub fn all() -> Vec<RuleCase> {
     serde_yaml::from_str(include_str!("../fixtures/resource_rules.yml")).expect("the cases")
 }
 
-impl Case {
-    /// The object that is refused.
+impl RuleCase {
+    /// Returns the object that is refused.
     #[must_use]
     pub fn object(&self) -> Value {
-        self.of(&self.spec, self.status.as_ref())
+        self.with_spec(&self.spec, self.status.as_ref())
     }
 
-    /// The object that is stored before, if it is an update that is refused.
+    /// Returns the object that is stored before, if an update is refused.
     #[must_use]
     pub fn old(&self) -> Option<Value> {
         let none = Map::new();
         (self.old.is_some() || self.old_status.is_some())
-            .then(|| self.of(self.old.as_ref().unwrap_or(&none), self.old_status.as_ref()))
+            .then(|| self.with_spec(self.old.as_ref().unwrap_or(&none), self.old_status.as_ref()))
     }
 
-    /// True if it is the status that is refused.
+    /// Returns true if the status is refused.
     #[must_use]
     pub fn is_of_status(&self) -> bool {
         self.status.is_some()
     }
 
-    /// What is said.
+    /// Returns the fault that is reported.
     #[must_use]
     pub fn fault(&self) -> Fault {
         Fault { field: self.field.clone(), message: self.message.clone() }
     }
 
-    fn of(&self, over: &Map<String, Value>, status: Option<&Value>) -> Value {
-        let mut spec = shortest(&self.kind);
-        for (name, value) in over {
+    /// Builds an object from the shortest valid spec with `overrides`; null removes a field.
+    fn with_spec(&self, overrides: &Map<String, Value>, status: Option<&Value>) -> Value {
+        let mut spec = shortest_spec(&self.kind);
+        for (name, value) in overrides {
             spec.insert(name.clone(), value.clone());
         }
         spec.retain(|_, value| !value.is_null());
@@ -82,7 +83,7 @@ impl Case {
     }
 }
 
-fn shortest(kind: &str) -> Map<String, Value> {
+fn shortest_spec(kind: &str) -> Map<String, Value> {
     let version = "git-0123456789abcdef0123456789abcdef01234567";
     let spec = match kind {
         "WorkerPool" => json!({"channel": "test_runners", "topics": ["ruby"]}),
@@ -91,7 +92,7 @@ fn shortest(kind: &str) -> Map<String, Value> {
     spec.as_object().cloned().unwrap_or_default()
 }
 
-/// The messages of all rules of a kind.
+/// Returns the messages of all rules of a kind.
 #[must_use]
 pub fn messages(kind: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();

@@ -1,5 +1,5 @@
-//! A router with one generic worker and a track whose test runner does what the submission says, shared by the tests
-//! of a binary that only need containers to be run.
+//! A router with one generic worker and a track whose test runner runs the submission's script. Tests of one binary
+//! that only need to run containers share it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -11,14 +11,14 @@ use trackyard_protocol::quantity::HumanDuration;
 use crate::image::{File, Image, Layer};
 use crate::request::{test_solution, version, with};
 use crate::router::Router;
-use crate::stage::{OBEDIENT, Stage};
+use crate::stage::{RUN_SUBMISSION, Stage};
 use crate::wait::{seconds, slowness};
-use crate::worker::{Options, Worker};
+use crate::worker::{Worker, WorkerOptions};
 
-/// The track whose test runner obeys the submission.
+/// The track whose test runner runs the submission's `do.sh`.
 pub const TRACK: &str = "shell";
 
-/// A stage that is played on. The worker ends first, for the fields are dropped in order.
+/// A router with a worker. Fields are dropped in order, so the worker ends first.
 pub struct Rig {
     /// The worker.
     pub worker: Worker,
@@ -32,7 +32,7 @@ pub struct Rig {
 static SHARED: Mutex<Weak<Rig>> = Mutex::new(Weak::new());
 
 impl Rig {
-    /// The rig that other tests use at the same time, or a new one. Its jobs have small limits.
+    /// Returns the rig that other tests use at the same time, or starts one. Its jobs have small limits.
     #[must_use]
     pub fn shared() -> Arc<Self> {
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,25 +43,25 @@ impl Rig {
         })
     }
 
-    /// A rig of its own, with these limits for its track.
+    /// Starts a rig with these limits for its track.
     ///
     /// # Panics
     /// When router or worker do not become ready.
     #[must_use]
     pub fn start(limits: Value) -> Self {
-        Self::with_worker(limits, Options::new("any-1").slots(2))
+        Self::with_worker(limits, WorkerOptions::new("any-1").slots(2))
     }
 
-    /// A rig with this worker.
+    /// Starts a rig with this worker.
     ///
     /// # Panics
     /// When router or worker do not become ready.
     #[must_use]
-    pub fn with_worker(limits: Value, worker: Options) -> Self {
+    pub fn with_worker(limits: Value, worker: WorkerOptions) -> Self {
         let stage = Stage::new();
         let crash = crashing_program();
         let tools: &[File<'_>] = &[("bin/crash", 0o755, &crash)];
-        let image = Image::tooling("test_runners", OBEDIENT).layer(Layer::of(tools));
+        let image = Image::tooling("test_runners", RUN_SUBMISSION).layer(Layer::of(tools));
         stage.images().add(&format!("{TRACK}-test-runner"), &version('a'), &image);
         let config = stage.config().deployed("test_runners", TRACK, &[&version('a')]).limits(
             "test_runners",
@@ -73,13 +73,13 @@ impl Rig {
         Self { worker, router, stage, count: AtomicU32::new(0) }
     }
 
-    /// A request for a job whose container runs `script`, a shell script in the submission.
+    /// Returns a request for a job whose container runs `script`, a shell script in the submission.
     #[must_use]
     pub fn request(&self, script: &str) -> Value {
         self.request_with(&[("do.sh", script)])
     }
 
-    /// A request for a job over these files.
+    /// Returns a request for a job with these files.
     #[must_use]
     pub fn request_with(&self, files: &[(&str, &str)]) -> Value {
         let name = format!("job-{}", self.count.fetch_add(1, Ordering::SeqCst));
@@ -93,14 +93,14 @@ impl Rig {
         self.router.ask(&self.request(script))
     }
 
-    /// Runs `script` with an `execution_timeout` of so many seconds; on a slow machine so many times more.
+    /// Runs `script` with an `execution_timeout` of `seconds`, multiplied by [`slowness`].
     #[must_use]
     pub fn run_for(&self, seconds: u32, script: &str) -> Answer {
         self.router.ask(&with(self.request(script), "execution_timeout", json!(seconds * slowness())))
     }
 }
 
-/// Limits that a hostile job reaches quickly.
+/// Returns limits that a hostile job reaches quickly.
 #[must_use]
 pub fn small_limits() -> Value {
     json!({
@@ -110,14 +110,15 @@ pub fn small_limits() -> Value {
     })
 }
 
-/// The smallest program that its own instruction ends with SIGILL: an ELF header, one segment, one instruction.
+/// Returns a minimal program that ends with SIGILL: an ELF header, one segment, one invalid instruction.
 fn crashing_program() -> Vec<u8> {
     let (machine, code): (u16, [u8; 4]) = match std::env::consts::ARCH {
         "x86_64" => (62, [0x0f, 0x0b, 0x0f, 0x0b]),
         "aarch64" => (183, [0, 0, 0, 0]),
-        other => unreachable!("no crashing program for the architecture {other}"),
+        other => panic!("no crashing program for the architecture {other}"),
     };
-    let (base, size) = (0x40_0000_u64, 124_u64);
+    let base = 0x40_0000_u64;
+    let size = 124_u64;
     let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
     let put16 = |elf: &mut Vec<u8>, values: &[u16]| elf.extend(values.iter().flat_map(|v| v.to_le_bytes()));
     let put32 = |elf: &mut Vec<u8>, values: &[u32]| elf.extend(values.iter().flat_map(|v| v.to_le_bytes()));

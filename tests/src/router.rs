@@ -1,4 +1,4 @@
-//! The real router as a process.
+//! Runs the real router.
 
 use std::fs;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ impl Router {
     /// Starts a router and waits until it is ready.
     ///
     /// # Panics
-    /// When it does not become ready.
+    /// When the router does not become ready.
     #[must_use]
     pub fn start(config: &Config) -> Self {
         let mut router = Self::launch(&config.yaml(), &[]);
@@ -41,20 +41,20 @@ impl Router {
     /// Starts a router on a configuration's text without waiting for it.
     ///
     /// # Panics
-    /// When it can't be started.
+    /// When the router cannot be started.
     #[must_use]
     pub fn launch(config: &str, flags: &[&str]) -> Self {
         let dir = TempDir::new().expect("a directory for the router");
         fs::write(dir.path().join("config.yml"), config).expect("write the configuration");
-        let (clients, workers, admin) = (free_port(), free_port(), free_port());
+        let [clients, workers, admin] = [(); 3].map(|()| free_port());
         let process = spawn(&dir, clients, workers, admin, flags);
         Self { process, dir, clients, workers, admin }
     }
 
-    /// Waits until `/readyz` says yes.
+    /// Waits until `/readyz` answers 200.
     ///
     /// # Panics
-    /// When it does not, or the process has ended.
+    /// When the router does not become ready, or has ended.
     pub fn wait_ready(&mut self) {
         wait_until(seconds(20), "the router is ready", || {
             assert!(self.process.is_running(), "the router has ended: {}", self.process.log());
@@ -62,64 +62,65 @@ impl Router {
         });
     }
 
-    /// Starts it again on the same ports and configuration, after [`kill`](Self::kill) or [`stop`](Self::stop).
+    /// Starts the router again on the same ports and configuration, after [`kill`](Self::kill) or
+    /// [`stop`](Self::stop).
     pub fn restart(&mut self, flags: &[&str]) {
         self.process = spawn(&self.dir, self.clients, self.workers, self.admin, flags);
     }
 
-    /// Ends it without a chance to tidy up.
+    /// Kills the router with SIGKILL.
     pub fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// Asks it to end, and waits.
+    /// Sends SIGTERM, and waits until the router has ended.
     pub fn stop(&mut self) -> ExitStatus {
         self.process.signal(Signal::TERM);
         self.process.wait_for_exit(seconds(60))
     }
 
-    /// The process, for signals and logs.
+    /// Returns the process, for signals and logs.
     #[must_use]
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 
-    /// The configuration file.
+    /// Returns the path of the configuration file.
     #[must_use]
     pub fn config_file(&self) -> PathBuf {
         self.dir.path().join("config.yml")
     }
 
-    /// The configuration as it is now.
+    /// Reads the configuration file.
     ///
     /// # Panics
-    /// When it can't be read or is not YAML.
+    /// When the file cannot be read or is not YAML.
     #[must_use]
     pub fn config_now(&self) -> Value {
         let text = fs::read_to_string(self.config_file()).expect("read the configuration");
         serde_yaml::from_str(&text)
-            .unwrap_or_else(|error| unreachable!("the configuration is torn: {error}\n{text}"))
+            .unwrap_or_else(|error| panic!("the configuration is torn: {error}\n{text}"))
     }
 
-    /// The clients' address.
+    /// Returns the clients' address.
     #[must_use]
     pub fn clients(&self) -> String {
         format!("tcp://127.0.0.1:{}", self.clients)
     }
 
-    /// The workers' address.
+    /// Returns the workers' address.
     #[must_use]
     pub fn workers(&self) -> String {
         format!("tcp://127.0.0.1:{}", self.workers)
     }
 
-    /// The admin port.
+    /// Returns the admin port.
     #[must_use]
     pub fn admin(&self) -> u16 {
         self.admin
     }
 
-    /// A new connection of a client.
+    /// Connects a new client.
     ///
     /// # Panics
     /// When the address is refused.
@@ -128,7 +129,7 @@ impl Router {
         Client::connect(&self.clients()).expect("a client")
     }
 
-    /// One request on a connection of its own.
+    /// Sends a request on a connection of its own, and waits for the answer.
     ///
     /// # Panics
     /// When there is no answer within 90 seconds.
@@ -137,17 +138,17 @@ impl Router {
         self.client().request(request, seconds(90)).expect("an answer")
     }
 
-    /// `/status.json`.
+    /// Reads `/status.json`.
     ///
     /// # Panics
-    /// When it is not JSON.
+    /// When the page is not JSON.
     #[must_use]
     pub fn status(&self) -> Value {
         let page = http::get(self.admin, "/status.json").expect("the status page");
         serde_json::from_str(&page.body).expect("JSON")
     }
 
-    /// `/metrics`.
+    /// Reads `/metrics`.
     ///
     /// # Panics
     /// When the router does not answer.

@@ -1,5 +1,5 @@
-//! JSON schemas of everything that a chart may render, for kubeconform: of Kubernetes' kinds as the API server describes
-//! them, of the project's as they are generated. Nothing is downloaded.
+//! Writes JSON schemas for kubeconform of all kinds that the charts use: those of Kubernetes as the API server describes
+//! them, those of the project as they are generated. Nothing is downloaded.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::control_plane::ControlPlane;
 
-/// The groups that charts use.
+/// The API groups that the charts use.
 const GROUPS: [&str; 8] = [
     "api/v1",
     "apis/apiextensions.k8s.io/v1",
@@ -22,16 +22,16 @@ const GROUPS: [&str; 8] = [
     "apis/scheduling.k8s.io/v1",
 ];
 
-/// A directory of schemas that refuse a field that is none.
+/// A directory of schemas that refuse unknown fields.
 pub struct Schemas {
     dir: TempDir,
 }
 
 impl Schemas {
-    /// Writes them.
+    /// Writes the schemas.
     ///
     /// # Panics
-    /// When the API server does not describe itself, or what is generated is not there.
+    /// When the API server does not describe its kinds, or the generated schemas are missing.
     #[must_use]
     pub fn of(plane: &ControlPlane) -> Self {
         let schemas = Self { dir: TempDir::new().expect("a directory for schemas") };
@@ -44,7 +44,9 @@ impl Schemas {
             schemas.write(&file, &document);
             schemas.write_kinds(&file, &document);
         }
-        for file in fs::read_dir(generated()).expect("what is generated").flatten().map(|file| file.path()) {
+        for file in
+            fs::read_dir(generated()).expect("the generated schemas").flatten().map(|file| file.path())
+        {
             if file.extension().is_some_and(|kind| kind == "json") {
                 let text = fs::read(&file).expect("a generated schema");
                 let mut schema: Value = serde_json::from_slice(&text).expect("a schema in JSON");
@@ -58,23 +60,23 @@ impl Schemas {
         schemas
     }
 
-    /// Where kubeconform finds the schema of a kind.
+    /// Returns the template of the schemas' paths, for kubeconform.
     #[must_use]
     pub fn location(&self) -> String {
         let dir = self.dir.path().display();
         format!("{dir}/{{{{.ResourceKind}}}}-{{{{.Group}}}}-{{{{.ResourceAPIVersion}}}}.json")
     }
 
-    /// One more file for each kind that a group's file describes.
+    /// Writes one file for each kind that a group's document describes.
     fn write_kinds(&self, file: &str, document: &Value) {
         let all = document.pointer("/components/schemas").and_then(Value::as_object);
         for (name, schema) in all.expect("the schemas of a group") {
             let kinds = schema.get("x-kubernetes-group-version-kind").and_then(Value::as_array);
-            // Of more than one group are the options of requests.
+            // Schemas of several kinds are the options of requests.
             let Some([kind]) = kinds.map(Vec::as_slice) else { continue };
             let text = |field: &str| kind.get(field).and_then(Value::as_str).unwrap_or_default();
             let kind = text("kind").to_lowercase();
-            // What has no group has its version in that place.
+            // Kubeconform uses the version as the group of the core group.
             let group = if text("group").is_empty() { text("version") } else { text("group") };
             let schema = json!({"$ref": format!("{file}.json#/components/schemas/{name}")});
             self.write(&format!("{kind}-{group}-{}", text("version")), &schema);
@@ -91,7 +93,7 @@ fn generated() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds/generated")
 }
 
-/// What every object has, and a definition leaves out.
+/// Adds the fields that every object has and a CRD's schema leaves out.
 fn with_metadata(schema: &mut Value) {
     if let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         for (name, kind) in [("apiVersion", "string"), ("kind", "string"), ("metadata", "object")] {
@@ -100,7 +102,7 @@ fn with_metadata(schema: &mut Value) {
     }
 }
 
-/// Lets no object have fields that its schema does not name.
+/// Forbids fields that a schema does not name.
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
@@ -115,7 +117,7 @@ fn close(schema: &mut Value) {
 }
 
 fn is_open(schema: &Map<String, Value>) -> bool {
-    // Where `properties` names the fields of a schema, and is not itself the name of one.
+    // `properties` may also be the name of a field.
     let names_fields =
         schema.get("type").is_some_and(|kind| kind == "object") && schema.contains_key("properties");
     names_fields
@@ -128,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_object_with_names_takes_no_other_and_a_map_any() {
+    fn closed_object_refuses_unknown_fields() {
         let mut schema = json!({"type": "object", "properties": {
             "labels": {"type": "object", "additionalProperties": {"type": "string"}},
             "spec": {"type": "object", "properties": {"properties": {"type": "string"}}},

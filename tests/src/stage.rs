@@ -1,4 +1,4 @@
-//! A directory with what a scenario of real containers needs: tooling images and submissions.
+//! A directory with tooling images and submissions, for tests with real containers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,45 +10,45 @@ use crate::image::Image;
 use crate::layout::Layout;
 use crate::request::version;
 
-/// A script that does what the submission's `do.sh` says: the whole of it is the student's.
-pub const OBEDIENT: &str = "exec sh /mnt/exercism-iteration/do.sh";
+/// A test runner's script that runs the submission's `do.sh`.
+pub const RUN_SUBMISSION: &str = "exec sh /mnt/exercism-iteration/do.sh";
 
-/// Images and submissions of one scenario.
+/// The images and submissions of one test.
 pub struct Stage {
     dir: TempDir,
     images: Layout,
 }
 
 impl Stage {
-    /// An empty one.
+    /// Creates an empty stage.
     ///
     /// # Panics
-    /// When there is no room for it.
+    /// When its directory cannot be created.
     #[must_use]
     pub fn new() -> Self {
-        let dir = TempDir::new().expect("a directory for the scenario");
+        let dir = TempDir::new().expect("a directory for the stage");
         fs::create_dir_all(dir.path().join("submissions")).expect("the submissions' directory");
         let images = Layout::at(&dir.path().join("images"));
         Self { dir, images }
     }
 
-    /// The directory of image layouts.
+    /// Returns the directory of image layouts.
     #[must_use]
     pub fn images(&self) -> &Layout {
         &self.images
     }
 
-    /// Makes the test runner of a track, under the version `git-<digit × 40>`.
+    /// Adds the test runner of a track under the version `git-<digit × 40>`. Returns the version.
     pub fn test_runner(&self, track: &str, digit: char, script: &str) -> String {
         let image = Image::tooling("test_runners", script);
         self.images.add(&format!("{track}-test-runner"), &version(digit), &image);
         version(digit)
     }
 
-    /// Stores a submission; gives its `file://` URI.
+    /// Stores a submission. Returns its `file://` URI.
     ///
     /// # Panics
-    /// When it can't be written.
+    /// When the submission cannot be written.
     #[must_use]
     pub fn submission(&self, name: &str, files: &[(&str, &str)]) -> String {
         let dir = self.submissions().join(name);
@@ -61,25 +61,25 @@ impl Stage {
         format!("file://{}", dir.display())
     }
 
-    /// The directory from which submissions may come.
+    /// Returns the directory of the submissions.
     #[must_use]
     pub fn submissions(&self) -> PathBuf {
         self.dir.path().join("submissions")
     }
 
-    /// A directory for things of the test's own.
+    /// Returns a path for other files of the test.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// A configuration with this stage's images and submissions.
+    /// Returns a configuration with this stage's images and submissions.
     #[must_use]
     pub fn config(&self) -> Config {
         Config::layout(self.images.dir()).dir(&self.submissions())
     }
 
-    /// The stage's own directory.
+    /// Returns the stage's own directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
         self.dir.path()

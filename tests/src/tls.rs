@@ -1,4 +1,4 @@
-//! A certificate for 127.0.0.1 and where a cluster's pods reach this machine, and the authority that signed it.
+//! Creates a certificate authority, and a certificate for the addresses at which tests and pods reach this machine.
 
 use std::fs;
 use std::path::Path;
@@ -7,21 +7,21 @@ use std::process::Command;
 use crate::binaries::system;
 use crate::cluster::NODE;
 
-/// The file of the authority.
+/// File name of the authority's certificate.
 pub const AUTHORITY: &str = "authority.pem";
-/// The file of the certificate.
+/// File name of the server's certificate.
 pub const CERTIFICATE: &str = "server.pem";
-/// The file of its key.
+/// File name of the server's key.
 pub const KEY: &str = "server.key";
 
-/// Of a certificate for this machine.
+/// Returns the extensions of a certificate for this machine.
 fn extensions() -> String {
-    let given = std::env::var("TRACKYARD_E2E_ADDRESS").map(|address| format!(",IP:{address}"));
-    let given = given.unwrap_or_default();
-    format!("subjectAltName=IP:127.0.0.1,IP:{NODE}{given}\nbasicConstraints=CA:FALSE\n")
+    let external = std::env::var("TRACKYARD_E2E_ADDRESS").map(|address| format!(",IP:{address}"));
+    let external = external.unwrap_or_default();
+    format!("subjectAltName=IP:127.0.0.1,IP:{NODE}{external}\nbasicConstraints=CA:FALSE\n")
 }
 
-/// Makes all three in `dir`.
+/// Creates the three files in `dir`.
 ///
 /// # Panics
 /// When openssl is missing or fails.
@@ -37,8 +37,8 @@ pub fn make(dir: &Path) {
     openssl(dir, &[&sign[..], &with].concat());
 }
 
-fn openssl(dir: &Path, arguments: &[&str]) {
-    let output = Command::new(system("openssl", "openssl")).args(arguments).current_dir(dir).output();
+fn openssl(dir: &Path, args: &[&str]) {
+    let output = Command::new(system("openssl", "openssl")).args(args).current_dir(dir).output();
     let output = output.expect("run openssl");
     assert!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
 }

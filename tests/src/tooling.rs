@@ -1,4 +1,4 @@
-//! A tooling repository, made on the spot with the real git.
+//! Creates a tooling repository with the real git.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,24 +10,24 @@ use serde_json::{Value, json};
 use crate::binaries::system;
 use crate::config::Config;
 use crate::stage::Stage;
-use crate::worker::Options;
+use crate::worker::WorkerOptions;
 
-/// A Dockerfile of a shell from nothing, before what the test adds.
+/// The beginning of a Dockerfile that installs a shell; tests append to it.
 pub const SHELL: &str = "FROM scratch
 COPY busybox /bin/busybox
 RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]
 COPY bin /opt/test-runner/bin
 ";
-/// A result that says that it passed.
+/// A result with the status `pass`.
 pub const PASSED: &str = r#"{"version": 2, "status": "pass", "tests": []}"#;
 
-/// A repository.
-pub struct Tooling {
+/// A git repository of tooling.
+pub struct ToolingRepository {
     dir: PathBuf,
 }
 
-impl Tooling {
-    /// The repository of a track's test runner, with a Dockerfile that can be built and an entry script that passes.
+impl ToolingRepository {
+    /// Creates the repository of a track's test runner, with a Dockerfile and an entry script that passes.
     ///
     /// # Panics
     /// When git or busybox are missing.
@@ -36,7 +36,7 @@ impl Tooling {
         Self::in_dir(&repositories(stage), track)
     }
 
-    /// The same, below a directory.
+    /// Creates the same repository below a directory.
     ///
     /// # Panics
     /// When git or busybox are missing.
@@ -53,18 +53,18 @@ impl Tooling {
         tooling
     }
 
-    /// Writes a file that may be run.
+    /// Writes an executable file.
     ///
     /// # Panics
-    /// When it can't be written.
+    /// When the file cannot be written.
     pub fn write(&self, name: &str, text: &str) {
         let file = self.dir.join(name);
         fs::create_dir_all(file.parent().unwrap_or(&self.dir)).expect("a directory");
         fs::write(&file, text).expect("write a file");
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("make it runnable");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("make it executable");
     }
 
-    /// Commits everything; gives the sha.
+    /// Commits everything. Returns the commit's hash.
     ///
     /// # Panics
     /// When git refuses.
@@ -79,20 +79,20 @@ impl Tooling {
         self.git(&["commit", "--quiet", "--message=x"]);
     }
 
-    /// Runs git there.
+    /// Runs git in the repository. Returns what it prints.
     ///
     /// # Panics
-    /// When it fails.
-    pub fn git(&self, words: &[&str]) -> String {
+    /// When git fails.
+    pub fn git(&self, args: &[&str]) -> String {
         let mut command = Command::new("git");
         command.args(["-c", "user.name=a", "-c", "user.email=a@example.org", "-C"]);
-        let output = command.arg(&self.dir).args(words).output();
+        let output = command.arg(&self.dir).args(args).output();
         let output = output.expect("git is missing; run `make setup`");
-        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// The directory.
+    /// Returns the repository's directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -103,10 +103,10 @@ fn repositories(stage: &Stage) -> PathBuf {
     stage.path("repositories")
 }
 
-/// A configuration whose builders fetch from this stage, and may take little.
+/// Returns a configuration whose builders fetch from this stage, with small limits.
 ///
 /// # Panics
-/// When the directory of images cannot be made.
+/// When the directory of images cannot be created.
 #[must_use]
 pub fn config(stage: &Stage) -> Config {
     fs::create_dir_all(stage.images().dir()).expect("the directory of images");
@@ -115,20 +115,20 @@ pub fn config(stage: &Stage) -> Config {
     stage.config().set(&["source", "url"], json!(url)).set(&["builds"], limits)
 }
 
-/// A builder with a driver.
+/// Returns the options of a builder with a driver.
 ///
 /// # Panics
-/// When the driver's programs are nowhere.
+/// When the directory of the drivers' programs is unknown.
 #[must_use]
-pub fn builder(name: &str, driver: &str) -> Options {
+pub fn builder(name: &str, driver: &str) -> WorkerOptions {
     let tools = tools().display().to_string();
-    Options::new(name).channel("builders").flags(&["--driver", driver, "--tools", &tools])
+    WorkerOptions::new(name).channel("builders").flags(&["--driver", driver, "--tools", &tools])
 }
 
-/// The directory of the drivers' programs.
+/// Returns the directory of the drivers' programs.
 ///
 /// # Panics
-/// When it is nowhere named.
+/// When neither `TRACKYARD_TOOLS` nor `HOME` is set.
 #[must_use]
 pub fn tools() -> PathBuf {
     let tools = std::env::var_os("TRACKYARD_TOOLS").map(PathBuf::from).or_else(|| {
@@ -138,7 +138,7 @@ pub fn tools() -> PathBuf {
     tools.expect("HOME or TRACKYARD_TOOLS")
 }
 
-/// A request to build a track's test runner.
+/// Returns a request to build a track's test runner.
 #[must_use]
 pub fn build(track: &str, reference: &str) -> Value {
     json!({

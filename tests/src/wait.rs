@@ -1,34 +1,34 @@
-//! Waiting for what must become true, with a deadline; never for a guessed time.
+//! Waits until a condition holds, with a timeout; never for a guessed time.
 
 use std::sync::LazyLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at.
-const STEP: Duration = Duration::from_millis(10);
+/// Interval between checks of a condition.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Looks until `look` gives a value; fails the test, naming `what`, when `within` has passed.
-pub fn wait_for<T>(within: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + within;
+/// Calls `poll` until it returns a value. Fails the test, naming `what`, after `timeout`.
+pub fn wait_for<T>(timeout: Duration, what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + timeout;
     loop {
-        if let Some(value) = look() {
+        if let Some(value) = poll() {
             return value;
         }
-        assert!(Instant::now() < until, "not within {within:?}: {what}");
-        sleep(STEP);
+        assert!(Instant::now() < until, "not within {timeout:?}: {what}");
+        sleep(POLL_INTERVAL);
     }
 }
 
-/// Looks until `holds` is true; fails the test, naming `what`, when `within` has passed.
-pub fn wait_until(within: Duration, what: &str, mut holds: impl FnMut() -> bool) {
-    wait_for(within, what, || holds().then_some(()));
+/// Calls `holds` until it returns true. Fails the test, naming `what`, after `timeout`.
+pub fn wait_until(timeout: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    wait_for(timeout, what, || holds().then_some(()));
 }
 
-/// How many times longer everything takes on this machine, as `TRACKYARD_TEST_SLOWNESS` tells: 1 if it is not set. What
-/// a test waits for, or gives a job, is so many times longer.
+/// Returns the factor by which everything takes longer on this machine: `TRACKYARD_TEST_SLOWNESS`, by default 1. The
+/// timeouts of tests and jobs are multiplied by it.
 ///
 /// # Panics
-/// When it is set and no number.
+/// When the variable is not a whole number.
 #[must_use]
 pub fn slowness() -> u32 {
     static SLOWNESS: LazyLock<u32> = LazyLock::new(|| {
@@ -37,13 +37,13 @@ pub fn slowness() -> u32 {
     *SLOWNESS
 }
 
-/// Seconds, short; on a slow machine so many times longer.
+/// Returns a duration in seconds, multiplied by [`slowness`].
 #[must_use]
 pub fn seconds(count: u64) -> Duration {
     Duration::from_secs(count) * slowness()
 }
 
-/// The option that bounds how long kubectl and helm wait, in seconds; on a slow machine so many times longer.
+/// Returns the option `--timeout` of kubectl and helm, in seconds, multiplied by [`slowness`].
 #[must_use]
 pub fn timeout_option(count: u64) -> String {
     format!("--timeout={}s", seconds(count).as_secs())
@@ -54,18 +54,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_condition_that_becomes_true_ends_the_wait() {
-        let mut looks = 0;
-        wait_until(seconds(5), "the third look", || {
-            looks += 1;
-            looks == 3
+    fn wait_ends_when_the_condition_holds() {
+        let mut calls = 0;
+        wait_until(seconds(5), "the third call", || {
+            calls += 1;
+            calls == 3
         });
-        assert_eq!(looks, 3);
+        assert_eq!(calls, 3);
     }
 
     #[test]
-    #[should_panic(expected = "a dead cat")]
-    fn one_that_does_not_fails_by_name() {
-        wait_until(Duration::ZERO, "a dead cat", || false);
+    #[should_panic(expected = "never true")]
+    fn timeout_names_the_condition() {
+        wait_until(Duration::ZERO, "never true", || false);
     }
 }

@@ -1,4 +1,4 @@
-//! The real worker as a process.
+//! Runs the real worker.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,11 +14,11 @@ use crate::process::Process;
 use crate::router::Router;
 use crate::wait::{seconds, wait_until};
 
-/// A variable of the environment; where it is set, all workers are in pods.
-const IN_PODS: &str = "TRACKYARD_TEST_PODS";
+/// The environment variable that makes all workers run in pods.
+const PODS_VARIABLE: &str = "TRACKYARD_TEST_PODS";
 
-/// What a worker is started with.
-pub struct Options {
+/// The options with which a worker is started.
+pub struct WorkerOptions {
     name: String,
     channel: String,
     topics: Vec<String>,
@@ -29,8 +29,8 @@ pub struct Options {
     in_pod: bool,
 }
 
-impl Options {
-    /// A generic worker of the test runners' channel with one slot.
+impl WorkerOptions {
+    /// Creates the options of a generic test runner with one slot.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self {
@@ -41,63 +41,63 @@ impl Options {
             flags: Vec::new(),
             environment: Vec::new(),
             dir: None,
-            in_pod: std::env::var_os(IN_PODS).is_some(),
+            in_pod: std::env::var_os(PODS_VARIABLE).is_some(),
         }
     }
 
-    /// In a container, as in a cluster.
+    /// Runs the worker in a container, as in a cluster.
     #[must_use]
     pub fn in_pod(mut self) -> Self {
         self.in_pod = true;
         self
     }
 
-    /// Another channel.
+    /// Sets another channel.
     #[must_use]
     pub fn channel(mut self, channel: &str) -> Self {
         channel.clone_into(&mut self.channel);
         self
     }
 
-    /// Scoped to one more track.
+    /// Scopes the worker to one more track.
     #[must_use]
     pub fn topic(mut self, track: &str) -> Self {
         self.topics.push(track.to_owned());
         self
     }
 
-    /// More slots.
+    /// Sets the number of slots.
     #[must_use]
     pub fn slots(mut self, slots: u32) -> Self {
         self.slots = slots;
         self
     }
 
-    /// More of the command line.
+    /// Adds command line arguments.
     #[must_use]
     pub fn flags(mut self, flags: &[&str]) -> Self {
         self.flags.extend(flags.iter().map(|&flag| flag.to_owned()));
         self
     }
 
-    /// More of the environment, as [`S3::credentials`](crate::s3::S3::credentials) gives it.
+    /// Adds environment variables, such as [`CREDENTIALS`](crate::s3::CREDENTIALS).
     #[must_use]
     pub fn environment(mut self, variables: &[(&str, &str)]) -> Self {
         self.environment.extend(variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
         self
     }
 
-    /// A work directory that outlives the worker.
+    /// Sets a work directory that outlives the worker.
     #[must_use]
     pub fn dir(mut self, dir: &Path) -> Self {
         self.dir = Some(dir.to_owned());
         self
     }
 
-    /// Starts it and waits until it is ready.
+    /// Starts the worker and waits until it is ready.
     ///
     /// # Panics
-    /// When it does not become ready.
+    /// When the worker does not become ready.
     #[must_use]
     pub fn start(self, router: &Router) -> Worker {
         let mut worker = self.launch(router);
@@ -105,10 +105,10 @@ impl Options {
         worker
     }
 
-    /// Starts it.
+    /// Starts the worker.
     ///
     /// # Panics
-    /// When it can't be started.
+    /// When the worker cannot be started.
     #[must_use]
     pub fn launch(self, router: &Router) -> Worker {
         require_root();
@@ -122,7 +122,7 @@ impl Options {
             .args(["--slots", &self.slots.to_string(), "--admin", &format!("127.0.0.1:{admin}")])
             .args(&self.flags)
             .envs(self.environment);
-        let pod = self.in_pod.then(|| Pod::of(&self.name, &command));
+        let pod = self.in_pod.then(|| Pod::new(&self.name, &command));
         let mut command = pod.as_ref().map_or(command, Pod::command);
         let process = Process::spawn(&self.name, &mut command, &own.path().join("worker.log"));
         Worker { process, pod, admin, dir, _own: own }
@@ -135,7 +135,7 @@ impl Options {
     }
 }
 
-/// A running worker. Its directory goes after its process, for the fields are dropped in order.
+/// A running worker. Fields are dropped in order, so the process ends before its directory is removed.
 pub struct Worker {
     process: Process,
     pod: Option<Pod>,
@@ -145,10 +145,10 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Waits until `/readyz` says yes.
+    /// Waits until `/readyz` answers 200.
     ///
     /// # Panics
-    /// When it does not, or the process has ended.
+    /// When the worker does not become ready, or has ended.
     pub fn wait_ready(&mut self) {
         wait_until(seconds(40), "the worker is ready", || {
             assert!(self.process.is_running(), "the worker has ended: {}", self.process.log());
@@ -156,37 +156,37 @@ impl Worker {
         });
     }
 
-    /// The process, for signals and logs.
+    /// Returns the process, for signals and logs.
     #[must_use]
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 
-    /// The container that it is in.
+    /// Returns the container that the worker runs in.
     ///
     /// # Panics
-    /// When it is in none.
+    /// When the worker does not run in a container.
     #[must_use]
     pub fn pod(&self) -> &Pod {
         self.pod.as_ref().expect("a worker in a pod")
     }
 
-    /// The work directory.
+    /// Returns the work directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The admin port.
+    /// Returns the admin port.
     #[must_use]
     pub fn admin(&self) -> u16 {
         self.admin
     }
 
-    /// `/status.json`.
+    /// Reads `/status.json`.
     ///
     /// # Panics
-    /// When it is not JSON.
+    /// When the page is not JSON.
     #[must_use]
     pub fn status(&self) -> Value {
         let page = http::get(self.admin, "/status.json").expect("the status page");

@@ -6,38 +6,38 @@ use std::process::{Command, Output};
 use e2e::binaries::binary;
 use e2e::router::Router;
 use e2e::stage::Stage;
-use e2e::tooling::{SHELL, Tooling, builder, config};
-use e2e::worker::Options;
+use e2e::tooling::{SHELL, ToolingRepository, builder, config};
+use e2e::worker::WorkerOptions;
 
 const TRACK: &str = "shell";
 
-fn trackyard(router: &Router, words: &[&str]) -> Output {
+fn trackyard(router: &Router, args: &[&str]) -> Output {
     let router = router.clients();
     Command::new(binary("trackyard"))
-        .args(words)
+        .args(args)
         .args(["--track", TRACK, "--router", &router])
         .output()
         .unwrap()
 }
 
 /// What must succeed: its output, and what it says on standard error.
-fn typed(router: &Router, words: &[&str]) -> (String, String) {
-    let output = trackyard(router, words);
+fn typed(router: &Router, args: &[&str]) -> (String, String) {
+    let output = trackyard(router, args);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let (out, log) = (text(output.stdout), text(output.stderr));
-    assert!(output.status.success(), "{words:?}: {log}");
+    assert!(output.status.success(), "{args:?}: {log}");
     (out, log)
 }
 
 #[test]
-fn from_a_branch_to_a_version_that_workers_have_ready_and_back() {
+fn branch_is_built_deployed_and_unloaded() {
     let stage = Stage::new();
-    let tooling = Tooling::new(&stage, TRACK);
+    let tooling = ToolingRepository::new(&stage, TRACK);
     let sha = tooling.git(&["rev-parse", "HEAD"]);
     let version = format!("git-{sha}");
     let router = Router::start(&config(&stage));
     let _builder = builder("builder-1", "buildkit").start(&router);
-    let _runner = Options::new("runner-1").start(&router);
+    let _runner = WorkerOptions::new("runner-1").start(&router);
 
     let image = format!("{}/{TRACK}-test-runner:{version}", stage.images().dir().display());
     let (out, log) = typed(&router, &["build", "main", "--follow"]);
@@ -62,9 +62,9 @@ fn from_a_branch_to_a_version_that_workers_have_ready_and_back() {
 }
 
 #[test]
-fn a_build_that_fails_says_why_and_the_exit_code_too() {
+fn failed_build_shows_its_cause() {
     let stage = Stage::new();
-    let tooling = Tooling::new(&stage, TRACK);
+    let tooling = ToolingRepository::new(&stage, TRACK);
     tooling.write("Dockerfile", &format!("{SHELL}RUN echo no luck today && false\n"));
     let sha = tooling.commit_all();
     let router = Router::start(&config(&stage));

@@ -9,33 +9,33 @@ use e2e::config::Config;
 use e2e::ecr_stub::{EcrStub, LOCATION};
 use e2e::http;
 use e2e::leftovers;
-use e2e::registry::{Fault, Faulty, PASSWORD, Registry, USER};
+use e2e::registry::{FaultyRegistry, PASSWORD, Registry, RegistryFault, USER};
 use e2e::request::{expect, test_solution};
 use e2e::router::Router;
 use e2e::stage::Stage;
-use e2e::tooling::{SHELL, Tooling, build, builder, config};
+use e2e::tooling::{SHELL, ToolingRepository, build, builder, config};
 use e2e::wait::{seconds, wait_until};
-use e2e::worker::{Options, Worker};
+use e2e::worker::{Worker, WorkerOptions};
 use serde_json::{Value, json};
 use trackyard_protocol::answer::Answer;
 
 const TRACK: &str = "shell";
-const PATIENCE: Duration = Duration::from_secs(120);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 const GIT_SECRET: &str = "planted-git-secret";
 
-struct Yard {
+struct Rig {
     worker: Worker,
     router: Router,
-    tooling: Tooling,
+    tooling: ToolingRepository,
     stage: Stage,
     credentials: PathBuf,
 }
 
-impl Yard {
+impl Rig {
     /// A builder that releases to `location`.
     fn new(location: &str) -> Self {
         let stage = Stage::new();
-        let tooling = Tooling::new(&stage, TRACK);
+        let tooling = ToolingRepository::new(&stage, TRACK);
         let credentials = docker_config(&stage, location);
         let git = stage.path("git-credentials");
         fs::write(&git, format!("https://someone:{GIT_SECRET}@example.org\n")).unwrap();
@@ -49,7 +49,7 @@ impl Yard {
     }
 
     fn build(&self, reference: &str) -> Answer {
-        self.router.client().request(&build(TRACK, reference), PATIENCE).unwrap()
+        self.router.client().request(&build(TRACK, reference), ANSWER_TIMEOUT).unwrap()
     }
 }
 
@@ -91,12 +91,12 @@ fn files_below(dir: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_build_goes_to_a_registry_and_its_secrets_nowhere() {
+fn build_is_released_without_leaking_secrets() {
     let registry = Registry::start(true);
-    let mut yard = Yard::new(&registry.location());
-    yard.tooling.write("Dockerfile", &format!("{SHELL}RUN env && cat /proc/*/environ; sleep 2\n"));
-    let sha = yard.tooling.commit_all();
-    let client = yard.router.client();
+    let mut rig = Rig::new(&registry.location());
+    rig.tooling.write("Dockerfile", &format!("{SHELL}RUN env && cat /proc/*/environ; sleep 2\n"));
+    let sha = rig.tooling.commit_all();
+    let client = rig.router.client();
     client.send(&build(TRACK, &sha)).unwrap();
     let (mut seen, mut answer) = (String::new(), None);
     while answer.is_none() {
@@ -107,11 +107,11 @@ fn a_build_goes_to_a_registry_and_its_secrets_nowhere() {
     expect(&answer, 200, "ok");
     assert_eq!(answer.response["status"], "built");
     seen += &serde_json::to_string(&(&answer.response, &answer.context, &answer.status)).unwrap();
-    seen += &yard.worker.process().log();
-    seen += &yard.router.process().log();
-    seen += &http::get(yard.worker.admin(), "/status.json").unwrap().body;
-    seen += &http::get(yard.worker.admin(), "/metrics").unwrap().body;
-    for file in files_below(yard.worker.dir()) {
+    seen += &rig.worker.process().log();
+    seen += &rig.router.process().log();
+    seen += &http::get(rig.worker.admin(), "/status.json").unwrap().body;
+    seen += &http::get(rig.worker.admin(), "/metrics").unwrap().body;
+    for file in files_below(rig.worker.dir()) {
         seen += &String::from_utf8_lossy(&fs::read(file).unwrap_or_default());
     }
     assert!(seen.contains("PATH="), "nothing was seen at all");
@@ -120,75 +120,79 @@ fn a_build_goes_to_a_registry_and_its_secrets_nowhere() {
     }
 
     let version = answer.response["image_tag"].as_str().unwrap();
-    let flags = ["--docker-config", path(&yard.credentials)];
-    let _runner = Options::new("runner-1").flags(&flags).start(&yard.router);
-    let uri = yard.stage.submission("1", &[("a.sh", "")]);
+    let flags = ["--docker-config", path(&rig.credentials)];
+    let _runner = WorkerOptions::new("runner-1").flags(&flags).start(&rig.router);
+    let uri = rig.stage.submission("1", &[("a.sh", "")]);
     let deploy = json!({
         "action": "deploy_container_version", "channel": "test_runners", "track_slug": TRACK, "new_version": version
     });
-    expect(&yard.router.ask(&deploy), 200, "ok");
-    expect(&yard.router.ask(&test_solution("1", TRACK, &uri, version)), 200, "ok");
+    expect(&rig.router.ask(&deploy), 200, "ok");
+    expect(&rig.router.ask(&test_solution("1", TRACK, &uri, version)), 200, "ok");
 }
 
 #[test]
-fn a_wire_that_breaks_in_a_layer_is_tried_again() {
+fn broken_layer_upload_is_retried() {
     let registry = Registry::start(true);
-    let wire = Faulty::start(&registry.location());
-    let yard = Yard::new(&wire.location());
-    wire.set(Some(Fault::Drop { after: 100_000 }));
-    expect(&yard.build("main"), 200, "ok");
-    assert_eq!(wire.met(), 1);
+    let wire = FaultyRegistry::start(&registry.location());
+    let rig = Rig::new(&wire.location());
+    wire.set(Some(RegistryFault::Drop { after: 100_000 }));
+    expect(&rig.build("main"), 200, "ok");
+    assert_eq!(wire.faults_met(), 1);
 }
 
 #[test]
-fn a_registry_that_refuses_is_named_and_nothing_is_released() {
+fn refusing_registry_is_named() {
     let registry = Registry::start(true);
-    let wire = Faulty::start(&registry.location());
-    let yard = Yard::new(&wire.location());
-    wire.set(Some(Fault::Refuse { method: "POST", status: 403, times: 99 }));
-    let answer = yard.build("main");
+    let wire = FaultyRegistry::start(&registry.location());
+    let rig = Rig::new(&wire.location());
+    wire.set(Some(RegistryFault::Refuse { method: "POST", status: 403, times: 99 }));
+    let answer = rig.build("main");
     expect(&answer, 512, "release");
     assert!(answer.status.message.contains(&wire.location()), "{}", answer.status.message);
     assert!(!answer.status.message.contains(PASSWORD));
 }
 
 #[test]
-fn a_builder_that_is_killed_in_its_smoke_check_or_release_leaves_nothing() {
+fn builder_killed_in_smoke_check_or_release_leaves_nothing() {
     let registry = Registry::start(true);
-    let wire = Faulty::start(&registry.location());
+    let wire = FaultyRegistry::start(&registry.location());
     for phase in ["smoke check", "release"] {
-        let mut yard = Yard::new(&wire.location());
-        let client = yard.router.client();
+        let mut rig = Rig::new(&wire.location());
+        let client = rig.router.client();
         if phase == "release" {
-            wire.set(Some(Fault::Freeze { after: 50_000 }));
+            wire.set(Some(RegistryFault::Freeze { after: 50_000 }));
         } else {
-            yard.tooling.write("bin/run.sh", "#!/bin/sh\nexec sleep 1234.5\n");
+            rig.tooling.write("bin/run.sh", "#!/bin/sh\nexec sleep 1234.5\n");
         }
-        yard.tooling.write("phase", phase);
-        let sha = yard.tooling.commit_all();
+        rig.tooling.write("phase", phase);
+        let sha = rig.tooling.commit_all();
         client.send(&build(TRACK, &sha)).unwrap();
         let asleep = || leftovers::commands().iter().any(|line| line.contains("sleep 1234.5"));
-        wait_until(PATIENCE, phase, || if phase == "release" { wire.met() > 0 } else { asleep() });
-        yard.worker.process().kill();
+        wait_until(
+            ANSWER_TIMEOUT,
+            phase,
+            || if phase == "release" { wire.faults_met() > 0 } else { asleep() },
+        );
+        rig.worker.process().kill();
         wait_until(seconds(5), "nothing runs any more", || !asleep());
         wire.set(None);
-        let dir = yard.worker.dir().to_owned();
-        let flags = ["--docker-config", path(&yard.credentials)];
-        let _next = builder("builder-1", "buildkit").dir(&dir).flags(&flags).start(&yard.router);
+        let dir = rig.worker.dir().to_owned();
+        let flags = ["--docker-config", path(&rig.credentials)];
+        let _next = builder("builder-1", "buildkit").dir(&dir).flags(&flags).start(&rig.router);
         expect(&client.receive(seconds(60)).unwrap(), 504, "worker_lost");
         assert!(!dir.join("builds/0/tree").exists() && !dir.join("builds/0/image").exists());
-        yard.tooling.write("bin/run.sh", "#!/bin/sh\necho '{\"version\": 2}' > $3/results.json\n");
-        let sha = yard.tooling.commit_all();
-        expect(&yard.build(&sha), 200, "ok");
+        rig.tooling.write("bin/run.sh", "#!/bin/sh\necho '{\"version\": 2}' > $3/results.json\n");
+        let sha = rig.tooling.commit_all();
+        expect(&rig.build(&sha), 200, "ok");
     }
 }
 
 #[test]
-fn a_build_goes_to_ecr_whose_repository_is_made_and_whose_token_expires_meanwhile() {
+fn build_is_released_to_ecr() {
     let registry = Registry::start(true);
     let ecr = EcrStub::start(&registry);
     let stage = Stage::new();
-    let _tooling = Tooling::new(&stage, TRACK);
+    let _tooling = ToolingRepository::new(&stage, TRACK);
     let images = json!({"kind": "ecr", "location": LOCATION});
     let router = Router::start(&set_images(config(&stage), images));
     let keys = [("AWS_ACCESS_KEY_ID", "tests"), ("AWS_SECRET_ACCESS_KEY", "planted-aws-secret")];
@@ -197,12 +201,12 @@ fn a_build_goes_to_ecr_whose_repository_is_made_and_whose_token_expires_meanwhil
     ecr.throttle(2);
     ecr.expire_tokens_after(500_000, 403);
     let client = router.client();
-    let answer = client.request(&build(TRACK, "main"), PATIENCE).unwrap();
+    let answer = client.request(&build(TRACK, "main"), ANSWER_TIMEOUT).unwrap();
     expect(&answer, 200, "ok");
     assert_eq!(answer.response["status"], "built");
     assert!(ecr.settings("shell-test-runner").is_some(), "the repository was made");
     assert!(ecr.tokens_given() >= 2, "{} tokens", ecr.tokens_given());
-    let again = client.request(&build(TRACK, "main"), PATIENCE).unwrap();
+    let again = client.request(&build(TRACK, "main"), ANSWER_TIMEOUT).unwrap();
     assert_eq!(
         (&again.response["status"], &again.response["digest"]),
         (&json!("ignored"), &answer.response["digest"])

@@ -10,20 +10,20 @@ use e2e::leftovers;
 use e2e::request::expect;
 use e2e::router::Router;
 use e2e::stage::Stage;
-use e2e::tooling::{Tooling, build, builder, config};
+use e2e::tooling::{ToolingRepository, build, builder, config};
 use e2e::wait::{seconds, wait_until};
 use serde_json::json;
 use trackyard_protocol::answer::Answer;
 
 const TRACK: &str = "shell";
-const PATIENCE: Duration = Duration::from_secs(60);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a builder with these flags answers that is to fetch the repository below `url`.
 fn build_from(stage: &Stage, url: &str, flags: &[&str]) -> Answer {
     let config = config(stage).set(&["source", "url"], json!(format!("{url}/{{repository}}")));
     let router = Router::start(&config);
     let _worker = builder("builder-1", "img").flags(flags).start(&router);
-    let answer = router.client().request(&build(TRACK, "main"), PATIENCE).unwrap();
+    let answer = router.client().request(&build(TRACK, "main"), ANSWER_TIMEOUT).unwrap();
     assert!(!format!("{answer:?}").contains(PASSWORD), "{answer:?}");
     answer
 }
@@ -38,9 +38,9 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
-fn by_https_with_a_password_and_a_private_authority() {
+fn https_with_password_and_private_authority() {
     let stage = Stage::new();
-    let tooling = Tooling::new(&stage, TRACK);
+    let tooling = ToolingRepository::new(&stage, TRACK);
     let host = HttpsHost::start(tooling.dir());
     let (authority, credentials) = (host.authority(), host.credentials());
     let knows = ["--ca-file", text(&authority)];
@@ -51,9 +51,9 @@ fn by_https_with_a_password_and_a_private_authority() {
 }
 
 #[test]
-fn by_ssh_with_a_key_and_a_known_host() {
+fn ssh_with_key_and_known_host() {
     let stage = Stage::new();
-    let tooling = Tooling::new(&stage, TRACK);
+    let tooling = ToolingRepository::new(&stage, TRACK);
     let (host, other) = (SshHost::start(), SshHost::start());
     let url = format!("{}{}", host.url(), text(tooling.dir().parent().unwrap()));
     let with = |key: &Path, known_hosts: &Path| {
@@ -65,7 +65,7 @@ fn by_ssh_with_a_key_and_a_known_host() {
 }
 
 #[test]
-fn a_host_that_says_nothing_holds_no_build_for_ever() {
+fn silent_git_host_times_out() {
     let stage = Stage::new();
     // It takes connections, and that is all.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -73,7 +73,7 @@ fn a_host_that_says_nothing_holds_no_build_for_ever() {
     let config = config(&stage).set(&["source", "url"], json!(format!("{url}/{{repository}}")));
     let router = Router::start(&config.set(&["builds", "wall"], json!("3s")));
     let _worker = builder("builder-1", "img").start(&router);
-    let answer = router.client().request(&build(TRACK, "main"), PATIENCE).unwrap();
+    let answer = router.client().request(&build(TRACK, "main"), ANSWER_TIMEOUT).unwrap();
     expect(&answer, 401, "wall_time");
     let fetching = || leftovers::commands().iter().any(|line| line.contains(&url));
     wait_until(seconds(5), "git has ended", || !fetching());

@@ -14,15 +14,15 @@ fn chart(name: &str) -> String {
     path.canonicalize().unwrap().display().to_string()
 }
 
-fn helm(words: &[&str]) -> Output {
-    Command::new(program("helm")).args(words).output().unwrap()
+fn helm(args: &[&str]) -> Output {
+    Command::new(program("helm")).args(args).output().unwrap()
 }
 
 /// What the chart `trackyard` renders, where the kinds are there.
-fn platform(words: &[&str]) -> Output {
+fn platform(args: &[&str]) -> Output {
     let chart = chart("trackyard");
     let known = ["--namespace", "ty", "--api-versions", "trackyard.dev/v1alpha1/WorkerPool"];
-    helm(&[&["template", "trackyard", &chart][..], &known, words].concat())
+    helm(&[&["template", "trackyard", &chart][..], &known, args].concat())
 }
 
 fn scenarios() -> Vec<(String, String)> {
@@ -35,7 +35,7 @@ fn scenarios() -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_scenario_is_rendered_the_same_each_time() {
+fn scenarios_render_deterministically() {
     for (name, values) in scenarios() {
         let lint =
             helm(&["lint", "--strict", &chart("trackyard"), "-f", &values, "--set", "checkCRDs=false"]);
@@ -69,7 +69,7 @@ fn taken(plane: &ControlPlane, manifest: &[u8]) -> (bool, String) {
 }
 
 #[test]
-fn what_is_rendered_and_each_sample_is_what_kubernetes_takes() {
+fn rendered_manifests_and_samples_are_valid() {
     let plane = ControlPlane::start();
     let schemas = Schemas::of(&plane);
     let kinds = rendered(&[]).into_bytes();
@@ -113,14 +113,14 @@ fn what_is_rendered_and_each_sample_is_what_kubernetes_takes() {
 }
 
 #[test]
-fn without_the_kinds_the_chart_names_the_one_that_has_them() {
+fn missing_crds_name_their_chart() {
     let output = helm(&["template", "trackyard", &chart("trackyard")]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("install the chart trackyard-crds first"), "{said}");
 }
 
 #[test]
-fn values_that_are_none_are_refused_by_name() {
+fn invalid_values_are_refused_by_name() {
     for (value, named) in [
         ("router.clientAcces=submit", "clientAcces"),
         ("router.clientAccess=all", "clientAccess"),
@@ -134,21 +134,21 @@ fn values_that_are_none_are_refused_by_name() {
     }
 }
 
-fn rendered(words: &[&str]) -> String {
+fn rendered(args: &[&str]) -> String {
     let chart = chart("trackyard-crds");
-    let output = helm(&[&["template", "trackyard-crds", &chart][..], words].concat());
+    let output = helm(&[&["template", "trackyard-crds", &chart][..], args].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
-fn helm_finds_no_fault() {
+fn helm_lint_passes() {
     let output = helm(&["lint", "--strict", &chart("trackyard-crds")]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 #[test]
-fn both_kinds_are_rendered_and_kept_unless_told_otherwise() {
+fn crds_are_kept_by_default() {
     let kept = rendered(&[]);
     assert_eq!(kept.matches("kind: CustomResourceDefinition").count(), 2);
     assert_eq!(kept.matches("helm.sh/resource-policy: keep").count(), 2);
@@ -159,14 +159,14 @@ fn both_kinds_are_rendered_and_kept_unless_told_otherwise() {
 }
 
 #[test]
-fn a_value_that_is_none_is_refused_by_name() {
+fn unknown_crds_value_is_refused_by_name() {
     let output = helm(&["template", &chart("trackyard-crds"), "--set", "kep=true"]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("kep"), "{said}");
 }
 
 #[test]
-fn the_kinds_install_upgrade_and_outlive_the_chart() {
+fn crds_outlive_their_chart() {
     let cluster = Cluster::start();
     let chart = chart("trackyard-crds");
     let installed = cluster.helm(&["install", "trackyard-crds", &chart, "--wait"]);

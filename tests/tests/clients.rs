@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use e2e::binaries::system;
 use e2e::config::Config;
-use e2e::fake_worker::{Automatic, hello};
+use e2e::fake_worker::{AutomaticWorker, hello};
 use e2e::request::{expect, pinned, test_solution, version, with};
 use e2e::router::Router;
 use e2e::wait::seconds;
@@ -22,8 +22,8 @@ fn ruby(id: &str) -> Value {
     test_solution(id, "ruby", "file:///srv/submissions/1", &version('a'))
 }
 
-fn echo(router: &Router) -> Automatic {
-    Automatic::start(router, hello("ruby-1", &["ruby"], 8, &[("ruby", &pinned('a'))]), Duration::ZERO)
+fn echo(router: &Router) -> AutomaticWorker {
+    AutomaticWorker::start(router, hello("ruby-1", &["ruby"], 8, &[("ruby", &pinned('a'))]), Duration::ZERO)
 }
 
 fn script(name: &str) -> String {
@@ -43,7 +43,7 @@ fn run(program: &str, package: &str, name: &str, router: &Router) -> Output {
 #[rstest]
 #[case::python("python3", "python3-zmq", "client.py")]
 #[case::ruby("ruby", "ruby-ffi-rzmq", "client.rb")]
-fn a_client_in_another_language_is_served(#[case] program: &str, #[case] package: &str, #[case] name: &str) {
+fn client_in_another_language_is_served(#[case] program: &str, #[case] package: &str, #[case] name: &str) {
     let router = Router::start(&config());
     let _worker = echo(&router);
     let output = run(program, package, name, &router);
@@ -123,7 +123,7 @@ fn malformed() -> Vec<(&'static str, Vec<Vec<u8>>, u64)> {
 }
 
 #[test]
-fn malformed_requests_are_answered_and_the_next_good_one_works() {
+fn malformed_requests_are_answered() {
     let router = Router::start(&config());
     let _worker = echo(&router);
     let raw = Raw::connect(&router);
@@ -140,7 +140,7 @@ fn malformed_requests_are_answered_and_the_next_good_one_works() {
 }
 
 #[test]
-fn a_refusal_names_the_field_and_echoes_the_id() {
+fn refusal_names_field_and_echoes_id() {
     let router = Router::start(&config());
     let answer = router.ask(&with(ruby("mine"), "execution_timeout", json!("soon")));
     expect(&answer, 400, "bad_timeout");
@@ -161,7 +161,7 @@ fn unknown_fields_are_ignored() {
 }
 
 #[test]
-fn over_4mi_the_connection_is_closed_counted_and_others_go_on() {
+fn message_over_4mi_closes_only_its_connection() {
     let router = Router::start(&config());
     let _worker = echo(&router);
     let raw = Raw::connect(&router);
@@ -178,7 +178,7 @@ fn over_4mi_the_connection_is_closed_counted_and_others_go_on() {
 }
 
 #[test]
-fn frames_before_the_empty_one_return_as_they_came() {
+fn routing_frames_are_returned_unchanged() {
     let router = Router::start(&config());
     let _worker = echo(&router);
     let raw = Raw::connect(&router);

@@ -29,8 +29,8 @@ fn run(cluster: &Cluster, name: &str, script: &str) {
 }
 
 #[test]
-fn it_runs_pods_outlives_its_parts_and_leaves_nothing() {
-    let cluster = Cluster::own("stops parts of its cluster", &[]);
+fn cluster_survives_killed_parts_and_leaves_nothing() {
+    let cluster = Cluster::local("stops parts of its cluster", &[]);
     run(&cluster, "one", "nslookup kubernetes.default.svc.cluster.local && echo found; exec sleep 600");
     wait_until(seconds(10), "the pod has found the API server by its name", || {
         cluster.kubectl(&["logs", "one"]).contains("found")
@@ -62,8 +62,8 @@ fn run_once_back(cluster: &Cluster, part: &str) {
 }
 
 #[test]
-fn two_at_once_do_not_meet_and_the_resources_are_explained() {
-    let own = || Cluster::own("starts two", &[]);
+fn two_clusters_are_independent() {
+    let own = || Cluster::local("starts two", &[]);
     let other = thread::spawn(own);
     let cluster = own();
     let other = other.join().unwrap();

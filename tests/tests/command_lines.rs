@@ -31,23 +31,23 @@ const COMMANDS: [&[&str]; 19] = [
     &["trackyard", "local", "demo"],
 ];
 
-fn help(words: &[&str]) -> String {
-    let mut command = Command::new(binary(words[0]));
-    command.args(&words[1..]).arg("--help");
+fn help(args: &[&str]) -> String {
+    let mut command = Command::new(binary(args[0]));
+    command.args(&args[1..]).arg("--help");
     // A variable that is set would show in the text.
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TRACKYARD_") || name == "COLUMNS")
     {
         command.env_remove(name);
     }
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 #[test]
-fn the_reference_has_every_command_line() {
-    let section = |words: &&[&str]| format!("\n## `{}`\n\n```text\n{}```\n", words.join(" "), help(words));
+fn commands_page_matches_help_texts() {
+    let section = |args: &&[&str]| format!("\n## `{}`\n\n```text\n{}```\n", args.join(" "), help(args));
     let text = format!("{HEAD}{}", COMMANDS.iter().map(section).collect::<String>());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/commands.md");
     if std::env::var_os("TRACKYARD_WRITE_DOCS").is_some() {

@@ -32,7 +32,7 @@ fn deployed(router: &Router) -> String {
 }
 
 #[test]
-fn a_hand_edit_is_taken_over_while_the_router_runs() {
+fn manual_edit_is_applied() {
     let stage = stage();
     let router = Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('a')]));
     let edited = stage.config().deployed("test_runners", "ruby", &[&version('a'), &version('b')]);
@@ -45,7 +45,7 @@ fn a_hand_edit_is_taken_over_while_the_router_runs() {
 }
 
 #[test]
-fn a_broken_hand_edit_is_refused_with_its_place_and_the_router_goes_on() {
+fn broken_manual_edit_is_refused_with_its_line() {
     let stage = stage();
     let mut router = Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('a')]));
     let broken = "images: {kind: layout, location: /tmp}\ncontainer_versions: {test_runners: [\n";
@@ -64,7 +64,7 @@ fn a_broken_hand_edit_is_refused_with_its_place_and_the_router_goes_on() {
 }
 
 #[test]
-fn a_change_by_a_client_keeps_a_hand_edit_made_just_before() {
+fn client_change_keeps_a_fresh_manual_edit() {
     let stage = stage();
     let router = Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('a')]));
     let edited = stage.config().deployed("test_runners", "ruby", &[&version('a'), &version('b')]);
@@ -77,7 +77,7 @@ fn a_change_by_a_client_keeps_a_hand_edit_made_just_before() {
 }
 
 #[test]
-fn killed_in_the_middle_of_a_save_the_configuration_is_whole() {
+fn kill_during_a_save_keeps_the_file_whole() {
     let stage = stage();
     let mut router = Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('a')]));
     for round in 0..8_u64 {
@@ -108,7 +108,7 @@ fn killed_in_the_middle_of_a_save_the_configuration_is_whole() {
 }
 
 #[test]
-fn a_file_of_the_originals_form_works() {
+fn legacy_configuration_works() {
     let original = format!(
         "workers:\n  test_runners:\n    shared_queue: 10000\n    ruby:\n      queue: 10001\n      worker_versions:\n        - {}\n",
         version('a')
@@ -121,7 +121,7 @@ fn a_file_of_the_originals_form_works() {
 }
 
 #[test]
-fn a_missing_file_is_made_from_the_seed() {
+fn missing_file_is_created_from_seed() {
     let stage = stage();
     let seed = stage.path("seed.yml");
     fs::write(&seed, stage.config().deployed("test_runners", "ruby", &[&version('a')]).yaml()).unwrap();
@@ -135,7 +135,7 @@ fn a_missing_file_is_made_from_the_seed() {
 }
 
 #[test]
-fn a_broken_file_at_the_start_is_refused_by_line_and_column() {
+fn broken_file_at_start_is_refused_with_line_and_column() {
     let mut router = Router::launch("images:\n  kind: [layout\n", &[]);
     assert!(!router.process().wait_for_exit(seconds(10)).success());
     let log = router.process().log();
@@ -143,7 +143,7 @@ fn a_broken_file_at_the_start_is_refused_by_line_and_column() {
 }
 
 #[test]
-fn readiness_names_what_is_missing_and_metrics_are_there() {
+fn readiness_and_metrics_are_served() {
     let stage = stage();
     let mut router = Router::launch(&stage.config().yaml(), &[]);
     let early =

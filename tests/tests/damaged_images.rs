@@ -8,7 +8,7 @@ use e2e::request::{expect, test_solution, version};
 use e2e::router::Router;
 use e2e::stage::Stage;
 use e2e::wait::{seconds, wait_until};
-use e2e::worker::Options;
+use e2e::worker::WorkerOptions;
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ fn refused(image: &Image, damage: impl FnOnce(&Stage, &str)) -> (u16, String, St
         config.deployed("test_runners", "ruby", &[&version('a'), &format!("{}@{manifest}", version('b'))]);
     damage(&stage, &manifest);
     let router = Router::start(&config);
-    let worker = Options::new("any-1").start(&router);
+    let worker = WorkerOptions::new("any-1").start(&router);
     let uri = stage.submission("1", &[("a.rb", "")]);
     let bad = router.ask(&test_solution("bad", "ruby", &uri, &version('b')));
     expect(&router.ask(&test_solution("good", "ruby", &uri, &version('a'))), 200, "ok");
@@ -51,7 +51,7 @@ fn last_layer(image: &Image) -> String {
 }
 
 #[test]
-fn a_corrupt_layer_never_becomes_ready() {
+fn corrupt_layer_never_becomes_ready() {
     let image = runner();
     let name = last_layer(&image);
     let (code, reason, message) = refused(&image, |stage, _| {
@@ -65,7 +65,7 @@ fn a_corrupt_layer_never_becomes_ready() {
 }
 
 #[test]
-fn a_truncated_layer_never_becomes_ready() {
+fn truncated_layer_never_becomes_ready() {
     let image = runner();
     let name = last_layer(&image);
     let (code, reason, message) = refused(&image, |stage, _| {
@@ -77,7 +77,7 @@ fn a_truncated_layer_never_becomes_ready() {
 }
 
 #[test]
-fn a_missing_layer_never_becomes_ready() {
+fn missing_layer_never_becomes_ready() {
     let image = runner();
     let name = last_layer(&image);
     let (code, reason, message) =
@@ -86,7 +86,7 @@ fn a_missing_layer_never_becomes_ready() {
 }
 
 #[test]
-fn a_manifest_of_another_digest_never_becomes_ready() {
+fn forged_manifest_never_becomes_ready() {
     let (code, reason, message) = refused(&runner(), |stage, manifest| {
         let file = stage.images().blob(REPOSITORY, manifest);
         let mut value: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
@@ -97,7 +97,7 @@ fn a_manifest_of_another_digest_never_becomes_ready() {
 }
 
 #[test]
-fn a_layer_whose_content_is_not_what_the_configuration_says_never_becomes_ready() {
+fn forged_layer_never_becomes_ready() {
     let honest = runner();
     let top = honest.layers().last().unwrap();
     let forged = std::sync::Arc::new(Layer { blob: top.blob.clone(), diff_id: digest(b"something else") });
@@ -107,7 +107,7 @@ fn a_layer_whose_content_is_not_what_the_configuration_says_never_becomes_ready(
 }
 
 #[test]
-fn an_image_without_an_entry_is_refused() {
+fn image_without_entry_is_refused() {
     let (code, reason, message) = refused(&Image::bare(), |_, _| {});
     assert_eq!((code, reason.as_str()), (511, "no_entry"), "{message}");
 }
@@ -116,14 +116,14 @@ fn an_image_without_an_entry_is_refused() {
 #[case::parent("../escaped")]
 #[case::absolute("/tmp/trackyard-escaped")]
 #[case::deep_parent("opt/../../escaped")]
-fn an_entry_that_leads_out_of_the_image_writes_nothing_outside(#[case] path: &str) {
+fn path_out_of_the_image_writes_nothing_outside(#[case] path: &str) {
     let image = runner().layer(Layer::raw(&[(path, 0o644, b"out")]));
     let (code, reason, message) = refused_or_contained(&image);
     assert!(code == 200 || (code, reason.as_str()) == (511, "unpack_rejected"), "{code} {reason}: {message}");
 }
 
 #[test]
-fn a_symlink_in_a_layer_is_not_a_way_out() {
+fn symlink_in_a_layer_is_not_followed() {
     let files: &[File<'_>] = &[("way/escaped", 0o644, b"out")];
     let image = runner().layer(Layer::link("way", "../../../../../../../../tmp")).layer(Layer::of(files));
     let (code, reason, message) = refused_or_contained(&image);
@@ -136,7 +136,7 @@ fn refused_or_contained(image: &Image) -> (u16, String, String) {
     let stage = Stage::new();
     stage.images().add(REPOSITORY, &version('b'), image);
     let router = Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('b')]));
-    let worker = Options::new("any-1").start(&router);
+    let worker = WorkerOptions::new("any-1").start(&router);
     let uri = stage.submission("1", &[("a.rb", "")]);
     let answer = router.ask(&test_solution("1", "ruby", &uri, &version('b')));
     assert!(!outside(&worker.dir().join("..")), "an entry was written outside of the store");
@@ -144,7 +144,7 @@ fn refused_or_contained(image: &Image) -> (u16, String, String) {
 }
 
 #[test]
-fn a_worker_killed_while_it_unpacks_never_calls_half_an_image_ready() {
+fn half_unpacked_image_never_becomes_ready() {
     let stage = Stage::new();
     let noise: Vec<u8> = (0..24_u32 << 20).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let files: &[File<'_>] = &[("big", 0o644, &noise), ("last", 0o644, b"whole")];
@@ -153,13 +153,13 @@ fn a_worker_killed_while_it_unpacks_never_calls_half_an_image_ready() {
     stage.images().add(REPOSITORY, &version('a'), &image);
     let router = Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('a')]));
     let dir = stage.path("work");
-    let mut worker = Options::new("any-1").dir(&dir).launch(&router);
+    let mut worker = WorkerOptions::new("any-1").dir(&dir).launch(&router);
     wait_until(seconds(20), "unpacking begins", || {
         assert!(worker.process().is_running(), "{}", worker.process().log());
         fs::read_dir(dir.join("layers")).is_ok_and(|mut entries| entries.next().is_some())
     });
     worker.process().kill();
-    let _again = Options::new("any-1").dir(&dir).start(&router);
+    let _again = WorkerOptions::new("any-1").dir(&dir).start(&router);
     let uri = stage.submission("1", &[("a.rb", "")]);
     let answer = router.ask(&test_solution("1", "ruby", &uri, &version('a')));
     expect(&answer, 200, "ok");

@@ -8,7 +8,7 @@ use e2e::request::{expect, test_solution, version};
 use e2e::router::Router;
 use e2e::stage::Stage;
 use e2e::wait::{seconds, wait_until};
-use e2e::worker::Options;
+use e2e::worker::WorkerOptions;
 use serde_json::{Value, json};
 
 const PASS: &str = "echo '{\"by\":\"NAME\"}' > /mnt/exercism-iteration/results.json";
@@ -22,12 +22,12 @@ fn change(action: &str, track: &str, field: &str, value: &str) -> Value {
 }
 
 #[test]
-fn deploy_to_first_200_within_seconds_and_jobs_sent_meanwhile_wait() {
+fn deployed_version_serves_within_seconds() {
     let stage = Stage::new();
     stage.test_runner("ruby", 'a', &script("first"));
     stage.test_runner("ruby", 'b', &script("second"));
     let router = Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('a')]));
-    let _worker = Options::new("any-1").start(&router);
+    let _worker = WorkerOptions::new("any-1").start(&router);
     let uri = stage.submission("1", &[("a.rb", "")]);
     expect(&router.ask(&test_solution("1", "ruby", &uri, &version('a'))), 200, "ok");
     expect(&router.ask(&test_solution("2", "ruby", &uri, &version('b'))), 505, "not_deployed");
@@ -58,19 +58,19 @@ fn deploy_to_first_200_within_seconds_and_jobs_sent_meanwhile_wait() {
 }
 
 #[test]
-fn the_first_version_of_a_track_creates_the_track() {
+fn first_version_creates_its_track() {
     let stage = Stage::new();
     stage.test_runner("ruby", 'a', &script("ruby"));
     stage.test_runner("zig", 'b', &script("zig"));
     let router = Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('a')]));
-    let _worker = Options::new("any-1").start(&router);
+    let _worker = WorkerOptions::new("any-1").start(&router);
     let uri = stage.submission("1", &[("a.zig", "")]);
     expect(&router.ask(&change("deploy_container_version", "zig", "new_version", &version('b'))), 200, "ok");
     expect(&router.ask(&test_solution("1", "zig", &uri, &version('b'))), 200, "ok");
 }
 
 #[test]
-fn a_version_that_the_images_do_not_have_is_not_deployed() {
+fn version_without_image_is_not_deployed() {
     let stage = Stage::new();
     stage.test_runner("ruby", 'a', &script("ruby"));
     let router = Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('a')]));
@@ -81,12 +81,12 @@ fn a_version_that_the_images_do_not_have_is_not_deployed() {
 }
 
 #[test]
-fn what_is_deployed_available_and_connected_can_be_asked() {
+fn deployed_available_and_connected_are_listed() {
     let stage = Stage::new();
     stage.test_runner("ruby", 'a', &script("a"));
     stage.test_runner("ruby", 'b', &script("b"));
     let router = Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('a')]));
-    let _worker = Options::new("ruby-1").topic("ruby").start(&router);
+    let _worker = WorkerOptions::new("ruby-1").topic("ruby").start(&router);
     let config = router.ask(&json!({"action": "current_config"}));
     assert!(
         config.response["container_versions"]["test_runners"]["ruby"].to_string().contains(&version('a'))
@@ -107,7 +107,7 @@ fn what_is_deployed_available_and_connected_can_be_asked() {
 }
 
 #[test]
-fn a_worker_prepares_only_what_its_topics_need() {
+fn worker_prepares_only_its_topics() {
     let stage = Stage::new();
     stage.test_runner("ruby", 'a', &script("ruby"));
     stage.test_runner("csharp", 'b', &script("csharp"));
@@ -117,14 +117,14 @@ fn a_worker_prepares_only_what_its_topics_need() {
         &[&version('b')],
     );
     let router = Router::start(&config);
-    let _worker = Options::new("ruby-1").topic("ruby").start(&router);
+    let _worker = WorkerOptions::new("ruby-1").topic("ruby").start(&router);
     let uri = stage.submission("1", &[("a", "")]);
     expect(&router.ask(&test_solution("1", "ruby", &uri, &version('a'))), 200, "ok");
     expect(&router.ask(&test_solution("2", "csharp", &uri, &version('b'))), 503, "no_worker");
 }
 
 #[test]
-fn each_channel_has_its_dir_its_result_and_its_older_entry() {
+fn each_channel_has_its_own_entry_and_result() {
     let stage = Stage::new();
     let analyze = "#!/bin/sh\n[ $# = 2 ] && echo \"{\\\"exercise\\\": \\\"$1\\\"}\" > $2/analysis.json\n";
     let files: &[File<'_>] = &[("opt/analyzer/bin/analyze.sh", 0o755, analyze.as_bytes())];
@@ -138,8 +138,8 @@ fn each_channel_has_its_dir_its_result_and_its_older_entry() {
         &[&version('a')],
     );
     let router = Router::start(&config);
-    let _analyzer = Options::new("analyzer-1").channel("static_analyzers").start(&router);
-    let _representer = Options::new("representer-1").channel("representers").start(&router);
+    let _analyzer = WorkerOptions::new("analyzer-1").channel("static_analyzers").start(&router);
+    let _representer = WorkerOptions::new("representer-1").channel("representers").start(&router);
     let uri = stage.submission("1", &[("a.rb", "")]);
     let ask = |action: &str| {
         let mut request = test_solution("1", "ruby", &uri, &version('a'));
@@ -161,13 +161,13 @@ fn each_channel_has_its_dir_its_result_and_its_older_entry() {
 }
 
 #[test]
-fn layers_of_versions_no_longer_deployed_are_collected_and_shared_ones_stay() {
+fn unused_layers_are_collected_and_shared_ones_stay() {
     let stage = Stage::new();
     stage.test_runner("ruby", 'a', &script("a"));
     stage.test_runner("ruby", 'b', &script("b"));
     let router =
         Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('a'), &version('b')]));
-    let worker = Options::new("any-1").start(&router);
+    let worker = WorkerOptions::new("any-1").start(&router);
     let layers = worker.dir().join("layers");
     let count = || std::fs::read_dir(&layers).map_or(0, Iterator::count);
     assert_eq!(count(), 3, "busybox once, and a script each");

@@ -19,7 +19,7 @@ use e2e::docs::tutorial::follow;
 use e2e::platform::{BUCKET, Platform};
 use e2e::registry::{PASSWORD, USER};
 use e2e::s3::CREDENTIALS;
-use e2e::serial::alone;
+use e2e::serial::exclusive;
 use serde_json::json;
 
 /// The pages whose blocks are checked; those of the tests below are also followed.
@@ -36,7 +36,7 @@ const PAGES: [&str; 9] = [
 ];
 
 #[test]
-fn every_block_has_a_checker_or_says_why_not() {
+fn every_block_is_checked_or_excused() {
     let faults = |name: &str| {
         let found = Page::open(name).blocks.iter().filter_map(fault).collect::<Vec<_>>();
         found.into_iter().map(|fault| format!("{name}, {fault}")).collect::<Vec<_>>()
@@ -45,7 +45,7 @@ fn every_block_has_a_checker_or_says_why_not() {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn no_link_is_dead() {
     let open = |name: &str| fs::read_to_string(repository().join(name)).ok();
     let dead = |name: &str| {
         let found = dead_links(&Page::open(name), &repository(), open);
@@ -55,7 +55,7 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
-fn readme_has_the_figures_of_the_pages() {
+fn readme_numbers_match_the_pages() {
     let text = |name: &str| fs::read_to_string(repository().join(name)).unwrap();
     let (readme, reliability) = (text("README.md"), text("docs/reliability.md"));
     // A number before these words, there without and here with commas.
@@ -88,12 +88,12 @@ fn with_commas(number: &str) -> String {
 fn follow_alone(name: &str, page: &str, starts_in_a_clone: bool) {
     require_root();
     // The demo looks for what workers of its names leave behind.
-    let _alone = alone();
+    let _alone = exclusive();
     let (scratch, network) = (Scratch::new(), Network::new(name));
     if starts_in_a_clone {
         scratch.clone_source();
     }
-    follow(&Page::open(page), &scratch, network.enter(), |_| None);
+    follow(&Page::open(page), &scratch, network.enter_network(), |_| None);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn tooling() {
 #[test]
 fn try_in_a_cluster() {
     require_root();
-    let _alone = alone();
+    let _alone = exclusive();
     let scratch = Scratch::new();
     scratch.clone_source();
     let down = Down(scratch.path("work/trackyard/tests/cluster/down.sh"), scratch.path("home"));
@@ -136,11 +136,13 @@ impl Drop for Down {
 #[test]
 fn quickstart() {
     require_root();
-    let _alone = alone();
+    let _alone = exclusive();
     let scratch = Scratch::new();
-    let platform = Platform::serve(Cluster::own("follows a page in its network", &[]));
+    let platform = Platform::serve(Cluster::local("follows a page in its network", &[]));
     let readers = Readers::new(&scratch, &platform);
-    follow(&Page::open("docs/quickstart.md"), &scratch, platform.cluster.enter(), |name| readers.value(name));
+    follow(&Page::open("docs/quickstart.md"), &scratch, platform.cluster.enter_network(), |name| {
+        readers.value(name)
+    });
 }
 
 /// What a reader of the quickstart has: a registry, a bucket, and programs to reach a cluster.

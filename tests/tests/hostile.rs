@@ -13,7 +13,7 @@ use e2e::rig::{Rig, small_limits};
 use e2e::router::Router;
 use e2e::stage::Stage;
 use e2e::wait::seconds;
-use e2e::worker::Options;
+use e2e::worker::WorkerOptions;
 use serde_json::json;
 
 const PASS: &str = "echo '{}' > /mnt/exercism-iteration/results.json";
@@ -25,7 +25,7 @@ fn is_forged(log: &str) -> bool {
 }
 
 #[test]
-fn output_and_fields_write_no_lines_into_a_log_or_a_message() {
+fn output_and_fields_cannot_forge_log_lines() {
     let mut rig = Rig::start(small_limits());
     let script = format!(r"printf '\033[2J\007\n{FORGED}\n' | tee /dev/stderr; exit 3");
     let answer = rig.run(&script);
@@ -46,7 +46,7 @@ fn output_and_fields_write_no_lines_into_a_log_or_a_message() {
 }
 
 #[test]
-fn an_image_chooses_no_dir_user_command_or_mount() {
+fn image_cannot_set_dir_user_command_or_mounts() {
     let stage = Stage::new();
     let script = format!("pwd; id -u; {PASS}");
     let image = Image::tooling("test_runners", &script)
@@ -57,7 +57,7 @@ fn an_image_chooses_no_dir_user_command_or_mount() {
         .setting("Volumes", json!({"/etc": {}, "/mnt/exercism-iteration": {}}));
     stage.images().add("ruby-test-runner", &version('a'), &image);
     let router = Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('a')]));
-    let _worker = Options::new("any-1").start(&router);
+    let _worker = WorkerOptions::new("any-1").start(&router);
     let uri = stage.submission("1", &[("a.rb", "")]);
     let answer = router.ask(&test_solution("1", "ruby", &uri, &version('a')));
     expect(&answer, 200, "ok");
@@ -66,7 +66,7 @@ fn an_image_chooses_no_dir_user_command_or_mount() {
 
 /// After what a very short process has brought some versions of runc to.
 #[test]
-fn a_runc_that_hangs_is_512_and_the_next_job_runs() {
+fn hanging_runc_is_512_and_next_job_runs() {
     let dir = tempfile::tempdir().unwrap();
     let (runc, hangs) = (dir.path().join("runc"), dir.path().join("hangs"));
     let script = format!(
@@ -76,7 +76,7 @@ fn a_runc_that_hangs_is_512_and_the_next_job_runs() {
     );
     fs::write(&runc, script).unwrap();
     fs::set_permissions(&runc, fs::Permissions::from_mode(0o755)).unwrap();
-    let worker = Options::new("any-1").flags(&["--runc", &runc.display().to_string()]);
+    let worker = WorkerOptions::new("any-1").flags(&["--runc", &runc.display().to_string()]);
     let rig = Rig::with_worker(small_limits(), worker);
     expect(&rig.run(PASS), 200, "ok");
     fs::write(&hangs, "").unwrap();

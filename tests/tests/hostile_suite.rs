@@ -39,7 +39,7 @@ fn named(document: &str) -> Vec<(&str, &str)> {
 #[rstest]
 #[case::suite("hostile-suite.md", 60)]
 #[case::model("threat-model.md", 50)]
-fn every_test_that_a_document_names_is_there(#[case] document: &str, #[case] least: usize) {
+fn every_test_named_in_a_document_exists(#[case] document: &str, #[case] least: usize) {
     let text = fs::read_to_string(root().join("docs").join(document)).unwrap();
     let (named, sources) = (named(&text), sources());
     assert!(named.len() >= least, "{} names only", named.len());

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use e2e::config::Config;
-use e2e::fake_worker::{Automatic, FakeWorker, hello};
+use e2e::fake_worker::{AutomaticWorker, FakeWorker, hello};
 use e2e::request::{expect, pinned, test_solution, version};
 use e2e::router::Router;
 use e2e::wait::seconds;
@@ -46,10 +46,13 @@ fn garbage() -> Vec<Vec<Vec<u8>>> {
 }
 
 #[test]
-fn garbage_on_the_workers_port_is_counted_and_harms_nobody() {
+fn garbage_on_the_workers_port_is_harmless() {
     let router = Router::start(&config());
-    let _good =
-        Automatic::start(&router, hello("ruby-1", &["ruby"], 1, &[("ruby", &pinned('a'))]), Duration::ZERO);
+    let _good = AutomaticWorker::start(
+        &router,
+        hello("ruby-1", &["ruby"], 1, &[("ruby", &pinned('a'))]),
+        Duration::ZERO,
+    );
     for (number, frames) in garbage().into_iter().enumerate() {
         // One that has not said Hello, and one that has.
         FakeWorker::connect(&router, hello("stranger", &["ruby"], 1, &[])).send_raw(&frames);
@@ -60,7 +63,7 @@ fn garbage_on_the_workers_port_is_counted_and_harms_nobody() {
 }
 
 #[test]
-fn a_result_for_a_job_that_was_never_given_answers_nobody() {
+fn forged_result_answers_nobody() {
     let router = Router::start(&config());
     let ready = [("ruby", &*pinned('a'))];
     let mut good = FakeWorker::join(&router, hello("ruby-1", &["ruby"], 1, &ready));
@@ -98,7 +101,7 @@ fn a_result_for_a_job_that_was_never_given_answers_nobody() {
 }
 
 #[test]
-fn a_result_that_is_not_json_is_an_error_not_a_broken_answer() {
+fn invalid_json_result_is_an_error() {
     let router = Router::start(&config());
     let mut worker = FakeWorker::join(&router, hello("ruby-1", &["ruby"], 1, &[("ruby", &pinned('a'))]));
     let client = router.client();
@@ -117,11 +120,11 @@ fn a_result_that_is_not_json_is_an_error_not_a_broken_answer() {
 }
 
 #[test]
-fn a_result_before_hello_is_asked_for_hello() {
+fn message_before_hello_requests_hello() {
     let router = Router::start(&config());
     let mut stranger = FakeWorker::connect(&router, hello("late", &["ruby"], 1, &[]));
     stranger.send(FromWorker::Accepted(Accepted { token: Token { epoch: Epoch(1), sequence: 1 } }));
     // `next` answers SayHello by itself; what follows is the Welcome to that Hello.
-    let welcome = stranger.until(seconds(5), |word| matches!(word, FromRouter::Welcome(_)).then_some(()));
+    let welcome = stranger.wait_for(seconds(5), |word| matches!(word, FromRouter::Welcome(_)).then_some(()));
     assert!(welcome.is_some());
 }

@@ -68,7 +68,7 @@ fn version() -> ContainerVersion {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_is_resolved_and_pulled_with_one_token_that_never_reaches_the_other_host() {
+async fn image_is_pulled_with_one_token_kept_from_blob_host() {
     let served = serve();
     let images = connect(served.ecr.endpoint()).await;
     assert_eq!(images.resolve(REPOSITORY, &version()).await.unwrap(), served.digest);
@@ -79,7 +79,7 @@ async fn an_image_is_resolved_and_pulled_with_one_token_that_never_reaches_the_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_of_250_images_are_listed_page_by_page() {
+async fn all_250_images_are_listed() {
     let served = serve();
     for number in 1..250_u8 {
         let digest = Digest::from_sha256(&[number; 32]);
@@ -93,7 +93,7 @@ async fn all_of_250_images_are_listed_page_by_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_is_refused_is_renewed_at_once() {
+async fn refused_token_is_renewed() {
     let served = serve();
     let images = connect(served.ecr.endpoint()).await;
     pull(&images, &served.digest).await.unwrap();
@@ -104,9 +104,9 @@ async fn a_token_that_is_refused_is_renewed_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_said_to_be_expired_is_used_as_long_as_it_works() {
+async fn token_is_used_until_refused() {
     let served = serve();
-    served.ecr.state_expiry_in_the_past();
+    served.ecr.set_expiry_in_the_past();
     let images = connect(served.ecr.endpoint()).await;
     for _ in 0..3 {
         pull(&images, &served.digest).await.unwrap();
@@ -118,7 +118,7 @@ async fn a_token_said_to_be_expired_is_used_as_long_as_it_works() {
 #[case::for_a_while(2, None)]
 #[case::for_good(1000, Some("throttled"))]
 #[tokio::test(flavor = "multi_thread")]
-async fn throttling_is_waited_out_a_bounded_number_of_times(#[case] count: u32, #[case] error: Option<&str>) {
+async fn throttling_is_retried_a_bounded_number_of_times(#[case] count: u32, #[case] error: Option<&str>) {
     let served = serve();
     served.ecr.throttle(count);
     let resolved = connect(served.ecr.endpoint()).await.resolve(REPOSITORY, &version()).await;
@@ -127,7 +127,7 @@ async fn throttling_is_waited_out_a_bounded_number_of_times(#[case] count: u32, 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_there_is_named_and_tags_are_immutable() {
+async fn missing_image_is_named_and_tags_are_immutable() {
     let served = serve();
     let images = connect(served.ecr.endpoint()).await;
     let other: ContainerVersion = TAG.replace('0', "9").parse().unwrap();
@@ -138,7 +138,7 @@ async fn what_is_not_there_is_named_and_tags_are_immutable() {
 }
 
 #[tokio::test]
-async fn a_location_that_is_not_ecr_is_refused() {
+async fn foreign_location_is_refused() {
     let source = ImageSource { location: "registry.example".to_owned(), ..source() };
     assert_eq!(
         Images::connect(&source, &ImageOptions::default()).await.unwrap_err().as_str(),

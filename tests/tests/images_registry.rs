@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use e2e::ecr_stub::Front;
+use e2e::ecr_stub::RegistryFront;
 use e2e::image::{Image, Layer};
 use e2e::layout::Layout;
 use e2e::registry::{PASSWORD, Registry, USER};
@@ -28,7 +28,7 @@ const TAG: &str = "git-0123456789abcdef0123456789abcdef01234567";
 struct Served {
     dir: TempDir,
     registry: Registry,
-    front: Front,
+    front: RegistryFront,
     digest: Digest,
 }
 
@@ -38,7 +38,7 @@ fn serve() -> Served {
     let digest = layout.add(REPOSITORY, TAG, &Image::tooling("test_runners", "true"));
     let registry = Registry::start(true);
     registry.push(&layout.dir().join(REPOSITORY), TAG, REPOSITORY);
-    let front = Front::start(&registry, |user, password| user == USER && password == PASSWORD);
+    let front = RegistryFront::start(&registry, |user, password| user == USER && password == PASSWORD);
     Served { dir, registry, front, digest: digest.parse().unwrap() }
 }
 
@@ -80,7 +80,7 @@ async fn pull(images: &Images, digest: &Digest) -> Result<u64, ImageError> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_is_pulled_and_the_password_never_reaches_the_other_host() {
+async fn image_is_pulled_with_password_kept_from_blob_host() {
     let served = serve();
     let location = served.front.location();
     let options = docker_config(served.dir.path(), &location, PASSWORD);
@@ -99,7 +99,7 @@ async fn an_image_is_pulled_and_the_password_never_reaches_the_other_host() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broken_transfer_goes_on_where_it_broke() {
+async fn broken_download_is_resumed() {
     let served = serve();
     let location = served.front.location();
     let images = connect(&location, &docker_config(served.dir.path(), &location, PASSWORD)).await;
@@ -110,7 +110,7 @@ async fn a_broken_transfer_goes_on_where_it_broke() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_that_is_missing_or_wrong_is_refused_and_not_shown() {
+async fn missing_or_wrong_password_is_refused_and_not_shown() {
     let served = serve();
     let location = served.registry.location();
     let wrong = docker_config(served.dir.path(), &location, "hunter2");
@@ -123,7 +123,7 @@ async fn a_password_that_is_missing_or_wrong_is_refused_and_not_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_that_is_set_right_later_is_taken() {
+async fn corrected_password_is_used() {
     let served = serve();
     let location = served.registry.location();
     let options = docker_config(served.dir.path(), &location, "hunter2");
@@ -134,7 +134,7 @@ async fn a_password_that_is_set_right_later_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_there_is_named() {
+async fn missing_image_is_named() {
     let served = serve();
     let location = served.registry.location();
     let images = connect(&location, &docker_config(served.dir.path(), &location, PASSWORD)).await;
@@ -159,7 +159,7 @@ async fn tag(served: &Served, manifest: &[u8], tag: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_of_250_tags_are_listed_in_one_page_or_in_three() {
+async fn all_250_tags_are_listed() {
     let served = serve();
     let layout = Layout::at(&served.dir.path().join("layouts"));
     let other = Image::bare().layer(Layer::of(&[("other", 0o644, b"1")]));
@@ -199,7 +199,7 @@ async fn serve_token(State(asked): State<Arc<Mutex<Vec<String>>>>, request: Requ
 }
 
 #[tokio::test]
-async fn a_registry_that_wants_a_token_gets_one() {
+async fn bearer_token_is_fetched_for_registry() {
     let asked = Arc::<Mutex<Vec<String>>>::default();
     let app = axum::Router::new().fallback(serve_token).with_state(Arc::clone(&asked));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

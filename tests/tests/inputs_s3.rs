@@ -4,10 +4,10 @@
 use e2e::config::Config;
 use e2e::request::{expect, test_solution, version, with};
 use e2e::router::Router;
-use e2e::s3::{CREDENTIALS, Hostile, HostileBucket, S3};
+use e2e::s3::{CREDENTIALS, HostileBucket, HostileS3, S3};
 use e2e::stage::Stage;
 use e2e::wait::seconds;
-use e2e::worker::{Options, Worker};
+use e2e::worker::{Worker, WorkerOptions};
 use rstest::rstest;
 use serde_json::{Value, json};
 use trackyard_protocol::answer::Answer;
@@ -18,13 +18,13 @@ const LIST: &str = "cd /mnt/exercism-iteration; find . -type f | sort > /tmp/l; 
                     cat key/deep 2>/dev/null; echo \"{\\\"files\\\": $(wc -l < /tmp/l)}\" > results.json";
 
 /// Router and worker that read from one endpoint. The worker ends first.
-struct Yard {
+struct Rig {
     _worker: Worker,
     router: Router,
     _stage: Stage,
 }
 
-impl Yard {
+impl Rig {
     fn start(endpoint: &str, limits: Value) -> Self {
         let stage = Stage::new();
         stage.test_runner("ruby", 'a', LIST);
@@ -34,7 +34,7 @@ impl Yard {
             .deployed("test_runners", "ruby", &[&version('a')])
             .limits("test_runners", "ruby", limits);
         let router = Router::start(&config);
-        let worker = Options::new("any-1").environment(&CREDENTIALS).start(&router);
+        let worker = WorkerOptions::new("any-1").environment(&CREDENTIALS).start(&router);
         Self { _worker: worker, router, _stage: stage }
     }
 
@@ -44,13 +44,13 @@ impl Yard {
 }
 
 #[test]
-fn a_real_job_end_to_end_over_s3() {
+fn job_runs_end_to_end_over_s3() {
     let s3 = S3::start(BUCKET);
     s3.put(BUCKET, "prod/12/two_fer.rb", b"puts 1");
     s3.put(BUCKET, "prod/12/key/deep", b"deep content\n");
-    let yard = Yard::start(&s3.endpoint(), json!({}));
+    let rig = Rig::start(&s3.endpoint(), json!({}));
     for uri in ["s3://submissions/prod/12", "s3://submissions/prod/12/"] {
-        let answer = yard.run(uri);
+        let answer = rig.run(uri);
         expect(&answer, 200, "ok");
         assert_eq!(answer.response["files"], 2);
         let listed = answer.context["invocation"]["stdout"].as_str().unwrap();
@@ -59,46 +59,46 @@ fn a_real_job_end_to_end_over_s3() {
 }
 
 #[test]
-fn a_prefix_does_not_fetch_its_longer_neighbour() {
+fn prefix_does_not_fetch_longer_neighbour() {
     let s3 = S3::start(BUCKET);
     s3.put(BUCKET, "prod/12/own", b"own");
     s3.put(BUCKET, "prod/123/other", b"other");
     s3.put(BUCKET, "prod/12-b/other", b"other");
-    let yard = Yard::start(&s3.endpoint(), json!({}));
-    let answer = yard.run("s3://submissions/prod/12");
+    let rig = Rig::start(&s3.endpoint(), json!({}));
+    let answer = rig.run("s3://submissions/prod/12");
     assert_eq!(answer.response["files"], 1, "{:?}", answer.context["invocation"]);
 }
 
 #[test]
-fn objects_beyond_a_page_are_all_fetched() {
+fn objects_of_all_pages_are_fetched() {
     let s3 = S3::start(BUCKET);
     for number in 0..1500 {
         s3.put(BUCKET, &format!("big/f{number:04}"), b"x");
     }
-    let yard = Yard::start(&s3.endpoint(), json!({"input_files": 2000}));
-    let answer = yard.run("s3://submissions/big");
+    let rig = Rig::start(&s3.endpoint(), json!({"input_files": 2000}));
+    let answer = rig.run("s3://submissions/big");
     expect(&answer, 200, "ok");
     assert_eq!(answer.response["files"], 1500);
 }
 
 #[test]
-fn objects_beyond_the_cap_are_refused_not_cut() {
+fn too_many_or_large_objects_are_refused() {
     let s3 = S3::start(BUCKET);
     for number in 0..501 {
         s3.put(BUCKET, &format!("big/f{number:04}"), b"x");
     }
     s3.put(BUCKET, "large/one", &vec![b'x'; (10 << 20) + 1]);
-    let yard = Yard::start(&s3.endpoint(), json!({}));
-    expect(&yard.run("s3://submissions/big"), 400, "input_count");
-    expect(&yard.run("s3://submissions/large"), 400, "input_size");
+    let rig = Rig::start(&s3.endpoint(), json!({}));
+    expect(&rig.run("s3://submissions/big"), 400, "input_count");
+    expect(&rig.run("s3://submissions/large"), 400, "input_size");
 }
 
 #[test]
-fn another_bucket_and_an_empty_prefix_are_refused() {
+fn foreign_bucket_and_empty_prefix_are_refused() {
     let s3 = S3::start(BUCKET);
-    let yard = Yard::start(&s3.endpoint(), json!({}));
-    expect(&yard.run("s3://other-bucket/a"), 400, "bad_uri");
-    let answer = yard.run("s3://submissions/nothing-here");
+    let rig = Rig::start(&s3.endpoint(), json!({}));
+    expect(&rig.run("s3://other-bucket/a"), 400, "bad_uri");
+    let answer = rig.run("s3://submissions/nothing-here");
     assert!(matches!(answer.status.status_code, 400 | 512), "{:?}", answer.status);
 }
 
@@ -111,44 +111,44 @@ fn another_bucket_and_an_empty_prefix_are_refused() {
 #[case::line_break(&["p/a\nb"])]
 #[case::file_and_dir(&["p/a", "p/a/b"])]
 #[case::foreign_prefix(&["q/a"])]
-fn keys_that_are_not_plain_paths_are_refused(#[case] keys: &[&str]) {
+fn keys_must_be_plain_paths(#[case] keys: &[&str]) {
     let bucket = keys.iter().fold(HostileBucket::default(), |bucket, key| bucket.key(key, 3));
-    let server = Hostile::start(bucket);
-    let yard = Yard::start(&server.endpoint(), json!({}));
-    let answer = yard.run("s3://submissions/p");
+    let server = HostileS3::start(bucket);
+    let rig = Rig::start(&server.endpoint(), json!({}));
+    let answer = rig.run("s3://submissions/p");
     assert_eq!(answer.status.status_code, 400, "{:?}\n{:#}", answer.status, answer.context);
 }
 
 #[test]
-fn a_name_that_no_file_can_have_is_refused() {
-    let server = Hostile::start(HostileBucket::default().key(&format!("p/{}", "a".repeat(256)), 3));
-    let yard = Yard::start(&server.endpoint(), json!({}));
-    expect(&yard.run("s3://submissions/p"), 400, "unsafe_key");
+fn overlong_file_name_is_refused() {
+    let server = HostileS3::start(HostileBucket::default().key(&format!("p/{}", "a".repeat(256)), 3));
+    let rig = Rig::start(&server.endpoint(), json!({}));
+    expect(&rig.run("s3://submissions/p"), 400, "unsafe_key");
 }
 
 #[test]
-fn a_listed_size_beyond_the_cap_fetches_nothing() {
-    let server = Hostile::start(HostileBucket::default().key("p/a", 3).key("p/b", 64 << 20));
-    let yard = Yard::start(&server.endpoint(), json!({}));
-    expect(&yard.run("s3://submissions/p"), 400, "input_size");
+fn listed_size_over_limit_fetches_nothing() {
+    let server = HostileS3::start(HostileBucket::default().key("p/a", 3).key("p/b", 64 << 20));
+    let rig = Rig::start(&server.endpoint(), json!({}));
+    expect(&rig.run("s3://submissions/p"), 400, "input_size");
     assert_eq!(server.fetched(), 0);
 }
 
 #[test]
-fn a_stalled_bucket_is_512_and_the_worker_goes_on() {
-    let server = Hostile::start(HostileBucket::default().key("p/a", 3).stalling());
-    let yard = Yard::start(&server.endpoint(), json!({}));
-    let client = yard.router.client();
+fn stalled_bucket_is_512() {
+    let server = HostileS3::start(HostileBucket::default().key("p/a", 3).stalling());
+    let rig = Rig::start(&server.endpoint(), json!({}));
+    let client = rig.router.client();
     let request = test_solution("stalls", "ruby", "s3://submissions/p", &version('a'));
     let answer = client.request(&with(request, "deadline_ms", json!(60_000)), seconds(60)).unwrap();
     expect(&answer, 512, "download");
 }
 
 #[test]
-fn a_trickling_bucket_is_512_at_the_set_ups_deadline() {
-    let server = Hostile::start(HostileBucket::default().key("p/a", 100_000).trickling());
-    let yard = Yard::start(&server.endpoint(), json!({}));
-    let client = yard.router.client();
+fn trickling_bucket_is_512_at_setup_deadline() {
+    let server = HostileS3::start(HostileBucket::default().key("p/a", 100_000).trickling());
+    let rig = Rig::start(&server.endpoint(), json!({}));
+    let client = rig.router.client();
     let request = test_solution("trickles", "ruby", "s3://submissions/p", &version('a'));
     let answer = client.request(&with(request, "deadline_ms", json!(60_000)), seconds(60)).unwrap();
     expect(&answer, 512, "download");

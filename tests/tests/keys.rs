@@ -12,7 +12,7 @@ use e2e::request::version;
 use e2e::router::Router;
 use e2e::stage::Stage;
 use e2e::wait::{seconds, wait_until};
-use e2e::worker::Options;
+use e2e::worker::WorkerOptions;
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -60,8 +60,8 @@ impl Keys {
     }
 }
 
-fn trackyard(words: &[&str]) -> Output {
-    Command::new(binary("trackyard")).args(words).output().expect("run the command line")
+fn trackyard(args: &[&str]) -> Output {
+    Command::new(binary("trackyard")).args(args).output().expect("run the command line")
 }
 
 fn code(output: &Output) -> Option<i32> {
@@ -86,7 +86,7 @@ fn start_router(stage: &Stage, keys: &Keys, keyed: &str) -> Router {
 }
 
 #[test]
-fn keys_say_who_may_do_what_and_the_secret_ones_are_never_told() {
+fn keys_grant_rights_and_secret_keys_stay_secret() {
     let keys = Keys::new(&["router", "worker", "website", "admin", "stranger"]);
     let (key, pin) = (keys.file("worker"), keys.file("router.pub"));
     let worker_flags = ["--curve-key", key.as_str(), "--router-key", pin.as_str()];
@@ -95,14 +95,16 @@ fn keys_say_who_may_do_what_and_the_secret_ones_are_never_told() {
     stage.test_runner("ruby", 'b', PASS);
     let keyed = format!("tcp://127.0.0.1:{}", free_port());
     let mut router = start_router(&stage, &keys, &keyed);
-    let mut worker =
-        Options::new("any-1").flags(&worker_flags).environment(&[("TRACKYARD_LOG", "trace")]).start(&router);
+    let mut worker = WorkerOptions::new("any-1")
+        .flags(&worker_flags)
+        .environment(&[("TRACKYARD_LOG", "trace")])
+        .start(&router);
     let submission = stage.submission("1", &[("a.rb", "")]).replace("file://", "");
 
-    let with = |own: &str, words: &[&str]| {
+    let with = |own: &str, args: &[&str]| {
         let (own, router) = (keys.file(own), keys.file("router.pub"));
         let door = ["--router", &keyed, "--key", &own, "--router-key", &router];
-        trackyard(&[words, door.as_slice()].concat())
+        trackyard(&[args, door.as_slice()].concat())
     };
     let submit =
         ["submit", &submission, "--track", "ruby", "--exercise", "two-fer", "--version", &version('a')];
@@ -137,13 +139,13 @@ fn keys_say_who_may_do_what_and_the_secret_ones_are_never_told() {
 }
 
 #[test]
-fn a_worker_believes_only_the_router_whose_key_it_knows() {
+fn worker_trusts_only_the_pinned_router_key() {
     let keys = Keys::new(&["router", "worker", "website", "admin"]);
     let stage = Stage::new();
     let router = start_router(&stage, &keys, &format!("tcp://127.0.0.1:{}", free_port()));
     let (own, pin) = (keys.file("worker"), keys.file("admin.pub"));
     let flags = ["--curve-key", own.as_str(), "--router-key", pin.as_str()];
-    let mut misled = Options::new("any-1").flags(&flags).launch(&router);
+    let mut misled = WorkerOptions::new("any-1").flags(&flags).launch(&router);
     wait_until(seconds(20), "the worker refuses the router", || {
         assert!(misled.process().is_running(), "{}", misled.process().log());
         misled.process().log().contains("--router-key names another")

@@ -24,7 +24,7 @@ fn printed(output: &Output) -> String {
 }
 
 #[test]
-fn a_good_manifest_is_good() {
+fn good_manifest_passes() {
     let output = lint(&format!("{GOOD}---\napiVersion: v1\nkind: Secret\nmetadata: {{name: keys}}\n"));
     assert_eq!(output.status.code(), Some(0));
     let expected = "pool.yaml: WorkerPool/ruby: good\npool.yaml: Secret/keys: not a resource of Trackyard\n";
@@ -32,7 +32,7 @@ fn a_good_manifest_is_good() {
 }
 
 #[test]
-fn each_fault_has_its_line_and_the_exit_code_says_so() {
+fn each_fault_is_listed_with_exit_code_8() {
     let output = lint(&GOOD.replace("[ruby]}", "[Ruby], slots: 2, slot: {memory: 3GB}}"));
     assert_eq!(output.status.code(), Some(8));
     let lines = printed(&output);
@@ -45,7 +45,7 @@ fn each_fault_has_its_line_and_the_exit_code_says_so() {
 }
 
 #[test]
-fn what_is_no_manifest_or_not_there_is_a_wrong_command_line() {
+fn unreadable_manifest_is_a_usage_error() {
     let output = lint("a: [b\n");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("pool.yaml is not a manifest"));

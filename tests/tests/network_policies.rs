@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 
 use e2e::cluster::{Cluster, NODE};
-use e2e::platform::{Platform, RELEASE, SHELL, WORKER_NAMESPACE};
-use e2e::reach::Peer;
+use e2e::connectivity::Peer;
+use e2e::platform::{Platform, PoolSpec, RELEASE, SHELL, WORKER_NAMESPACE};
 use e2e::wait::{seconds, wait_for};
 
 /// From, to, where, and whether it gets there.
@@ -117,17 +117,17 @@ impl World {
         }
         let worker = "app.kubernetes.io/part-of: trackyard, app.kubernetes.io/component: worker";
         let peers = BTreeMap::from([
-            ("agent", Peer::inside(cluster, WORKER_NAMESPACE, "trackyard.dev/pool=shell")),
-            ("router", Peer::inside(cluster, RELEASE, "app.kubernetes.io/component=router")),
-            ("operator", Peer::inside(cluster, RELEASE, "app.kubernetes.io/component=operator")),
+            ("agent", Peer::in_pod(cluster, WORKER_NAMESPACE, "trackyard.dev/pool=shell")),
+            ("router", Peer::in_pod(cluster, RELEASE, "app.kubernetes.io/component=router")),
+            ("operator", Peer::in_pod(cluster, RELEASE, "app.kubernetes.io/component=operator")),
             ("neighbour", Peer::start(cluster, RELEASE, "neighbour", "")),
             ("bystander", Peer::start(cluster, WORKER_NAMESPACE, "bystander", "")),
             ("partner", Peer::start(cluster, "partners", "partner", "")),
             ("stranger", Peer::start(cluster, "strangers", "stranger", "")),
             ("imposter", Peer::start(cluster, "strangers", "imposter", worker)),
             ("monitoring", Peer::start(cluster, "monitoring", "reader", "")),
-            ("names", Peer::names(cluster, "kube-system", "names", "k8s-app: kube-dns", &[53, 54])),
-            ("other names", Peer::names(cluster, "kube-system", "others", "", &[53])),
+            ("names", Peer::start_dns(cluster, "kube-system", "names", "k8s-app: kube-dns", &[53, 54])),
+            ("other names", Peer::start_dns(cluster, "kube-system", "others", "", &[53])),
             ("node", Peer::node()),
         ]);
         let of_pods = ["agent", "operator", "neighbour", "names", "other names"];
@@ -166,7 +166,7 @@ impl World {
             let mut wrong = Vec::new();
             let mut tries = 0;
             wait_for(seconds(60), "connections have been tried", || {
-                let tried = self.peers[from].tries(cluster, &to);
+                let tried = self.peers[from].try_connections(cluster, &to);
                 wrong = rows
                     .iter()
                     .zip(tried)
@@ -186,7 +186,7 @@ fn service(cluster: &Cluster, namespace: &str, name: &str) -> String {
 }
 
 #[test]
-fn what_is_stopped_is_there_for_others() {
+fn every_blocked_target_is_reachable_for_another() {
     let rows = || AS_INSTALLED.iter().chain(MONITORED);
     for row in rows().filter(|row| !row.3) {
         let open = rows().any(|other| other.3 && (other.1, other.2) == (row.1, row.2));
@@ -195,9 +195,9 @@ fn what_is_stopped_is_there_for_others() {
 }
 
 #[test]
-fn each_rule_lets_in_whom_it_names_and_nobody_else() {
-    let platform = Platform::own("gives its node addresses that are outside");
-    platform.pool("shell", SHELL, "replicas: 1");
+fn policies_admit_only_the_named_peers() {
+    let platform = Platform::on_local_cluster("gives its node addresses that are outside");
+    platform.apply_pool(&PoolSpec::new("shell", SHELL, "replicas: 1"));
     platform.deploy_shell();
     platform.wait_for("Ready", "workerpool/shell");
     let world = World::new(&platform);

@@ -14,13 +14,13 @@ use tempfile::TempDir;
 const WORKER_NAMESPACE: &str = "workers";
 
 /// A cluster with the kinds, a namespace for pools, and the operator.
-struct Yard {
+struct Rig {
     operator: Process,
     cluster: Cluster,
     dir: TempDir,
 }
 
-impl Yard {
+impl Rig {
     fn new() -> Self {
         let cluster = Cluster::start();
         install_crds(&cluster, &Release::this());
@@ -30,8 +30,8 @@ impl Yard {
         Self { operator, cluster, dir }
     }
 
-    fn get(&self, arguments: &[&str]) -> Option<String> {
-        self.cluster.try_kubectl(&[&["get", "--namespace", WORKER_NAMESPACE][..], arguments].concat())
+    fn get(&self, args: &[&str]) -> Option<String> {
+        self.cluster.try_kubectl(&[&["get", "--namespace", WORKER_NAMESPACE][..], args].concat())
     }
 
     /// Waits until a pool's condition has a status and a reason; gives its message.
@@ -82,124 +82,124 @@ fn start_for(namespace: &str, cluster: &Cluster, dir: &TempDir, name: &str, more
 }
 
 /// One of several, of which one holds the lease.
-fn contender(yard: &Yard, name: &str, port: u16) -> Process {
+fn contender(rig: &Rig, name: &str, port: u16) -> Process {
     let admin = format!("127.0.0.1:{port}");
     start(
-        &yard.cluster,
-        &yard.dir,
+        &rig.cluster,
+        &rig.dir,
         name,
         &["--admin", &admin, "--lease-namespace", WORKER_NAMESPACE, "--identity", name],
     )
 }
 
 #[test]
-fn a_leader_that_was_stopped_past_its_lease_writes_nothing_more() {
-    let mut yard = Yard::new();
+fn leader_past_its_lease_writes_nothing() {
+    let mut rig = Rig::new();
     // The one without a lease would not know of the others.
-    yard.operator.kill();
-    let holder = |yard: &Yard| {
-        yard.get(&["lease/trackyard-operator", "-o=jsonpath={.spec.holderIdentity}"]).unwrap_or_default()
+    rig.operator.kill();
+    let holder = |rig: &Rig| {
+        rig.get(&["lease/trackyard-operator", "-o=jsonpath={.spec.holderIdentity}"]).unwrap_or_default()
     };
-    let mut first = contender(&yard, "first", 9191);
-    wait_until(seconds(20), "the first has the lease", || holder(&yard) == "first");
-    yard.pool("ruby", "replicas: 0");
-    let _ = yard.told("ruby", "Ready", "True", "ScaledToZero");
-    let mut second = contender(&yard, "second", 9192);
+    let mut first = contender(&rig, "first", 9191);
+    wait_until(seconds(20), "the first has the lease", || holder(&rig) == "first");
+    rig.pool("ruby", "replicas: 0");
+    let _ = rig.told("ruby", "Ready", "True", "ScaledToZero");
+    let mut second = contender(&rig, "second", 9192);
     first.signal(Signal::STOP);
-    wait_until(seconds(40), "the second has the lease", || holder(&yard) == "second");
-    yard.pool("ruby", "replicas: 0, drainTimeout: 7s");
+    wait_until(seconds(40), "the second has the lease", || holder(&rig) == "second");
+    rig.pool("ruby", "replicas: 0, drainTimeout: 7s");
     let drain =
         ["deployment/ruby-workers", "-o=jsonpath={.spec.template.spec.terminationGracePeriodSeconds}"];
-    wait_until(seconds(20), "the second has made the change", || yard.get(&drain).as_deref() == Some("22"));
+    wait_until(seconds(20), "the second has made the change", || rig.get(&drain).as_deref() == Some("22"));
     let version = ["deployment/ruby-workers", "-o=jsonpath={.metadata.resourceVersion}"];
-    let before = yard.get(&version);
+    let before = rig.get(&version);
     first.signal(Signal::CONT);
     assert!(!first.wait_for_exit(seconds(20)).success());
     assert!(first.log().contains("so that two operators never write"), "{}", first.log());
-    assert_eq!((yard.get(&version), holder(&yard)), (before, "second".to_owned()));
+    assert_eq!((rig.get(&version), holder(&rig)), (before, "second".to_owned()));
     // One that ends gives it back: the next need not wait for it to expire.
-    let third = contender(&yard, "third", 9193);
+    let third = contender(&rig, "third", 9193);
     wait_until(seconds(20), "the third waits", || third.log().contains("another operator holds the lease"));
     second.signal(Signal::TERM);
     assert!(second.wait_for_exit(seconds(10)).success());
-    wait_until(seconds(8), "the third has the lease", || holder(&yard) == "third");
+    wait_until(seconds(8), "the third has the lease", || holder(&rig) == "third");
 }
 
 #[test]
-fn a_pool_has_children_that_follow_it_and_go_with_it() {
-    let mut yard = Yard::new();
-    yard.pool("ruby", "replicas: 0");
-    assert_eq!(yard.told("ruby", "Ready", "True", "ScaledToZero"), "");
+fn children_follow_their_pool() {
+    let mut rig = Rig::new();
+    rig.pool("ruby", "replicas: 0");
+    assert_eq!(rig.told("ruby", "Ready", "True", "ScaledToZero"), "");
     let children = ["deployment,sa,pdb", "-l=trackyard.dev/pool=ruby", "-o=name"];
     let names = "deployment.apps/ruby-workers\nserviceaccount/ruby-workers\npoddisruptionbudget.policy/ruby-workers\n";
-    assert_eq!(yard.get(&children).unwrap(), names);
+    assert_eq!(rig.get(&children).unwrap(), names);
     // An image that is nowhere: the pool says so itself.
-    let _ = yard.cluster.kubectl(&["scale", "wp/ruby", "--replicas=1", "--namespace", WORKER_NAMESPACE]);
-    let said = yard.told("ruby", "Stalled", "True", "ImageUnavailable");
+    let _ = rig.cluster.kubectl(&["scale", "wp/ruby", "--replicas=1", "--namespace", WORKER_NAMESPACE]);
+    let said = rig.told("ruby", "Stalled", "True", "ImageUnavailable");
     assert!(said.contains("cluster.local/missing:1"), "{said}");
-    yard.pool("ruby", "replicas: 1, suspend: true");
-    assert_eq!(yard.told("ruby", "Ready", "True", "Suspended"), "");
+    rig.pool("ruby", "replicas: 1, suspend: true");
+    assert_eq!(rig.told("ruby", "Ready", "True", "Suspended"), "");
     // What somebody else changes is put right.
-    let _ = yard.cluster.kubectl(&["delete", "pdb/ruby-workers", "--namespace", WORKER_NAMESPACE]);
-    wait_until(seconds(20), "the budget is there again", || yard.get(&["pdb/ruby-workers"]).is_some());
+    let _ = rig.cluster.kubectl(&["delete", "pdb/ruby-workers", "--namespace", WORKER_NAMESPACE]);
+    wait_until(seconds(20), "the budget is there again", || rig.get(&["pdb/ruby-workers"]).is_some());
     let counts = ["wp", "ruby", "-o=jsonpath={.status.replicas} {.status.drainingReplicas}"];
-    wait_until(seconds(60), "its pods are gone", || yard.get(&counts).as_deref() == Some("0 0"));
+    wait_until(seconds(60), "its pods are gone", || rig.get(&counts).as_deref() == Some("0 0"));
     // Another operator in its place: nothing changes.
     let version = ["wp", "ruby", "-o=jsonpath={.metadata.resourceVersion}"];
-    let before = yard.get(&version);
-    yard.operator.kill();
-    yard.operator = start(&yard.cluster, &yard.dir, "operator", &[]);
+    let before = rig.get(&version);
+    rig.operator.kill();
+    rig.operator = start(&rig.cluster, &rig.dir, "operator", &[]);
     wait_until(seconds(30), "the new operator has its lists", || {
-        yard.operator.log().matches("first lists of pools").count() == 2
+        rig.operator.log().matches("first lists of pools").count() == 2
     });
-    assert_eq!(yard.get(&version), before, "a restart has written a status");
-    let _ = yard.cluster.kubectl(&["delete", "wp/ruby", "--namespace", WORKER_NAMESPACE]);
+    assert_eq!(rig.get(&version), before, "a restart has written a status");
+    let _ = rig.cluster.kubectl(&["delete", "wp/ruby", "--namespace", WORKER_NAMESPACE]);
     // The garbage collector looks for new kinds twice a minute.
     wait_until(seconds(90), "the children are gone", || {
-        yard.get(&children).is_some_and(|names| names.is_empty())
+        rig.get(&children).is_some_and(|names| names.is_empty())
     });
 }
 
 #[test]
-fn what_stops_one_pool_is_told_and_stops_no_other() {
-    let yard = Yard::new();
+fn stalled_pool_blocks_no_other() {
+    let rig = Rig::new();
     // Somebody's account has the name that a child would have.
-    let _ = yard.cluster.kubectl(&["create", "sa", "taken-workers", "--namespace", WORKER_NAMESPACE]);
-    yard.pool("taken", "replicas: 0");
-    let said = yard.told("taken", "Stalled", "True", "NameConflict");
+    let _ = rig.cluster.kubectl(&["create", "sa", "taken-workers", "--namespace", WORKER_NAMESPACE]);
+    rig.pool("taken", "replicas: 0");
+    let said = rig.told("taken", "Stalled", "True", "NameConflict");
     assert!(said.contains("cannot create the ServiceAccount taken-workers"), "{said}");
-    assert!(yard.get(&["deployment/taken-workers"]).is_none());
-    yard.pool("large", "replicas: 1, template: {nodeSelector: {nowhere: x}}");
-    let said = yard.told("large", "Ready", "False", "Unschedulable");
+    assert!(rig.get(&["deployment/taken-workers"]).is_none());
+    rig.pool("large", "replicas: 1, template: {nodeSelector: {nowhere: x}}");
+    let said = rig.told("large", "Ready", "False", "Unschedulable");
     assert!(said.contains("node"), "{said}");
-    yard.cluster.apply(&format!(
+    rig.cluster.apply(&format!(
         "apiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: none, namespace: {WORKER_NAMESPACE}}}\nspec: {{hard: {{pods: 1}}}}\n"
     ));
     wait_until(seconds(20), "the quota counts", || {
-        yard.get(&["quota/none", "-o=jsonpath={.status.used.pods}"]).is_some_and(|used| used == "1")
+        rig.get(&["quota/none", "-o=jsonpath={.status.used.pods}"]).is_some_and(|used| used == "1")
     });
-    yard.pool("poor", "replicas: 1");
-    let said = yard.told("poor", "Stalled", "True", "QuotaExceeded");
+    rig.pool("poor", "replicas: 1");
+    let said = rig.told("poor", "Stalled", "True", "QuotaExceeded");
     assert!(said.contains("exceeded quota: none"), "{said}");
-    let _ = yard.cluster.kubectl(&["delete", "quota/none", "--namespace", WORKER_NAMESPACE]);
-    yard.pool("zero", "replicas: 0");
-    assert_eq!(yard.told("zero", "Ready", "True", "ScaledToZero"), "");
+    let _ = rig.cluster.kubectl(&["delete", "quota/none", "--namespace", WORKER_NAMESPACE]);
+    rig.pool("zero", "replicas: 0");
+    assert_eq!(rig.told("zero", "Ready", "True", "ScaledToZero"), "");
     assert!(
-        yard.metrics().contains(
+        rig.metrics().contains(
             r#"trackyard_operator_reconcile_failures_total{kind="WorkerPool",reason="NameConflict"}"#
         )
     );
 }
 
 #[test]
-fn a_privilege_refused_is_told_by_the_pool_that_asks_for_it_and_by_no_other() {
-    let yard = Yard::new();
-    // Another yard, with an operator of its own.
-    yard.cluster.namespace("meadow");
+fn refused_privilege_stalls_only_its_pool() {
+    let rig = Rig::new();
+    // Another rig, with an operator of its own.
+    rig.cluster.namespace("meadow");
     let admin = ["--admin", "127.0.0.1:9183"];
-    let _meadow = start_for("meadow", &yard.cluster, &yard.dir, "meadow", &admin);
-    yard.pool("earlier", "replicas: 1");
-    let _ = yard.told("earlier", "Stalled", "True", "ImageUnavailable");
+    let _meadow = start_for("meadow", &rig.cluster, &rig.dir, "meadow", &admin);
+    rig.pool("earlier", "replicas: 1");
+    let _ = rig.told("earlier", "Stalled", "True", "ImageUnavailable");
     let pods = |namespace: &str, pool: &str| {
         let selector = format!("trackyard.dev/pool={pool}");
         let get = [
@@ -211,33 +211,29 @@ fn a_privilege_refused_is_told_by_the_pool_that_asks_for_it_and_by_no_other() {
             &selector,
             "-o=jsonpath={.items[*].metadata.uid}",
         ];
-        yard.cluster.kubectl(&get)
+        rig.cluster.kubectl(&get)
     };
     let before = pods(WORKER_NAMESPACE, "earlier");
     assert!(!before.is_empty());
     for level in ["baseline", "restricted"] {
         let label = format!("pod-security.kubernetes.io/enforce={level}");
-        let _ = yard.cluster.kubectl(&["label", "--overwrite", "namespace", WORKER_NAMESPACE, &label]);
-        yard.pool(level, "replicas: 1");
-        let said = yard.told(level, "Stalled", "True", "PodSecurityForbidden");
+        let _ = rig.cluster.kubectl(&["label", "--overwrite", "namespace", WORKER_NAMESPACE, &label]);
+        rig.pool(level, "replicas: 1");
+        let said = rig.told(level, "Stalled", "True", "PodSecurityForbidden");
         assert!(said.contains(&format!("violates PodSecurity \"{level}:latest\"")), "{said}");
         assert!(said.contains("privileged"), "{said}");
         assert_eq!(pods(WORKER_NAMESPACE, level), "");
         // What needs no pod, what has its pod already, and what is elsewhere.
         let zero = format!("zero-{level}");
-        yard.pool(&zero, "replicas: 0");
-        assert_eq!(yard.told(&zero, "Ready", "True", "ScaledToZero"), "");
-        let _ = yard.told("earlier", "Stalled", "True", "ImageUnavailable");
+        rig.pool(&zero, "replicas: 0");
+        assert_eq!(rig.told(&zero, "Ready", "True", "ScaledToZero"), "");
+        let _ = rig.told("earlier", "Stalled", "True", "ImageUnavailable");
         assert_eq!(pods(WORKER_NAMESPACE, "earlier"), before);
-        yard.pool_in("meadow", level, "replicas: 1");
-        wait_until(seconds(60), "the other yard's pool has its pod", || !pods("meadow", level).is_empty());
+        rig.pool_in("meadow", level, "replicas: 1");
+        wait_until(seconds(60), "the other rig's pool has its pod", || !pods("meadow", level).is_empty());
     }
     // Allowed again, it has its pod without anybody touching the pool.
-    let _ = yard.cluster.kubectl(&[
-        "label",
-        "namespace",
-        WORKER_NAMESPACE,
-        "pod-security.kubernetes.io/enforce-",
-    ]);
-    let _ = yard.told("restricted", "Stalled", "True", "ImageUnavailable");
+    let _ =
+        rig.cluster.kubectl(&["label", "namespace", WORKER_NAMESPACE, "pod-security.kubernetes.io/enforce-"]);
+    let _ = rig.told("restricted", "Stalled", "True", "ImageUnavailable");
 }

@@ -84,7 +84,7 @@ fn until_it_has_a_deployment(plane: &ControlPlane, pool: &str) {
 }
 
 #[test]
-fn it_waits_for_its_kinds_and_names_those_that_are_missing() {
+fn operator_waits_for_missing_crds() {
     let plane = plane();
     let mut operator = Operator::start(&plane, &[]);
     let says = |kinds: &str| {
@@ -109,7 +109,7 @@ fn it_waits_for_its_kinds_and_names_those_that_are_missing() {
 }
 
 #[test]
-fn a_quiet_cluster_is_alive_and_one_that_says_nothing_is_not() {
+fn silent_api_server_fails_liveness() {
     let plane = plane();
     plane.install_crds();
     let operator = Operator::start(&plane, &["--watch-seconds=8"]);
@@ -143,7 +143,7 @@ fn a_quiet_cluster_is_alive_and_one_that_says_nothing_is_not() {
 }
 
 #[test]
-fn a_slow_first_list_holds_up_no_pool_for_longer() {
+fn slow_first_list_delays_no_pool_further() {
     let plane = plane();
     plane.install_crds();
     let names = ["python", "ruby", "rust"];
@@ -183,7 +183,7 @@ fn exclusive_router(dir: &Path, key: &KeyPair, keyed: &str) -> Router {
 }
 
 #[test]
-fn builds_are_asked_for_once_the_router_knows_the_operators_key() {
+fn builds_start_once_router_allows_operators_key() {
     let plane = plane();
     plane.install_crds();
     let [router_key, operator_key] = [(); 2].map(|()| KeyPair::generate().unwrap());
@@ -225,7 +225,7 @@ fn take_anything(plane: &ControlPlane, plural: &str) {
 const KINDS: [(&str, &str); 2] = [("workerpools", "WorkerPool"), ("containerversions", "ContainerVersion")];
 
 #[test]
-fn an_object_that_cannot_be_read_stops_no_other_of_its_kind() {
+fn unreadable_object_blocks_no_other() {
     let plane = plane();
     plane.install_crds();
     let malformed = |name: &str| {
@@ -263,7 +263,7 @@ fn an_object_that_cannot_be_read_stops_no_other_of_its_kind() {
 }
 
 #[test]
-fn one_that_fails_is_tried_less_and_less_often_and_no_other_waits_for_it() {
+fn failing_pool_backs_off_alone() {
     let plane = plane();
     plane.install_crds();
     let operator = Operator::start(&plane, &[]);

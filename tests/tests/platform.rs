@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use e2e::platform::Platform;
+use e2e::platform::{Platform, PoolSpec};
 use e2e::request::test_solution;
 use serde_json::{Value, json};
 
@@ -14,12 +14,12 @@ fn examples() -> PathBuf {
 }
 
 #[test]
-fn the_examples_run_in_a_cluster_each_on_its_pool() {
+fn examples_run_on_their_pools() {
     let platform = Platform::start();
-    platform.pool("ruby", "ruby", "replicas: 1");
-    platform.pool("any", "'*'", "replicas: 1");
+    platform.apply_pool(&PoolSpec::new("ruby", "ruby", "replicas: 1"));
+    platform.apply_pool(&PoolSpec::new("any", "'*'", "replicas: 1"));
     for track in ["ruby", "python"] {
-        platform.deploy(track, &platform.example(&format!("{track}-test-runner")));
+        platform.deploy(track, &platform.example_tag(&format!("{track}-test-runner")));
     }
     for pool in ["workerpool/ruby", "workerpool/any"] {
         platform.wait_for("Ready", pool);
@@ -29,7 +29,7 @@ fn the_examples_run_in_a_cluster_each_on_its_pool() {
     let cases: Vec<&Value> = expected.iter().filter(|case| case["channel"] == "test_runners").collect();
     let request = |case: &Value| {
         let (track, dir) = (case["track"].as_str().unwrap(), case["dir"].as_str().unwrap());
-        let tag = platform.example(&format!("{track}-test-runner"));
+        let tag = platform.example_tag(&format!("{track}-test-runner"));
         let mut request =
             test_solution(&dir.replace('/', "-"), track, &platform.example_submission(dir), &tag);
         request["exercise_slug"] = case["exercise"].clone();

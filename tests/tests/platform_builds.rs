@@ -3,9 +3,9 @@
 #![cfg(test)]
 
 use e2e::git_host::HttpsHost;
-use e2e::platform::{Platform, WORKER_NAMESPACE};
+use e2e::platform::{Platform, PoolSpec, WORKER_NAMESPACE};
 use e2e::request::{expect, test_solution};
-use e2e::tooling::Tooling;
+use e2e::tooling::ToolingRepository;
 use tempfile::TempDir;
 
 const TRACK: &str = "nim";
@@ -20,10 +20,10 @@ fn message(platform: &Platform, object: &str) -> String {
 }
 
 #[test]
-fn a_git_reference_becomes_a_version_that_runs() {
+fn git_reference_becomes_a_running_version() {
     let platform = Platform::start();
     let dir = TempDir::new().unwrap();
-    let tooling = Tooling::in_dir(dir.path(), TRACK);
+    let tooling = ToolingRepository::in_dir(dir.path(), TRACK);
     let good = tooling.git(&["rev-parse", "HEAD"]);
     tooling.git(&["branch", "stable"]);
     tooling.write("Dockerfile", "FROM scratch\nCOPY no-such-file /\n");
@@ -35,8 +35,8 @@ fn a_git_reference_becomes_a_version_that_runs() {
     let stable = platform.build(TRACK, "stable");
     platform.wait_for(r#"jsonpath={.status.conditions[?(@.type=="Built")].reason}=Postponed"#, &stable);
     assert!(message(&platform, &stable).contains("503 no_worker"), "{}", message(&platform, &stable));
-    platform.builders("builders");
-    platform.pool("any", "'*'", "replicas: 1");
+    platform.apply_builders("builders");
+    platform.apply_pool(&PoolSpec::new("any", "'*'", "replicas: 1"));
     platform.wait_for("Ready", "workerpool/builders");
     platform.wait_for("Built", &stable);
     assert_eq!(field(&platform, &stable, ".status.version"), format!("git-{good}"));

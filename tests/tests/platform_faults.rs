@@ -3,7 +3,7 @@
 #![cfg(test)]
 
 use e2e::cluster::Cluster;
-use e2e::platform::{Asking, Platform, RELEASE, SHELL, WORKER_NAMESPACE};
+use e2e::platform::{PendingAnswers, Platform, PoolSpec, RELEASE, SHELL, WORKER_NAMESPACE};
 use e2e::request::expect;
 use e2e::wait::{seconds, wait_until};
 use serde_json::{Value, json};
@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 const JOBS: usize = 120;
 
 fn steady() -> Platform {
-    let platform = Platform::own("stops parts of its cluster");
-    platform.pool_of("shell", SHELL, "50m", "replicas: 2, drainTimeout: 30s");
+    let platform = Platform::on_local_cluster("stops parts of its cluster");
+    platform.apply_pool(&PoolSpec::new("shell", SHELL, "replicas: 2, drainTimeout: 30s").cpu("50m"));
     platform.deploy_shell();
     platform.wait_for("Ready", "workerpool/shell");
-    platform.until_status("both workers are there", |status| {
+    platform.wait_for_status("both workers are there", |status| {
         status["dispatch"]["workers"].as_array().is_some_and(|workers| workers.len() == 2)
     });
     platform
@@ -25,8 +25,8 @@ fn steady() -> Platform {
 /// Sends jobs, does what harms, and wants every answer.
 fn through(platform: &Platform, fault: &str, again: Option<u32>, harm: impl FnOnce(&Platform)) {
     let jobs: Vec<Value> = (0..JOBS).map(|n| platform.sleeping(&format!("{fault}-{n}"), 2)).collect();
-    let asking: Asking = platform.begin_on_node(&jobs, again);
-    wait_until(seconds(30), "all slots are filled", || platform.busy() >= 8);
+    let asking: PendingAnswers = platform.send_from_node(&jobs, again);
+    wait_until(seconds(30), "all slots are filled", || platform.running_jobs() >= 8);
     harm(platform);
     let answers = asking.answers();
     assert_eq!(answers.len(), JOBS);
@@ -42,7 +42,7 @@ fn first(platform: &Platform, selector: &str) -> String {
 }
 
 #[test]
-fn no_job_is_lost_with_a_worker_a_pool_or_an_operator() {
+fn workers_pools_and_operators_die_without_losing_jobs() {
     let platform = steady();
     through(&platform, "deleted-worker", None, |platform| {
         let pod = first(platform, "-l=trackyard.dev/pool=shell");
@@ -69,7 +69,7 @@ fn no_job_is_lost_with_a_worker_a_pool_or_an_operator() {
     platform.wait_for("Ready", "workerpool/shell");
     through(&platform, "rolled", None, |platform| {
         let more = "replicas: 2, drainTimeout: 30s, template: {labels: {rolled: once}}";
-        platform.pool_of("shell", SHELL, "50m", more);
+        platform.apply_pool(&PoolSpec::new("shell", SHELL, more).cpu("50m"));
     });
     platform.wait_for("Ready", "workerpool/shell");
     through(&platform, "operator", None, |platform| {
@@ -83,7 +83,7 @@ fn no_job_is_lost_with_a_worker_a_pool_or_an_operator() {
         ];
         let _ = platform.cluster.kubectl(&operator);
     });
-    platform.pool_of("other", SHELL, "50m", "replicas: 2");
+    platform.apply_pool(&PoolSpec::new("other", SHELL, "replicas: 2").cpu("50m"));
     platform.wait_for("Ready", "workerpool/other");
     through(&platform, "deleted-pool", None, |platform| {
         assert!(platform.kubectl(&["delete", "workerpool/shell", "--wait=false"]).is_some());
@@ -93,7 +93,7 @@ fn no_job_is_lost_with_a_worker_a_pool_or_an_operator() {
 }
 
 #[test]
-fn no_job_is_lost_with_the_router_and_its_clients_send_them_again() {
+fn router_death_loses_no_job() {
     let platform = steady();
     through(&platform, "router", Some(5), |platform| {
         let router = [
@@ -111,20 +111,21 @@ fn no_job_is_lost_with_the_router_and_its_clients_send_them_again() {
 }
 
 #[test]
-fn no_job_is_lost_while_a_node_is_drained() {
+fn draining_a_node_loses_no_job() {
     let platform = Platform::start();
     // Little processor for each: they sleep.
-    platform.pool_with("shell", SHELL, 28, "10m", "replicas: 2, drainTimeout: 30s");
+    platform
+        .apply_pool(&PoolSpec::new("shell", SHELL, "replicas: 2, drainTimeout: 30s").slots(28).cpu("10m"));
     platform.deploy_shell();
     platform.wait_for("Ready", "workerpool/shell");
-    platform.until_status("both workers are there", |status| {
+    platform.wait_for_status("both workers are there", |status| {
         status["dispatch"]["workers"].as_array().is_some_and(|workers| workers.len() == 2)
     });
     let of_pool = ["get", "pods", "--selector=trackyard.dev/pool=shell", "-o=name"];
     let before = platform.kubectl(&of_pool).unwrap();
     let jobs: Vec<Value> = (0..JOBS).map(|n| platform.sleeping(&format!("drained-{n}"), 6)).collect();
-    let asking: Asking = platform.begin_on_node(&jobs, None);
-    wait_until(seconds(60), "fifty jobs are in the workers' hands", || platform.busy() >= 50);
+    let asking: PendingAnswers = platform.send_from_node(&jobs, None);
+    wait_until(seconds(60), "fifty jobs are in the workers' hands", || platform.running_jobs() >= 50);
     drain(&platform.cluster);
     for answer in asking.answers().values() {
         expect(answer, 200, "ok");

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use e2e::groups;
+use e2e::cgroups;
 use e2e::leftovers::find_process;
-use e2e::platform::{Platform, SHELL};
+use e2e::platform::{Platform, PoolSpec, SHELL};
 use e2e::request::{expect, test_solution, version};
 use e2e::tooling::PASSED;
 use e2e::wait::{seconds, wait_for};
@@ -20,35 +20,40 @@ fn of_pod(platform: &Platform, path: &str) -> String {
 }
 
 #[test]
-fn a_job_runs_below_its_pods_group() {
-    let platform = Platform::own("reads the groups of processes on the node");
-    platform.pool_with("shell", SHELL, 1, "250m", "replicas: 1");
+fn job_runs_below_its_pods_cgroup() {
+    let platform = Platform::on_local_cluster("reads the groups of processes on the node");
+    platform.apply_pool(&PoolSpec::new("shell", SHELL, "replicas: 1").slots(1).cpu("250m"));
     platform.deploy_shell();
     platform.wait_for("Ready", "workerpool/shell");
     platform.wait_for("Ready", &format!("containerversion/shell-{}", version('a')));
 
     let script = format!("sleep {SLEEP}\necho '{PASSED}' > /mnt/exercism-iteration/results.json\n");
     let uri = platform.submission("sleeper", &[("do.sh", script.as_bytes())]);
-    let asking = platform.begin(&[test_solution("sleeper", SHELL, &uri, &version('a'))]);
+    let asking = platform.send(&[test_solution("sleeper", SHELL, &uri, &version('a'))]);
     let job = wait_for(seconds(60), "the job runs", || find_process(&format!("sleep {SLEEP} ")));
 
     let (pod, container) =
         (of_pod(&platform, "metadata.uid"), of_pod(&platform, "status.containerStatuses[0].containerID"));
     let container = container.strip_prefix("containerd://").unwrap();
     for controller in ["memory", "pids", "cpu"] {
-        let group = groups::of(job, controller);
+        let group = cgroups::of_process(job, controller);
         let above =
             |name: &str| group.ancestors().skip(1).find(|path| path.ends_with(name)).map(Path::to_owned);
         let (kubepods, of_pod, agent) = (above("kubepods"), above(&format!("pod{pod}")), above(container));
         let [kubepods, of_pod, agent] = [kubepods, of_pod, agent].map(|path| {
             path.unwrap_or_else(|| {
-                unreachable!("{} is not below pod {pod}, container {container}", group.display())
+                panic!("{} is not below pod {pod}, container {container}", group.display())
             })
         });
         assert!(of_pod.starts_with(&kubepods) && agent.starts_with(&of_pod), "{}", group.display());
         // Version 2: the agent has left the container's group for a leaf, and its jobs are beside it.
         if agent.join("cgroup.controllers").exists() {
-            assert_ne!(groups::read(&agent.join("agent"), &["cgroup.procs"]), "", "{}", agent.display());
+            assert_ne!(
+                cgroups::read_first(&agent.join("agent"), &["cgroup.procs"]),
+                "",
+                "{}",
+                agent.display()
+            );
             assert!(group.starts_with(agent.join("jobs")), "{}", group.display());
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use e2e::audit;
-use e2e::platform::{Platform, RELEASE, SHELL, WORKER_NAMESPACE};
+use e2e::platform::{Platform, PoolSpec, RELEASE, SHELL, WORKER_NAMESPACE};
 use e2e::request::{expect, with};
 use e2e::wait::{seconds, wait_until};
 use serde_json::{Value, json};
@@ -22,9 +22,9 @@ fn written(platform: &Platform, what: &[&str]) -> String {
 }
 
 #[test]
-fn an_installation_changes_stands_beside_another_and_leaves_nothing() {
-    let platform = Platform::own("reads what the API server was asked");
-    platform.pool("shell", SHELL, "replicas: 1");
+fn installation_is_changed_isolated_and_removed() {
+    let platform = Platform::on_local_cluster("reads what the API server was asked");
+    platform.apply_pool(&PoolSpec::new("shell", SHELL, "replicas: 1"));
     platform.deploy_shell();
     platform.wait_for("Ready", "workerpool/shell");
     platform.wait_for("Ready", "containerversion/shell-git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
@@ -40,9 +40,9 @@ fn an_installation_changes_stands_beside_another_and_leaves_nothing() {
 }
 
 #[test]
-fn at_rest_nothing_is_written_and_the_kinds_may_go_first() {
+fn idle_installation_writes_nothing() {
     let platform = &Platform::start();
-    platform.pool("shell", SHELL, "replicas: 1");
+    platform.apply_pool(&PoolSpec::new("shell", SHELL, "replicas: 1"));
     platform.wait_for("Ready", "workerpool/shell");
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/trackyard/samples");
     let (pool, version) = (sample.join("workerpool-generic.yaml"), sample.join("containerversion.yaml"));
@@ -123,7 +123,7 @@ fn another_installation_sees_nothing_of_the_first(platform: &Platform) {
 
 fn jobs_ask_nothing_of_the_api_server(platform: &Platform) {
     let others = || {
-        let all = audit::asked(&platform.cluster, RELEASE);
+        let all = audit::api_requests(&platform.cluster, RELEASE);
         all.into_iter().filter(|asked| asked.right.1 != "leases" && asked.right.2 != "watch").count()
     };
     let before = others();
@@ -139,7 +139,7 @@ fn what_is_granted_is_used_and_no_more_is_asked(platform: &Platform) {
     // What has not been done yet: a deploy and an unload by a client, a smaller pool.
     let change = |action: &str, field: &str| {
         let place = json!({"action": action, "channel": "test_runners", "track_slug": "python"});
-        platform.ask(&with(place, field, json!(platform.example("python-test-runner"))))
+        platform.ask(&with(place, field, json!(platform.example_tag("python-test-runner"))))
     };
     expect(&change("deploy_container_version", "new_version"), 200, "ok");
     expect(&change("unload_container_version", "version"), 200, "ok");
@@ -147,10 +147,10 @@ fn what_is_granted_is_used_and_no_more_is_asked(platform: &Platform) {
         assert!(platform.kubectl(&["scale", "workerpool/shell", "--replicas", replicas]).is_some());
         platform.wait_for(&format!("jsonpath={{.status.readyReplicas}}={replicas}"), "workerpool/shell");
     }
-    let asked = audit::asked(&platform.cluster, RELEASE);
+    let asked = audit::api_requests(&platform.cluster, RELEASE);
     let refused: Vec<_> = asked.iter().filter(|asked| asked.code == 403).collect();
     assert!(refused.is_empty(), "{refused:?}");
-    let mut used: BTreeSet<audit::Right> = asked.into_iter().map(|asked| asked.right).collect();
+    let mut used: BTreeSet<audit::AccessRight> = asked.into_iter().map(|asked| asked.right).collect();
     // To apply what is not there yet needs both, and is told as one.
     let created = used.iter().filter(|right| right.2 == "patch");
     let created: Vec<_> =

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::platform::{Platform, SHELL};
+use e2e::platform::{Platform, PoolSpec, SHELL};
 use e2e::request::{expect, version, with};
 use e2e::wait::{seconds, wait_until};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ fn keep_asking(platform: &Platform, address: &str, name: &str, mut goes_on: impl
     let job = platform.sleeping(name, 2);
     let batch = |number: usize| {
         let jobs = (0..8).map(|n| with(job.clone(), "id", json!(format!("{name}-{number}-{n}"))));
-        platform.begin_at(address, &jobs.collect::<Vec<Value>>(), None)
+        platform.send_to(address, &jobs.collect::<Vec<Value>>(), None)
     };
     let (mut number, mut answered, mut awaited) = (1, 0, batch(0));
     loop {
@@ -34,9 +34,9 @@ fn keep_asking(platform: &Platform, address: &str, name: &str, mut goes_on: impl
 }
 
 #[test]
-fn jobs_and_a_router_that_starts_need_no_api_server() {
-    let platform = Platform::own("stops parts of its cluster");
-    platform.pool_of("shell", SHELL, "50m", "replicas: 2, drainTimeout: 30s");
+fn jobs_and_router_start_without_api_server() {
+    let platform = Platform::on_local_cluster("stops parts of its cluster");
+    platform.apply_pool(&PoolSpec::new("shell", SHELL, "replicas: 2, drainTimeout: 30s").cpu("50m"));
     platform.deploy_shell();
     platform.wait_for("Ready", "workerpool/shell");
     platform.wait_for("Ready", &format!("containerversion/shell-{}", version('a')));
@@ -73,22 +73,22 @@ fn away_for_a_minute(platform: &Platform, address: &str) {
 }
 
 fn a_router_starts_without_it(platform: &Platform, address: &str) {
-    let router = || platform.cluster.inside(&["busybox", "pidof", "trackyard-router"]);
+    let router = || platform.cluster.run_on_node(&["busybox", "pidof", "trackyard-router"]);
     let before = router();
     platform.cluster.fault("stop", "kube-apiserver");
-    let _ = platform.cluster.inside(&["kill", "-KILL", before.trim()]);
+    let _ = platform.cluster.run_on_node(&["kill", "-KILL", before.trim()]);
     // It says so once the kubelet has started it, and knows the version from its workers.
     let jobs: Vec<Value> = (0..20).map(|n| platform.sleeping(&format!("without-{n}"), 1)).collect();
-    for answer in platform.begin_at(address, &jobs, Some(5)).answers().values() {
+    for answer in platform.send_to(address, &jobs, Some(5)).answers().values() {
         expect(answer, 200, "ok");
     }
     assert_ne!(router(), before);
     let deploy = json!({
         "action": "deploy_container_version", "channel": "test_runners", "track_slug": "python",
-        "new_version": platform.example("python-test-runner")
+        "new_version": platform.example_tag("python-test-runner")
     });
     let asked = |request: &Value| {
-        let answers = platform.begin_at(address, std::slice::from_ref(request), None).answers();
+        let answers = platform.send_to(address, std::slice::from_ref(request), None).answers();
         answers.into_values().next().unwrap()
     };
     expect(&asked(&deploy), 503, "store_unavailable");

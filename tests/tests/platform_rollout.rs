@@ -56,8 +56,8 @@ fn told(platform: &Platform, pool: &str, condition: &str, reason: &str) {
 }
 
 #[test]
-fn a_new_default_image_reaches_two_pools_at_a_time_and_stops_at_one_that_stalls() {
-    let platform = Platform::own("renames images on the node");
+fn rollout_is_gradual_and_stops_at_a_stalled_pool() {
+    let platform = Platform::on_local_cluster("renames images on the node");
     let first = image_tag(&platform);
     for name in ["a", "b", "c"] {
         pool(&platform, name, "replicas: 1");
@@ -70,7 +70,7 @@ fn a_new_default_image_reaches_two_pools_at_a_time_and_stops_at_one_that_stalls(
     }
 
     let (old, new) = (format!("{IMAGE}:{first}"), format!("{IMAGE}:second"));
-    let _ = platform.cluster.inside(&["ctr", "--namespace", "k8s.io", "images", "tag", &old, &new]);
+    let _ = platform.cluster.run_on_node(&["ctr", "--namespace", "k8s.io", "images", "tag", &old, &new]);
     platform.upgrade("agents.image.tag=second");
     for name in ["a", "b", "c", "empty"] {
         let image = format!("jsonpath={{.spec.template.spec.containers[0].image}}={new}");
@@ -85,7 +85,7 @@ fn a_new_default_image_reaches_two_pools_at_a_time_and_stops_at_one_that_stalls(
     // One that is nowhere.
     let before = uids(&platform, "c");
     let jobs: Vec<Value> = (0..6).map(|n| platform.sleeping(&format!("while-it-stalls-{n}"), 5)).collect();
-    let asking = platform.begin(&jobs);
+    let asking = platform.send(&jobs);
     platform.upgrade("agents.image.tag=missing");
     for name in ["a", "b"] {
         told(&platform, name, "Stalled", "ImageUnavailable");
@@ -117,7 +117,7 @@ fn a_new_default_image_reaches_two_pools_at_a_time_and_stops_at_one_that_stalls(
 
 /// The tag that the chart gives by itself.
 fn image_tag(platform: &Platform) -> String {
-    let images = platform.cluster.inside(&["ctr", "--namespace", "k8s.io", "images", "ls", "-q"]);
+    let images = platform.cluster.run_on_node(&["ctr", "--namespace", "k8s.io", "images", "ls", "-q"]);
     let mut tags = images.lines().filter_map(|image| image.strip_prefix(&format!("{IMAGE}:")));
     tags.next().expect("the workers' image").to_owned()
 }

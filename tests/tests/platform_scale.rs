@@ -1,7 +1,7 @@
 //! Pools that scale, and versions that come and go, in a real cluster.
 #![cfg(test)]
 
-use e2e::platform::{Platform, SHELL, WORKER_NAMESPACE};
+use e2e::platform::{Platform, PoolSpec, SHELL, WORKER_NAMESPACE};
 use e2e::request::{expect, version};
 use e2e::wait::{seconds, wait_until};
 use serde_json::{Value, json};
@@ -13,9 +13,13 @@ fn replicas(platform: &Platform) -> String {
 }
 
 #[test]
-fn a_pool_scales_from_none_to_some_to_none_and_the_first_job_is_answered() {
+fn pool_scales_up_from_zero_and_back() {
     let platform = Platform::start();
-    platform.pool("shell", SHELL, "autoscale: {min: 0, max: 2, targetQueueAge: 2s, scaleDownAfter: 5s}");
+    platform.apply_pool(&PoolSpec::new(
+        "shell",
+        SHELL,
+        "autoscale: {min: 0, max: 2, targetQueueAge: 2s, scaleDownAfter: 5s}",
+    ));
     platform.deploy_shell();
     platform.wait_for("Ready", "workerpool/shell");
     assert_eq!(replicas(&platform), "0");
@@ -47,16 +51,16 @@ fn a_pool_scales_from_none_to_some_to_none_and_the_first_job_is_answered() {
     assert!(events.contains("Ready became ready"), "{events}");
 
     // By hand, where the pool does not scale by itself.
-    platform.pool("hand", "other", "replicas: 0");
+    platform.apply_pool(&PoolSpec::new("hand", "other", "replicas: 0"));
     platform.wait_for("Ready", "workerpool/hand");
     assert!(platform.kubectl(&["scale", "workerpool/hand", "--replicas=1"]).is_some());
     platform.wait_for("jsonpath={.status.readyReplicas}=1", "workerpool/hand");
 }
 
 #[test]
-fn versions_come_and_go_by_resources_and_over_zeromq() {
+fn versions_are_deployed_by_resource_and_by_client() {
     let platform = Platform::start();
-    platform.pool("shell", SHELL, "replicas: 1");
+    platform.apply_pool(&PoolSpec::new("shell", SHELL, "replicas: 1"));
     platform.wait_for("Ready", "workerpool/shell");
     let change = |action: &str, field: &str, tag: String| {
         let place = json!({"action": action, "channel": "test_runners", "track_slug": SHELL});

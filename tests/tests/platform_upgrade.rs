@@ -1,7 +1,7 @@
 //! From an earlier release to this one, in a real cluster, while its pools work.
 #![cfg(test)]
 
-use e2e::platform::{Platform, RELEASE, Release, SHELL};
+use e2e::platform::{Platform, PoolSpec, RELEASE, Release, SHELL};
 use e2e::request::expect;
 use e2e::wait::{seconds, wait_until};
 use serde_json::Value;
@@ -20,9 +20,9 @@ fn spec(platform: &Platform, object: &str) -> String {
 }
 
 #[test]
-fn an_earlier_release_is_upgraded_while_its_pools_work() {
+fn earlier_release_upgrades_under_load() {
     let platform = Platform::start_with(&Release::frozen());
-    platform.pool_of("shell", SHELL, "50m", "replicas: 2, drainTimeout: 30s");
+    platform.apply_pool(&PoolSpec::new("shell", SHELL, "replicas: 2, drainTimeout: 30s").cpu("50m"));
     platform.deploy_shell();
     let version = "containerversion/shell-git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     for object in ["workerpool/shell", version] {
@@ -33,8 +33,8 @@ fn an_earlier_release_is_upgraded_while_its_pools_work() {
 
     // The router is replaced too: its clients send again what has no answer.
     let jobs: Vec<Value> = (0..JOBS).map(|n| platform.sleeping(&format!("job-{n}"), 2)).collect();
-    let asking = platform.begin_on_node(&jobs, Some(5));
-    wait_until(seconds(30), "all slots are filled", || platform.busy() == 8);
+    let asking = platform.send_from_node(&jobs, Some(5));
+    wait_until(seconds(30), "all slots are filled", || platform.running_jobs() == 8);
     // The new chart has another default name for the worker namespace, and never leaves the pools behind.
     let chart = Release::this().chart("trackyard");
     let refused =

@@ -4,30 +4,30 @@
 use std::path::Path;
 
 use e2e::binaries::binary;
-use e2e::groups::{self, read};
+use e2e::cgroups::{self, read_first};
 use e2e::leftovers::find_process;
-use e2e::pod::MEMORY;
+use e2e::pod::MEMORY_LIMIT;
 use e2e::request::expect;
 use e2e::rig::{Rig, small_limits};
 use e2e::wait::{seconds, wait_for};
-use e2e::worker::Options;
+use e2e::worker::WorkerOptions;
 
 const PASS: &str = "echo '{}' > /mnt/exercism-iteration/results.json";
 
 fn rig() -> Rig {
-    Rig::with_worker(small_limits(), Options::new("pod-1").slots(2).in_pod())
+    Rig::with_worker(small_limits(), WorkerOptions::new("pod-1").slots(2).in_pod())
 }
 
 /// The most memory that a group and all below it had.
 fn peak(group: &Path) -> u64 {
-    read(group, &["memory.max_usage_in_bytes", "memory.peak"]).parse().unwrap()
+    read_first(group, &["memory.max_usage_in_bytes", "memory.peak"]).parse().unwrap()
 }
 
 #[test]
-fn a_memory_hog_is_charged_to_its_pod() {
+fn job_memory_is_charged_to_its_pod() {
     let rig = rig();
     let group = rig.worker.pod().group("memory");
-    assert_eq!(read(&group, &["memory.limit_in_bytes", "memory.max"]), MEMORY.to_string());
+    assert_eq!(read_first(&group, &["memory.limit_in_bytes", "memory.max"]), MEMORY_LIMIT.to_string());
     expect(&rig.run(PASS), 200, "ok");
     let before = peak(&group);
     // All of what it may have, and more than that.
@@ -39,7 +39,7 @@ fn a_memory_hog_is_charged_to_its_pod() {
     assert!(after > before && after >= used, "{before}, then {after}, with a job that had {used}");
     // Version 2 alone counts in a group what happens below it.
     if group.join("memory.events").exists() {
-        let events = read(&group, &["memory.events"]);
+        let events = read_first(&group, &["memory.events"]);
         let kills = events.lines().find_map(|line| line.strip_prefix("oom_kill ")).unwrap();
         assert_ne!(kills, "0", "{events}");
     }
@@ -47,7 +47,7 @@ fn a_memory_hog_is_charged_to_its_pod() {
 }
 
 #[test]
-fn the_agent_is_in_a_leaf_of_the_pods_group_and_its_jobs_are_beside() {
+fn agent_and_jobs_have_sibling_groups() {
     let rig = rig();
     let client = rig.router.client();
     client.send(&rig.request("exec sleep 4.25")).unwrap();
@@ -55,7 +55,8 @@ fn the_agent_is_in_a_leaf_of_the_pods_group_and_its_jobs_are_beside() {
     let pod = rig.worker.pod();
     for controller in ["memory", "pids", "cpu"] {
         let group = pod.group(controller);
-        let (agent, job) = (groups::of(pod.first_process(), controller), groups::of(job, controller));
+        let (agent, job) =
+            (cgroups::of_process(pod.first_process(), controller), cgroups::of_process(job, controller));
         if group.join("cgroup.controllers").exists() {
             assert_eq!(agent, group.join("agent"));
             assert!(job.starts_with(group.join("jobs")), "{}", job.display());
@@ -68,7 +69,7 @@ fn the_agent_is_in_a_leaf_of_the_pods_group_and_its_jobs_are_beside() {
 }
 
 #[test]
-fn doctor_finds_the_pod_fit_beside_its_agent() {
+fn doctor_accepts_pod_beside_its_agent() {
     let rig = rig();
     let dir = rig.stage.path("doctor");
     let worker = binary("trackyard-worker").canonicalize().unwrap();

@@ -61,7 +61,7 @@ fn excerpt(table: &str, said: &str) -> String {
 
 /// Every verdict of the demo is the expected one, and the committed recording shows this very output, but for times.
 #[test]
-fn demo_passes_and_its_recording_is_fresh() {
+fn demo_passes_and_recording_is_current() {
     let output = demo();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (table, said) = (text(&output.stdout), text(&output.stderr));

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use e2e::config::Config;
-use e2e::fake_worker::{Automatic, FakeWorker, hello};
+use e2e::fake_worker::{AutomaticWorker, FakeWorker, hello};
 use e2e::request::{expect, pinned, test_solution, version, with};
 use e2e::router::Router;
 use e2e::wait::seconds;
@@ -32,7 +32,7 @@ fn held(job: &Job, state: HeldState) -> Vec<HeldJob> {
 }
 
 #[test]
-fn the_job_of_a_worker_that_dies_ends_on_another() {
+fn dead_workers_job_runs_elsewhere() {
     let router = Router::start(&config());
     let mut first = FakeWorker::join(&router, worker("ruby-1"));
     let client = router.client();
@@ -49,14 +49,14 @@ fn the_job_of_a_worker_that_dies_ends_on_another() {
 }
 
 #[test]
-fn a_job_that_lost_two_workers_is_poison() {
+fn job_that_lost_two_workers_is_poison() {
     let router = Router::start(&config());
     let client = router.client();
     let mut first = FakeWorker::join(&router, worker("ruby-1"));
     client.send(&ruby("1")).unwrap();
     first.job(seconds(5)).unwrap();
     let mut second = FakeWorker::join(&router, worker("ruby-2"));
-    let _third = Automatic::start(&router, hello("any-1", &[], 1, &[]), Duration::ZERO);
+    let _third = AutomaticWorker::start(&router, hello("any-1", &[], 1, &[]), Duration::ZERO);
     drop(first);
     second.job(seconds(6)).unwrap();
     drop(second);
@@ -65,7 +65,7 @@ fn a_job_that_lost_two_workers_is_poison() {
 }
 
 #[test]
-fn without_time_for_a_second_attempt_a_lost_worker_is_504() {
+fn lost_worker_near_the_deadline_is_504() {
     let router = Router::start(&config());
     let mut only = FakeWorker::join(&router, worker("ruby-1"));
     let client = router.client();
@@ -77,7 +77,7 @@ fn without_time_for_a_second_attempt_a_lost_worker_is_504() {
 }
 
 #[test]
-fn a_returned_job_goes_elsewhere_and_is_no_attempt() {
+fn returned_job_does_not_count_as_attempt() {
     let router = Router::start(&config());
     let mut first = FakeWorker::join(&router, worker("ruby-1"));
     let client = router.client();
@@ -93,7 +93,7 @@ fn a_returned_job_goes_elsewhere_and_is_no_attempt() {
 }
 
 #[test]
-fn a_worker_that_comes_back_keeps_its_job() {
+fn returning_worker_keeps_its_job() {
     let router = Router::start(&config());
     let mut first = FakeWorker::join(&router, worker("ruby-1"));
     let client = router.client();
@@ -110,7 +110,7 @@ fn a_worker_that_comes_back_keeps_its_job() {
 }
 
 #[test]
-fn across_a_routers_restart_the_same_id_gets_that_jobs_answer() {
+fn same_id_is_answered_across_router_restart() {
     let mut router = Router::start(&config());
     let mut first = FakeWorker::join(&router, worker("ruby-1"));
     let client = router.client();
@@ -118,7 +118,7 @@ fn across_a_routers_restart_the_same_id_gets_that_jobs_answer() {
     let job = first.job(seconds(5)).unwrap();
     router.kill();
     router.restart(&[]);
-    first.holds(held(&job, HeldState::Running));
+    first.set_held_jobs(held(&job, HeldState::Running));
     let mut again = FakeWorker::join(&router, first.hello.clone());
     drop(first);
     // The client does what it is told to: it sends the same request again.
@@ -126,7 +126,7 @@ fn across_a_routers_restart_the_same_id_gets_that_jobs_answer() {
     client.send(&ruby("1")).unwrap();
     assert!(again.job(seconds(3)).is_none(), "the job is in hand; it must not run a second time");
     again.finish(&job);
-    let acknowledged = again.until(seconds(5), |word| match word {
+    let acknowledged = again.wait_for(seconds(5), |word| match word {
         FromRouter::Ack(ack) => Some((ack.token, ack.ack)),
         _ => None,
     });
@@ -137,7 +137,7 @@ fn across_a_routers_restart_the_same_id_gets_that_jobs_answer() {
 }
 
 #[test]
-fn a_result_that_the_old_router_never_saw_is_the_answer_of_the_new() {
+fn new_router_takes_over_held_result() {
     let mut router = Router::start(&config());
     let mut first = FakeWorker::join(&router, worker("ruby-1"));
     let client = router.client();
@@ -148,7 +148,7 @@ fn a_result_that_the_old_router_never_saw_is_the_answer_of_the_new() {
     let job = first.job(seconds(5)).unwrap();
     router.kill();
     router.restart(&[]);
-    first.holds(held(&job, HeldState::Finished));
+    first.set_held_jobs(held(&job, HeldState::Finished));
     let again = FakeWorker::join(&router, first.hello.clone());
     again.finish(&job);
     let answer = router.ask(&ruby("1"));
@@ -157,7 +157,7 @@ fn a_result_that_the_old_router_never_saw_is_the_answer_of_the_new() {
 }
 
 #[test]
-fn a_repeated_request_joins_the_running_one_and_later_gets_the_stored_answer() {
+fn repeated_request_joins_or_replays() {
     let router = Router::start(&config());
     let mut only = FakeWorker::join(&router, worker("ruby-1"));
     let (first, second) = (router.client(), router.client());
@@ -179,17 +179,17 @@ fn a_repeated_request_joins_the_running_one_and_later_gets_the_stored_answer() {
 }
 
 #[test]
-fn a_503_is_never_replayed() {
+fn no_503_is_replayed() {
     let router = Router::start(&config());
     expect(&router.ask(&ruby("1")), 503, "no_worker");
-    let _worker = Automatic::start(&router, worker("ruby-1"), Duration::ZERO);
+    let _worker = AutomaticWorker::start(&router, worker("ruby-1"), Duration::ZERO);
     let answer = router.ask(&ruby("1"));
     expect(&answer, 200, "ok");
     assert_eq!(answer.context["replayed"], Value::Null);
 }
 
 #[test]
-fn what_a_retry_could_mend_is_not_stored() {
+fn retryable_answer_is_not_stored() {
     let router = Router::start(&config());
     let mut only = FakeWorker::join(&router, worker("ruby-1"));
     let client = router.client();
@@ -207,7 +207,7 @@ fn what_a_retry_could_mend_is_not_stored() {
 }
 
 #[test]
-fn with_force_worker_restart_workers_of_an_older_start_bootstrap_again() {
+fn force_worker_restart_bootstraps_older_workers() {
     let mut router = Router::start(&config());
     let first = FakeWorker::join(&router, worker("ruby-1"));
     let introduction = first.hello.clone();
@@ -215,18 +215,18 @@ fn with_force_worker_restart_workers_of_an_older_start_bootstrap_again() {
     router.kill();
     router.restart(&["--force-worker-restart"]);
     let mut old = FakeWorker::join(&router, introduction);
-    let then = old.until(seconds(10), |word| match word {
+    let then = old.wait_for(seconds(10), |word| match word {
         FromRouter::Drain(drain) => Some(drain.then),
         _ => None,
     });
     assert_eq!(then, Some(AfterDrain::Bootstrap));
     let mut new = FakeWorker::join(&router, worker("ruby-2"));
-    let told = new.until(seconds(1), |word| matches!(word, FromRouter::Drain(_)).then_some(()));
+    let told = new.wait_for(seconds(1), |word| matches!(word, FromRouter::Drain(_)).then_some(()));
     assert!(told.is_none(), "a worker of this start goes on");
 }
 
 #[test]
-fn a_stopping_router_takes_nothing_new_and_finishes_what_runs() {
+fn stopping_router_finishes_running_jobs() {
     let mut router = Router::start(&config());
     let mut only = FakeWorker::join(&router, worker("ruby-1"));
     let client = router.client();

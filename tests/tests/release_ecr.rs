@@ -5,8 +5,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
-use e2e::ecr_stub::{EcrStub, LOCATION, Settings};
-use e2e::registry::{Built, Fault, Faulty, Registry};
+use e2e::ecr_stub::{EcrStub, LOCATION, RepositorySettings};
+use e2e::registry::{BuiltImage, FaultyRegistry, Registry, RegistryFault};
 use futures_util::TryStreamExt;
 use rstest::rstest;
 use tokio_util::sync::CancellationToken;
@@ -55,7 +55,7 @@ fn tags() -> ReleaseTags {
     tags.git_reference("main").latest(true)
 }
 
-async fn release(images: &Images, built: &Built) -> Result<ReleaseOutcome, ReleaseError> {
+async fn release(images: &Images, built: &BuiltImage) -> Result<ReleaseOutcome, ReleaseError> {
     images.release(REPOSITORY, &built.path(), &tags(), &ReleaseControl::default()).await
 }
 
@@ -65,7 +65,7 @@ fn watched() -> (ReleaseControl, Arc<Mutex<Vec<ReleaseProgress>>>) {
     (ReleaseControl::new(CancellationToken::new(), move |step| of_watch.lock().unwrap().push(step)), told)
 }
 
-fn sha(built: &Built) -> Digest {
+fn sha(built: &BuiltImage) -> Digest {
     built.digest().parse().unwrap()
 }
 
@@ -76,19 +76,19 @@ async fn pull(images: &Images, digest: &Digest) {
     }
 }
 
-fn is_done(released: &Result<ReleaseOutcome, ReleaseError>, built: &Built) -> bool {
+fn is_done(released: &Result<ReleaseOutcome, ReleaseError>, built: &BuiltImage) -> bool {
     matches!(released, Ok(ReleaseOutcome::Done { digest, .. }) if *digest == sha(built))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_repository_is_made_so_that_released_tags_never_move() {
-    let (place, built) = (Place::new(), Built::large(2 << 20));
+async fn missing_repository_is_created_with_immutable_tags() {
+    let (place, built) = (Place::new(), BuiltImage::large(2 << 20));
     let images = place.images().await;
     assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
     assert_eq!(place.ecr.tokens_given(), 0, "looking needs no token");
     assert!(is_done(&release(&images, &built).await, &built));
     let exclusions = ["git-*", "build-*"].map(str::to_owned).to_vec();
-    let expected = Settings { mutability: "MUTABLE_WITH_EXCLUSION".to_owned(), exclusions };
+    let expected = RepositorySettings { mutability: "MUTABLE_WITH_EXCLUSION".to_owned(), exclusions };
     assert_eq!(place.ecr.settings(REPOSITORY), Some(expected));
     for tag in [VERSION, "main", "latest"] {
         assert_eq!(images.resolve_tag(REPOSITORY, tag).await, Ok(Some(sha(&built))));
@@ -98,8 +98,8 @@ async fn a_missing_repository_is_made_so_that_released_tags_never_move() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whether_it_was_built_is_one_request_beside_250_other_tags() {
-    let (place, built) = (Place::new(), Built::small("a"));
+async fn existing_tag_is_found_with_one_request() {
+    let (place, built) = (Place::new(), BuiltImage::small("a"));
     let images = place.images().await;
     for number in 0..250_u8 {
         let digest = Digest::from_sha256(&[number; 32]);
@@ -113,8 +113,8 @@ async fn whether_it_was_built_is_one_request_beside_250_other_tags() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_image_of_the_same_commit_is_ignored() {
-    let (place, first, second) = (Place::new(), Built::small("a"), Built::small("b"));
+async fn second_image_of_a_commit_is_ignored() {
+    let (place, first, second) = (Place::new(), BuiltImage::small("a"), BuiltImage::small("b"));
     let images = place.images().await;
     release(&images, &first).await.unwrap();
     assert_eq!(release(&images, &second).await, Ok(ReleaseOutcome::Ignored { digest: sha(&first) }));
@@ -123,9 +123,9 @@ async fn another_image_of_the_same_commit_is_ignored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_releases_at_once_exactly_one_wins() {
+async fn one_of_two_concurrent_releases_wins() {
     for _ in 0..5 {
-        let (place, first, second) = (Place::new(), Built::small("a"), Built::small("b"));
+        let (place, first, second) = (Place::new(), BuiltImage::small("a"), BuiltImage::small("b"));
         let images = place.images().await;
         let (a, b) = tokio::join!(release(&images, &first), release(&images, &second));
         let (winner, loser, digest) =
@@ -137,9 +137,9 @@ async fn of_two_releases_at_once_exactly_one_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_a_repository_where_nothing_moves_only_new_tags_are_written() {
-    let (place, first, second) = (Place::new(), Built::small("a"), Built::small("b"));
-    place.ecr.create(REPOSITORY, Settings::of("IMMUTABLE"));
+async fn immutable_repository_gets_only_new_tags() {
+    let (place, first, second) = (Place::new(), BuiltImage::small("a"), BuiltImage::small("b"));
+    place.ecr.create(REPOSITORY, RepositorySettings::with_mutability("IMMUTABLE"));
     let images = place.images().await;
     release(&images, &first).await.unwrap();
     let next = ReleaseTags::new(&"1".repeat(40), UNIX_EPOCH).unwrap().latest(true);
@@ -154,8 +154,8 @@ async fn in_a_repository_where_nothing_moves_only_new_tags_are_written() {
 #[case(401)]
 #[case(403)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_expires_in_the_middle_of_a_layer_is_renewed(#[case] status: u16) {
-    let (place, built) = (Place::new(), Built::large(8 << 20));
+async fn token_expiring_within_a_layer_is_renewed(#[case] status: u16) {
+    let (place, built) = (Place::new(), BuiltImage::large(8 << 20));
     let images = place.images().await;
     place.ecr.expire_tokens_after(3 << 20, status);
     let (watch, told) = watched();
@@ -168,18 +168,18 @@ async fn a_token_that_expires_in_the_middle_of_a_layer_is_renewed(#[case] status
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_breaks_in_a_layer_goes_on_where_it_broke() {
-    let (place, built) = (Place::new(), Built::large(8 << 20));
-    let wire = Faulty::start(&place.ecr.front().location());
-    place.ecr.name_registry(&wire.location());
+async fn broken_upload_is_resumed() {
+    let (place, built) = (Place::new(), BuiltImage::large(8 << 20));
+    let wire = FaultyRegistry::start(&place.ecr.front().location());
+    place.ecr.set_registry(&wire.location());
     let images = place.images().await;
-    wire.set(Some(Fault::Drop { after: 6 << 20 }));
+    wire.set(Some(RegistryFault::Drop { after: 6 << 20 }));
     let (watch, told) = watched();
     let released = images.release(REPOSITORY, &built.path(), &tags(), &watch).await;
     assert!(is_done(&released, &built), "{released:?}");
-    let sent = wire.passed();
+    let sent = wire.forwarded_bytes();
     assert!((8 << 20..11 << 20).contains(&sent), "{sent} bytes: {:?}", told.lock().unwrap());
-    assert_eq!(wire.met(), 1);
+    assert_eq!(wire.faults_met(), 1);
     pull(&images, &sha(&built)).await;
 }
 
@@ -189,12 +189,12 @@ async fn a_connection_that_breaks_in_a_layer_goes_on_where_it_broke() {
 #[case::for_good(0, 1000, Some("throttled"))]
 #[case::of_the_control_plane_for_good(1000, 0, Some("throttled"))]
 #[tokio::test(flavor = "multi_thread")]
-async fn throttling_is_waited_out_a_bounded_number_of_times(
+async fn throttling_is_retried_a_bounded_number_of_times(
     #[case] control: u32,
     #[case] registry: u32,
     #[case] error: Option<&str>,
 ) {
-    let (place, built) = (Place::new(), Built::small("a"));
+    let (place, built) = (Place::new(), BuiltImage::small("a"));
     let images = place.images().await;
     place.ecr.throttle(control);
     place.ecr.throttle_registry(registry);
@@ -204,8 +204,8 @@ async fn throttling_is_waited_out_a_bounded_number_of_times(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_token_is_in_any_error_or_log() {
-    let (place, built) = (Place::new(), Built::small("a"));
+async fn tokens_are_not_in_errors_or_logs() {
+    let (place, built) = (Place::new(), BuiltImage::small("a"));
     let images = place.images().await;
     release(&images, &built).await.unwrap();
     place.ecr.expire_tokens();
@@ -218,7 +218,7 @@ async fn no_token_is_in_any_error_or_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_is_no_tag_is_not_asked_for() {
+async fn invalid_tag_is_not_requested() {
     let images = Place::new().images().await;
     for tag in ["", "../x", "a b", "-x"] {
         assert_eq!(

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use e2e::binaries::system;
-use e2e::registry::Built;
+use e2e::registry::BuiltImage;
 use e2e::wait::{seconds, wait_until};
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
@@ -62,11 +62,11 @@ fn tags(sha: &str) -> ReleaseTags {
     tags.git_reference("main").latest(true)
 }
 
-async fn release(images: &Images, built: &Built, sha: &str) -> Result<ReleaseOutcome, ReleaseError> {
+async fn release(images: &Images, built: &BuiltImage, sha: &str) -> Result<ReleaseOutcome, ReleaseError> {
     images.release(REPOSITORY, &built.path(), &tags(sha), &ReleaseControl::default()).await
 }
 
-fn sha(built: &Built) -> Digest {
+fn sha(built: &BuiltImage) -> Digest {
     built.digest().parse().unwrap()
 }
 
@@ -78,8 +78,8 @@ async fn pull(images: &Images, digest: &Digest) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_released_image_can_be_pulled_by_this_and_other_programs() {
-    let (place, built) = (Place::new().await, Built::large(3 << 20));
+async fn released_image_is_pulled_by_other_programs() {
+    let (place, built) = (Place::new().await, BuiltImage::large(3 << 20));
     assert_eq!(place.images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
     let released = release(&place.images, &built, SHA).await.unwrap();
     assert!(matches!(released, ReleaseOutcome::Done { tags, .. } if tags.len() == 4));
@@ -99,8 +99,8 @@ async fn a_released_image_can_be_pulled_by_this_and_other_programs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn released_tags_stay_and_the_others_move_on() {
-    let (place, first, second) = (Place::new().await, Built::small("a"), Built::small("b"));
+async fn version_tags_stay_and_branch_tags_move() {
+    let (place, first, second) = (Place::new().await, BuiltImage::small("a"), BuiltImage::small("b"));
     release(&place.images, &first, SHA).await.unwrap();
     let before = fs::read(place.repository().join("index.json")).unwrap();
     let ignored = release(&place.images, &second, SHA).await;
@@ -113,8 +113,8 @@ async fn released_tags_stay_and_the_others_move_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_release_loses_the_tags_of_another_and_readers_see_whole_ones() {
-    let (place, built) = (Place::new().await, Built::small("a"));
+async fn concurrent_releases_keep_all_tags() {
+    let (place, built) = (Place::new().await, BuiltImage::small("a"));
     release(&place.images, &built, SHA).await.unwrap();
     let shas: Vec<String> = (0..20_u64).map(|number| format!("{number:040}")).collect();
     let releases = join_all(shas.iter().map(|sha| release(&place.images, &built, sha)));
@@ -133,9 +133,9 @@ async fn no_release_loses_the_tags_of_another_and_readers_see_whole_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_releases_at_once_exactly_one_wins() {
+async fn one_of_two_concurrent_releases_wins() {
     for _ in 0..20 {
-        let (place, first, second) = (Place::new().await, Built::small("a"), Built::small("b"));
+        let (place, first, second) = (Place::new().await, BuiltImage::small("a"), BuiltImage::small("b"));
         let other = connect(place.dir.path()).await;
         let (a, b) = tokio::join!(release(&place.images, &first, SHA), release(&other, &second, SHA));
         let named = place.images.resolve_tag(REPOSITORY, VERSION).await.unwrap().unwrap();
@@ -146,8 +146,8 @@ async fn of_two_releases_at_once_exactly_one_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_blob_that_is_damaged_at_the_place_is_written_anew() {
-    let (place, built) = (Place::new().await, Built::small("a"));
+async fn damaged_blob_is_written_again() {
+    let (place, built) = (Place::new().await, BuiltImage::small("a"));
     release(&place.images, &built, SHA).await.unwrap();
     for blob in place.blobs() {
         let file = place.repository().join("blobs/sha256").join(blob);
@@ -160,8 +160,8 @@ async fn a_blob_that_is_damaged_at_the_place_is_written_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_one_whole_image_leaves_nothing_behind() {
-    let (place, built) = (Place::new().await, Built::small("a"));
+async fn incomplete_image_leaves_nothing_behind() {
+    let (place, built) = (Place::new().await, BuiltImage::small("a"));
     let layer = built.blobs()[0].clone();
     let mut bytes = fs::read(&layer).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
@@ -175,8 +175,8 @@ async fn what_is_not_one_whole_image_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_killed_builder_left_is_cleared_once_it_is_old() {
-    let (place, built) = (Place::new().await, Built::small("a"));
+async fn old_temporary_files_are_removed() {
+    let (place, built) = (Place::new().await, BuiltImage::small("a"));
     let dir = place.repository().join("blobs/sha256");
     fs::create_dir_all(&dir).unwrap();
     let old = fs::File::create(dir.join(".incoming-old")).unwrap();
@@ -188,9 +188,9 @@ async fn what_a_killed_builder_left_is_cleared_once_it_is_old() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_written_out_of_the_dir() {
+async fn nothing_is_written_outside_the_directory() {
     for part in ["exercism", REPOSITORY] {
-        let (place, outside, built) = (Place::new().await, TempDir::new().unwrap(), Built::small("a"));
+        let (place, outside, built) = (Place::new().await, TempDir::new().unwrap(), BuiltImage::small("a"));
         let link = place.dir.path().join(part);
         fs::create_dir_all(link.parent().unwrap()).unwrap();
         symlink(outside.path(), link).unwrap();
@@ -201,8 +201,8 @@ async fn nothing_is_written_out_of_the_dir() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_that_someone_keeps_is_given_up_in_time() {
-    let (place, built) = (Place::new().await, Built::small("a"));
+async fn waiting_for_a_held_lock_times_out() {
+    let (place, built) = (Place::new().await, BuiltImage::small("a"));
     release(&place.images, &built, SHA).await.unwrap();
     let dir = fs::File::open(place.repository()).unwrap();
     flock(&dir, FlockOperation::LockExclusive).unwrap();

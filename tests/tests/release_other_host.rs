@@ -11,7 +11,7 @@ use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use e2e::registry::{Built, PASSWORD, USER};
+use e2e::registry::{BuiltImage, PASSWORD, USER};
 use rstest::rstest;
 use serde_json::json;
 use tempfile::TempDir;
@@ -59,7 +59,7 @@ impl Place {
         Self { stored, registry, blobs, servers: vec![one, two] }
     }
 
-    async fn release(&self, built: &Built) -> Result<ReleaseOutcome, ReleaseError> {
+    async fn release(&self, built: &BuiltImage) -> Result<ReleaseOutcome, ReleaseError> {
         let dir = TempDir::new().unwrap();
         let config = dir.path().join("config.json");
         let auths = json!({"auths": {&self.registry: {"username": USER, "password": PASSWORD}}});
@@ -156,11 +156,11 @@ async fn blob_host(State(stored): State<Shared>, request: Request) -> Response {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn blobs_go_to_the_other_host_without_the_token() {
+async fn blobs_go_to_the_blob_host_without_token() {
     let place = Place::new().await;
     place.stored.lock().unwrap().location = Some(format!("http://{}/first?signature=1", place.blobs));
     // One layer: the other host knows only one upload.
-    let built = Built::of(&e2e::image::Image::bare());
+    let built = BuiltImage::of(&e2e::image::Image::bare());
     assert!(matches!(place.release(&built).await, Ok(ReleaseOutcome::Done { .. })));
     let stored = place.stored.lock().unwrap();
     assert_eq!((stored.blobs.len(), stored.leaked), (2, 0));
@@ -175,10 +175,10 @@ async fn blobs_go_to_the_other_host_without_the_token() {
 #[case::a_file(Some("file:///etc/passwd"))]
 #[case::nowhere(None)]
 #[tokio::test(flavor = "multi_thread")]
-async fn blobs_go_nowhere_else(#[case] location: Option<&str>) {
+async fn unsafe_upload_locations_are_refused(#[case] location: Option<&str>) {
     let place = Place::new().await;
     place.stored.lock().unwrap().location = location.map(str::to_owned);
-    let error = place.release(&Built::small("a")).await.unwrap_err();
+    let error = place.release(&BuiltImage::small("a")).await.unwrap_err();
     assert_eq!((error.as_str(), error.is_transient()), ("bad_answer", false), "{error}");
     assert!(!error.to_string().contains("secret"), "{error}");
     assert!(place.stored.lock().unwrap().tags.is_empty());

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use e2e::registry::{Built, Fault, Faulty, PASSWORD, Registry, USER};
+use e2e::registry::{BuiltImage, FaultyRegistry, PASSWORD, Registry, RegistryFault, USER};
 use futures_util::TryStreamExt;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -76,7 +76,11 @@ fn all_tags(second: u64) -> ReleaseTags {
     tags(second).git_reference("refs/heads/feature/x").latest(true)
 }
 
-async fn release(images: &Images, built: &Built, tags: &ReleaseTags) -> Result<ReleaseOutcome, ReleaseError> {
+async fn release(
+    images: &Images,
+    built: &BuiltImage,
+    tags: &ReleaseTags,
+) -> Result<ReleaseOutcome, ReleaseError> {
     images.release(REPOSITORY, &built.path(), tags, &ReleaseControl::default()).await
 }
 
@@ -108,7 +112,7 @@ async fn listed(images: &Images) -> BTreeMap<String, Vec<String>> {
 #[case::plain(false)]
 #[case::tls(true)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_released_image_can_be_pulled_by_each_of_its_tags(#[case] tls: bool) {
+async fn released_image_is_pulled_by_each_tag(#[case] tls: bool) {
     let dir = TempDir::new().unwrap();
     let registry = if tls { Registry::start_tls() } else { Registry::start(true) };
     let location = if tls { format!("https://{}", registry.location()) } else { registry.location() };
@@ -117,7 +121,7 @@ async fn a_released_image_can_be_pulled_by_each_of_its_tags(#[case] tls: bool) {
     let images = connect(&location, &options).await;
     assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
 
-    let built = Built::large(3 << 20);
+    let built = BuiltImage::large(3 << 20);
     let names = [VERSION, &format!("build-{SHA}-20231114T221320Z"), "feature-x", "latest"].map(str::to_owned);
     let done = ReleaseOutcome::Done { digest: sha(built.digest()), tags: names.to_vec() };
     assert_eq!(release(&images, &built, &all_tags(0)).await, Ok(done));
@@ -134,8 +138,8 @@ async fn a_released_image_can_be_pulled_by_each_of_its_tags(#[case] tls: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_image_again_sends_nothing_but_its_new_tags() {
-    let (place, built) = (Place::new(), Built::small("a"));
+async fn repeated_release_sends_only_new_tags() {
+    let (place, built) = (Place::new(), BuiltImage::small("a"));
     let images = place.images().await;
     release(&images, &built, &tags(0)).await.unwrap();
     let (watch, told) = watched();
@@ -148,8 +152,8 @@ async fn the_same_image_again_sends_nothing_but_its_new_tags() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_image_of_the_same_commit_is_ignored_also_beside_250_other_tags() {
-    let (place, first, second) = (Place::new(), Built::small("a"), Built::small("b"));
+async fn second_image_of_a_commit_is_ignored_among_250_tags() {
+    let (place, first, second) = (Place::new(), BuiltImage::small("a"), BuiltImage::small("b"));
     let images = place.images().await;
     for number in 0..125_u64 {
         let tags = ReleaseTags::new(&format!("{number:040}"), UNIX_EPOCH).unwrap();
@@ -164,8 +168,8 @@ async fn another_image_of_the_same_commit_is_ignored_also_beside_250_other_tags(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_of_branches_and_latest_move_on() {
-    let (place, first, second) = (Place::new(), Built::small("a"), Built::small("b"));
+async fn branch_and_latest_tags_move() {
+    let (place, first, second) = (Place::new(), BuiltImage::small("a"), BuiltImage::small("b"));
     let images = place.images().await;
     release(&images, &first, &all_tags(0)).await.unwrap();
     let next = ReleaseTags::new(&"1".repeat(40), UNIX_EPOCH).unwrap().git_reference("feature/x").latest(true);
@@ -177,9 +181,9 @@ async fn names_of_branches_and_latest_move_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_releases_at_once_the_tag_is_one_that_won() {
+async fn concurrent_releases_leave_one_winner() {
     for _ in 0..5 {
-        let (place, first, second) = (Place::new(), Built::small("a"), Built::small("b"));
+        let (place, first, second) = (Place::new(), BuiltImage::small("a"), BuiltImage::small("b"));
         let images = place.images().await;
         let (tags_a, tags_b) = (all_tags(0), all_tags(1));
         let (a, b) = tokio::join!(release(&images, &first, &tags_a), release(&images, &second, &tags_b));
@@ -200,14 +204,14 @@ async fn of_two_releases_at_once_the_tag_is_one_that_won() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_breaks_in_a_layer_is_made_again() {
-    let (place, built) = (Place::new(), Built::large(8 << 20));
-    let wire = Faulty::start(&place.registry.location());
+async fn broken_connection_is_made_again() {
+    let (place, built) = (Place::new(), BuiltImage::large(8 << 20));
+    let wire = FaultyRegistry::start(&place.registry.location());
     let images = place.at(&wire.location(), PASSWORD).await;
-    wire.set(Some(Fault::Drop { after: 4 << 20 }));
+    wire.set(Some(RegistryFault::Drop { after: 4 << 20 }));
     let (watch, told) = watched();
     images.release(REPOSITORY, &built.path(), &tags(0), &watch).await.unwrap();
-    assert_eq!(wire.met(), 1);
+    assert_eq!(wire.faults_met(), 1);
     let told = told.lock().unwrap().clone();
     let again = |step: &&ReleaseProgress| {
         matches!(step, ReleaseProgress::Retrying { error: ReleaseError::Dropped { .. } })
@@ -217,13 +221,13 @@ async fn a_connection_that_breaks_in_a_layer_is_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_registry_that_freezes_is_given_up_in_time() {
-    let (place, built) = (Place::new(), Built::large(24 << 20));
-    let wire = Faulty::start(&place.registry.location());
+async fn frozen_registry_times_out() {
+    let (place, built) = (Place::new(), BuiltImage::large(24 << 20));
+    let wire = FaultyRegistry::start(&place.registry.location());
     let mut options = options(place.dir.path(), &wire.location(), PASSWORD);
     (options.max_attempts, options.stall_timeout) = (1, Duration::from_millis(300));
     let images = connect(&wire.location(), &options).await;
-    wire.set(Some(Fault::Freeze { after: 1 << 20 }));
+    wire.set(Some(RegistryFault::Freeze { after: 1 << 20 }));
     let started = Instant::now();
     let error = release(&images, &built, &tags(0)).await.unwrap_err();
     assert_eq!((error.as_str(), error.is_transient()), ("stalled", true));
@@ -240,19 +244,15 @@ async fn a_registry_that_freezes_is_given_up_in_time() {
 #[case::busy("POST", 429, "throttled")]
 #[case::down("PUT", 503, "unreachable")]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_registry_refuses_is_told_and_nothing_is_released(
-    #[case] method: &'static str,
-    #[case] status: u16,
-    #[case] word: &str,
-) {
-    let (place, built) = (Place::new(), Built::small("a"));
-    let wire = Faulty::start(&place.registry.location());
+async fn refused_release_is_reported(#[case] method: &'static str, #[case] status: u16, #[case] word: &str) {
+    let (place, built) = (Place::new(), BuiltImage::small("a"));
+    let wire = FaultyRegistry::start(&place.registry.location());
     let images = place.at(&wire.location(), PASSWORD).await;
-    wire.set(Some(Fault::Refuse { method, status, times: 1000 }));
+    wire.set(Some(RegistryFault::Refuse { method, status, times: 1000 }));
     let error = release(&images, &built, &tags(0)).await.unwrap_err();
     assert_eq!(error.as_str(), word, "{error}");
     let attempts = if error.is_transient() { 4 } else { 1 };
-    assert!(wire.met() >= attempts, "{} of {attempts}", wire.met());
+    assert!(wire.faults_met() >= attempts, "{} of {attempts}", wire.faults_met());
     assert!(error.to_string().contains(&wire.location()), "{error}");
     wire.set(None);
     assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
@@ -266,19 +266,19 @@ async fn what_a_registry_refuses_is_told_and_nothing_is_released(
 #[case("PUT", 503)]
 #[case("PUT", 404)]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_passes_is_waited_out(#[case] method: &'static str, #[case] status: u16) {
-    let (place, built) = (Place::new(), Built::small("a"));
-    let wire = Faulty::start(&place.registry.location());
+async fn transient_refusal_is_retried(#[case] method: &'static str, #[case] status: u16) {
+    let (place, built) = (Place::new(), BuiltImage::small("a"));
+    let wire = FaultyRegistry::start(&place.registry.location());
     let images = place.at(&wire.location(), PASSWORD).await;
-    wire.set(Some(Fault::Refuse { method, status, times: 2 }));
+    wire.set(Some(RegistryFault::Refuse { method, status, times: 2 }));
     release(&images, &built, &tags(0)).await.unwrap();
-    assert_eq!(wire.met(), 2);
+    assert_eq!(wire.faults_met(), 2);
     pull(&images, &sha(built.digest())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_is_refused_and_never_shown() {
-    let (place, built) = (Place::new(), Built::small("a"));
+async fn wrong_password_is_refused_and_not_shown() {
+    let (place, built) = (Place::new(), BuiltImage::small("a"));
     let location = place.registry.location();
     let images = place.at(&location, "hunter2").await;
     let (watch, told) = watched();
@@ -290,7 +290,7 @@ async fn a_wrong_password_is_refused_and_never_shown() {
 }
 
 /// What is wrong with a layout, and how it is told.
-fn spoil(built: &Built, how: &str) {
+fn spoil(built: &BuiltImage, how: &str) {
     let index = built.path().join("index.json");
     let edit = |change: &dyn Fn(&mut Value)| {
         let mut value: Value = serde_json::from_slice(&fs::read(&index).unwrap()).unwrap();
@@ -331,7 +331,7 @@ fn spoil(built: &Built, how: &str) {
         "a name that leads out" => edit(&|index| index["manifests"][0]["digest"] = json!("sha256:../../x")),
         "no mark" => fs::remove_file(built.path().join("oci-layout")).unwrap(),
         "no directory" => fs::remove_dir_all(built.path()).unwrap(),
-        other => unreachable!("{other}"),
+        other => panic!("{other}"),
     }
 }
 
@@ -351,8 +351,8 @@ fn spoil(built: &Built, how: &str) {
 #[case("no mark", "bad_layout")]
 #[case("no directory", "bad_layout")]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_one_whole_image_is_not_released(#[case] how: &str, #[case] word: &str) {
-    let (place, built) = (Place::new(), Built::small("a"));
+async fn incomplete_image_is_not_released(#[case] how: &str, #[case] word: &str) {
+    let (place, built) = (Place::new(), BuiltImage::small("a"));
     spoil(&built, how);
     let images = place.images().await;
     let error = release(&images, &built, &tags(0)).await.unwrap_err();
@@ -361,8 +361,8 @@ async fn what_is_not_one_whole_image_is_not_released(#[case] how: &str, #[case] 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_image_is_taken_out_of_an_index_with_an_attestation() {
-    let (place, built) = (Place::new(), Built::small("a"));
+async fn image_is_taken_from_index_with_attestation() {
+    let (place, built) = (Place::new(), BuiltImage::small("a"));
     let index = built.path().join("index.json");
     let mut value: Value = serde_json::from_slice(&fs::read(&index).unwrap()).unwrap();
     let mut attestation = value["manifests"][0].clone();
@@ -380,18 +380,18 @@ async fn the_image_is_taken_out_of_an_index_with_an_attestation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cancelled_release_ends_at_once_and_can_be_done_again() {
-    let (place, built) = (Place::new(), Built::large(24 << 20));
-    let wire = Faulty::start(&place.registry.location());
+async fn cancelled_release_ends_at_once() {
+    let (place, built) = (Place::new(), BuiltImage::large(24 << 20));
+    let wire = FaultyRegistry::start(&place.registry.location());
     let mut options = options(place.dir.path(), &wire.location(), PASSWORD);
     options.stall_timeout = Duration::from_secs(600);
     let images = connect(&wire.location(), &options).await;
-    wire.set(Some(Fault::Freeze { after: 1 << 20 }));
+    wire.set(Some(RegistryFault::Freeze { after: 1 << 20 }));
     let cancel = CancellationToken::new();
     let watch = ReleaseControl::new(cancel.clone(), |_| {});
     let (path, tags) = (built.path(), tags(0));
     let (ended, ()) = tokio::join!(images.release(REPOSITORY, &path, &tags, &watch), async {
-        while wire.met() == 0 {
+        while wire.faults_met() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         cancel.cancel();

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use e2e::control_plane::ControlPlane;
-use e2e::resource_rules::{Case, all, messages};
+use e2e::resource_rules::{RuleCase, all, messages};
 use reqwest::Method;
 use serde_json::{Value, json};
 use trackyard_crds::verdict::{Fault, Verdict, of_object};
@@ -24,7 +24,7 @@ fn each_rule_refuses_its_object_offline() {
 }
 
 #[test]
-fn every_rule_has_an_object() {
+fn every_rule_has_a_case() {
     for kind in ["WorkerPool", "ContainerVersion"] {
         let cases = all().into_iter().filter(|case| case.kind == kind);
         let tried: BTreeSet<String> = cases.map(|case| case.fault().message).collect();
@@ -33,7 +33,7 @@ fn every_rule_has_an_object() {
 }
 
 /// The faults that the API server names.
-fn refused(plane: &ControlPlane, case: &Case, namespace: &str) -> Vec<Fault> {
+fn refused(plane: &ControlPlane, case: &RuleCase, namespace: &str) -> Vec<Fault> {
     let plural = format!("{}s", case.kind.to_lowercase());
     let all = format!("{GROUP}/namespaces/{namespace}/{plural}");
     let object = case.object();
@@ -67,7 +67,7 @@ fn fault(cause: &Value) -> Fault {
 }
 
 #[test]
-fn the_api_server_says_of_each_object_what_is_said_offline() {
+fn api_server_and_offline_check_agree() {
     let plane = ControlPlane::start();
     plane.install_crds();
     for (number, case) in all().iter().enumerate() {

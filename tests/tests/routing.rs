@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use e2e::config::Config;
-use e2e::fake_worker::{Automatic, FakeWorker, hello};
+use e2e::fake_worker::{AutomaticWorker, FakeWorker, hello};
 use e2e::request::{expect, pinned, test_solution, version, with};
 use e2e::router::Router;
 use e2e::wait::{seconds, wait_until};
@@ -47,12 +47,12 @@ fn send_all(client: &Client, requests: &[Value]) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn the_scoped_worker_wins_over_the_generic() {
+fn scoped_worker_is_preferred() {
     let router = Router::start(&config());
     let ready = [("ruby", pinned('a')), ("python", pinned('b'))];
     let ready: Vec<(&str, &str)> = ready.iter().map(|(track, version)| (*track, version.as_str())).collect();
-    let generic = Automatic::start(&router, hello("any-1", &[], 4, &ready), Duration::ZERO);
-    let scoped = Automatic::start(&router, hello("ruby-1", &["ruby"], 1, &ready[..1]), Duration::ZERO);
+    let generic = AutomaticWorker::start(&router, hello("any-1", &[], 4, &ready), Duration::ZERO);
+    let scoped = AutomaticWorker::start(&router, hello("ruby-1", &["ruby"], 1, &ready[..1]), Duration::ZERO);
     for id in 0..5 {
         let answer = router.ask(&ruby(&format!("r{id}")));
         assert_eq!(answer.context["worker"], "ruby-1");
@@ -62,23 +62,24 @@ fn the_scoped_worker_wins_over_the_generic() {
 }
 
 #[test]
-fn a_generic_worker_helps_when_the_scoped_one_is_busy() {
+fn generic_worker_helps_a_busy_scoped_one() {
     let router = Router::start(&config());
     let ready = [("ruby", &*pinned('a'))];
-    let _generic = Automatic::start(&router, hello("any-1", &[], 1, &ready), Duration::from_millis(300));
+    let _generic =
+        AutomaticWorker::start(&router, hello("any-1", &[], 1, &ready), Duration::from_millis(300));
     let _scoped =
-        Automatic::start(&router, hello("ruby-1", &["ruby"], 1, &ready), Duration::from_millis(300));
+        AutomaticWorker::start(&router, hello("ruby-1", &["ruby"], 1, &ready), Duration::from_millis(300));
     let workers = send_all(&router.client(), &[ruby("1"), ruby("2")]);
     assert_eq!((workers["1"].as_str(), workers["2"].as_str()), ("ruby-1", "any-1"));
 }
 
 #[test]
-fn a_ruby_job_never_goes_to_the_csharp_worker() {
+fn job_never_goes_to_another_tracks_worker() {
     let router = Router::start(&config());
     // It even claims to have the ruby version ready.
     let ready = [("csharp", pinned('c')), ("ruby", pinned('a'))];
     let ready: Vec<(&str, &str)> = ready.iter().map(|(track, version)| (*track, version.as_str())).collect();
-    let csharp = Automatic::start(&router, hello("csharp-1", &["csharp"], 8, &ready), Duration::ZERO);
+    let csharp = AutomaticWorker::start(&router, hello("csharp-1", &["csharp"], 8, &ready), Duration::ZERO);
     for id in 0..20 {
         expect(&router.ask(&ruby(&id.to_string())), 503, "no_worker");
     }
@@ -87,11 +88,12 @@ fn a_ruby_job_never_goes_to_the_csharp_worker() {
 }
 
 #[test]
-fn two_workers_share_a_burst_within_one_job_of_each_other() {
+fn burst_is_shared_evenly() {
     let router = Router::start(&config());
     let ready = [("ruby", &*pinned('a'))];
-    let start =
-        |name: &str| Automatic::start(&router, hello(name, &["ruby"], 1, &ready), Duration::from_millis(20));
+    let start = |name: &str| {
+        AutomaticWorker::start(&router, hello(name, &["ruby"], 1, &ready), Duration::from_millis(20))
+    };
     let (first, second) = (start("ruby-1"), start("ruby-2"));
     let jobs: Vec<Value> = (0..60).map(|id| ruby(&id.to_string())).collect();
     send_all(&router.client(), &jobs);
@@ -100,11 +102,11 @@ fn two_workers_share_a_burst_within_one_job_of_each_other() {
 }
 
 #[test]
-fn no_python_job_waits_behind_more_than_two_ruby_jobs() {
+fn tracks_take_turns() {
     let router = Router::start(&config().set(&["queue", "max_wait"], json!("60s")));
     let ready = [("ruby", pinned('a')), ("python", pinned('b'))];
     let ready: Vec<(&str, &str)> = ready.iter().map(|(track, version)| (*track, version.as_str())).collect();
-    let worker = Automatic::start(&router, hello("any-1", &[], 1, &ready), Duration::from_millis(2));
+    let worker = AutomaticWorker::start(&router, hello("any-1", &[], 1, &ready), Duration::from_millis(2));
     let client = router.client();
     let rubies: Vec<Value> = (0..1000).map(|id| ruby(&format!("r{id}"))).collect();
     for request in &rubies {
@@ -129,7 +131,7 @@ fn no_python_job_waits_behind_more_than_two_ruby_jobs() {
 }
 
 #[test]
-fn without_a_worker_the_answer_is_503_at_once() {
+fn missing_worker_is_503_at_once() {
     let router = Router::start(&config());
     let client = router.client();
     client.request(&ruby("warm"), seconds(5)).unwrap();
@@ -146,18 +148,21 @@ fn without_a_worker_the_answer_is_503_at_once() {
 }
 
 #[test]
-fn jobs_of_an_expected_track_wait_for_its_worker() {
+fn jobs_of_an_expected_track_wait() {
     let router = Router::start(&config().set(&["expected", "test_runners"], json!(["ruby"])));
     let client = router.client();
     client.send(&ruby("early")).unwrap();
     expect(&router.ask(&python("p")), 503, "no_worker");
-    let _worker =
-        Automatic::start(&router, hello("ruby-1", &["ruby"], 1, &[("ruby", &pinned('a'))]), Duration::ZERO);
+    let _worker = AutomaticWorker::start(
+        &router,
+        hello("ruby-1", &["ruby"], 1, &[("ruby", &pinned('a'))]),
+        Duration::ZERO,
+    );
     expect(&client.receive(seconds(10)).unwrap(), 200, "ok");
 }
 
 #[test]
-fn a_version_that_is_not_deployed_is_505_and_names_those_that_are() {
+fn undeployed_version_is_505() {
     let router = Router::start(&config());
     let answer = router.ask(&test_solution("1", "ruby", URI, &version('9')));
     expect(&answer, 505, "not_deployed");
@@ -165,7 +170,7 @@ fn a_version_that_is_not_deployed_is_505_and_names_those_that_are() {
 }
 
 #[test]
-fn a_full_queue_refuses_the_newest_job_of_the_longest_track() {
+fn full_queue_drops_newest_job_of_longest_track() {
     let router = Router::start(&config().set(&["queue", "max_jobs"], json!(5)));
     let ready = [("ruby", pinned('a')), ("python", pinned('b'))];
     let ready: Vec<(&str, &str)> = ready.iter().map(|(track, version)| (*track, version.as_str())).collect();
@@ -187,7 +192,7 @@ fn a_full_queue_refuses_the_newest_job_of_the_longest_track() {
 }
 
 #[test]
-fn a_job_that_waits_too_long_is_504_on_time() {
+fn queued_job_times_out_with_504() {
     let router = Router::start(&config().set(&["queue", "max_wait"], json!("1s")));
     let mut worker = FakeWorker::join(&router, hello("ruby-1", &["ruby"], 1, &[("ruby", &pinned('a'))]));
     let client = router.client();
@@ -195,20 +200,20 @@ fn a_job_that_waits_too_long_is_504_on_time() {
     worker.job(seconds(5)).unwrap();
     let start = Instant::now();
     client.send(&ruby("waits")).unwrap();
-    let beats = worker.until(Duration::from_millis(1200), |_| None::<()>);
+    let beats = worker.wait_for(Duration::from_millis(1200), |_| None::<()>);
     assert!(beats.is_none());
     expect(&client.receive(seconds(5)).unwrap(), 504, "queue_deadline");
     assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
 }
 
 #[test]
-fn a_deadline_ends_the_request_and_cancels_the_attempt() {
+fn deadline_cancels_the_attempt() {
     let router = Router::start(&config());
     let mut worker = FakeWorker::join(&router, hello("ruby-1", &["ruby"], 1, &[("ruby", &pinned('a'))]));
     let client = router.client();
     client.send(&with(ruby("slow"), "deadline_ms", json!(2_500))).unwrap();
     let job = worker.job(seconds(5)).unwrap();
-    let cancelled = worker.until(seconds(5), |word| match word {
+    let cancelled = worker.wait_for(seconds(5), |word| match word {
         FromRouter::Cancel(cancel) => Some(cancel.token),
         _ => None,
     });
@@ -217,13 +222,13 @@ fn a_deadline_ends_the_request_and_cancels_the_attempt() {
 }
 
 #[test]
-fn a_late_result_is_never_another_jobs_answer() {
+fn late_result_never_answers_another_job() {
     let router = Router::start(&config());
     let mut worker = FakeWorker::join(&router, hello("ruby-1", &["ruby"], 2, &[("ruby", &pinned('a'))]));
     let client = router.client();
     client.send(&with(ruby("late"), "deadline_ms", json!(2_000))).unwrap();
     let late = worker.job(seconds(5)).unwrap();
-    let gone = worker.until(seconds(5), |word| matches!(word, FromRouter::Cancel(_)).then_some(()));
+    let gone = worker.wait_for(seconds(5), |word| matches!(word, FromRouter::Cancel(_)).then_some(()));
     assert!(gone.is_some());
     expect(&client.receive(seconds(1)).unwrap(), 504, "deadline");
     client.send(&ruby("next")).unwrap();
@@ -236,7 +241,7 @@ fn a_late_result_is_never_another_jobs_answer() {
 }
 
 #[test]
-fn the_newest_hello_of_a_name_wins() {
+fn newest_hello_of_a_name_wins() {
     let router = Router::start(&config());
     let ready = [("ruby", &*pinned('a'))];
     let mut old = FakeWorker::join(&router, hello("ruby-1", &["ruby"], 1, &ready));
@@ -250,7 +255,7 @@ fn the_newest_hello_of_a_name_wins() {
 }
 
 #[test]
-fn what_every_worker_failed_to_prepare_is_511_with_their_words() {
+fn version_failed_on_every_worker_is_511() {
     let router = Router::start(&config());
     let mut worker = FakeWorker::join(&router, hello("ruby-1", &["ruby"], 1, &[]));
     let client = router.client();

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use e2e::groups::{self, read};
+use e2e::cgroups::{self, read_first};
 use e2e::leftovers::find_process;
 use e2e::request::{expect, with};
 use e2e::rig::{Rig, small_limits};
-use e2e::serial::alone;
+use e2e::serial::exclusive;
 use e2e::wait::{seconds, slowness, wait_for, wait_until};
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn printed(rig: &Rig, script: &str) -> String {
 }
 
 #[test]
-fn limits_are_the_kernels_while_the_container_runs() {
+fn limits_are_set_in_the_kernel() {
     let rig = Rig::start(
         json!({"wall": HumanDuration(seconds(10)), "wall_max": HumanDuration(seconds(60)), "memory": "96Mi", "pids": 40, "cpus": "500m"}),
     );
@@ -31,18 +31,18 @@ fn limits_are_the_kernels_while_the_container_runs() {
     client.send(&rig.request(&format!("exec {sleep}"))).unwrap();
     let pid = wait_for(seconds(10), "the container runs", || find_process(&format!("{sleep} ")));
 
-    let memory = groups::of(pid, "memory");
-    assert_eq!(read(&memory, &["memory.limit_in_bytes", "memory.max"]), (96_u64 << 20).to_string());
-    let swap = read(&memory, &["memory.memsw.limit_in_bytes", "memory.swap.max"]);
+    let memory = cgroups::of_process(pid, "memory");
+    assert_eq!(read_first(&memory, &["memory.limit_in_bytes", "memory.max"]), (96_u64 << 20).to_string());
+    let swap = read_first(&memory, &["memory.memsw.limit_in_bytes", "memory.swap.max"]);
     assert!(swap == (96_u64 << 20).to_string() || swap == "0", "swap {swap}");
-    assert_eq!(read(&groups::of(pid, "pids"), &["pids.max"]), "40");
-    let cpu = groups::of(pid, "cpu");
+    assert_eq!(read_first(&cgroups::of_process(pid, "pids"), &["pids.max"]), "40");
+    let cpu = cgroups::of_process(pid, "cpu");
     let (quota, period) = match fs::read_to_string(cpu.join("cpu.max")) {
         Ok(text) => {
             let (quota, period) = text.trim().split_once(' ').unwrap();
             (quota.to_owned(), period.to_owned())
         }
-        Err(_) => (read(&cpu, &["cpu.cfs_quota_us"]), read(&cpu, &["cpu.cfs_period_us"])),
+        Err(_) => (read_first(&cpu, &["cpu.cfs_quota_us"]), read_first(&cpu, &["cpu.cfs_period_us"])),
     };
     let share = quota.parse::<f64>().unwrap() / period.parse::<f64>().unwrap();
     assert!((0.49..0.51).contains(&share), "{quota} of {period}");
@@ -66,8 +66,8 @@ fn limits_are_the_kernels_while_the_container_runs() {
 }
 
 #[test]
-fn usage_is_within_a_tenth_of_a_known_load() {
-    let _alone = alone();
+fn reported_usage_is_within_10_percent() {
+    let _alone = exclusive();
     let time = HumanDuration(seconds(20));
     let rig = Rig::start(json!({"wall": time, "wall_max": time, "cpus": "1", "memory": "256Mi"}));
     // A burner that stops by its own processor time, and tells it with its children's: what the kernel charged it.
@@ -98,7 +98,7 @@ fn usage_is_within_a_tenth_of_a_known_load() {
 }
 
 #[test]
-fn the_same_exercise_twice_at_once_is_isolated() {
+fn concurrent_runs_of_one_exercise_are_isolated() {
     let rig = Rig::start(json!({"wall": HumanDuration(seconds(15)), "wall_max": HumanDuration(seconds(60))}));
     // Each writes a mark, waits until both must be there, and lists what it sees.
     let script = |mark: &str| {
@@ -132,7 +132,7 @@ fn the_same_exercise_twice_at_once_is_isolated() {
 }
 
 #[test]
-fn only_the_loopback_interface_is_there_and_up() {
+fn only_loopback_is_up() {
     let rig = Rig::shared();
     let links = printed(&rig, "ls /sys/class/net 2>/dev/null; cat /proc/net/dev; ip link show lo");
     let names: Vec<&str> =
@@ -164,14 +164,14 @@ fn only_the_loopback_interface_is_there_and_up() {
 #[case::kernel_log("dmesg | grep .")]
 #[case::memory("cat /proc/kcore | head -c 1 | grep .")]
 #[case::lower_layer("echo x > /bin/busybox")]
-fn an_attack_fails(#[case] attack: &str) {
+fn attack_fails(#[case] attack: &str) {
     let rig = Rig::shared();
     let told = printed(&rig, &format!("if {attack} 2>/dev/null; then echo done-it; fi"));
     assert!(!told.contains("done-it"), "{attack} worked");
 }
 
 #[test]
-fn a_container_sees_its_own_world_only() {
+fn container_sees_only_its_own_system() {
     let rig = Rig::shared();
     let seen = printed(
         &rig,
@@ -187,7 +187,7 @@ fn a_container_sees_its_own_world_only() {
 }
 
 #[test]
-fn a_request_may_lower_the_time_and_raise_it_to_the_maximum_only() {
+fn request_may_set_time_up_to_the_maximum() {
     let rig = Rig::start(with(with(small_limits(), "wall", json!("8s")), "wall_max", json!("10s")));
     let request = |limit: u32| with(rig.request("exit 0"), "execution_timeout", json!(limit));
     let wall = |value: &Value| value["limits"]["wall"].clone();

@@ -83,7 +83,7 @@ impl<'a> Installation<'a> {
             .concat(),
         );
         said.unwrap_or_else(|error| {
-            panic!("{}: {error}\n{}", self.name, self.cluster.said_by_pods(&self.name))
+            panic!("{}: {error}\n{}", self.name, self.cluster.pod_diagnostics(&self.name))
         });
     }
 
@@ -101,8 +101,8 @@ impl<'a> Installation<'a> {
             panic!(
                 "{}: {object} is not {condition}: {status}\n{}\n{}",
                 self.name,
-                self.cluster.said_by_pods(&self.name),
-                self.cluster.said_by_pods(&self.worker_namespace)
+                self.cluster.pod_diagnostics(&self.name),
+                self.cluster.pod_diagnostics(&self.worker_namespace)
             );
         }
     }
@@ -157,7 +157,7 @@ impl<'a> Installation<'a> {
 }
 
 #[test]
-fn each_scenario_is_installed_and_serves() {
+fn each_scenario_installs_and_serves() {
     let cluster = Cluster::with_images(&images());
     install_crds(&cluster, &Release::this());
     for (name, file) in files("ci") {

@@ -88,7 +88,7 @@ fn said(output: &Output) -> String {
     Machine::new().with("cargo", "case $1 in fetch) exit 101 ;; *) echo cargo 99.0.0 ;; esac"),
     "cannot be downloaded; check the network"
 )]
-fn lacking_machine_is_refused_before_a_change(#[case] machine: Machine, #[case] remedy: &str) {
+fn incomplete_machine_is_refused_unchanged(#[case] machine: Machine, #[case] remedy: &str) {
     let output = machine.set_up("demo");
     let said = said(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
@@ -101,7 +101,7 @@ fn lacking_machine_is_refused_before_a_change(#[case] machine: Machine, #[case] 
 }
 
 #[test]
-fn missing_packages_are_named_with_their_purpose_and_installed() {
+fn missing_packages_are_explained_and_installed() {
     let machine = Machine::new();
     let output = machine.set_up("demo");
     let said = said(&output);
@@ -116,7 +116,7 @@ fn missing_packages_are_named_with_their_purpose_and_installed() {
 
 /// Nothing is seen in the directory where Go's own installer puts it.
 #[rstest]
-fn cluster_and_images_are_refused_without_go(#[values("cluster", "images", "test")] part: &str) {
+fn missing_go_is_refused(#[values("cluster", "images", "test")] part: &str) {
     require_root();
     let machine = Machine::new();
     let hide = "[ ! -d /usr/local/go ] || /bin/mount -t tmpfs none /usr/local/go; exec \"$0\" \"$@\"";
@@ -130,7 +130,7 @@ fn cluster_and_images_are_refused_without_go(#[values("cluster", "images", "test
 }
 
 #[test]
-fn unknown_part_is_refused_with_the_known_ones() {
+fn unknown_part_is_refused() {
     let output = Machine::new().set_up("everything");
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output).contains("there are: demo build images lint cluster test bench"));

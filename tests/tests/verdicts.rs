@@ -13,7 +13,7 @@ use serde_json::json;
 const PASS: &str = r#"echo '{"version":2,"status":"pass"}' > /mnt/exercism-iteration/results.json"#;
 
 #[test]
-fn a_real_job_end_to_end_over_file() {
+fn job_runs_end_to_end_over_file() {
     let rig = Rig::shared();
     let answer = rig.router.ask(&rig.request_with(&[
         ("do.sh", "echo said; echo cried >&2; cp lib/answer.json results.json"),
@@ -77,7 +77,7 @@ fn a_real_job_end_to_end_over_file() {
 #[case::not_json("echo '{' > /mnt/exercism-iteration/results.json", 514, "malformed")]
 #[case::two_values("echo '{} {}' > /mnt/exercism-iteration/results.json", 514, "malformed")]
 #[case::deep("yes [ | head -200 | tr -d '\\n' > /mnt/exercism-iteration/results.json", 514, "too_deep")]
-fn verdict_of(#[case] script: &str, #[case] code: u16, #[case] reason: &str) {
+fn container_ends_with_verdict(#[case] script: &str, #[case] code: u16, #[case] reason: &str) {
     let rig = Rig::shared();
     let answer = rig.run(script);
     let reason =
@@ -88,7 +88,7 @@ fn verdict_of(#[case] script: &str, #[case] code: u16, #[case] reason: &str) {
 }
 
 #[test]
-fn wall_time_is_401_and_names_limit_and_use() {
+fn wall_time_is_401_and_names_limit() {
     let rig = Rig::shared();
     let answer = rig.run_for(1, "exec sleep 60");
     expect(&answer, 401, "wall_time");
@@ -99,13 +99,13 @@ fn wall_time_is_401_and_names_limit_and_use() {
 }
 
 #[test]
-fn closing_the_streams_does_not_end_a_job() {
+fn closing_stdout_does_not_end_a_job() {
     let rig = Rig::shared();
     expect(&rig.run_for(1, "exec >&- 2>&-; exec sleep 60"), 401, "wall_time");
 }
 
 #[test]
-fn a_job_that_burns_all_its_processors_is_401() {
+fn busy_loop_is_401() {
     // The limit is what its processors can give within its wall time, so either may be met first; which it is with a
     // lower limit, the sandbox's own tests show.
     let rig = Rig::shared();
@@ -118,7 +118,7 @@ fn a_job_that_burns_all_its_processors_is_401() {
 }
 
 #[test]
-fn a_kill_from_outside_is_403_killed() {
+fn external_kill_is_403() {
     let rig = Rig::shared();
     let client = rig.router.client();
     client.send(&rig.request("exec sleep 7.25")).unwrap();
@@ -136,7 +136,7 @@ fn a_kill_from_outside_is_403_killed() {
 // Silent, because what it complains about has a limit too, which a slow machine reaches first or not.
 #[case::fork_bomb("exec 2>/dev/null; f() { f | f & }; f; sleep 60")]
 #[case::orphans("for i in 1 2 3 4 5; do setsid sleep 60 & done; exec sleep 60")]
-fn what_multiplies_is_ended_with_all_its_children(#[case] script: &str) {
+fn fork_bomb_is_ended_with_all_children(#[case] script: &str) {
     let rig = Rig::shared();
     let answer = rig.run_for(1, script);
     assert!(matches!(answer.status.status_code, 401 | 513 | 514), "{:?}", answer.status);
@@ -144,7 +144,7 @@ fn what_multiplies_is_ended_with_all_its_children(#[case] script: &str) {
 }
 
 #[test]
-fn an_early_success_with_children_left_is_200() {
+fn early_success_with_live_children_is_200() {
     let rig = Rig::shared();
     let answer = rig.run(&format!("setsid sleep 33.5 & {PASS}"));
     expect(&answer, 200, "ok");
@@ -161,14 +161,14 @@ fn an_early_success_with_children_left_is_200() {
     "cd /mnt/exercism-iteration && i=0; while [ $i -lt 500 ]; do : > f$i || exit 9; i=$((i+1)); done"
 )]
 #[case::root("echo x > /opt/test-runner/x")]
-fn full_or_forbidden_places_fail_the_tool_only(#[case] script: &str) {
+fn full_or_forbidden_paths_fail_only_the_tool(#[case] script: &str) {
     let rig = Rig::shared();
     expect(&rig.run(&format!("set -e; {script}")), 513, "exit_code");
     expect(&rig.run(PASS), 200, "ok");
 }
 
 #[test]
-fn a_submission_that_is_too_large_or_too_many_is_400() {
+fn too_large_submission_is_400() {
     let rig = Rig::shared();
     let big = "x".repeat(300 << 10);
     expect(&rig.router.ask(&rig.request_with(&[("do.sh", PASS), ("big", &big)])), 400, "input_size");
@@ -178,7 +178,7 @@ fn a_submission_that_is_too_large_or_too_many_is_400() {
 }
 
 #[test]
-fn a_dir_that_is_not_allowed_is_400_and_a_missing_one_is_told() {
+fn forbidden_submission_directory_is_400() {
     let rig = Rig::shared();
     let request = |uri: &str| with(rig.request(PASS), "s3_uri", json!(uri));
     for uri in ["file:///etc", "file:///proc/self"] {
@@ -203,7 +203,7 @@ fn symlinks_in_a_submission_are_not_followed() {
 }
 
 #[test]
-fn captured_output_is_kept_lossy_and_marked_when_cut() {
+fn captured_output_is_lossy_and_marked_when_truncated() {
     let rig = Rig::shared();
     let answer = rig.run(&format!(r"printf 'a\377b'; {PASS}"));
     expect(&answer, 200, "ok");
@@ -213,7 +213,7 @@ fn captured_output_is_kept_lossy_and_marked_when_cut() {
 }
 
 #[test]
-fn the_wall_limit_does_not_wait_for_the_answer_to_be_read() {
+fn wall_limit_holds_with_a_slow_reader() {
     let rig = Rig::shared();
     let start = std::time::Instant::now();
     let answer = rig.run_for(1, "trap '' TERM INT HUP; while :; do sleep 1; done");

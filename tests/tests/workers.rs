@@ -4,14 +4,14 @@
 use std::process::Command;
 
 use e2e::binaries::binary;
-use e2e::fake_worker::{Automatic, hello};
+use e2e::fake_worker::{AutomaticWorker, hello};
 use e2e::leftovers::{cgroups, find_process};
 use e2e::request::{expect, test_solution, version};
 use e2e::router::Router;
-use e2e::stage::{OBEDIENT, Stage};
+use e2e::stage::{RUN_SUBMISSION, Stage};
 use e2e::tooling::tools;
 use e2e::wait::{seconds, wait_for, wait_until};
-use e2e::worker::Options;
+use e2e::worker::WorkerOptions;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ struct Scene {
 impl Scene {
     fn start() -> Self {
         let stage = Stage::new();
-        stage.test_runner("ruby", 'a', OBEDIENT);
+        stage.test_runner("ruby", 'a', RUN_SUBMISSION);
         let router = Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('a')]));
         Self { router, stage }
     }
@@ -36,11 +36,11 @@ impl Scene {
 }
 
 #[test]
-fn two_workers_may_not_share_a_dir() {
+fn two_workers_cannot_share_a_directory() {
     let scene = Scene::start();
     let dir = scene.stage.path("work");
-    let _first = Options::new("any-1").dir(&dir).start(&scene.router);
-    let mut second = Options::new("any-2").dir(&dir).launch(&scene.router);
+    let _first = WorkerOptions::new("any-1").dir(&dir).start(&scene.router);
+    let mut second = WorkerOptions::new("any-2").dir(&dir).launch(&scene.router);
     let status = second.process().wait_for_exit(seconds(10));
     assert!(!status.success());
     let log = second.process().log();
@@ -49,14 +49,14 @@ fn two_workers_may_not_share_a_dir() {
 }
 
 #[test]
-fn the_job_of_a_killed_worker_ends_on_another_and_its_container_is_gone() {
+fn killed_workers_job_runs_elsewhere_once() {
     let scene = Scene::start();
-    let mut first = Options::new("ruby-1").topic("ruby").start(&scene.router);
+    let mut first = WorkerOptions::new("ruby-1").topic("ruby").start(&scene.router);
     let client = scene.router.client();
     // Only the first attempt takes long: what it leaves in the shared submission directory is not written back.
     client.send(&scene.job("1", &format!("sleep 3.125; {PASS}"))).unwrap();
     wait_for(seconds(10), "the container runs", || find_process("sleep 3.125 "));
-    let _second = Options::new("any-2").start(&scene.router);
+    let _second = WorkerOptions::new("any-2").start(&scene.router);
     first.process().kill();
     wait_until(seconds(5), "one container at most runs", || {
         scene.router.status().to_string().contains("any-2")
@@ -68,9 +68,9 @@ fn the_job_of_a_killed_worker_ends_on_another_and_its_container_is_gone() {
 }
 
 #[test]
-fn a_killed_worker_leaves_no_container_running() {
+fn killed_worker_leaves_no_container_running() {
     let scene = Scene::start();
-    let mut worker = Options::new("any-1").start(&scene.router);
+    let mut worker = WorkerOptions::new("any-1").start(&scene.router);
     let client = scene.router.client();
     client.send(&scene.job("1", "sleep 41.5")).unwrap();
     wait_for(seconds(10), "the container runs", || find_process("sleep 41.5 "));
@@ -79,14 +79,14 @@ fn a_killed_worker_leaves_no_container_running() {
 }
 
 #[test]
-fn a_frozen_workers_job_ends_on_another_within_seconds() {
+fn frozen_workers_job_runs_elsewhere() {
     let scene = Scene::start();
-    let mut first = Options::new("ruby-1").topic("ruby").start(&scene.router);
+    let mut first = WorkerOptions::new("ruby-1").topic("ruby").start(&scene.router);
     let client = scene.router.client();
     client.send(&scene.job("1", &format!("sleep 2.0625; {PASS}"))).unwrap();
     wait_for(seconds(10), "the container runs", || find_process("sleep 2.0625 "));
     first.process().signal(Signal::STOP);
-    let _second = Options::new("any-2").start(&scene.router);
+    let _second = WorkerOptions::new("any-2").start(&scene.router);
     let answer = client.receive(seconds(20)).unwrap();
     expect(&answer, 200, "ok");
     assert_eq!(answer.context["worker"], "any-2");
@@ -103,9 +103,9 @@ fn a_frozen_workers_job_ends_on_another_within_seconds() {
 }
 
 #[test]
-fn a_router_that_restarts_in_a_job_gives_its_answer_to_the_same_id() {
+fn restarted_router_answers_the_same_id() {
     let mut scene = Scene::start();
-    let _worker = Options::new("any-1").start(&scene.router);
+    let _worker = WorkerOptions::new("any-1").start(&scene.router);
     let request = scene.job("1", &format!("date +%s; sleep 3.5625; {PASS}"));
     scene.router.client().request(&scene.job("0", PASS), seconds(20)).unwrap();
     let client = scene.router.client();
@@ -123,9 +123,9 @@ fn a_router_that_restarts_in_a_job_gives_its_answer_to_the_same_id() {
 }
 
 #[test]
-fn sigterm_drains_and_the_job_in_hand_is_answered() {
+fn sigterm_drains_running_job() {
     let scene = Scene::start();
-    let mut worker = Options::new("any-1").start(&scene.router);
+    let mut worker = WorkerOptions::new("any-1").start(&scene.router);
     let client = scene.router.client();
     client.send(&scene.job("1", &format!("sleep 1.5625; {PASS}"))).unwrap();
     wait_for(seconds(10), "the container runs", || find_process("sleep 1.5625 "));
@@ -136,12 +136,12 @@ fn sigterm_drains_and_the_job_in_hand_is_answered() {
 }
 
 #[test]
-fn at_the_drain_time_out_the_job_runs_elsewhere() {
+fn job_runs_elsewhere_after_drain_timeout() {
     let scene = Scene::start();
     let mut first =
-        Options::new("ruby-1").topic("ruby").flags(&["--drain-timeout", "1s"]).start(&scene.router);
+        WorkerOptions::new("ruby-1").topic("ruby").flags(&["--drain-timeout", "1s"]).start(&scene.router);
     // There before the job is, which must outlast the drain only; the scoped worker gets it all the same.
-    let _second = Options::new("any-2").start(&scene.router);
+    let _second = WorkerOptions::new("any-2").start(&scene.router);
     let client = scene.router.client();
     client.send(&scene.job("1", &format!("sleep 4.1875; {PASS}"))).unwrap();
     wait_for(seconds(10), "the container runs", || find_process("sleep 4.1875 "));
@@ -152,9 +152,9 @@ fn at_the_drain_time_out_the_job_runs_elsewhere() {
 }
 
 #[test]
-fn force_worker_restart_bootstraps_real_workers_again() {
+fn force_worker_restart_bootstraps_workers_again() {
     let mut scene = Scene::start();
-    let mut worker = Options::new("any-1").start(&scene.router);
+    let mut worker = WorkerOptions::new("any-1").start(&scene.router);
     expect(&scene.router.ask(&scene.job("1", PASS)), 200, "ok");
     scene.router.kill();
     scene.router.restart(&["--force-worker-restart"]);
@@ -197,7 +197,7 @@ fn line<'a>(text: &'a str, name: &str) -> &'a str {
 }
 
 #[test]
-fn doctor_finds_this_machine_fit_for_jobs_and_for_every_driver() {
+fn doctor_accepts_this_machine_for_every_driver() {
     let text = doctor(|command| {
         command.arg("--tools").arg(tools());
     });
@@ -208,7 +208,7 @@ fn doctor_finds_this_machine_fit_for_jobs_and_for_every_driver() {
 }
 
 #[test]
-fn doctor_names_the_remedy_for_a_driver_that_is_not_there() {
+fn doctor_names_remedy_for_missing_driver() {
     let runc = e2e::binaries::system("runc", "runc");
     let text = doctor(|command| {
         command.arg("--runc").arg(runc).args(["--tools", "/nonexistent"]).env("PATH", "/nonexistent");
@@ -223,8 +223,8 @@ fn doctor_names_the_remedy_for_a_driver_that_is_not_there() {
 fn jobs_leave_no_cgroup_behind() {
     let scene = Scene::start();
     let _other =
-        Automatic::start(&scene.router, hello("fake", &["python"], 1, &[]), std::time::Duration::ZERO);
-    let worker = Options::new("any-1").start(&scene.router);
+        AutomaticWorker::start(&scene.router, hello("fake", &["python"], 1, &[]), std::time::Duration::ZERO);
+    let worker = WorkerOptions::new("any-1").start(&scene.router);
     for id in 0..3 {
         expect(&scene.router.ask(&scene.job(&id.to_string(), PASS)), 200, "ok");
     }

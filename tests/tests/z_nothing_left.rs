@@ -5,15 +5,15 @@ use e2e::leftovers::{cgroups, mounts, processes};
 use e2e::router::Router;
 use e2e::stage::Stage;
 use e2e::wait::{seconds, wait_until};
-use e2e::worker::Options;
+use e2e::worker::WorkerOptions;
 
 #[test]
-fn after_the_suite_nothing_is_left() {
+fn nothing_is_left_after_the_suite() {
     assert_eq!(mounts(), Vec::<String>::new());
     wait_until(seconds(5), "no job runs", || processes().is_empty());
     // Tests that kill workers leave empty groups, which the next worker sweeps.
     let stage = Stage::new();
     let router = Router::start(&stage.config());
-    drop(Options::new("sweeper").start(&router));
+    drop(WorkerOptions::new("sweeper").start(&router));
     assert_eq!(cgroups(), Vec::<std::path::PathBuf>::new());
 }

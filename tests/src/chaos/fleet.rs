@@ -18,8 +18,8 @@ use crate::registry::Registry;
 use crate::request::version;
 use crate::router::Router;
 use crate::s3::{CREDENTIALS, S3};
-use crate::stage::{OBEDIENT, Stage};
-use crate::worker::{Options, Worker};
+use crate::stage::{RUN_SUBMISSION, Stage};
+use crate::worker::{Worker, WorkerOptions};
 
 const BUCKET: &str = "submissions";
 /// Drain timeout of the workers; shorter than the longest job, so that drains also interrupt jobs.
@@ -91,7 +91,7 @@ impl Fleet {
         let repository = format!("{TRACK}-test-runner");
         for digit in versions {
             // Each version is an image of its own, so that workers have to pull it.
-            let tag = stage.test_runner(TRACK, digit, &format!(": {digit}; {OBEDIENT}"));
+            let tag = stage.test_runner(TRACK, digit, &format!(": {digit}; {RUN_SUBMISSION}"));
             registry.push(&stage.images().dir().join(&repository), &tag, &repository);
         }
         let s3_proxy = Proxy::to(address(&s3.endpoint()));
@@ -116,7 +116,7 @@ impl Fleet {
     pub(super) fn start_worker(&mut self, node: usize) {
         if let Some(node) = self.nodes.get_mut(node) {
             let router_workers = format!("tcp://{}", node.proxy.address());
-            let options = Options::new(&node.name)
+            let options = WorkerOptions::new(&node.name)
                 .slots(self.slots)
                 .dir(&node.disk.dir())
                 .flags(&["--router-workers", &router_workers, "--drain-timeout", DRAIN_TIMEOUT])

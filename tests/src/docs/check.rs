@@ -1,4 +1,4 @@
-//! Blocks that are not typed: do they hold what they say? And links, and figures. Pure, but for the files that are linked.
+//! Checks blocks that are not run, and links. Pure, except for the linked files.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -7,15 +7,15 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::console::Console;
-use super::page::{Block, Fault, Page};
+use super::page::{Block, Page, PageFault};
 
-/// Returns what is wrong with a block; none if it can be used as it stands, as far as that is seen without running it.
+/// Returns the fault of a block, as far as it can be found without running the block.
 #[must_use]
-pub fn fault(block: &Block) -> Option<Fault> {
-    let faulty = |what: String| Some(Fault::new(block.line, what));
+pub fn fault(block: &Block) -> Option<PageFault> {
+    let faulty = |what: String| Some(PageFault::new(block.line, what));
     let text = block.text();
     match block.language.as_str() {
-        "console" => Console::read(block).err(),
+        "console" => Console::parse(block).err(),
         "json" => {
             serde_json::from_str::<Value>(&text).err().and_then(|error| faulty(format!("not JSON: {error}")))
         }
@@ -25,23 +25,26 @@ pub fn fault(block: &Block) -> Option<Fault> {
             error.and_then(|error| faulty(format!("not YAML: {error}")))
         }
         "mermaid" => diagram(&text).and_then(faulty),
-        // It is run with the page; here it is only said that such a block is known.
+        // These blocks are run with the page.
         "python" => None,
-        // Forms and sketches, nothing that can be pasted.
+        // Forms and sketches, which nobody pastes.
         "text" => None,
-        "" => faulty("a block without a language; say `text` if it is none".to_owned()),
+        "" => faulty("a block without a language; use `text` for plain text".to_owned()),
         _ if block.has("not-run") && block.comment.is_some() => None,
-        other => faulty(format!("nothing checks `{other}`; say `not-run`, and in a comment above why")),
+        other => {
+            faulty(format!("nothing checks `{other}`; add `not-run`, and a comment above that says why"))
+        }
     }
 }
 
-/// Returns what is wrong with a diagram, as far as that is seen without drawing it.
+/// Returns the fault of a diagram, as far as it can be found without drawing the diagram.
 fn diagram(text: &str) -> Option<String> {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     if !lines.next().is_some_and(|first| first.starts_with("flowchart ")) {
         return Some("a diagram begins with `flowchart`".to_owned());
     }
-    let (mut open, mut ends) = (0, 0);
+    let mut open = 0;
+    let mut ends = 0;
     for line in lines {
         open += i32::from(line.starts_with("subgraph "));
         ends += i32::from(line == "end");
@@ -52,16 +55,16 @@ fn diagram(text: &str) -> Option<String> {
     (open != ends).then(|| format!("{open} subgraphs and {ends} ends"))
 }
 
-/// Returns where an answer has other fields than the one that is shown, or other kinds of values.
+/// Returns the first difference between the fields and value types of a shown and a real answer; `at` is their path.
 #[must_use]
 pub fn differing_fields(at: &str, shown: &Value, real: &Value) -> Option<String> {
     match (shown, real) {
         (Value::Object(shown), Value::Object(real)) => {
             let names =
                 |fields: &serde_json::Map<String, Value>| fields.keys().cloned().collect::<BTreeSet<_>>();
-            let (wanted, got) = (names(shown), names(real));
-            if let Some(name) = wanted.symmetric_difference(&got).next() {
-                let is_shown = wanted.contains(name);
+            let shown_names = names(shown);
+            if let Some(name) = shown_names.symmetric_difference(&names(real)).next() {
+                let is_shown = shown_names.contains(name);
                 return Some(format!(
                     "{at}/{name} is only in the {} answer",
                     if is_shown { "shown" } else { "real" }
@@ -82,14 +85,14 @@ pub fn differing_fields(at: &str, shown: &Value, real: &Value) -> Option<String>
     }
 }
 
-/// The links of a page that lead nowhere in the repository.
+/// Returns a page's links to files and headings that do not exist in the repository.
 #[must_use]
-pub fn dead_links(page: &Page, repository: &Path, open: impl Fn(&str) -> Option<String>) -> Vec<Fault> {
+pub fn dead_links(page: &Page, repository: &Path, open: impl Fn(&str) -> Option<String>) -> Vec<PageFault> {
     let directory = Path::new(&page.name).parent().unwrap_or(Path::new(""));
     let is_dead = |target: &str| {
         let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
         let name =
-            if path.is_empty() { Path::new(&page.name).to_owned() } else { plain(&directory.join(path)) };
+            if path.is_empty() { Path::new(&page.name).to_owned() } else { normalize(&directory.join(path)) };
         if !repository.join(&name).exists() {
             return true;
         }
@@ -101,12 +104,14 @@ pub fn dead_links(page: &Page, repository: &Path, open: impl Fn(&str) -> Option<
     let mut found = Vec::new();
     for (number, line) in (1..).zip(&page.lines).filter(|(number, _)| !blocks.contains(number)) {
         let dead = links(line).into_iter().filter(|target| !target.contains("://") && is_dead(target));
-        found.extend(dead.map(|target| Fault::new(number, format!("`{target}` is not there"))));
+        found.extend(
+            dead.map(|target| PageFault::new(number, format!("the target `{target}` does not exist"))),
+        );
     }
     found
 }
 
-/// Returns where a line's links lead; not its images.
+/// Returns the targets of a line's links, without images.
 fn links(line: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for (at, _) in line.match_indices("](") {
@@ -120,25 +125,25 @@ fn links(line: &str) -> Vec<&str> {
     found
 }
 
-/// A path without `..` in it.
-fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
+/// Removes `..` from a path.
+fn normalize(path: &Path) -> PathBuf {
+    let mut normalized = PathBuf::new();
     for component in path.components() {
         if component == Component::ParentDir {
-            plain.pop();
+            normalized.pop();
         } else {
-            plain.push(component);
+            normalized.push(component);
         }
     }
-    plain
+    normalized
 }
 
 /// Returns the anchors of a page's headings.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
     let anchor = |heading: &str| {
-        let words = heading.trim_start_matches('#').trim().to_lowercase();
-        let kept = words.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        let text = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
         kept.map(|c| if c == ' ' { '-' } else { c }).collect::<String>()
     };
     headings.map(anchor).collect()
@@ -165,7 +170,7 @@ mod tests {
     #[case("```mermaid\nflowchart LR\n  subgraph x\n  a --> b\n```", Some("1 subgraphs and 0 ends"))]
     #[case("```mermaid\nflowchart LR\n  a[\"x --> b\n```", Some("is not closed"))]
     #[case("```console\n$ a\n```", None)]
-    #[case("```console\na\n```", Some("before anything is typed"))]
+    #[case("```console\na\n```", Some("before the first command"))]
     #[case("```\na\n```", Some("without a language"))]
     #[case("```sh\na\n```", Some("nothing checks `sh`"))]
     #[case("```sh not-run\na\n```", Some("nothing checks `sh`"))]
@@ -188,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn links_that_lead_nowhere_are_found() {
+    fn dead_links_are_found() {
         let repository = tempfile::tempdir().unwrap();
         std::fs::create_dir(repository.path().join("docs")).unwrap();
         std::fs::write(repository.path().join("docs/b.md"), "## What it's for: all\n").unwrap();
@@ -199,8 +204,8 @@ mod tests {
         let open = |name: &str| std::fs::read_to_string(repository.path().join(name)).ok();
         let found: Vec<String> =
             dead_links(&page, repository.path(), open).iter().map(ToString::to_string).collect();
-        let dead = ["line 2: `c.md`", "line 3: `b.md#what`", "line 3: `#there`"]
-            .map(|l| format!("{l} is not there"));
+        let dead = [("line 2", "`c.md`"), ("line 3", "`b.md#what`"), ("line 3", "`#there`")]
+            .map(|(line, target)| format!("{line}: the target {target} does not exist"));
         assert_eq!(found, dead);
     }
 }

@@ -1,64 +1,65 @@
-//! Compares what a command printed with the lines of a page. Pure.
+//! Compares the output of a command with the lines of a page. Pure.
 
-use super::page::{Fault, Line};
+use super::page::{Line, PageFault};
 
-/// The sign that stands for any text.
+/// The character that stands for any text.
 const ANY: &str = "…";
 
-/// Why the output is not the expected one; none if it is.
+/// Returns how the output differs from the expected lines; `None` if it matches.
 #[must_use]
-pub fn differ(expected: &[Line], printed: &[String]) -> Option<Fault> {
-    let mut place = Place::new(expected);
-    // Blank lines at the end are nothing to see.
+pub fn differ(expected: &[Line], printed: &[String]) -> Option<PageFault> {
+    let mut matcher = Matcher::new(expected);
+    // Blank lines at the end are ignored.
     let end = printed.iter().rposition(|line| !line.trim().is_empty()).map_or(0, |last| last + 1);
-    let mut too_much = None;
+    let mut surplus = None;
     for line in printed.iter().take(end) {
-        let was_end = place.is_end();
-        if !place.step(line) {
-            return Some(place.fault(Some(line)));
+        let was_end = matcher.is_end();
+        if !matcher.advance(line) {
+            return Some(matcher.fault(Some(line)));
         }
-        if was_end && !place.is_end() {
-            too_much = Some(line);
+        if was_end && !matcher.is_end() {
+            surplus = Some(line);
         }
     }
-    match too_much {
-        _ if place.is_end() => None,
-        Some(line) => Some(place.too_much(line)),
-        None => Some(place.fault(None)),
+    match surplus {
+        _ if matcher.is_end() => None,
+        Some(line) => Some(matcher.surplus_fault(line)),
+        None => Some(matcher.fault(None)),
     }
 }
 
-/// True once the first lines of the output are all that is expected: more may follow.
+/// Returns true if the output begins with the expected lines; more may follow.
 #[must_use]
-pub fn appeared(expected: &[Line], printed: &[String]) -> bool {
-    let mut place = Place::new(expected);
+pub fn begins_with(expected: &[Line], printed: &[String]) -> bool {
+    let mut matcher = Matcher::new(expected);
     let mut printed = printed.iter();
-    while !place.is_end() {
-        if !printed.next().is_some_and(|line| place.step(line)) {
+    while !matcher.is_end() {
+        if !printed.next().is_some_and(|line| matcher.advance(line)) {
             return false;
         }
     }
     true
 }
 
-/// All places among the expected lines at which the output may be.
-struct Place<'a> {
+/// Matches output against expected lines, as a nondeterministic automaton.
+struct Matcher<'a> {
     expected: &'a [Line],
+    /// For each expected line, and the end, whether the output may have reached it.
     at: Vec<bool>,
     furthest: usize,
 }
 
-impl<'a> Place<'a> {
+impl<'a> Matcher<'a> {
     fn new(expected: &'a [Line]) -> Self {
         let mut at = vec![false; expected.len() + 1];
         at.iter_mut().take(1).for_each(|first| *first = true);
-        let mut place = Self { expected, at, furthest: 0 };
-        place.skip();
-        place
+        let mut matcher = Self { expected, at, furthest: 0 };
+        matcher.skip_any();
+        matcher
     }
 
-    /// Goes on by a printed line; false if it fits nowhere.
-    fn step(&mut self, printed: &str) -> bool {
+    /// Advances by a printed line. Returns false if the line does not match.
+    fn advance(&mut self, printed: &str) -> bool {
         let mut next = vec![false; self.at.len()];
         for (index, line) in self.expected.iter().enumerate() {
             if !self.at.get(index).copied().unwrap_or_default() {
@@ -66,7 +67,7 @@ impl<'a> Place<'a> {
             }
             let stays = line.text.trim() == ANY;
             let target = if stays { index } else { index + 1 };
-            if stays || fits(line.text.trim(), printed.trim()) {
+            if stays || matches(line.text.trim(), printed.trim()) {
                 next.iter_mut().skip(target).take(1).for_each(|reached| *reached = true);
             }
         }
@@ -74,12 +75,12 @@ impl<'a> Place<'a> {
             return false;
         }
         self.at = next;
-        self.skip();
+        self.skip_any();
         true
     }
 
-    /// A line that stands for any lines also stands for none.
-    fn skip(&mut self) {
+    /// Skips lines that stand for any lines, because these may be no lines.
+    fn skip_any(&mut self) {
         for (index, line) in self.expected.iter().enumerate() {
             if self.at.get(index).copied().unwrap_or_default() {
                 self.furthest = self.furthest.max(index);
@@ -94,26 +95,26 @@ impl<'a> Place<'a> {
         self.at.last().copied().unwrap_or_default()
     }
 
-    fn fault(&self, printed: Option<&str>) -> Fault {
+    fn fault(&self, printed: Option<&str>) -> PageFault {
         let line = self.expected.get(self.furthest).filter(|_| !self.is_end());
         match (line, printed) {
             (Some(line), printed) => {
                 let printed =
                     printed.map_or_else(|| "nothing more".to_owned(), |line| format!("`{}`", line.trim()));
-                Fault::new(line.number, format!("expected `{}`, it printed {printed}", line.text.trim()))
+                PageFault::new(line.number, format!("expected `{}`, it printed {printed}", line.text.trim()))
             }
-            (None, printed) => self.too_much(printed.unwrap_or_default()),
+            (None, printed) => self.surplus_fault(printed.unwrap_or_default()),
         }
     }
 
-    fn too_much(&self, printed: &str) -> Fault {
+    fn surplus_fault(&self, printed: &str) -> PageFault {
         let last = self.expected.last().map_or(0, |line| line.number);
-        Fault::new(last, format!("expected no more, it printed `{}`", printed.trim()))
+        PageFault::new(last, format!("expected no more, it printed `{}`", printed.trim()))
     }
 }
 
-/// True if a line is as expected.
-fn fits(expected: &str, printed: &str) -> bool {
+/// Returns true if a line is as expected.
+fn matches(expected: &str, printed: &str) -> bool {
     let Some((first, others)) = expected.split_once(ANY) else { return expected == printed };
     let Some(mut rest) = printed.strip_prefix(first) else { return false };
     let (between, last) = others.rsplit_once(ANY).unwrap_or(("", others));
@@ -148,8 +149,8 @@ mod tests {
     #[case("a…b…c", "a1c2b", false)]
     #[case("", "", true)]
     #[case("", "x", false)]
-    fn a_line(#[case] expected: &str, #[case] printed: &str, #[case] is: bool) {
-        assert_eq!(fits(expected, printed), is);
+    fn line_matches(#[case] expected: &str, #[case] printed: &str, #[case] is: bool) {
+        assert_eq!(matches(expected, printed), is);
     }
 
     #[rstest]
@@ -166,9 +167,9 @@ mod tests {
     #[case(&["…", "d"], &["d", "e"], Some((2, "expected no more, it printed `e`")))]
     #[case(&["…", "d"], &["d", "e", "d"], None)]
     #[case(&["a", "", "b"], &["a", "b"], Some((2, "expected ``, it printed `b`")))]
-    fn an_output(#[case] expected: &[&str], #[case] out: &[&str], #[case] found: Option<(usize, &str)>) {
+    fn output_matches(#[case] expected: &[&str], #[case] out: &[&str], #[case] found: Option<(usize, &str)>) {
         let fault = differ(&lines(expected), &printed(out));
-        assert_eq!(fault, found.map(|(line, what)| Fault::new(line, what)));
+        assert_eq!(fault, found.map(|(line, what)| PageFault::new(line, what)));
     }
 
     #[rstest]
@@ -177,7 +178,7 @@ mod tests {
     #[case(&["up"], &["a", "up"], false)]
     #[case(&["…", "up"], &["a"], false)]
     #[case(&[], &[], true)]
-    fn what_appears(#[case] expected: &[&str], #[case] out: &[&str], #[case] is: bool) {
-        assert_eq!(appeared(&lines(expected), &printed(out)), is);
+    fn expected_lines_appear(#[case] expected: &[&str], #[case] out: &[&str], #[case] is: bool) {
+        assert_eq!(begins_with(&lines(expected), &printed(out)), is);
     }
 }

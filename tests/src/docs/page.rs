@@ -1,17 +1,17 @@
-//! A Markdown page and its fenced blocks.
+//! Parses a Markdown page and its fenced blocks.
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A page.
+/// A Markdown page.
 #[derive(Debug)]
 pub struct Page {
-    /// Its path below the repository's directory.
+    /// The path below the repository's directory.
     pub name: String,
-    /// Its lines.
+    /// The lines.
     pub lines: Vec<String>,
-    /// Its fenced blocks.
+    /// The fenced blocks.
     pub blocks: Vec<Block>,
 }
 
@@ -22,9 +22,9 @@ pub struct Block {
     pub line: usize,
     /// The first word after the fence.
     pub language: String,
-    /// The other words.
-    pub words: Vec<String>,
-    /// Its lines, without the fence's indentation.
+    /// The other words after the fence.
+    pub flags: Vec<String>,
+    /// The lines, without the fence's indentation.
     pub lines: Vec<Line>,
     /// The HTML comment in the line above.
     pub comment: Option<String>,
@@ -39,29 +39,29 @@ pub struct Line {
     pub text: String,
 }
 
-/// What is wrong with a page, and where.
+/// A fault of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct PageFault {
     /// The line's number, counted from 1.
     pub line: usize,
-    /// The fault in words.
+    /// What is wrong.
     pub what: String,
 }
 
-impl Fault {
-    /// A fault in a line.
+impl PageFault {
+    /// Creates a fault in a line.
     pub fn new(line: usize, what: impl Into<String>) -> Self {
         Self { line, what: what.into() }
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for PageFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: {}", self.line, self.what)
     }
 }
 
-/// The repository's directory.
+/// Returns the repository's directory.
 #[must_use]
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the repository's directory")
@@ -71,19 +71,19 @@ impl Page {
     /// Reads a page by its path below the repository's directory.
     ///
     /// # Panics
-    /// When there is no such page, or a block of it has no end.
+    /// When there is no such page, or one of its blocks is not closed.
     #[must_use]
     pub fn open(name: &str) -> Self {
-        let text = fs::read_to_string(repository().join(name))
-            .unwrap_or_else(|error| unreachable!("{name}: {error}"));
-        Self::read(name, &text).unwrap_or_else(|fault| unreachable!("{name}, {fault}"))
+        let text =
+            fs::read_to_string(repository().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        Self::read(name, &text).unwrap_or_else(|fault| panic!("{name}, {fault}"))
     }
 
-    /// Reads a page's text.
+    /// Parses a page's text.
     ///
     /// # Errors
-    /// When a block has no end.
-    pub fn read(name: &str, text: &str) -> Result<Self, Fault> {
+    /// When a block is not closed.
+    pub fn read(name: &str, text: &str) -> Result<Self, PageFault> {
         let lines: Vec<String> = text.lines().map(ToOwned::to_owned).collect();
         let mut blocks = Vec::new();
         let mut open: Option<(Block, Fence)> = None;
@@ -96,37 +96,38 @@ impl Page {
                     block.lines.push(Line { number, text });
                 }
             } else {
-                open = Fence::of(line).map(|fence| (fence.block(number, above(&lines, number)), fence));
+                open =
+                    Fence::of(line).map(|fence| (fence.block(number, comment_above(&lines, number)), fence));
             }
         }
         match open {
-            Some((block, _)) => Err(Fault::new(block.line, "the block has no end")),
+            Some((block, _)) => Err(PageFault::new(block.line, "the block is not closed")),
             None => Ok(Self { name: name.to_owned(), lines, blocks }),
         }
     }
 }
 
 impl Block {
-    /// All of it.
+    /// Returns the block's text.
     #[must_use]
     pub fn text(&self) -> String {
         self.lines.iter().map(|line| format!("{}\n", line.text)).collect()
     }
 
-    /// True if this word is after the language.
+    /// Returns true if the block has this flag.
     #[must_use]
-    pub fn has(&self, word: &str) -> bool {
-        self.words.iter().any(|other| other == word)
+    pub fn has(&self, flag: &str) -> bool {
+        self.flags.iter().any(|other| other == flag)
     }
 }
 
-/// The line above, counted from 1, if it is an HTML comment.
-fn above(lines: &[String], number: usize) -> Option<String> {
+/// Returns the HTML comment in the line above line `number`.
+fn comment_above(lines: &[String], number: usize) -> Option<String> {
     let line = lines.get(number.checked_sub(2)?)?.trim();
     Some(line.strip_prefix("<!--")?.strip_suffix("-->")?.trim().to_owned())
 }
 
-/// What opened a block.
+/// The fence that opened a block.
 #[derive(Debug)]
 struct Fence {
     indentation: usize,
@@ -144,9 +145,9 @@ impl Fence {
     }
 
     fn block(&self, line: usize, comment: Option<String>) -> Block {
-        let mut words = self.info.split_whitespace().map(ToOwned::to_owned);
-        let language = words.next().unwrap_or_default();
-        Block { line, language, words: words.collect(), lines: Vec::new(), comment }
+        let mut flags = self.info.split_whitespace().map(ToOwned::to_owned);
+        let language = flags.next().unwrap_or_default();
+        Block { line, language, flags: flags.collect(), lines: Vec::new(), comment }
     }
 
     fn is_closed_by(&self, line: &str) -> bool {
@@ -154,7 +155,7 @@ impl Fence {
         rest.len() >= self.ticks && rest.bytes().all(|byte| byte == b'`')
     }
 
-    /// A line without as many blanks as the fence has before it, if it has them.
+    /// Removes the fence's indentation from a line, as far as the line has it.
     fn unindented<'a>(&self, line: &'a str) -> &'a str {
         let blanks = line.len() - line.trim_start_matches(' ').len();
         line.get(blanks.min(self.indentation)..).unwrap_or_default()
@@ -166,30 +167,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_have_words_lines_and_the_comment_above() {
+    fn block_has_flags_lines_and_comment() {
         let text = "# A\n\n```console background\n$ a\n```\n<!-- why -->\n```yaml\nb: 1\n```\n";
         let page = Page::read("a.md", text).unwrap();
-        let told: Vec<(usize, &str, usize, Option<&str>)> =
-            page.blocks.iter().map(|b| (b.line, &*b.language, b.words.len(), b.comment.as_deref())).collect();
-        assert_eq!(told, [(3, "console", 1, None), (7, "yaml", 0, Some("why"))]);
+        let blocks: Vec<(usize, &str, usize, Option<&str>)> =
+            page.blocks.iter().map(|b| (b.line, &*b.language, b.flags.len(), b.comment.as_deref())).collect();
+        assert_eq!(blocks, [(3, "console", 1, None), (7, "yaml", 0, Some("why"))]);
         assert!(page.blocks[0].has("background"));
         assert_eq!(page.blocks[1].lines, [Line { number: 8, text: "b: 1".to_owned() }]);
     }
 
     #[test]
-    fn an_indented_block_loses_its_indentation_and_no_more() {
+    fn block_is_unindented_like_its_fence() {
         let page = Page::read("a.md", "1. x\n\n   ```console\n   $ a\n     b\n\n   ```\n").unwrap();
         assert_eq!(page.blocks[0].text(), "$ a\n  b\n\n");
     }
 
     #[test]
-    fn a_longer_fence_holds_a_shorter_one() {
+    fn longer_fence_contains_shorter_one() {
         let page = Page::read("a.md", "````text\n```console\n````\n").unwrap();
         assert_eq!((page.blocks.len(), page.blocks[0].text()), (1, "```console\n".to_owned()));
     }
 
     #[test]
-    fn a_block_without_an_end_is_a_fault() {
+    fn unclosed_block_is_a_fault() {
         assert_eq!(Page::read("a.md", "x\n```yaml\na: 1\n").unwrap_err().line, 2);
     }
 }

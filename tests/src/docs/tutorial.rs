@@ -1,12 +1,12 @@
-//! Types all that a page says.
+//! Follows a page: runs all of its blocks.
 
 use std::fs;
 
 use serde_json::Value;
 
 use super::check::differing_fields;
-use super::console::{Console, Step, given};
-use super::page::{Block, Fault, Page};
+use super::console::{Console, ConsoleStep, with_given_values};
+use super::page::{Block, Page, PageFault};
 use super::scratch::Scratch;
 use super::session::Session;
 use crate::binaries::system;
@@ -14,20 +14,20 @@ use crate::binaries::system;
 /// Runs every block of a page, in order.
 ///
 /// # Panics
-/// At the first that does not do what the page says, with its line.
+/// At the first block that does not do what the page says, with its line.
 pub fn follow(page: &Page, scratch: &Scratch, enter: Vec<String>, value: impl Fn(&str) -> Option<String>) {
     let mut session = scratch.session(enter);
     let mut answer = None;
     for block in &page.blocks {
-        let done = match block.language.as_str() {
+        let result = match block.language.as_str() {
             "console" => type_block(block, scratch, &mut session, &value),
-            "python" => python(block, scratch, &mut session).map(|printed| answer = Some(printed)),
+            "python" => run_python(block, scratch, &mut session).map(|printed| answer = Some(printed)),
             "json" if block.has("answer") => compare(block, answer.take()),
             _ => Ok(()),
         };
-        done.unwrap_or_else(|fault| unreachable!("{}, {fault}", page.name));
+        result.unwrap_or_else(|fault| panic!("{}, {fault}", page.name));
     }
-    session.interrupt().unwrap_or_else(|fault| unreachable!("{}, {fault}", page.name));
+    session.interrupt().unwrap_or_else(|fault| panic!("{}, {fault}", page.name));
 }
 
 fn type_block(
@@ -35,8 +35,8 @@ fn type_block(
     scratch: &Scratch,
     session: &mut Session,
     value: impl Fn(&str) -> Option<String>,
-) -> Result<(), Fault> {
-    let console = Console::read(block)?;
+) -> Result<(), PageFault> {
+    let console = Console::parse(block)?;
     if console.is_not_run {
         return Ok(());
     }
@@ -44,16 +44,16 @@ fn type_block(
         session.interrupt()?;
     }
     if console.is_given {
-        let commands = given(&console.steps, value)?;
+        let commands = with_given_values(&console.steps, value)?;
         for (step, command) in console.steps.iter().zip(commands) {
-            session.run(&Step { line: step.line, command, expected: Vec::new() }, 0)?;
+            session.run(&ConsoleStep { line: step.line, command, expected: Vec::new() }, 0)?;
         }
         return Ok(());
     }
     let last = console.steps.len().saturating_sub(1);
     for (index, step) in console.steps.iter().enumerate() {
         if console.is_background {
-            session.begin(step)?;
+            session.start_background(step)?;
         } else {
             session.run(step, if index == last { console.exit } else { 0 })?;
         }
@@ -62,24 +62,24 @@ fn type_block(
     Ok(())
 }
 
-/// Runs a program; what it prints.
-fn python(block: &Block, scratch: &Scratch, session: &mut Session) -> Result<String, Fault> {
+/// Runs a Python program. Returns what it prints.
+fn run_python(block: &Block, scratch: &Scratch, session: &mut Session) -> Result<String, PageFault> {
     let file = scratch.path("files").join(format!("line-{}.py", block.line));
-    fs::write(&file, block.text()).map_err(|error| Fault::new(block.line, error.to_string()))?;
+    fs::write(&file, block.text()).map_err(|error| PageFault::new(block.line, error.to_string()))?;
     let python = system("python3", "python3-zmq");
     let (code, printed) =
-        session.type_in(&format!("{} {}", python.display(), file.display()), block.line, true)?;
+        session.type_command(&format!("{} {}", python.display(), file.display()), block.line, true)?;
     let printed = printed.join("\n");
     if code == 0 {
         Ok(printed)
     } else {
-        Err(Fault::new(block.line, format!("it ended with {code}:\n{printed}")))
+        Err(PageFault::new(block.line, format!("it ended with {code}:\n{printed}")))
     }
 }
 
-fn compare(block: &Block, printed: Option<String>) -> Result<(), Fault> {
-    let faulty = |what: String| Fault::new(block.line, what);
-    let printed = printed.ok_or_else(|| faulty("an answer that no program above printed".to_owned()))?;
+fn compare(block: &Block, printed: Option<String>) -> Result<(), PageFault> {
+    let faulty = |what: String| PageFault::new(block.line, what);
+    let printed = printed.ok_or_else(|| faulty("no program above printed this answer".to_owned()))?;
     let real: Value =
         serde_json::from_str(&printed).map_err(|error| faulty(format!("{error}:\n{printed}")))?;
     let shown: Value = serde_json::from_str(&block.text()).map_err(|error| faulty(error.to_string()))?;

@@ -1,5 +1,5 @@
-//! A registry in front of docker-registry: its own user names and passwords, tags page by page, and blobs at another
-//! host, which refuses an `Authorization` header.
+//! A front of docker-registry with credentials of its own and paged tags, and a host for its blobs, which refuses an
+//! `Authorization` header.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,21 +13,21 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::{StreamExt, TryStreamExt, future, stream};
 use serde_json::{Value, json};
 
-use super::serving::Serving;
+use super::http_server::HttpServer;
 use super::uploads::Uploads;
-use super::{Account, PAGE, lock, pushes};
+use super::{Account, MAX_PAGE, lock, pushes};
 use crate::registry::{PASSWORD, Registry, USER};
 
-/// What came by.
+/// Counts of requests.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Seen {
-    /// Requests without a user name and password that are taken.
+pub struct RequestCounts {
+    /// Requests without valid credentials.
     pub unauthorized: u32,
-    /// Requests for blobs that were sent on.
+    /// Requests for blobs that were redirected.
     pub redirected: u32,
-    /// Blobs, or parts of blobs, that the other host served.
+    /// Blobs, or parts of blobs, that the blob host served.
     pub blobs: u32,
-    /// Requests that the other host refused, because they had an `Authorization` header.
+    /// Requests that the blob host refused because they had an `Authorization` header.
     pub leaked: u32,
     /// Requests for a part of a blob.
     pub ranges: u32,
@@ -38,37 +38,38 @@ type Accepts = dyn Fn(&str, &str) -> bool + Send + Sync;
 pub(super) struct Shared {
     pub(super) backend: String,
     pub(super) client: reqwest::Client,
-    /// Whom it keeps to; no one's, if it is just a registry.
+    /// The account whose rules apply; `None` for a plain registry.
     pub(super) account: Option<Arc<Mutex<Account>>>,
     pub(super) uploads: Uploads,
     accepts: Box<Accepts>,
-    seen: Mutex<Seen>,
-    /// Blobs to break off after so many bytes.
+    seen: Mutex<RequestCounts>,
+    /// For each of the next blobs to break off, the number of bytes to send.
     cuts: Mutex<Vec<usize>>,
     blob_host: Mutex<String>,
 }
 
-/// A running front and blob host.
-pub struct Front {
+/// A running front with its blob host.
+pub struct RegistryFront {
     shared: Arc<Shared>,
-    registry: Serving,
-    blobs: Serving,
+    registry: HttpServer,
+    blobs: HttpServer,
 }
 
-impl Front {
-    /// Starts one in front of `registry`, which asks for the tests' password.
+impl RegistryFront {
+    /// Starts a front of `registry`, which must require the tests' password.
     ///
     /// # Panics
-    /// When it can't be started.
+    /// When it cannot be started.
     #[must_use]
     pub fn start(registry: &Registry, accepts: impl Fn(&str, &str) -> bool + Send + Sync + 'static) -> Self {
         Self::with(registry, Box::new(accepts), None)
     }
 
-    /// One that takes an account's tokens and keeps its rules.
-    pub(super) fn of_account(registry: &Registry, account: Arc<Mutex<Account>>) -> Self {
-        let of_front = Arc::clone(&account);
-        let accepts = move |user: &str, password: &str| user == "AWS" && lock(&of_front).takes(password);
+    /// Starts a front that accepts an account's tokens and obeys its rules.
+    pub(super) fn for_account(registry: &Registry, account: Arc<Mutex<Account>>) -> Self {
+        let shared_account = Arc::clone(&account);
+        let accepts =
+            move |user: &str, password: &str| user == "AWS" && lock(&shared_account).accepts(password);
         Self::with(registry, Box::new(accepts), Some(account))
     }
 
@@ -83,40 +84,41 @@ impl Front {
             cuts: Mutex::default(),
             blob_host: Mutex::default(),
         });
-        let blobs = Serving::start(Router::new().fallback(serve_blob).with_state(Arc::clone(&shared)));
+        let blobs = HttpServer::start(Router::new().fallback(serve_blob).with_state(Arc::clone(&shared)));
         *lock(&shared.blob_host) = blobs.address().to_string();
-        let registry = Serving::start(Router::new().fallback(serve).with_state(Arc::clone(&shared)));
+        let registry = HttpServer::start(Router::new().fallback(serve).with_state(Arc::clone(&shared)));
         Self { shared, registry, blobs }
     }
 
-    /// `127.0.0.1:<port>` of the registry.
+    /// Returns the registry's address as `127.0.0.1:<port>`.
     #[must_use]
     pub fn location(&self) -> String {
         self.registry.address().to_string()
     }
 
-    /// `127.0.0.1:<port>` of the host with the blobs.
+    /// Returns the blob host's address as `127.0.0.1:<port>`.
     #[must_use]
     pub fn blob_host(&self) -> String {
         self.blobs.address().to_string()
     }
 
-    /// What came by so far.
+    /// Returns the counts of requests so far.
     #[must_use]
-    pub fn seen(&self) -> Seen {
+    pub fn seen(&self) -> RequestCounts {
         lock(&self.shared.seen).clone()
     }
 
-    /// The next blob is broken off before it is longer than `bytes`; those that the server still holds back are lost
-    /// too, so give it a few hundred thousand.
+    /// Breaks off the next blob before it exceeds `bytes`. Bytes in the server's buffer are lost too, so use at least a
+    /// few hundred thousand.
     pub fn cut_next_blob(&self, bytes: usize) {
         lock(&self.shared.cuts).push(bytes);
     }
 }
 
 async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or("").to_owned());
-    if let Some(answer) = pushes::before(&shared) {
+    let path = request.uri().path().to_owned();
+    let query = request.uri().query().unwrap_or("").to_owned();
+    if let Some(answer) = pushes::throttled(&shared) {
         return answer;
     }
     if !shared.is_authorized(request.headers()) {
@@ -135,11 +137,11 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
         let to = format!("http://{}{path}?signature=secret", lock(&shared.blob_host));
         return (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to)]).into_response();
     }
-    let answer = shared.ask(request.method(), &path, request.headers()).await;
+    let answer = shared.forward(request.method(), &path, request.headers()).await;
     if path.ends_with("/tags/list") {
         return page(answer, &path, &query).await;
     }
-    pass_on(answer, None)
+    response(answer, None)
 }
 
 async fn serve_blob(State(shared): State<Arc<Shared>>, request: Request) -> Response {
@@ -154,8 +156,8 @@ async fn serve_blob(State(shared): State<Arc<Shared>>, request: Request) -> Resp
         seen.ranges += u32::from(is_part);
     }
     let cut = lock(&shared.cuts).pop();
-    let answer = shared.ask(request.method(), request.uri().path(), request.headers()).await;
-    pass_on(answer, cut)
+    let answer = shared.forward(request.method(), request.uri().path(), request.headers()).await;
+    response(answer, cut)
 }
 
 impl Shared {
@@ -166,7 +168,7 @@ impl Shared {
         text.split_once(':').is_some_and(|(user, password)| (self.accepts)(user, password))
     }
 
-    async fn ask(&self, method: &Method, path: &str, headers: &HeaderMap) -> reqwest::Response {
+    async fn forward(&self, method: &Method, path: &str, headers: &HeaderMap) -> reqwest::Response {
         let mut request = self.client.request(method.clone(), format!("http://{}{path}", self.backend));
         for name in [header::ACCEPT, header::RANGE] {
             for value in headers.get_all(&name) {
@@ -177,7 +179,7 @@ impl Shared {
     }
 }
 
-/// Gives at most [`PAGE`] tags and a link to the next ones, which docker-registry does not.
+/// Returns at most [`MAX_PAGE`] tags and a link to the next page, which docker-registry does not.
 async fn page(answer: reqwest::Response, path: &str, query: &str) -> Response {
     let status = answer.status();
     let body: Value = answer.json().await.unwrap_or_default();
@@ -187,11 +189,11 @@ async fn page(answer: reqwest::Response, path: &str, query: &str) -> Response {
     tags.sort_by_key(Value::to_string);
     let last = query.split('&').find_map(|pair| pair.strip_prefix("last=")).unwrap_or_default();
     let rest = tags.into_iter().filter(|tag| tag.as_str().is_some_and(|tag| tag > last));
-    let mut page: Vec<Value> = rest.take(PAGE + 1).collect();
-    let has_more = page.len() > PAGE;
-    page.truncate(PAGE);
+    let mut page: Vec<Value> = rest.take(MAX_PAGE + 1).collect();
+    let has_more = page.len() > MAX_PAGE;
+    page.truncate(MAX_PAGE);
     let last = page.last().and_then(Value::as_str).unwrap_or_default();
-    let link = format!("<{path}?last={last}&n={PAGE}>; rel=\"next\"");
+    let link = format!("<{path}?last={last}&n={MAX_PAGE}>; rel=\"next\"");
     let mut response = axum::Json(json!({"tags": page})).into_response();
     if has_more {
         response.headers_mut().insert(header::LINK, link.parse().expect("a link"));
@@ -199,7 +201,7 @@ async fn page(answer: reqwest::Response, path: &str, query: &str) -> Response {
     response
 }
 
-fn pass_on(answer: reqwest::Response, cut: Option<usize>) -> Response {
+fn response(answer: reqwest::Response, cut: Option<usize>) -> Response {
     let mut response = Response::builder().status(answer.status());
     let digest = HeaderName::from_static("docker-content-digest");
     for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_RANGE, digest] {

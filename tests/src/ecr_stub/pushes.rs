@@ -1,4 +1,4 @@
-//! What comes in: uploads as ECR takes them, handed whole to docker-registry, and manifests, as far as tags may move.
+//! Pushes: uploads by ECR's rules, which go to docker-registry as a whole, and manifests, where tags may be immutable.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -11,23 +11,23 @@ use super::front::Shared;
 use super::lock;
 use crate::registry::{PASSWORD, USER};
 
-const MAX_MANIFEST: usize = 4 << 20;
+const MAX_MANIFEST_BYTES: usize = 4 << 20;
 
-/// An answer that comes before any other.
-pub(super) fn before(shared: &Shared) -> Option<Response> {
+/// Returns a refusal if the request is to be throttled.
+pub(super) fn throttled(shared: &Shared) -> Option<Response> {
     let mut account = lock(shared.account.as_ref()?);
     account.throttle_registry = account.throttle_registry.checked_sub(1)?;
     Some(error(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"))
 }
 
-/// How a token is refused that was good once.
+/// Returns the refusal of a token that has expired.
 pub(super) fn expired(shared: &Shared, headers: &HeaderMap) -> Option<Response> {
-    let status = lock(shared.account.as_ref()?).expire?.1;
+    let status = lock(shared.account.as_ref()?).expire_after?.1;
     let status = StatusCode::from_u16(status).ok().filter(|_| headers.contains_key(header::AUTHORIZATION))?;
     (status == StatusCode::FORBIDDEN).then(|| error(status, "DENIED"))
 }
 
-/// Whether a request changes something, or asks for an upload.
+/// Returns true if a request changes something, or concerns an upload.
 pub(super) fn is_push(request: &Request) -> bool {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     !is_read || request.uri().path().contains("/blobs/uploads/")
@@ -36,8 +36,7 @@ pub(super) fn is_push(request: &Request) -> bool {
 pub(super) async fn serve(shared: &Shared, request: Request) -> Response {
     let path = request.uri().path().to_owned();
     let Some((repository, rest)) = split(&path) else { return StatusCode::NOT_FOUND.into_response() };
-    let has = |account: &std::sync::Arc<_>| lock::<super::Account>(account).has(repository);
-    if !shared.account.as_ref().is_none_or(has) {
+    if shared.account.as_ref().is_some_and(|account| !lock(account).has_repository(repository)) {
         return error(StatusCode::NOT_FOUND, "NAME_UNKNOWN");
     }
     if let Some(tag) = rest.strip_prefix("manifests/") {
@@ -58,7 +57,7 @@ pub(super) async fn serve(shared: &Shared, request: Request) -> Response {
     }
 }
 
-/// The repository, and what is wanted of it.
+/// Splits a path into the repository and the rest.
 fn split(path: &str) -> Option<(&str, &str)> {
     let path = path.strip_prefix("/v2/")?;
     let at = path.find("/blobs/").or_else(|| path.find("/manifests/"))?;
@@ -66,7 +65,7 @@ fn split(path: &str) -> Option<(&str, &str)> {
 }
 
 impl Shared {
-    /// Where an upload is, at an absolute address, and how far.
+    /// Answers with the absolute location of an upload, and the range received.
     fn session(&self, request: &Request, path: &str, number: u64, status: StatusCode) -> Response {
         let Some(length) = self.uploads.len(number) else {
             return error(StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN");
@@ -88,7 +87,7 @@ impl Shared {
         }
         let mut stream = body.into_data_stream();
         while let Some(Ok(bytes)) = stream.next().await {
-            if let Some(status) = self.counts(bytes.len()) {
+            if let Some(status) = self.expire_tokens(bytes.len()) {
                 return error(status, "DENIED");
             }
             self.uploads.append(number, &bytes);
@@ -96,11 +95,11 @@ impl Shared {
         self.session(&Request::from_parts(parts, Body::empty()), path, number, StatusCode::ACCEPTED)
     }
 
-    /// Counts bytes until tokens expire; then how that is told.
-    fn counts(&self, bytes: usize) -> Option<StatusCode> {
+    /// Counts uploaded bytes. Returns the refusing status once the tokens expire.
+    fn expire_tokens(&self, bytes: usize) -> Option<StatusCode> {
         let mut account = lock(self.account.as_ref()?);
-        let (left, status) = account.expire.filter(|(left, _)| *left > 0)?;
-        account.expire = Some((left.saturating_sub(bytes), status));
+        let (left, status) = account.expire_after.filter(|(left, _)| *left > 0)?;
+        account.expire_after = Some((left.saturating_sub(bytes), status));
         if bytes < left {
             return None;
         }
@@ -123,9 +122,9 @@ impl Shared {
 
     async fn put_manifest(&self, repository: &str, tag: &str, request: Request) -> Response {
         let (parts, body) = request.into_parts();
-        let bytes = axum::body::to_bytes(body, MAX_MANIFEST).await.expect("a manifest");
+        let bytes = axum::body::to_bytes(body, MAX_MANIFEST_BYTES).await.expect("a manifest");
         let digest = crate::image::digest(&bytes);
-        if !self.claim(repository, tag, &digest) {
+        if !self.set_tag(repository, tag, &digest) {
             return error(StatusCode::BAD_REQUEST, "TAG_INVALID");
         }
         let url = format!("http://{}/v2/{repository}/manifests/{tag}", self.backend);
@@ -140,12 +139,12 @@ impl Shared {
         status.into_response()
     }
 
-    /// Makes the tag name the image, in one step, unless it names another one for ever.
-    fn claim(&self, repository: &str, tag: &str, digest: &str) -> bool {
+    /// Points the tag to the image, atomically. Returns false if the tag is immutable and names another image.
+    fn set_tag(&self, repository: &str, tag: &str, digest: &str) -> bool {
         let Some(account) = &self.account else { return true };
         let mut account = lock(account);
         let names_other = |(r, t, d): &(String, String, String)| r == repository && t == tag && d != digest;
-        if account.repositories.is_fixed(repository, tag) && account.tags.iter().any(names_other) {
+        if account.repositories.is_immutable(repository, tag) && account.tags.iter().any(names_other) {
             return false;
         }
         account.tags.retain(|(r, t, _)| r != repository || t != tag);

@@ -1,27 +1,27 @@
-//! Repositories, and which of their tags may move.
+//! Repositories, and which of their tags are immutable.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// How a repository was created.
+/// The settings with which a repository was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// `MUTABLE`, `IMMUTABLE`, or one of both `_WITH_EXCLUSION`.
+pub struct RepositorySettings {
+    /// `MUTABLE`, `IMMUTABLE`, `MUTABLE_WITH_EXCLUSION` or `IMMUTABLE_WITH_EXCLUSION`.
     pub mutability: String,
-    /// Wildcards of the tags for which the opposite holds.
+    /// Wildcard patterns of the tags for which the opposite holds.
     pub exclusions: Vec<String>,
 }
 
-impl Settings {
-    /// Without exclusions.
+impl RepositorySettings {
+    /// Creates settings without exclusions.
     #[must_use]
-    pub fn of(mutability: &str) -> Self {
+    pub fn with_mutability(mutability: &str) -> Self {
         Self { mutability: mutability.to_owned(), exclusions: Vec::new() }
     }
 
-    /// As a request asks for.
-    pub(super) fn read(request: &Value) -> Self {
+    /// Parses the settings of a request.
+    pub(super) fn parse(request: &Value) -> Self {
         let mutability = request.get("imageTagMutability").and_then(Value::as_str).unwrap_or("MUTABLE");
         let filters = request.get("imageTagMutabilityExclusionFilters").and_then(Value::as_array);
         let pattern = |filter: &Value| {
@@ -32,7 +32,7 @@ impl Settings {
         Self { mutability: mutability.to_owned(), exclusions }
     }
 
-    fn is_fixed(&self, tag: &str) -> bool {
+    fn is_immutable(&self, tag: &str) -> bool {
         let is_excluded = self.exclusions.iter().any(|pattern| matches(pattern, tag));
         match self.mutability.as_str() {
             "IMMUTABLE" => true,
@@ -45,10 +45,10 @@ impl Settings {
 
 /// All repositories that were created.
 #[derive(Debug, Default)]
-pub(crate) struct Repositories(BTreeMap<String, Settings>);
+pub(crate) struct Repositories(BTreeMap<String, RepositorySettings>);
 
 impl Repositories {
-    pub(super) fn create(&mut self, name: &str, settings: Settings) -> Result<(), ()> {
+    pub(super) fn create(&mut self, name: &str, settings: RepositorySettings) -> Result<(), ()> {
         if self.0.contains_key(name) {
             return Err(());
         }
@@ -56,17 +56,17 @@ impl Repositories {
         Ok(())
     }
 
-    pub(super) fn settings(&self, name: &str) -> Option<&Settings> {
+    pub(super) fn settings(&self, name: &str) -> Option<&RepositorySettings> {
         self.0.get(name)
     }
 
-    /// Whether a tag of a repository can never move.
-    pub(super) fn is_fixed(&self, name: &str, tag: &str) -> bool {
-        self.0.get(name).is_some_and(|settings| settings.is_fixed(tag))
+    /// Returns true if a repository's tag is immutable.
+    pub(super) fn is_immutable(&self, name: &str, tag: &str) -> bool {
+        self.0.get(name).is_some_and(|settings| settings.is_immutable(tag))
     }
 }
 
-/// A pattern with at most one `*`.
+/// Returns true if a tag matches a pattern with at most one `*`.
 fn matches(pattern: &str, tag: &str) -> bool {
     match pattern.split_once('*') {
         Some((start, end)) => {

@@ -1,4 +1,4 @@
-//! Apache before `git http-backend`, with TLS and a password.
+//! Runs Apache in front of `git http-backend`, with TLS and a password.
 
 use std::fs::{self, Permissions};
 use std::net::{Ipv4Addr, TcpStream};
@@ -17,8 +17,8 @@ use crate::process::Process;
 use crate::tls;
 use crate::wait::{seconds, wait_until};
 
-/// The user who may fetch.
-const USER: &str = "yard";
+/// The user that may fetch.
+const USER: &str = "tests";
 /// The user's password.
 pub const PASSWORD: &str = "git-horse-battery";
 
@@ -36,22 +36,23 @@ impl HttpsHost {
     /// Serves a copy of `repository` under its directory's name.
     ///
     /// # Panics
-    /// When it does not take connections within 10 seconds.
+    /// When it does not accept connections within 10 seconds.
     #[must_use]
     pub fn start(repository: &Path) -> Self {
-        let (port, dir) = (free_port(), TempDir::new().expect("a directory for the git host"));
+        let port = free_port();
+        let dir = TempDir::new().expect("a directory for the git host");
         tls::make(dir.path());
         let apache = Command::new(system("apache2", "apache2-bin"));
         let host = Self::serve(apache, repository, format!("127.0.0.1:{port}"), dir);
         let connects = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
-        wait_until(seconds(10), "Apache takes connections", connects);
+        wait_until(seconds(10), "Apache accepts connections", connects);
         host
     }
 
-    /// The same on a cluster's node, with the certificate that is in `certificates`.
+    /// Serves it on a cluster's node, with the certificate in `certificates`.
     ///
     /// # Panics
-    /// When there is no such certificate.
+    /// When the certificate is missing.
     #[must_use]
     pub fn start_in(cluster: &Cluster, repository: &Path, certificates: &Path) -> Self {
         let dir = TempDir::new().expect("a directory for the git host");
@@ -68,46 +69,46 @@ impl HttpsHost {
         write(&dir.path().join("credentials"), &login(&address));
         let config = dir.path().join("apache.conf");
         write(&config, &configuration(dir.path(), &address));
-        // When it ends it ends its whole process group, which must not be this test's.
+        // Apache kills its whole process group when it ends, so it needs one of its own.
         apache.arg("-DFOREGROUND").arg("-f").arg(&config).process_group(0);
         let process = Process::spawn("apache2", &mut apache, &dir.path().join("log"));
         Self { _process: process, dir, address }
     }
 
-    /// The URL below which a host is that serves a cluster from `address`.
+    /// Returns the base URL of a host that serves a cluster from `address`.
     #[must_use]
     pub fn url_at(address: &str) -> String {
         format!("https://{}", at(address))
     }
 
-    /// User and password of a host that serves a cluster from `address`, as git stores them.
+    /// Returns user and password of a host that serves a cluster from `address`, in git's credential format.
     #[must_use]
     pub fn login_at(address: &str) -> String {
         login(&at(address))
     }
 
-    /// The URL below which the repository is.
+    /// Returns the base URL of the repository.
     #[must_use]
     pub fn url(&self) -> String {
         format!("https://{}", self.address)
     }
 
-    /// The authority that signed its certificate.
+    /// Returns the certificate of the authority that signed the host's certificate.
     #[must_use]
     pub fn authority(&self) -> PathBuf {
         self.dir.path().join(tls::AUTHORITY)
     }
 
-    /// User and password, as git stores them.
+    /// Returns a file with user and password in git's credential format.
     #[must_use]
     pub fn credentials(&self) -> PathBuf {
         self.dir.path().join("credentials")
     }
 }
 
-/// What Apache runs is run as nobody, who must be able to read the repository and to own it.
+/// Copies the repository for the user `nobody`: git refuses one that another user owns.
 fn copy(repository: &Path, into: &Path) {
-    fs::set_permissions(into, Permissions::from_mode(0o755)).expect("let nobody in");
+    fs::set_permissions(into, Permissions::from_mode(0o755)).expect("let nobody read the directory");
     let name = repository.file_name().expect("a repository's name");
     let copy = into.join("repositories").join(name);
     run(Command::new("git").args(["clone", "--quiet", "--bare"]).arg(repository).arg(&copy));
@@ -126,9 +127,9 @@ fn configuration(dir: &Path, address: &str) -> String {
     let here = dir.display();
     let modules =
         ["mpm_prefork", "authn_core", "authn_file", "authz_core", "authz_user", "auth_basic", "alias"];
-    let more = ["cgi", "env", "ssl"];
+    let more_modules = ["cgi", "env", "ssl"];
     let load = |name: &&str| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n");
-    let modules: String = modules.iter().chain(&more).map(load).collect();
+    let modules: String = modules.iter().chain(&more_modules).map(load).collect();
     let (certificate, key) = (tls::CERTIFICATE, tls::KEY);
     format!(
         "{modules}ServerName 127.0.0.1\nListen {address}\nUser nobody\nGroup nogroup\n\

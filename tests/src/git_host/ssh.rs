@@ -1,4 +1,4 @@
-//! OpenSSH's server, which lets one key in.
+//! Runs OpenSSH's server, which accepts one key.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
@@ -12,7 +12,7 @@ use crate::ports::free_port;
 use crate::process::Process;
 use crate::wait::{seconds, wait_until};
 
-/// A running host: what root can read can be fetched from it, with the key.
+/// A running host: every repository on this machine can be fetched with the key.
 pub struct SshHost {
     _process: Process,
     dir: TempDir,
@@ -20,10 +20,10 @@ pub struct SshHost {
 }
 
 impl SshHost {
-    /// Starts it.
+    /// Starts the server.
     ///
     /// # Panics
-    /// When it does not take connections within 10 seconds.
+    /// When it does not accept connections within 10 seconds.
     #[must_use]
     pub fn start() -> Self {
         require_root();
@@ -34,7 +34,7 @@ impl SshHost {
         let host = fs::read_to_string(dir.path().join("host.pub")).expect("the host's key");
         let known = format!("[127.0.0.1]:{port} {host}");
         fs::write(dir.path().join("known_hosts"), known).expect("write the known hosts");
-        // Where it keeps its unprivileged half; the service's own start would make it.
+        // The directory for privilege separation, which the service's unit would create.
         fs::create_dir_all("/run/sshd").expect("the directory /run/sshd");
         let config = dir.path().join("sshd_config");
         fs::write(&config, configuration(dir.path(), port)).expect("write sshd's configuration");
@@ -42,23 +42,23 @@ impl SshHost {
         command.args(["-D", "-e", "-f"]).arg(&config);
         let process = Process::spawn("sshd", &mut command, &dir.path().join("log"));
         let connects = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
-        wait_until(seconds(10), "sshd takes connections", connects);
+        wait_until(seconds(10), "sshd accepts connections", connects);
         Self { _process: process, dir, port }
     }
 
-    /// The URL below which all files are.
+    /// Returns the base URL of the file system.
     #[must_use]
     pub fn url(&self) -> String {
         format!("ssh://root@127.0.0.1:{}", self.port)
     }
 
-    /// The private key that it lets in.
+    /// Returns the accepted private key.
     #[must_use]
     pub fn key(&self) -> PathBuf {
         self.dir.path().join("client")
     }
 
-    /// What a client must know of it.
+    /// Returns the `known_hosts` file with the host's key.
     #[must_use]
     pub fn known_hosts(&self) -> PathBuf {
         self.dir.path().join("known_hosts")

@@ -1,4 +1,4 @@
-//! Clients of the router, in a pod, as a platform's own program is: Python with its ZeroMQ.
+//! Clients of the router: Python with ZeroMQ, in a pod or on the node.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -8,19 +8,20 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 use trackyard_protocol::answer::Answer;
 
-use super::{Platform, RELEASE, in_client};
+use super::{Platform, RELEASE};
 use crate::binaries::system;
+use crate::cluster::{self, Cluster};
 use crate::request::with;
 use crate::wait::timeout_option;
 
-/// A client that waits for its answers.
-pub struct Asking {
+/// A running client and the number of answers that it awaits.
+pub struct PendingAnswers {
     child: Child,
-    asked: usize,
+    expected: usize,
 }
 
 impl Platform {
-    pub(super) fn client(&self) {
+    pub(super) fn start_client(&self) {
         let image = self.cluster.image("client");
         self.cluster.apply(&format!(
             "apiVersion: v1\nkind: Pod\nmetadata: {{name: client, namespace: {RELEASE}}}\n\
@@ -32,30 +33,30 @@ impl Platform {
         let _ = self.cluster.kubectl(&wait);
     }
 
-    /// Sends requests from the client's pod, all at once.
+    /// Sends requests from the client's pod, all at once, without waiting for the answers.
     ///
     /// # Panics
-    /// When the pod is not there.
+    /// When the pod does not run.
     #[must_use]
-    pub fn begin(&self, requests: &[Value]) -> Asking {
+    pub fn send(&self, requests: &[Value]) -> PendingAnswers {
         let address = format!("tcp://{RELEASE}-router:5555");
-        send(in_client(&self.cluster, &["python3", "/client.py", &address]), requests, None)
+        write_requests(in_client(&self.cluster, &["python3", "/client.py", &address]), requests, None)
     }
 
-    /// The same from the node itself: no answer comes by way of the API server. A request without an answer is sent
-    /// again after so many seconds.
+    /// Sends requests from the node, so that answers do not pass the API server. A request without an answer is sent
+    /// again after `resend_after` seconds.
     ///
     /// # Panics
     /// When Python is missing.
     #[must_use]
-    pub fn begin_on_node(&self, requests: &[Value], again: Option<u32>) -> Asking {
-        self.begin_at(&self.address(), requests, again)
+    pub fn send_from_node(&self, requests: &[Value], resend_after: Option<u32>) -> PendingAnswers {
+        self.send_to(&self.address(), requests, resend_after)
     }
 
-    /// The router's client port, as the node reaches it.
+    /// Returns the router's client address, as the node reaches it.
     ///
     /// # Panics
-    /// When the API server does not say it.
+    /// When the Service cannot be read.
     #[must_use]
     pub fn address(&self) -> String {
         let service = format!("service/{RELEASE}-router");
@@ -63,48 +64,49 @@ impl Platform {
         self.cluster.kubectl(&address)
     }
 
-    /// The same as [`Self::begin_on_node`], at an address that is known: nothing is asked of the API server.
+    /// Sends requests like [`Self::send_from_node`] to a known address, without a request to the API server.
     ///
     /// # Panics
     /// When Python is missing.
     #[must_use]
-    pub fn begin_at(&self, address: &str, requests: &[Value], again: Option<u32>) -> Asking {
+    pub fn send_to(&self, address: &str, requests: &[Value], resend_after: Option<u32>) -> PendingAnswers {
         let mut command = self.cluster.command(&system("python3", "python3-zmq"));
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster/image/client.py")).arg(address);
-        send(command, requests, again)
+        write_requests(command, requests, resend_after)
     }
 
-    /// Sends requests and waits for their answers, by id.
+    /// Sends requests and waits for their answers. Returns them by id.
     #[must_use]
     pub fn ask_all(&self, requests: &[Value]) -> BTreeMap<String, Answer> {
-        self.begin(requests).answers()
+        self.send(requests).answers()
     }
 
     /// Sends one request and waits for its answer.
     ///
     /// # Panics
-    /// When there is none.
+    /// When there is no answer.
     #[must_use]
     pub fn ask(&self, request: &Value) -> Answer {
-        let named = request.get("id").is_some();
+        let has_id = request.get("id").is_some();
         let request =
-            if named { request.clone() } else { with(request.clone(), "id", json!("the-only-one")) };
+            if has_id { request.clone() } else { with(request.clone(), "id", json!("the-only-one")) };
         let mut answers = self.ask_all(&[request]);
         answers.pop_first().map(|(_, answer)| answer).expect("an answer")
     }
 }
 
-fn send(mut client: Command, requests: &[Value], again: Option<u32>) -> Asking {
+fn write_requests(mut client: Command, requests: &[Value], resend_after: Option<u32>) -> PendingAnswers {
     client.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = client.spawn().expect("start a client");
     let mut input = child.stdin.take().expect("the client's input");
-    let again = again.map(|seconds| json!({"_again": seconds}));
-    let lines: Vec<String> = again.iter().chain(requests).map(|request| format!("{request}\n")).collect();
+    let resend_after = resend_after.map(|seconds| json!({"_again": seconds}));
+    let lines: Vec<String> =
+        resend_after.iter().chain(requests).map(|request| format!("{request}\n")).collect();
     input.write_all(lines.concat().as_bytes()).expect("write requests");
-    Asking { child, asked: requests.len() }
+    PendingAnswers { child, expected: requests.len() }
 }
 
-impl Asking {
+impl PendingAnswers {
     /// Waits for all answers.
     ///
     /// # Panics
@@ -112,17 +114,24 @@ impl Asking {
     #[must_use]
     pub fn answers(self) -> BTreeMap<String, Answer> {
         let output = self.child.wait_with_output().expect("a client's output");
-        let said = String::from_utf8_lossy(&output.stderr);
+        let log = String::from_utf8_lossy(&output.stderr);
         let lines = String::from_utf8_lossy(&output.stdout);
         let answers: Vec<Value> =
             lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-        assert_eq!(answers.len(), self.asked, "answers; the client said: {said}");
-        let named = |answer: Value| {
+        assert_eq!(answers.len(), self.expected, "answers; the client's log: {log}");
+        let answers = answers.into_iter().map(|answer| {
             let id = answer.pointer("/context/id").and_then(Value::as_str).unwrap_or_default().to_owned();
             (id, serde_json::from_value(answer).expect("an answer"))
-        };
-        let answers: BTreeMap<String, Answer> = answers.into_iter().map(named).collect();
-        assert_eq!(answers.len(), self.asked, "different answers");
+        });
+        let answers: BTreeMap<String, Answer> = answers.collect();
+        assert_eq!(answers.len(), self.expected, "different answers");
         answers
     }
+}
+
+/// Returns the command of a program in the client's pod.
+fn in_client(cluster: &Cluster, args: &[&str]) -> Command {
+    let mut command = cluster.command(&cluster::program("kube"));
+    command.args(["kubectl", "exec", "--namespace", RELEASE, "--stdin", "client", "--"]).args(args);
+    command
 }

@@ -1,20 +1,20 @@
-//! A release of Trackyard: its charts, and its images.
+//! A release of Trackyard: its charts and its images.
 
 use std::path::{Path, PathBuf};
 
 /// A release.
 pub struct Release {
     charts: PathBuf,
-    /// The variable that names the directory of its images.
+    /// The environment variable that names the directory of its images.
     images: &'static str,
-    /// The images' tag, where it is not the chart's version.
+    /// The images' tag, if it is not the chart's version.
     pub(super) tag: Option<&'static str>,
-    /// The worker namespace that its chart makes by default.
+    /// The worker namespace that its chart creates by default.
     pub(super) worker_namespace: &'static str,
 }
 
 impl Release {
-    /// What is being tested.
+    /// Returns the release that is tested.
     #[must_use]
     pub fn this() -> Self {
         Self {
@@ -25,7 +25,7 @@ impl Release {
         }
     }
 
-    /// An earlier one, kept by `tools/freeze.sh`.
+    /// Returns an earlier release, kept by `tools/freeze.sh`.
     #[must_use]
     pub fn frozen() -> Self {
         let charts = root("fixtures/releases/0");
@@ -37,29 +37,29 @@ impl Release {
         }
     }
 
-    /// Whether it is the earlier one, whose chart has other names for some values.
+    /// Returns true for the earlier release, whose chart has other names for some values.
     pub(super) const fn is_frozen(&self) -> bool {
         self.tag.is_some()
     }
 
-    /// The directory of a chart.
+    /// Returns the directory of a chart.
     ///
     /// # Panics
-    /// When there is none.
+    /// When the chart does not exist.
     #[must_use]
     pub fn chart(&self, name: &str) -> String {
         self.charts.join(name).canonicalize().expect("a chart").display().to_string()
     }
 
-    /// The images, as `docker save` writes them.
+    /// Returns the images, as `docker save` writes them.
     ///
     /// # Panics
-    /// When nobody has built them.
+    /// When they are not built.
     #[must_use]
     pub fn images(&self) -> Vec<PathBuf> {
         let dir = std::env::var_os(self.images).map(PathBuf::from);
-        let dir = dir
-            .unwrap_or_else(|| unreachable!("{} names a directory of images; run `make test`", self.images));
+        let dir =
+            dir.unwrap_or_else(|| panic!("{} names a directory of images; run `make test`", self.images));
         let image = |name: &str| dir.join(format!("trackyard-{name}.tar"));
         ["operator", "router", "worker", "cli"].map(image).to_vec()
     }

@@ -1,4 +1,4 @@
-//! A wire to a registry that can be made to break, freeze or refuse.
+//! A proxy to a registry that can drop or freeze connections and refuse requests.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,91 +7,92 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, sleep};
 use std::time::Duration;
 
-const STEP: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// What goes wrong.
+/// A fault of the proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// The connection breaks once so many more bytes went to the registry; once.
+pub enum RegistryFault {
+    /// Closes the connection once, after some more bytes went to the registry.
     Drop {
-        /// How many bytes still go through.
+        /// Number of bytes that still pass.
         after: usize,
     },
-    /// Every connection freezes once so many more bytes went to the registry.
+    /// Freezes every connection after some more bytes went to the registry.
     Freeze {
-        /// How many bytes still go through.
+        /// Number of bytes that still pass.
         after: usize,
     },
-    /// Requests of this method are answered with this status, and not passed on.
+    /// Answers requests instead of forwarding them.
     Refuse {
-        /// As `PATCH`.
+        /// The requests' method, such as `PATCH`.
         method: &'static str,
-        /// The HTTP status.
+        /// The HTTP status of the answer.
         status: u16,
-        /// For how many requests.
+        /// Number of requests to refuse.
         times: u32,
     },
 }
 
 #[derive(Default)]
 struct Shared {
-    fault: Mutex<Option<Fault>>,
-    met: Mutex<u32>,
-    passed: Mutex<usize>,
+    fault: Mutex<Option<RegistryFault>>,
+    faults_met: Mutex<u32>,
+    forwarded_bytes: Mutex<usize>,
     stop: AtomicBool,
 }
 
-/// A running wire.
-pub struct Faulty {
+/// A running proxy to a registry.
+pub struct FaultyRegistry {
     address: SocketAddr,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Faulty {
-    /// Starts one to the registry at `backend` (`127.0.0.1:<port>`).
+impl FaultyRegistry {
+    /// Starts a proxy to the registry at `backend` (`127.0.0.1:<port>`).
     ///
     /// # Panics
-    /// When it can't be started.
+    /// When it cannot be started.
     #[must_use]
     pub fn start(backend: &str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
         let address = listener.local_addr().expect("the port of a bound listener");
         listener.set_nonblocking(true).expect("a listener that can be stopped");
         let shared = Arc::new(Shared::default());
-        let (of_thread, backend) = (Arc::clone(&shared), backend.to_owned());
-        let thread = std::thread::spawn(move || accept(&listener, &backend, &of_thread));
+        let backend = backend.to_owned();
+        let accepting = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || accept(&listener, &backend, &accepting));
         Self { address, shared, thread: Some(thread) }
     }
 
-    /// `127.0.0.1:<port>`.
+    /// Returns the address as `127.0.0.1:<port>`.
     #[must_use]
     pub fn location(&self) -> String {
         self.address.to_string()
     }
 
-    /// From now on this goes wrong; nothing, with `None`.
-    pub fn set(&self, fault: Option<Fault>) {
+    /// Sets the fault; `None` ends it.
+    pub fn set(&self, fault: Option<RegistryFault>) {
         *lock(&self.shared.fault) = fault;
     }
 
-    /// How many bytes went to the registry.
+    /// Returns the number of bytes that went to the registry.
     #[must_use]
-    pub fn passed(&self) -> usize {
-        *lock(&self.shared.passed)
+    pub fn forwarded_bytes(&self) -> usize {
+        *lock(&self.shared.forwarded_bytes)
     }
 
-    /// How often something went wrong.
+    /// Returns how often a fault took effect.
     #[must_use]
-    pub fn met(&self) -> u32 {
-        *lock(&self.shared.met)
+    pub fn faults_met(&self) -> u32 {
+        *lock(&self.shared.faults_met)
     }
 }
 
-impl Drop for Faulty {
+impl Drop for FaultyRegistry {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
-        // It fails only if the thread is gone already.
+        // Joining fails only if the thread panicked, which was printed.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
@@ -103,35 +104,37 @@ fn accept(listener: &TcpListener, backend: &str, shared: &Arc<Shared>) {
             Ok((client, _)) => {
                 let server = TcpStream::connect(backend).expect("the registry");
                 let shared = Arc::clone(shared);
-                threads.push(std::thread::spawn(move || connection(client, server, &shared)));
+                threads.push(std::thread::spawn(move || forward(client, server, &shared)));
             }
-            Err(_) => sleep(STEP),
+            Err(_) => sleep(POLL_INTERVAL),
         }
     }
     for thread in threads {
-        // A thread that failed has shown why.
+        // Joining fails only if the thread panicked, which was printed.
         let _ = thread.join();
     }
 }
 
-/// Passes on what both sides say, until one is silent for good.
-fn connection(mut client: TcpStream, mut server: TcpStream, shared: &Shared) {
-    let set = |stream: &TcpStream| stream.set_read_timeout(Some(STEP)).and(stream.set_nodelay(true));
-    set(&client).and(set(&server)).expect("a stream with a timeout");
+/// Forwards data in both directions until one side closes the connection.
+fn forward(mut client: TcpStream, mut server: TcpStream, shared: &Shared) {
+    for stream in [&client, &server] {
+        let set = stream.set_read_timeout(Some(POLL_INTERVAL)).and(stream.set_nodelay(true));
+        set.expect("a stream with a timeout");
+    }
     let mut buffer = vec![0; 256 << 10];
     while !shared.stop.load(Ordering::Relaxed) {
-        let Some(said) = read(&mut client, &mut buffer) else { break };
-        match shared.verdict(said) {
-            Verdict::Pass if server.write_all(said).is_err() => break,
-            Verdict::Pass => {}
-            Verdict::Break => break,
-            Verdict::Wait => {
+        let Some(data) = read(&mut client, &mut buffer) else { break };
+        match shared.decide(data) {
+            Decision::Forward if server.write_all(data).is_err() => break,
+            Decision::Forward => {}
+            Decision::Close => break,
+            Decision::Freeze => {
                 while !shared.stop.load(Ordering::Relaxed) {
-                    sleep(STEP);
+                    sleep(POLL_INTERVAL);
                 }
             }
-            Verdict::Say(answer) => {
-                // The client may have gone.
+            Decision::Answer(answer) => {
+                // The client may have disconnected.
                 let _ = client.write_all(answer.as_bytes());
                 let _ = client.shutdown(Shutdown::Write);
                 while read(&mut client, &mut buffer).is_some_and(|_| !shared.stop.load(Ordering::Relaxed)) {}
@@ -147,7 +150,7 @@ fn connection(mut client: TcpStream, mut server: TcpStream, shared: &Shared) {
     let _ = (client.shutdown(Shutdown::Both), server.shutdown(Shutdown::Both));
 }
 
-/// What came, maybe nothing yet; `None` at the end.
+/// Reads what has arrived, maybe nothing; `None` at the end.
 fn read<'a>(stream: &mut TcpStream, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     match stream.read(buffer) {
         Ok(0) => None,
@@ -157,41 +160,47 @@ fn read<'a>(stream: &mut TcpStream, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     }
 }
 
-enum Verdict {
-    Pass,
-    Break,
-    Wait,
-    Say(String),
+enum Decision {
+    Forward,
+    Close,
+    Freeze,
+    Answer(String),
 }
 
 impl Shared {
-    fn verdict(&self, said: &[u8]) -> Verdict {
+    /// Decides what happens to data of the client, and updates the fault.
+    fn decide(&self, data: &[u8]) -> Decision {
         let mut fault = lock(&self.fault);
-        let (verdict, next) = match fault.take() {
-            Some(Fault::Drop { after }) if after < said.len() => (Verdict::Break, None),
-            Some(Fault::Drop { after }) => (Verdict::Pass, Some(Fault::Drop { after: after - said.len() })),
-            Some(Fault::Freeze { after }) if after < said.len() => {
-                (Verdict::Wait, Some(Fault::Freeze { after: 0 }))
+        let (decision, next) = match fault.take() {
+            Some(RegistryFault::Drop { after }) if after < data.len() => (Decision::Close, None),
+            Some(RegistryFault::Drop { after }) => {
+                (Decision::Forward, Some(RegistryFault::Drop { after: after - data.len() }))
             }
-            Some(Fault::Freeze { after }) => {
-                (Verdict::Pass, Some(Fault::Freeze { after: after - said.len() }))
+            Some(RegistryFault::Freeze { after }) if after < data.len() => {
+                (Decision::Freeze, Some(RegistryFault::Freeze { after: 0 }))
             }
-            Some(Fault::Refuse { method, status, times }) if times > 0 && starts(said, method) => {
+            Some(RegistryFault::Freeze { after }) => {
+                (Decision::Forward, Some(RegistryFault::Freeze { after: after - data.len() }))
+            }
+            Some(RegistryFault::Refuse { method, status, times })
+                if times > 0 && has_method(data, method) =>
+            {
                 let answer =
                     format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-                (Verdict::Say(answer), Some(Fault::Refuse { method, status, times: times - 1 }))
+                (Decision::Answer(answer), Some(RegistryFault::Refuse { method, status, times: times - 1 }))
             }
-            other => (Verdict::Pass, other),
+            other => (Decision::Forward, other),
         };
         *fault = next;
-        *lock(&self.passed) += if matches!(verdict, Verdict::Pass) { said.len() } else { 0 };
-        *lock(&self.met) += u32::from(!matches!(verdict, Verdict::Pass));
-        verdict
+        let is_forwarded = matches!(decision, Decision::Forward);
+        *lock(&self.forwarded_bytes) += if is_forwarded { data.len() } else { 0 };
+        *lock(&self.faults_met) += u32::from(!is_forwarded);
+        decision
     }
 }
 
-fn starts(said: &[u8], method: &str) -> bool {
-    said.strip_prefix(method.as_bytes()).is_some_and(|rest| rest.starts_with(b" /"))
+fn has_method(data: &[u8], method: &str) -> bool {
+    data.strip_prefix(method.as_bytes()).is_some_and(|rest| rest.starts_with(b" /"))
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,4 +1,4 @@
-//! A bucket in memory that lists any key at all, in pages, and may stall in the middle of an object or give it byte by byte.
+//! A bucket in memory that lists arbitrary keys, in pages, and may stall within an object or send it byte by byte.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,9 +13,9 @@ use s3s::dto::{
 use s3s::{S3Request, S3Response, S3Result};
 
 use super::authenticated;
-use super::serve::Serving;
+use super::serve::HttpServer;
 
-/// What a [`Hostile`] server holds.
+/// The content of a [`HostileS3`] server.
 #[derive(Clone, Default)]
 pub struct HostileBucket {
     keys: Vec<(String, i64)>,
@@ -25,21 +25,21 @@ pub struct HostileBucket {
 }
 
 impl HostileBucket {
-    /// One more key, whose object has `size` bytes of `x`.
+    /// Adds a key whose object has `size` bytes of `x`.
     #[must_use]
     pub fn key(mut self, key: &str, size: i64) -> Self {
         self.keys.push((key.to_owned(), size));
         self
     }
 
-    /// No object ever comes to its end.
+    /// Makes every object stall before its end.
     #[must_use]
     pub fn stalling(mut self) -> Self {
         self.stalls = true;
         self
     }
 
-    /// Objects come a byte each second.
+    /// Makes objects arrive at one byte a second.
     #[must_use]
     pub fn trickling(mut self) -> Self {
         self.trickles = true;
@@ -47,27 +47,27 @@ impl HostileBucket {
     }
 }
 
-/// A running server.
-pub struct Hostile {
-    serving: Serving,
+/// A running hostile server.
+pub struct HostileS3 {
+    serving: HttpServer,
     fetched: Arc<AtomicUsize>,
 }
 
-impl Hostile {
-    /// Serves a bucket of any name.
+impl HostileS3 {
+    /// Serves the bucket under every name.
     #[must_use]
     pub fn start(bucket: HostileBucket) -> Self {
         let fetched = Arc::clone(&bucket.fetched);
-        Self { serving: Serving::start(authenticated(bucket)), fetched }
+        Self { serving: HttpServer::start(authenticated(bucket)), fetched }
     }
 
-    /// The endpoint, `http://127.0.0.1:<port>`.
+    /// Returns the endpoint, `http://127.0.0.1:<port>`.
     #[must_use]
     pub fn endpoint(&self) -> String {
         self.serving.endpoint()
     }
 
-    /// How many objects were asked for.
+    /// Returns the number of objects that were requested.
     #[must_use]
     pub fn fetched(&self) -> usize {
         self.fetched.load(Ordering::SeqCst)

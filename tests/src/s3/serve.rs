@@ -1,4 +1,4 @@
-//! Serves an S3 service over HTTP on a loopback port, on a thread of its own.
+//! Serves an S3 service over HTTP, on a thread of its own.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread::JoinHandle;
@@ -9,14 +9,14 @@ use s3s::service::S3Service;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-/// A running server; it ends when this is dropped.
-pub(super) struct Serving {
+/// A running server; it stops when dropped.
+pub(super) struct HttpServer {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Serving {
+impl HttpServer {
     pub(super) fn start(service: S3Service) -> Self {
         Self::start_on(loopback(), service)
     }
@@ -44,7 +44,7 @@ impl Serving {
     }
 }
 
-/// A free port of loopback.
+/// Listens on a free loopback port.
 pub(super) fn loopback() -> std::net::TcpListener {
     std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port")
 }
@@ -53,15 +53,15 @@ async fn accept(listener: TcpListener, service: S3Service) {
     while let Ok((stream, _)) = listener.accept().await {
         let service = service.clone();
         tokio::spawn(async move {
-            // A connection that the client breaks off is no concern of the server's.
+            // A connection that the client aborts is not an error of the server.
             let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
 
-impl Drop for Serving {
+impl Drop for HttpServer {
     fn drop(&mut self) {
-        // Both fail only if the thread is gone already.
+        // Both fail only if the thread has ended already.
         let _ = self.stop.take().map(|stop| stop.send(()));
         let _ = self.thread.take().map(JoinHandle::join);
     }

@@ -1,4 +1,4 @@
-//! Processes that end with the bench.
+//! Child processes that end with the bench.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -12,13 +12,13 @@ use e2e::wait::wait_until;
 pub(crate) struct Running(Child);
 
 impl Running {
-    /// Starts `command` with its output thrown away.
+    /// Starts `command` and discards its output.
     pub(crate) fn start(command: &mut Command) -> io::Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().map(Self)
     }
 
-    /// The process's id.
+    /// Returns the process's id.
     pub(crate) fn pid(&self) -> u32 {
         self.0.id()
     }
@@ -26,23 +26,23 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Either it runs, or it has ended by itself: both are fine here.
+        // The process may have ended by itself.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// The bench itself, in another role.
-pub(crate) fn role(arguments: &[&str]) -> io::Result<Running> {
-    Running::start(Command::new(std::env::current_exe()?).args(arguments))
+/// Starts the bench itself as a peer.
+pub(crate) fn role(args: &[&str]) -> io::Result<Running> {
+    Running::start(Command::new(std::env::current_exe()?).args(args))
 }
 
-/// A loopback address on which nothing listens.
+/// Returns a loopback address on which nothing listens.
 pub(crate) fn free_address() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, free_port()).into()
 }
 
-/// Waits until something listens.
+/// Waits until something listens at an address.
 pub(crate) fn wait_for(address: SocketAddr) {
     wait_until(Duration::from_secs(30), "a listener", || TcpStream::connect(address).is_ok());
 }

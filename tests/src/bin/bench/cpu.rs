@@ -1,9 +1,9 @@
-//! Processor time and memory of a process, as the kernel accounts them.
+//! Reads CPU time and memory of a process from the kernel's accounting.
 
 use std::io;
 use std::time::Duration;
 
-/// User and system time of `pid` so far.
+/// Returns the user and system time of `pid` so far.
 pub(crate) fn used(pid: u32) -> io::Result<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
@@ -13,7 +13,7 @@ pub(crate) fn used(pid: u32) -> io::Result<Duration> {
     Ok(Duration::from_millis((ticks(11) + ticks(12)) * 1000 / per_second))
 }
 
-/// The most memory that `pid` had resident, in bytes.
+/// Returns the peak resident memory of `pid` in bytes.
 pub(crate) fn peak_memory(pid: u32) -> io::Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,13 +1,13 @@
-//! The request of the throughput runs, some 600 bytes, and how its answer is checked.
+//! The request of the throughput runs, some 600 bytes long, and the check of its answer.
 
-/// The version that the echo workers say they have ready.
+/// The version that the echo workers report as ready.
 pub(crate) const VERSION: &str = "git-0123456789abcdef0123456789abcdef01234567";
-/// Any digest: nothing is pulled.
+/// An arbitrary digest; nothing is pulled.
 pub(crate) const DIGEST: &str = "sha256:00000000000000000000000000000000000000000000000000000000000000aa";
-/// What an echo worker answers.
+/// The response of an echo worker.
 pub(crate) const RESPONSE: &str = r#"{"version":2,"status":"pass","message":null,"tests":[{"name":"one for you","status":"pass","test_code":"assert_equal two_fer, 'One for you, one for me.'"},{"name":"a name given","status":"pass","test_code":"assert_equal two_fer('Alice'), 'One for Alice, one for me.'"},{"name":"another name given","status":"pass","test_code":"assert_equal two_fer('Bob'), 'One for Bob, one for me.'"}]}"#;
 
-/// Request number `sequence` of a run.
+/// Returns request number `sequence` of a run.
 pub(crate) fn request(prefix: &str, sequence: usize) -> String {
     let id = format!("{prefix}-{sequence}");
     let padding = "x".repeat(300);
@@ -16,8 +16,9 @@ pub(crate) fn request(prefix: &str, sequence: usize) -> String {
     )
 }
 
-/// The number of the request that `body` answers: a 200 of the router, or, from a mere proxy, the request itself.
-pub(crate) fn answered(body: &[u8]) -> Result<usize, String> {
+/// Returns the number of the request that `body` answers. The answer is a 200 of the router or, behind a proxy, the
+/// request itself.
+pub(crate) fn answered_sequence(body: &[u8]) -> Result<usize, String> {
     let text = std::str::from_utf8(body).map_err(|e| e.to_string())?;
     let bad = || format!("not the answer to a request of this run: {text:.300}");
     if !text.contains(r#""status_code":200"#) && !text.starts_with(r#"{"action""#) {

@@ -1,4 +1,4 @@
-//! A whole job of a container that does nothing, from request to answer, against a bare `runc run` of the same files
+//! Compares a job whose container does almost nothing, from request to answer, with a bare `runc run` of the same files
 //! and command.
 
 use std::fs;
@@ -11,7 +11,7 @@ use e2e::image::Image;
 use e2e::request::{expect, test_solution};
 use e2e::router::Router;
 use e2e::stage::Stage;
-use e2e::worker::Options;
+use e2e::worker::WorkerOptions;
 use serde_json::json;
 
 use crate::ratio::Ratio;
@@ -20,13 +20,13 @@ const ROUNDS: usize = 9;
 const JOBS: u32 = 10;
 const SCRIPT: &str = r#"echo '{"version":2}' > "$2/results.json""#;
 
-/// Whole job by `runc run`: wall time.
+/// Returns the wall time of a job divided by that of `runc run`.
 pub(crate) fn measure() -> io::Result<Ratio> {
     let stage = Stage::new();
     let version = stage.test_runner("ruby", '1', SCRIPT);
     let uri = stage.submission("nothing", &[("two_fer.rb", "")]);
     let router = Router::start(&stage.config().deployed("test_runners", "ruby", &[&version]));
-    let worker = Options::new("bench").start(&router);
+    let worker = WorkerOptions::new("bench").start(&router);
     let bundle = stage.path("bundle");
     make_bundle(&bundle)?;
     let client = router.client();
@@ -38,12 +38,12 @@ pub(crate) fn measure() -> io::Result<Ratio> {
             let answer = client.request(&request, Duration::from_secs(30)).map_err(io::Error::other)?;
             expect(&answer, 200, "ok");
         }
-        let whole = start.elapsed();
+        let job_time = start.elapsed();
         let start = Instant::now();
         for job in 0..JOBS {
             run_bare(&bundle, &format!("trackyard-bench-{}-{round}-{job}", std::process::id()))?;
         }
-        ratios.push(whole.as_secs_f64() / start.elapsed().as_secs_f64());
+        ratios.push(job_time.as_secs_f64() / start.elapsed().as_secs_f64());
     }
     drop(worker);
     Ok(Ratio::of(ratios.into_iter()))
@@ -55,9 +55,9 @@ fn make_bundle(bundle: &Path) -> io::Result<()> {
     for layer in Image::tooling("test_runners", SCRIPT).layers() {
         let archive = bundle.join("layer.tar.gz");
         fs::write(&archive, &layer.blob)?;
-        checked(Command::new("tar").arg("xzf").arg(&archive).arg("-C").arg(&rootfs))?;
+        run_ok(Command::new("tar").arg("xzf").arg(&archive).arg("-C").arg(&rootfs))?;
     }
-    checked(Command::new("runc").arg("spec").arg("--bundle").arg(bundle))?;
+    run_ok(Command::new("runc").arg("spec").arg("--bundle").arg(bundle))?;
     let path = bundle.join("config.json");
     let mut spec: serde_json::Value = serde_json::from_slice(&fs::read(&path)?)?;
     let dir = "/mnt/exercism-iteration/";
@@ -72,11 +72,11 @@ fn make_bundle(bundle: &Path) -> io::Result<()> {
 }
 
 fn run_bare(bundle: &Path, id: &str) -> io::Result<()> {
-    checked(Command::new("runc").args(["run", "--bundle"]).arg(bundle).arg(id))
+    run_ok(Command::new("runc").args(["run", "--bundle"]).arg(bundle).arg(id))
 }
 
-fn checked(command: &mut Command) -> io::Result<()> {
+fn run_ok(command: &mut Command) -> io::Result<()> {
     let output = command.stdin(Stdio::null()).output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() { Ok(()) } else { Err(io::Error::other(format!("{command:?}: {said}"))) }
+    let error = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(()) } else { Err(io::Error::other(format!("{command:?}: {error}"))) }
 }

@@ -1,4 +1,4 @@
-//! A closed loop of requests: so many connections, so many in flight on each, for a given time.
+//! A closed loop of requests: a number of connections with a number of requests in flight on each, for a given time.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,43 +8,45 @@ use rustix::event::epoll;
 
 use crate::zmtp::Connection;
 
-/// What one run of the load gave.
-pub(crate) struct Measured {
-    /// Answers a second.
+/// The measurements of one run.
+pub(crate) struct LoadResult {
+    /// Answers per second.
     pub(crate) rate: f64,
     /// The median time of a request.
     pub(crate) p50: Duration,
-    /// Processor time of the process under load, for each answer.
+    /// CPU time of the loaded process per answer.
     pub(crate) cpu: Duration,
 }
 
-/// How the load is made.
+/// The shape of a load.
 #[derive(Clone, Copy)]
-pub(crate) struct Shape {
-    /// Connections.
+pub(crate) struct LoadShape {
+    /// Number of connections.
     pub(crate) connections: usize,
-    /// Requests in flight on each.
+    /// Requests in flight on each connection.
     pub(crate) in_flight: usize,
 }
 
-/// Loads `address` for `time` and charges it the processor time of `pid`. Every request has an id of its own, which
+/// Sends requests to `address` for `time`, and measures the CPU time of `pid`. Every request has an id of its own that
 /// starts with `prefix`; every answer must be a 200.
 pub(crate) fn run(
     address: SocketAddr,
     pid: u32,
-    shape: Shape,
+    shape: LoadShape,
     time: Duration,
     prefix: &str,
-) -> io::Result<Measured> {
+) -> io::Result<LoadResult> {
     let mut load = Load::open(address, shape, prefix)?;
     load.fill(shape.in_flight)?;
-    load.until(Instant::now() + time / 5)?;
+    load.run_until(Instant::now() + time / 5)?;
     load.reset();
-    let (cpu, start) = (crate::cpu::used(pid)?, Instant::now());
-    load.until(start + time)?;
-    let (cpu, elapsed) = (crate::cpu::used(pid)? - cpu, start.elapsed());
+    let cpu_before = crate::cpu::used(pid)?;
+    let start = Instant::now();
+    load.run_until(start + time)?;
+    let cpu = crate::cpu::used(pid)? - cpu_before;
+    let elapsed = start.elapsed();
     load.drain()?;
-    load.measured(elapsed, cpu)
+    load.result(elapsed, cpu)
 }
 
 struct Load {
@@ -58,7 +60,7 @@ struct Load {
 }
 
 impl Load {
-    fn open(address: SocketAddr, shape: Shape, prefix: &str) -> io::Result<Self> {
+    fn open(address: SocketAddr, shape: LoadShape, prefix: &str) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut connections = Vec::with_capacity(shape.connections);
         for index in 0..shape.connections {
@@ -86,14 +88,14 @@ impl Load {
         self.open += 1;
     }
 
-    fn until(&mut self, end: Instant) -> io::Result<()> {
+    fn run_until(&mut self, end: Instant) -> io::Result<()> {
         while Instant::now() < end {
             self.step()?;
         }
         Ok(())
     }
 
-    /// Waits for what is under way, so that the next run starts with empty queues.
+    /// Waits for all answers, so that the next run starts with empty queues.
     fn drain(&mut self) -> io::Result<()> {
         self.stopping = true;
         let end = Instant::now() + Duration::from_secs(20);
@@ -114,7 +116,7 @@ impl Load {
         for event in events {
             let index = usize::try_from(event.data.u64()).map_err(io::Error::other)?;
             let mut answered = Vec::new();
-            self.connections[index].receive(|body| answered.push(crate::job::answered(body)))?;
+            self.connections[index].receive(|body| answered.push(crate::job::answered_sequence(body)))?;
             for sequence in answered {
                 let sequence = sequence.map_err(io::Error::other)?;
                 self.times.push(self.sent[sequence].elapsed());
@@ -132,11 +134,10 @@ impl Load {
         self.times.clear();
     }
 
-    fn measured(mut self, elapsed: Duration, cpu: Duration) -> io::Result<Measured> {
+    fn result(mut self, elapsed: Duration, cpu: Duration) -> io::Result<LoadResult> {
         self.times.sort_unstable();
         let count = u32::try_from(self.times.len()).map_err(io::Error::other)?;
-        let p50 =
-            *self.times.get(self.times.len() / 2).ok_or_else(|| io::Error::other("no answer at all"))?;
-        Ok(Measured { rate: f64::from(count) / elapsed.as_secs_f64(), p50, cpu: cpu / count })
+        let p50 = *self.times.get(self.times.len() / 2).ok_or_else(|| io::Error::other("no answer"))?;
+        Ok(LoadResult { rate: f64::from(count) / elapsed.as_secs_f64(), p50, cpu: cpu / count })
     }
 }

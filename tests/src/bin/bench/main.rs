@@ -1,12 +1,12 @@
-//! `make bench`: ratios, measured in turn in one run, written as Markdown to standard output.
+//! `make bench`: measures ratios, each in turn within one run, and writes them as Markdown to standard output.
 //!
-//! With the name of a section it measures that alone; `throughput` may be followed by the rounds of each load and the
-//! seconds of each round. The same binary plays the peers: `proxy`, `mirrors` and `echo`.
+//! With the name of a section it measures only that section; `throughput` may be followed by the rounds of each load and
+//! the seconds of each round. The same binary runs the peers: `proxy`, `mirrors` and `echo`.
 #![expect(
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a measuring tool: it prints, and it may stop at a broken assumption"
+    reason = "a measuring tool prints, and may panic at a broken assumption"
 )]
 
 mod builds;
@@ -19,13 +19,13 @@ mod peers;
 mod pull;
 mod ratio;
 mod report;
+mod sample_image;
 mod throughput;
-mod yardstick;
 mod zmtp;
 
 use std::time::Duration;
 
-use throughput::Extent;
+use throughput::ThroughputOptions;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,10 +34,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ["proxy", clients, workers] => peers::proxy(clients, workers),
         ["mirrors", address, count] => peers::mirrors(address, count.parse()?),
         ["echo", address, count, slots] => peers::echo(address, count.parse()?, slots.parse()?),
-        ["throughput"] => Ok(report::throughput(Extent::default())?),
+        ["throughput"] => Ok(report::throughput(ThroughputOptions::default())?),
         ["throughput", rounds, seconds] => {
-            let (rounds, time) = (rounds.parse()?, Duration::from_secs_f64(seconds.parse()?));
-            Ok(report::throughput(Extent { rounds, time })?)
+            let rounds = rounds.parse()?;
+            let time = Duration::from_secs_f64(seconds.parse()?);
+            Ok(report::throughput(ThroughputOptions { rounds, time })?)
         }
         ["job"] => Ok(report::job()?),
         ["pull"] => Ok(report::pull()?),

@@ -1,5 +1,5 @@
-//! What stands behind and beside the router under load: echo workers that speak the worker protocol, and, to compare,
-//! libzmq's own proxy with workers that send back what they get. Each runs as a process of its own.
+//! The peers of the load: echo workers, which speak the worker protocol, for the router, and for comparison libzmq's
+//! own proxy with workers that return what they receive. Each runs as a process of its own.
 
 use trackyard_protocol::channel::{Channel, Topics};
 use trackyard_protocol::token::Incarnation;
@@ -9,10 +9,10 @@ use trackyard_protocol::worker::{
 
 use crate::job::{DIGEST, RESPONSE, VERSION};
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+type PeerResult = Result<(), Box<dyn std::error::Error>>;
 
-/// libzmq's proxy between two ports, until killed.
-pub(crate) fn proxy(clients: &str, workers: &str) -> Outcome {
+/// Runs libzmq's proxy between two ports, until killed.
+pub(crate) fn proxy(clients: &str, workers: &str) -> PeerResult {
     let context = zmq::Context::new();
     let front = context.socket(zmq::ROUTER)?;
     let back = context.socket(zmq::DEALER)?;
@@ -26,8 +26,8 @@ pub(crate) fn proxy(clients: &str, workers: &str) -> Outcome {
     Ok(())
 }
 
-/// `count` workers that send back what they get, until killed.
-pub(crate) fn mirrors(address: &str, count: usize) -> Outcome {
+/// Runs `count` workers that return what they receive, until killed.
+pub(crate) fn mirrors(address: &str, count: usize) -> PeerResult {
     let sockets = connect(address, count)?;
     let mut items: Vec<_> = sockets.iter().map(|s| s.as_poll_item(zmq::POLLIN)).collect();
     loop {
@@ -41,12 +41,12 @@ pub(crate) fn mirrors(address: &str, count: usize) -> Outcome {
     }
 }
 
-/// `count` workers with `slots` each, whose jobs take no time, until killed.
-pub(crate) fn echo(address: &str, count: usize, slots: u32) -> Outcome {
+/// Runs `count` workers with `slots` each, whose jobs take no time, until killed.
+pub(crate) fn echo(address: &str, count: usize, slots: u32) -> PeerResult {
     let sockets = connect(address, count)?;
     let mut workers = Vec::with_capacity(count);
     for (index, socket) in sockets.iter().enumerate() {
-        workers.push(Echo { socket, index, slots, said: Batch::default() });
+        workers.push(EchoWorker { socket, index, slots, outgoing: Batch::default() });
         socket.send_multipart(hello(index, slots)?.encode(), 0)?;
     }
     let mut items: Vec<_> = sockets.iter().map(|s| s.as_poll_item(zmq::POLLIN)).collect();
@@ -54,7 +54,7 @@ pub(crate) fn echo(address: &str, count: usize, slots: u32) -> Outcome {
         zmq::poll(&mut items, 500)?;
         for (item, worker) in items.iter().zip(&mut workers) {
             if item.is_readable() {
-                worker.take_turn()?;
+                worker.on_readable()?;
             }
         }
     }
@@ -91,58 +91,57 @@ fn hello(index: usize, slots: u32) -> Result<FromWorker, Box<dyn std::error::Err
     })))
 }
 
-/// A worker whose jobs take no time. It hears what is there and then says what there is to say, as the real worker
-/// does. It reads no more of a job than it must and writes what it can beforehand: what is to be measured is the
-/// router, and the workers share the machine with it.
-struct Echo<'a> {
+/// A worker whose jobs take no time. Like the real worker, it receives all that has arrived, and then sends one batch.
+/// It parses as little of a job as possible, because the router is measured, and the workers share the machine with it.
+struct EchoWorker<'a> {
     socket: &'a zmq::Socket,
     index: usize,
     slots: u32,
-    said: Batch,
+    outgoing: Batch,
 }
 
-impl Echo<'_> {
-    fn take_turn(&mut self) -> Outcome {
+impl EchoWorker<'_> {
+    fn on_readable(&mut self) -> PeerResult {
         while let Ok(frames) = self.socket.recv_multipart(zmq::DONTWAIT) {
-            for word in Messages::of(&frames) {
-                self.hear(word?.frames())?;
+            for message in Messages::of(&frames) {
+                self.on_message(message?.frames())?;
             }
         }
         self.flush()
     }
 
-    fn hear(&mut self, frames: &[&[u8]]) -> Outcome {
+    fn on_message(&mut self, frames: &[&[u8]]) -> PeerResult {
         if let [b"Job", body] = frames {
             let Job { token, key } = serde_json::from_slice(body)?;
-            self.say(&[&b"Accepted"[..], format!("{{\"token\":\"{token}\"}}").as_bytes()])?;
+            self.send(&[&b"Accepted"[..], format!("{{\"token\":\"{token}\"}}").as_bytes()])?;
             let header = format!("{{\"token\":\"{token}\",\"key\":\"{key}\",{RESULT}}}");
-            return self.say(&[&b"Result"[..], header.as_bytes(), RESPONSE.as_bytes(), CONTEXT]);
+            return self.send(&[&b"Result"[..], header.as_bytes(), RESPONSE.as_bytes(), CONTEXT]);
         }
         match FromRouter::decode(frames)? {
-            FromRouter::Heartbeat => self.say(&FromWorker::Heartbeat(Load::default()).encode()),
-            FromRouter::SayHello => self.say(&hello(self.index, self.slots)?.encode()),
+            FromRouter::Heartbeat => self.send(&FromWorker::Heartbeat(Load::default()).encode()),
+            FromRouter::SayHello => self.send(&hello(self.index, self.slots)?.encode()),
             _ => Ok(()),
         }
     }
 
-    fn say(&mut self, frames: &[impl AsRef<[u8]>]) -> Outcome {
-        if !self.said.push(frames) {
+    fn send(&mut self, frames: &[impl AsRef<[u8]>]) -> PeerResult {
+        if !self.outgoing.push(frames) {
             self.flush()?;
-            self.said.push(frames);
+            self.outgoing.push(frames);
         }
         Ok(())
     }
 
-    fn flush(&mut self) -> Outcome {
-        for message in self.said.messages(true) {
+    fn flush(&mut self) -> PeerResult {
+        for message in self.outgoing.messages(true) {
             self.socket.send_multipart(message.frames(), 0)?;
         }
-        self.said.clear();
+        self.outgoing.clear();
         Ok(())
     }
 }
 
-/// What an echo worker reads of a job.
+/// The fields of a job that an echo worker reads.
 #[derive(serde::Deserialize)]
 struct Job<'a> {
     token: &'a str,

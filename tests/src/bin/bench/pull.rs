@@ -1,5 +1,5 @@
-//! Getting a version ready: a large image, whole, against `tar x` of its layers; then a next version of which only the
-//! last layer is new. All on a tmpfs, because the file system's own noise is larger than what is measured.
+//! Measures how long a worker takes to prepare a version: first a large image, compared with `tar x` of its layers, then
+//! a next version with one new layer. All on a tmpfs, because the noise of a disk is larger than the difference.
 
 use std::fs;
 use std::io;
@@ -17,55 +17,57 @@ use flate2::read::GzDecoder;
 
 use crate::cpu;
 use crate::ratio::Ratio;
-use crate::yardstick;
+use crate::sample_image;
 
 const ROUNDS: usize = 5;
 
-/// What was measured.
-pub(crate) struct Pulled {
-    /// Pull and unpack by `tar x`: wall time, the worker's start and bootstrap included.
+/// The measurements.
+pub(crate) struct PullResult {
+    /// Wall time of pull and unpack, with the worker's start and bootstrap, divided by that of `tar x`.
     pub(crate) unpack: Ratio,
-    /// The worker's most resident memory in any round, in bytes.
+    /// The worker's peak resident memory in bytes, the maximum of all rounds.
     pub(crate) memory: u64,
-    /// The image, gzipped, in bytes.
+    /// The size of the gzipped image in bytes.
     pub(crate) gzipped: usize,
-    /// The image's tars, in bytes.
+    /// The size of the image's tars in bytes.
     pub(crate) tars: u64,
-    /// The longest time for the next version, the worker's start and bootstrap included.
+    /// The maximum time for the next version, with the worker's start and bootstrap.
     pub(crate) next: Duration,
 }
 
 /// Measures everything.
-pub(crate) fn measure() -> io::Result<Pulled> {
+pub(crate) fn measure() -> io::Result<PullResult> {
     let stage = Stage::new();
-    let layers = yardstick::layers();
+    let layers = sample_image::layers();
     let last = Layer::of(&[("opt/test-runner/bin/run.sh", 0o755, b"#!/bin/sh\n")]);
     let next = Layer::of(&[("opt/test-runner/bin/run.sh", 0o755, b"#!/bin/sh\nexit 0\n")]);
     for (digit, top) in [('1', last), ('2', next)] {
         let image = layers.iter().cloned().chain([top]).fold(Image::bare(), Image::layer);
         stage.images().add("ruby-test-runner", &version(digit), &image);
     }
-    let tars = plain(&layers, stage.dir())?;
+    let tars = decompress(&layers, stage.dir())?;
     let first = Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('1')]));
     let both =
         Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('1'), &version('2')]));
-    let (mut ratios, mut memory, mut slowest) = (Vec::new(), 0, Duration::ZERO);
+    let mut ratios = Vec::new();
+    let mut memory = 0;
+    let mut slowest = Duration::ZERO;
     for round in 0..ROUNDS {
         let dir = tempfile::Builder::new().prefix("trackyard-bench").tempdir_in("/dev/shm")?;
-        let plain = untar(&tars, &dir.path().join("tar"))?;
+        let untar_time = untar(&tars, &dir.path().join("tar"))?;
         let work = dir.path().join("work");
-        let (whole, peak) = configure(&first, &work, round)?;
-        let (upgrade, _) = configure(&both, &work, round)?;
-        ratios.push(whole.as_secs_f64() / plain.as_secs_f64());
+        let (pull_time, peak) = configure(&first, &work, round)?;
+        let (upgrade_time, _) = configure(&both, &work, round)?;
+        ratios.push(pull_time.as_secs_f64() / untar_time.as_secs_f64());
         memory = memory.max(peak);
-        slowest = slowest.max(upgrade);
+        slowest = slowest.max(upgrade_time);
     }
     let gzipped = layers.iter().map(|layer| layer.blob.len()).sum();
     let tars = tars.iter().map(|tar| Ok(fs::metadata(tar)?.len())).sum::<io::Result<u64>>()?;
-    Ok(Pulled { unpack: Ratio::of(ratios.into_iter()), memory, gzipped, tars, next: slowest })
+    Ok(PullResult { unpack: Ratio::of(ratios.into_iter()), memory, gzipped, tars, next: slowest })
 }
 
-fn plain(layers: &[Arc<Layer>], dir: &Path) -> io::Result<Vec<PathBuf>> {
+fn decompress(layers: &[Arc<Layer>], dir: &Path) -> io::Result<Vec<PathBuf>> {
     let unpack = |(index, layer): (usize, &Arc<Layer>)| {
         let path = dir.join(format!("{index}.tar"));
         io::copy(&mut GzDecoder::new(layer.blob.as_slice()), &mut fs::File::create(&path)?)?;
@@ -88,7 +90,7 @@ fn untar(tars: &[PathBuf], into: &Path) -> io::Result<Duration> {
     Ok(elapsed)
 }
 
-/// Prepares every deployed version; gives the wall time and the worker's most resident memory.
+/// Prepares every deployed version. Returns the wall time and the worker's peak resident memory.
 fn configure(router: &Router, work: &Path, round: usize) -> io::Result<(Duration, u64)> {
     let url = format!("{}/test_runners", router.clients());
     let start = Instant::now();

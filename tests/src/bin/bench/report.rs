@@ -1,28 +1,29 @@
-//! The report: what machine, and every ratio.
+//! Prints the report: the machine and all ratios.
 
 use std::io;
 
-use crate::throughput::Extent;
-use crate::{builds, jobs, pull, throughput, yardstick};
+use crate::throughput::ThroughputOptions;
+use crate::{builds, jobs, pull, sample_image, throughput};
 
 /// Measures everything and prints the report.
 pub(crate) fn write() -> io::Result<()> {
     println!("# Benchmarks\n");
     println!(
-        "Written by `make bench`. Ratios of what was measured in turn in one run: median [least to largest].\n"
+        "Written by `make bench`. Ratios of measurements made in turn in one run: median [minimum to maximum].\n"
     );
     println!("Machine: {}.", machine());
-    throughput(Extent::default())?;
+    throughput(ThroughputOptions::default())?;
     job()?;
     pull()?;
     builds()
 }
 
-/// The router's section.
-pub(crate) fn throughput(extent: Extent) -> io::Result<()> {
+/// Prints the section about the router.
+pub(crate) fn throughput(options: ThroughputOptions) -> io::Result<()> {
     eprintln!("bench: the router against zmq_proxy");
-    let lines = throughput::measure(extent)?;
-    let (rounds, seconds) = (extent.rounds, extent.time.as_secs_f64());
+    let lines = throughput::measure(options)?;
+    let rounds = options.rounds;
+    let seconds = options.time.as_secs_f64();
     println!("\n## The router against libzmq's own proxy\n");
     println!(
         "Requests and answers of some 600 bytes, 4 workers with 64 slots in one process, {rounds} rounds of {seconds} s.\n"
@@ -35,7 +36,7 @@ pub(crate) fn throughput(extent: Extent) -> io::Result<()> {
     Ok(())
 }
 
-/// A whole job's section.
+/// Prints the section about a whole job.
 pub(crate) fn job() -> io::Result<()> {
     eprintln!("bench: a whole job against runc");
     let job = jobs::measure()?;
@@ -47,7 +48,7 @@ pub(crate) fn job() -> io::Result<()> {
     Ok(())
 }
 
-/// The section of getting a version ready.
+/// Prints the section about preparing a version.
 pub(crate) fn pull() -> io::Result<()> {
     eprintln!("bench: pull and unpack against tar");
     let pulled = pull::measure()?;
@@ -55,8 +56,8 @@ pub(crate) fn pull() -> io::Result<()> {
     println!("`trackyard-worker configure` on a tmpfs: process, bootstrap, pull, both digests, unpack.\n");
     println!(
         "The image is made from a number, the same on every machine: half of its bytes in {} small files, half in {} large",
-        yardstick::LAYERS * yardstick::SMALL,
-        yardstick::LAYERS * yardstick::LARGE
+        sample_image::LAYERS * sample_image::SMALL_FILES,
+        sample_image::LAYERS * sample_image::LARGE_FILES
     );
     println!("ones. The ratio depends on that: for few large files `tar x` hardly does more than copy.\n");
     println!("| what | figure |");
@@ -72,7 +73,7 @@ pub(crate) fn pull() -> io::Result<()> {
     Ok(())
 }
 
-/// The section of the builds.
+/// Prints the section about builds.
 pub(crate) fn builds() -> io::Result<()> {
     eprintln!("bench: builds against the bare drivers");
     let lines = builds::measure()?;
@@ -88,8 +89,8 @@ pub(crate) fn builds() -> io::Result<()> {
     );
     println!("| driver | by the bare driver's time | milliseconds more | bare driver by bare BuildKit |");
     println!("| --- | --- | --- | --- |");
-    for builds::Line { driver, ratio, more, against_buildkit } in lines {
-        println!("| {driver} | {ratio} | {more} | {against_buildkit} |");
+    for builds::DriverResult { driver, ratio, additional, against_buildkit } in lines {
+        println!("| {driver} | {ratio} | {additional} | {against_buildkit} |");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The router against libzmq's own proxy, in turn, over several rounds.
+//! Compares the router with libzmq's own proxy, in turn, over several rounds.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,28 +10,28 @@ use e2e::wait::wait_until;
 
 use crate::child::{self, Running, free_address};
 use crate::job::{DIGEST, VERSION};
-use crate::load::{self, Measured, Shape};
+use crate::load::{self, LoadResult, LoadShape};
 use crate::ratio::Ratio;
 
 const WORKERS: usize = 4;
 const SLOTS: u32 = 64;
 
-/// How much is measured of each load.
+/// How long each load is measured.
 #[derive(Clone, Copy)]
-pub(crate) struct Extent {
-    /// Rounds, of the router and the proxy in turn; at least one.
+pub(crate) struct ThroughputOptions {
+    /// Number of rounds, each of the router and then the proxy; at least one.
     pub(crate) rounds: usize,
-    /// The time of each.
+    /// Time of the router and of the proxy in each round.
     pub(crate) time: Duration,
 }
 
-impl Default for Extent {
+impl Default for ThroughputOptions {
     fn default() -> Self {
         Self { rounds: 7, time: Duration::from_secs(2) }
     }
 }
 
-/// A thing to load: a process in the middle and its workers.
+/// A process to load, with its workers.
 struct Subject {
     pid: u32,
     clients: SocketAddr,
@@ -43,60 +43,62 @@ enum Processes {
     Router { _workers: Running, _router: Box<Router> },
 }
 
-/// One line of the report: what was measured, router by proxy.
-pub(crate) struct Line {
+/// One line of the report: the router's measurements divided by the proxy's.
+pub(crate) struct ThroughputResult {
     /// The load.
     pub(crate) load: &'static str,
-    /// Answers a second.
+    /// Answers per second.
     pub(crate) rate: Ratio,
     /// Median time of a request.
     pub(crate) p50: Ratio,
-    /// Processor time of the middle process for each request.
+    /// CPU time of the loaded process per request.
     pub(crate) cpu: Ratio,
 }
 
 /// Measures everything.
-pub(crate) fn measure(extent: Extent) -> io::Result<Vec<Line>> {
+pub(crate) fn measure(options: ThroughputOptions) -> io::Result<Vec<ThroughputResult>> {
     let proxy = start_proxy()?;
     let router = start_router()?;
     let shapes = [
-        ("8 connections × 125 in flight", Shape { connections: 8, in_flight: 125 }),
-        ("1000 connections × 1 in flight", Shape { connections: 1000, in_flight: 1 }),
-        ("1 in flight", Shape { connections: 1, in_flight: 1 }),
+        ("8 connections × 125 in flight", LoadShape { connections: 8, in_flight: 125 }),
+        ("1000 connections × 1 in flight", LoadShape { connections: 1000, in_flight: 1 }),
+        ("1 in flight", LoadShape { connections: 1, in_flight: 1 }),
     ];
-    shapes.into_iter().map(|(name, shape)| line(name, shape, extent, &router, &proxy)).collect()
+    shapes.into_iter().map(|(name, shape)| compare(name, shape, options, &router, &proxy)).collect()
 }
 
-fn line(
+fn compare(
     load: &'static str,
-    shape: Shape,
-    extent: Extent,
+    shape: LoadShape,
+    options: ThroughputOptions,
     router: &Subject,
     proxy: &Subject,
-) -> io::Result<Line> {
-    let mut rounds = Vec::with_capacity(extent.rounds);
-    for round in 0..extent.rounds {
-        let run = |subject| run(subject, shape, extent.time, round);
+) -> io::Result<ThroughputResult> {
+    let mut rounds = Vec::with_capacity(options.rounds);
+    for round in 0..options.rounds {
+        let run = |subject| run(subject, shape, options.time, round);
         rounds.push((run(router)?, run(proxy)?));
     }
     if let Some((router, proxy)) = rounds.last() {
-        let (rates, micros) =
-            ([router.rate, proxy.rate], [router.cpu, proxy.cpu].map(|cpu| cpu.as_secs_f64() * 1e6));
+        let rates = [router.rate, proxy.rate];
+        let micros = [router.cpu, proxy.cpu].map(|cpu| cpu.as_secs_f64() * 1e6);
         eprintln!(
             "bench: {load}: last {:.0} answers a second, {:.2} µs each; of the proxy {:.0}, {:.2} µs",
             rates[0], micros[0], rates[1], micros[1]
         );
     }
-    let by = |figure: fn(&Measured) -> f64| Ratio::of(rounds.iter().map(|(r, p)| figure(r) / figure(p)));
-    Ok(Line {
+    let ratio = |value: fn(&LoadResult) -> f64| {
+        Ratio::of(rounds.iter().map(|(router, proxy)| value(router) / value(proxy)))
+    };
+    Ok(ThroughputResult {
         load,
-        rate: by(|m| m.rate),
-        p50: by(|m| m.p50.as_secs_f64()),
-        cpu: by(|m| m.cpu.as_secs_f64()),
+        rate: ratio(|result| result.rate),
+        p50: ratio(|result| result.p50.as_secs_f64()),
+        cpu: ratio(|result| result.cpu.as_secs_f64()),
     })
 }
 
-fn run(subject: &Subject, shape: Shape, time: Duration, round: usize) -> io::Result<Measured> {
+fn run(subject: &Subject, shape: LoadShape, time: Duration, round: usize) -> io::Result<LoadResult> {
     let prefix = format!("r{round}c{}", shape.connections);
     load::run(subject.clients, subject.pid, shape, time, &prefix)
 }
@@ -120,7 +122,7 @@ fn start_router() -> io::Result<Subject> {
     let workers = child::role(&["echo", &router.workers(), &WORKERS.to_string(), &SLOTS.to_string()])?;
     let clients = router.clients().trim_start_matches("tcp://").parse().map_err(io::Error::other)?;
     let pid = router.process().id();
-    let one = Shape { connections: 1, in_flight: 1 };
+    let one = LoadShape { connections: 1, in_flight: 1 };
     wait_until(Duration::from_secs(30), "a first answer of an echo worker", || {
         load::run(clients, pid, one, Duration::from_millis(50), "w").is_ok()
     });

@@ -1,4 +1,4 @@
-//! A throw-away cluster of one node on this machine, by the scripts of `tests/cluster`.
+//! A throw-away cluster of one node on this machine, managed by the scripts of `tests/cluster`.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -13,32 +13,32 @@ use super::cache;
 use crate::binaries::{require_root, system};
 use crate::wait::seconds;
 
-/// The node's address, in its own network.
+/// The node's address in the cluster's network.
 pub const NODE: &str = "10.250.0.1";
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
-/// A running cluster.
-pub(super) struct Own {
+/// A running local cluster.
+pub(super) struct LocalCluster {
     name: String,
-    /// It goes with this value.
-    is_ours: bool,
+    /// Whether the cluster is stopped with this value.
+    stop_on_drop: bool,
 }
 
-impl Own {
-    /// Starts one and waits until its node is ready.
+impl LocalCluster {
+    /// Starts a cluster and waits until its node is ready.
     pub(super) fn start(images: &[PathBuf]) -> Self {
         require_root();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let cluster = Self { name: format!("t{}-{number}", std::process::id()), is_ours: true };
+        let cluster = Self { name: format!("t{}-{number}", std::process::id()), stop_on_drop: true };
         let paths: Vec<&str> = images.iter().map(|image| image.to_str().expect("a path in UTF-8")).collect();
-        let _ = cluster.must("up.sh", &paths);
+        let _ = cluster.run_script("up.sh", &paths);
         cluster
     }
 
-    /// One that is up.
+    /// Uses a cluster that is running; it keeps running.
     pub(super) fn running(name: &str) -> Self {
-        Self { name: name.to_owned(), is_ours: false }
+        Self { name: name.to_owned(), stop_on_drop: false }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -50,52 +50,52 @@ impl Own {
         clusters.unwrap_or_else(|| cache().join("clusters")).join(&self.name)
     }
 
-    pub(super) fn audit(&self) -> String {
+    pub(super) fn audit_log(&self) -> String {
         std::fs::read_to_string(self.state().join("log/audit.jsonl")).unwrap_or_default()
     }
 
-    pub(super) fn enter(&self) -> Vec<String> {
-        vec!["nsenter".to_owned(), format!("--net={}", self.space().display())]
+    pub(super) fn enter_network(&self) -> Vec<String> {
+        vec!["nsenter".to_owned(), format!("--net={}", self.network_namespace().display())]
     }
 
-    fn space(&self) -> PathBuf {
+    fn network_namespace(&self) -> PathBuf {
         Path::new("/run/netns").join(format!("trackyard-{}", self.name))
     }
 
-    /// Gives the node one more address.
+    /// Adds an address to the node.
     pub(super) fn add_address(&self, address: &str) {
-        let mut words = self.enter().into_iter();
-        let mut command = Command::new(words.next().unwrap_or_default());
-        command.args(words).arg(system("ip", "iproute2"));
-        // Replaced: it may have it already.
+        let mut args = self.enter_network().into_iter();
+        let mut command = Command::new(args.next().unwrap_or_default());
+        command.args(args).arg(system("ip", "iproute2"));
+        // `replace` also succeeds if the node has the address already.
         command.args(["address", "replace", &format!("{address}/32"), "dev", "node0"]);
         assert!(command.status().expect("run ip").success(), "no address {address}");
     }
 
-    /// A port in the cluster's network.
-    pub(super) fn listener(&self, at: (&str, u16)) -> TcpListener {
-        let space = File::open(self.space()).expect("the cluster's network");
-        let (address, port) = (at.0.to_owned(), at.1);
-        // Only the thread goes there; a socket stays in the network in which it was made.
+    /// Listens on a port in the cluster's network.
+    pub(super) fn listener(&self, address: &str, port: u16) -> TcpListener {
+        let namespace = File::open(self.network_namespace()).expect("the cluster's network");
+        let address = address.to_owned();
+        // Only this thread enters the namespace; a socket stays in the namespace in which it was created.
         let bound = std::thread::spawn(move || {
-            move_into_link_name_space(space.as_fd(), Some(LinkNameSpaceType::Network))?;
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
             TcpListener::bind((address, port))
         });
         bound.join().expect("a thread in the cluster's network").expect("a port of the cluster's node")
     }
 
-    /// Runs a script of `tests/cluster` for it.
-    pub(super) fn must(&self, script: &str, arguments: &[&str]) -> String {
-        let output = self.script(script, arguments);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{script} {arguments:?}: {said}");
+    /// Runs a script of `tests/cluster` for this cluster. Returns what it prints.
+    pub(super) fn run_script(&self, script: &str, args: &[&str]) -> String {
+        let output = self.script(script, args);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{script} {args:?}: {error}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    fn script(&self, name: &str, arguments: &[&str]) -> Output {
+    fn script(&self, name: &str, args: &[&str]) -> Output {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster").join(name);
         let mut command = Command::new(script);
-        command.arg(&self.name).args(arguments).stdin(Stdio::null());
+        command.arg(&self.name).args(args).stdin(Stdio::null());
         if std::env::var_os("TRACKYARD_CLUSTER_TIMEOUT").is_none() {
             command.env("TRACKYARD_CLUSTER_TIMEOUT", seconds(120).as_secs().to_string());
         }
@@ -103,10 +103,10 @@ impl Own {
     }
 }
 
-impl Drop for Own {
+impl Drop for LocalCluster {
     fn drop(&mut self) {
-        // A test that fails has said why; one that stopped the cluster has none left.
-        if self.is_ours {
+        // The cluster may be stopped already.
+        if self.stop_on_drop {
             let _ = self.script("down.sh", &[]);
         }
     }

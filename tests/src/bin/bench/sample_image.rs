@@ -1,6 +1,6 @@
-//! The image whose unpacking is measured: made from a number, the same on every machine. Half of its bytes are in many
-//! small files, as of a language's libraries, half in a few large ones, as of its programs; some compress well and some
-//! do not. Gzipped it has 200 MB, which is how registries tell sizes.
+//! The image whose unpacking is measured, generated from a seed, the same on every machine. Half of its bytes are in
+//! many small files, like a language's libraries, and half in a few large ones, like its programs; some compress well
+//! and some do not. Gzipped it has 200 MB.
 
 use std::sync::Arc;
 
@@ -8,26 +8,26 @@ use e2e::image::Layer;
 
 const SEED: u64 = 2026;
 pub(crate) const LAYERS: usize = 5;
-/// In each layer: small files of 100 bytes to 60 kB, most of them at the lower end.
-pub(crate) const SMALL: usize = 4_735;
-/// In each layer: large files.
-pub(crate) const LARGE: usize = 4;
-const LARGE_BYTES: usize = 10_080_000;
-/// Files of one directory.
-const DIR: usize = 24;
+/// Number of small files in each layer, of 100 bytes to 60 kB, most of them at the lower end.
+pub(crate) const SMALL_FILES: usize = 4_735;
+/// Number of large files in each layer.
+pub(crate) const LARGE_FILES: usize = 4;
+const LARGE_FILE_BYTES: usize = 10_080_000;
+/// Number of files in a directory.
+const FILES_PER_DIR: usize = 24;
 
-/// Its layers.
+/// Returns the image's layers.
 pub(crate) fn layers() -> Vec<Arc<Layer>> {
-    let mut maker = Maker::new(SEED);
-    (0..LAYERS).map(|number| maker.layer(number, SMALL, LARGE)).collect()
+    let mut generator = LayerGenerator::new(SEED);
+    (0..LAYERS).map(|number| generator.layer(number, SMALL_FILES, LARGE_FILES)).collect()
 }
 
-struct Maker {
+struct LayerGenerator {
     random: Random,
     words: Vec<String>,
 }
 
-impl Maker {
+impl LayerGenerator {
     fn new(seed: u64) -> Self {
         let mut random = Random(seed);
         let word = |_| (0..2 + random.below(8)).map(|_| char::from(b'a' + random.byte(26))).collect();
@@ -38,11 +38,11 @@ impl Maker {
     fn layer(&mut self, number: usize, small: usize, large: usize) -> Arc<Layer> {
         let mut files = Vec::with_capacity(small + large);
         for index in 0..small {
-            let name = format!("usr/lib/layer{number}/library{}/part{index}.rb", index / DIR);
+            let name = format!("usr/lib/layer{number}/library{}/part{index}.rb", index / FILES_PER_DIR);
             files.push((name, 0o644, self.small()));
         }
         for index in 0..large {
-            files.push((format!("usr/bin/layer{number}-program{index}"), 0o755, self.code(LARGE_BYTES)));
+            files.push((format!("usr/bin/layer{number}-program{index}"), 0o755, self.code(LARGE_FILE_BYTES)));
         }
         let files: Vec<_> =
             files.iter().map(|(name, mode, content)| (name.as_str(), *mode, &**content)).collect();
@@ -50,13 +50,13 @@ impl Maker {
     }
 
     fn small(&mut self) -> Vec<u8> {
-        // Each of nine sizes, doubling, is as likely as the others.
+        // Nine orders of magnitude, each twice the one before, are equally likely.
         let least = 100_usize << self.random.below(9);
         let size = least + self.random.below(least);
         if self.random.below(4) == 0 { self.code(size) } else { self.text(size) }
     }
 
-    /// Words, the first ones of the list more often: what compresses to two fifths.
+    /// Returns words, the first ones of the list more often; they compress to two fifths.
     fn text(&mut self, size: usize) -> Vec<u8> {
         let mut text = Vec::with_capacity(size + 10);
         while text.len() < size {
@@ -68,7 +68,7 @@ impl Maker {
         text
     }
 
-    /// Pieces of any bytes, every other one a repetition of a recent one: what compresses to a half.
+    /// Returns pieces of random bytes, half of which repeat a recent one; they compress to a half.
     fn code(&mut self, size: usize) -> Vec<u8> {
         const PIECE: usize = 32;
         let mut code: Vec<u8> = Vec::with_capacity(size + PIECE);
@@ -85,7 +85,7 @@ impl Maker {
     }
 }
 
-/// SplitMix64: the same numbers everywhere, which no library promises for ever.
+/// SplitMix64: unlike a library's generator, it never changes its numbers.
 struct Random(u64);
 
 impl Random {
@@ -96,7 +96,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `limit`, which is small.
+    /// Returns a number below `limit`, which is small.
     fn below(&mut self, limit: usize) -> usize {
         let limit = u64::try_from(limit).unwrap_or(u64::MAX);
         usize::try_from(self.next() % limit).unwrap_or_default()
@@ -112,9 +112,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_the_same_everywhere() {
-        let mut maker = Maker::new(SEED);
-        let first: Vec<u8> = (0..40).flat_map(|_| maker.small()).collect();
+    fn image_is_reproducible() {
+        let mut generator = LayerGenerator::new(SEED);
+        let first: Vec<u8> = (0..40).flat_map(|_| generator.small()).collect();
         let digest = "sha256:eefc39dbe70ce283161dbcb7de77837b9f4dc815c1caa7cee86fa4e6b1251ee3";
         assert_eq!(e2e::image::digest(&first), digest);
     }

@@ -1,4 +1,4 @@
-//! Images as a build driver leaves them: a layout directory with one image.
+//! A built image as a build driver leaves it: a layout directory with one image.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,13 +12,13 @@ use crate::layout::Layout;
 const NAME: &str = "built";
 
 /// A built image in a directory of its own.
-pub struct Built {
+pub struct BuiltImage {
     dir: TempDir,
     digest: String,
 }
 
-impl Built {
-    /// Any image.
+impl BuiltImage {
+    /// Writes an image.
     ///
     /// # Panics
     /// When the directory can't be written.
@@ -29,13 +29,13 @@ impl Built {
         Self { dir, digest }
     }
 
-    /// A small one; another `word`, another digest.
+    /// Writes a small image; its digest depends on `text`.
     #[must_use]
-    pub fn small(word: &str) -> Self {
-        Self::of(&Image::tooling("test_runners", &format!("echo {word}")))
+    pub fn small(text: &str) -> Self {
+        Self::of(&Image::tooling("test_runners", &format!("echo {text}")))
     }
 
-    /// One with a layer of so many bytes that no compression makes smaller.
+    /// Writes an image with a layer of `bytes` incompressible bytes.
     ///
     /// # Panics
     /// When the machine has no random bytes.
@@ -47,25 +47,25 @@ impl Built {
         Self::of(&Image::tooling("test_runners", "true").layer(Layer::of(&[("large", 0o644, &content)])))
     }
 
-    /// The layout directory.
+    /// Returns the layout directory.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.dir.path().join(NAME)
     }
 
-    /// The manifest's digest.
+    /// Returns the manifest's digest.
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// The file of a blob.
+    /// Returns the path of a blob.
     #[must_use]
     pub fn blob(&self, digest: &str) -> PathBuf {
         Layout::at(self.dir.path()).blob(NAME, digest)
     }
 
-    /// The blobs' files, the largest first.
+    /// Returns the blobs' files, the largest first.
     ///
     /// # Panics
     /// When the directory can't be read.

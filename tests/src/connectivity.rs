@@ -1,4 +1,4 @@
-//! Who reaches whom in a cluster: connections that are really tried, from pods and from the node.
+//! Tests which connections a cluster allows, by trying them from pods and from the node.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -6,12 +6,12 @@ use std::process::Stdio;
 use crate::cluster::Cluster;
 use crate::wait::{seconds, wait_until};
 
-/// What every pod made here listens on.
+/// Port on which the pods created here listen.
 pub const PORT: u16 = 443;
-/// What a peer in another's pod listens on.
-pub const BESIDE: u16 = 9999;
+/// Port on which the ephemeral container of [`Peer::in_pod`] listens.
+pub const EPHEMERAL_PORT: u16 = 9999;
 
-/// Where connections are tried from.
+/// A source and target of connections: a pod, or the node.
 #[derive(Debug, Clone)]
 pub struct Peer {
     namespace: String,
@@ -20,17 +20,17 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Makes a pod that listens on [`PORT`]; `labels` as YAML writes them in braces.
+    /// Creates a pod that listens on [`PORT`]; `labels` are the content of a YAML flow mapping.
     #[must_use]
     pub fn start(cluster: &Cluster, namespace: &str, pod: &str, labels: &str) -> Self {
         let image = cluster.image("busybox");
         let command = format!("[nc, -ll, -p, '{PORT}', -e, 'true']");
-        Self::made(cluster, namespace, pod, labels, &image, &command)
+        Self::create(cluster, namespace, pod, labels, &image, &command)
     }
 
-    /// Makes a pod that answers every question about a name with "there is none", and listens on ports.
+    /// Creates a pod with a DNS server that answers every query with NXDOMAIN, and listens on the TCP `ports`.
     #[must_use]
-    pub fn names(cluster: &Cluster, namespace: &str, pod: &str, labels: &str, ports: &[u16]) -> Self {
+    pub fn start_dns(cluster: &Cluster, namespace: &str, pod: &str, labels: &str, ports: &[u16]) -> Self {
         let program = format!(
             "import socket; kept = [socket.create_server((\"\", port)) for port in {ports:?}]; \
              names = socket.socket(type=socket.SOCK_DGRAM); names.bind((\"\", 53)); answer = \
@@ -38,10 +38,17 @@ impl Peer {
              [answer(*names.recvfrom(512)) for _ in iter(int, 1)]"
         );
         let command = format!("[python3, -c, '{program}']");
-        Self::made(cluster, namespace, pod, labels, &cluster.image("client"), &command)
+        Self::create(cluster, namespace, pod, labels, &cluster.image("client"), &command)
     }
 
-    fn made(cluster: &Cluster, namespace: &str, pod: &str, labels: &str, image: &str, command: &str) -> Self {
+    fn create(
+        cluster: &Cluster,
+        namespace: &str,
+        pod: &str,
+        labels: &str,
+        image: &str,
+        command: &str,
+    ) -> Self {
         cluster.apply(&format!(
             "apiVersion: v1\nkind: Pod\n\
              metadata: {{name: {pod}, namespace: {namespace}, labels: {{{labels}}}}}\n\
@@ -55,12 +62,13 @@ impl Peer {
         peer
     }
 
-    /// One in a pod that is there already, whose labels and address it has. It listens on [`BESIDE`].
+    /// Adds an ephemeral container to an existing pod, so that it has the pod's labels and address. It listens on
+    /// [`EPHEMERAL_PORT`].
     ///
     /// # Panics
-    /// When it does not run.
+    /// When the container does not start.
     #[must_use]
-    pub fn inside(cluster: &Cluster, namespace: &str, selector: &str) -> Self {
+    pub fn in_pod(cluster: &Cluster, namespace: &str, selector: &str) -> Self {
         let find = [
             "get",
             "pods",
@@ -73,7 +81,7 @@ impl Peer {
         let pod = cluster.kubectl(&find);
         let peer = Self { namespace: namespace.to_owned(), pod, container: "beside" };
         let image = format!("--image={}", cluster.image("busybox"));
-        let port = BESIDE.to_string();
+        let port = EPHEMERAL_PORT.to_string();
         let _ = cluster.kubectl(
             &[
                 &[
@@ -90,48 +98,48 @@ impl Peer {
             ]
             .concat(),
         );
-        wait_until(seconds(60), "the container beside runs", || {
+        wait_until(seconds(60), "the ephemeral container runs", || {
             cluster.try_kubectl(&peer.exec("true")).is_some()
         });
         peer
     }
 
-    /// The node itself, as its kubelet is.
+    /// Returns the node itself, from which the kubelet connects.
     #[must_use]
     pub fn node() -> Self {
         Self { namespace: String::new(), pod: String::new(), container: "" }
     }
 
-    /// Its pod's address.
+    /// Returns the pod's address.
     #[must_use]
     pub fn address(&self, cluster: &Cluster) -> String {
         let path = "-o=jsonpath={.status.podIP}";
         cluster.kubectl(&["get", "pod", &self.pod, "--namespace", &self.namespace, path])
     }
 
-    /// Tries a connection to each address and port, such as `tcp/443`; `udp/53` is a question about a name. True where
-    /// there was an answer.
+    /// Tries a connection to each address and port, such as `tcp/443`; for `udp/53` it sends a DNS query. Returns true
+    /// for each that was answered.
     ///
     /// # Panics
-    /// When none can be tried.
+    /// When the connections cannot be tried.
     #[must_use]
-    pub fn tries(&self, cluster: &Cluster, to: &[(String, &str)]) -> Vec<bool> {
-        let one = |(number, (address, port)): (usize, &(String, &str))| {
-            let asks = match port.split_once('/') {
+    pub fn try_connections(&self, cluster: &Cluster, to: &[(String, &str)]) -> Vec<bool> {
+        let attempt = |(number, (address, port)): (usize, &(String, &str))| {
+            let check = match port.split_once('/') {
                 Some(("udp", _)) => {
                     format!("timeout 4 busybox nslookup example.org {address} 2>&1 | grep -q NXDOMAIN")
                 }
                 Some((_, port)) => format!("busybox nc -w 2 {address} {port} -e true 2>/dev/null"),
-                None => unreachable!("{port} is no port such as tcp/443"),
+                None => panic!("{port} is not a port such as tcp/443"),
             };
-            format!("({asks}; echo {number} $?) &")
+            format!("({check}; echo {number} $?) &")
         };
-        let script: Vec<String> = to.iter().enumerate().map(one).collect();
-        let said = self.run(cluster, &format!("{} wait", script.join(" ")));
-        let mut tried: Vec<(usize, bool)> = said.lines().filter_map(result).collect();
-        tried.sort_unstable();
-        assert_eq!(tried.len(), to.len(), "{self:?} said {said}");
-        tried.into_iter().map(|(_, open)| open).collect()
+        let script: Vec<String> = to.iter().enumerate().map(attempt).collect();
+        let output = self.run(cluster, &format!("{} wait", script.join(" ")));
+        let mut results: Vec<(usize, bool)> = output.lines().filter_map(result).collect();
+        results.sort_unstable();
+        assert_eq!(results.len(), to.len(), "{self:?} printed {output}");
+        results.into_iter().map(|(_, is_open)| is_open).collect()
     }
 
     fn run(&self, cluster: &Cluster, script: &str) -> String {
@@ -149,7 +157,7 @@ impl Peer {
     }
 }
 
-/// `<number> <exit code>`.
+/// Parses a line `<number> <exit code>`.
 fn result(line: &str) -> Option<(usize, bool)> {
     let (number, code) = line.split_once(' ')?;
     Some((number.parse().ok()?, code == "0"))

@@ -1,4 +1,4 @@
-//! An HTTP service on a loopback port, on a thread of its own; it ends when its value is dropped.
+//! Serves HTTP on a loopback port, on a thread of its own, until the value is dropped.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::thread::JoinHandle;
@@ -6,20 +6,20 @@ use std::thread::JoinHandle;
 use axum::Router;
 use tokio::sync::oneshot;
 
-pub(super) struct Serving {
+pub(super) struct HttpServer {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Serving {
+impl HttpServer {
     pub(super) fn start(service: Router) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
         let address = listener.local_addr().expect("the port of a bound listener");
         listener.set_nonblocking(true).expect("a listener for async use");
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
-            // Made here: the thread that starts a server may run a test's own runtime.
+            // The calling thread may run a test's runtime, so this one is created here.
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
@@ -39,9 +39,9 @@ impl Serving {
     }
 }
 
-impl Drop for Serving {
+impl Drop for HttpServer {
     fn drop(&mut self) {
-        // Both fail only if the thread is gone already.
+        // Both fail only if the thread has ended already.
         let _ = self.stop.take().map(|stop| stop.send(()));
         let _ = self.thread.take().map(JoinHandle::join);
     }
