@@ -121,7 +121,7 @@ impl Cluster {
     /// When kubectl fails.
     #[must_use]
     pub fn kubectl(&self, args: &[&str]) -> String {
-        text(&self.run("kubectl", args)).unwrap_or_else(|said| panic!("kubectl {args:?}: {said}"))
+        text(&self.run("kubectl", args)).unwrap_or_else(|error| panic!("kubectl {args:?}: {error}"))
     }
 
     /// Runs kubectl. Returns what it prints, if it succeeds.

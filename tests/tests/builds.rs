@@ -1,4 +1,4 @@
-//! From a git reference to a deployed version, with the real git, img, BuildKit and buildah.
+//! Builds versions from git references, with the real git, img, BuildKit and buildah.
 #![cfg(test)]
 
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ use trackyard_protocol::answer::Answer;
 const TRACK: &str = "shell";
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A router, a builder and a repository. The builder ends first.
+/// A router, a builder and a repository. Fields are dropped in order, so the builder ends first.
 struct Rig {
     worker: Worker,
     router: Router,
@@ -63,14 +63,16 @@ impl Rig {
             .collect()
     }
 
-    fn nothing_is_left(&self) {
+    fn assert_nothing_left(&self) {
         let builds = self.worker.dir().join("builds").display().to_string();
         let runs = || leftovers::commands().iter().any(|line| line.contains(&builds));
         wait_until(seconds(5), "no process of the build is left", || !runs());
         let mounts = leftovers::all_mounts();
         assert!(!mounts.iter().any(|line| line.contains(&builds)), "{mounts:?}");
-        let of_a_build = |name: &str| self.worker.dir().join("builds/0").join(name).exists();
-        wait_until(seconds(5), "its files are gone", || !of_a_build("tree") && !of_a_build("image"));
+        let build = self.worker.dir().join("builds/0");
+        wait_until(seconds(5), "the build's files are gone", || {
+            !build.join("tree").exists() && !build.join("image").exists()
+        });
     }
 }
 
@@ -115,7 +117,7 @@ fn commit_branch_and_tag_become_versions(#[case] driver: &str) {
     let answer = rig.router.ask(&test_solution("1", TRACK, &uri, &version));
     expect(&answer, 200, "ok");
     assert_eq!(answer.response, serde_json::from_str::<Value>(PASSED).unwrap());
-    rig.nothing_is_left();
+    rig.assert_nothing_left();
 }
 
 #[rstest]
@@ -135,7 +137,7 @@ fn hostile_build_is_ended_and_leaves_nothing(#[case] driver: &str) {
         let answer = rig.build_with(line);
         expect(&answer, code, reason);
         assert!(answer.context["logs"].as_str().is_some_and(|logs| logs.contains("fetch:")), "{line}");
-        rig.nothing_is_left();
+        rig.assert_nothing_left();
     }
     let failed = rig.build_with("RUN echo to be seen && exit 7");
     assert!(failed.context["logs"].to_string().contains("to be seen"), "{}", failed.context);
@@ -151,14 +153,14 @@ fn hostile_build_is_ended_and_leaves_nothing(#[case] driver: &str) {
 fn unknown_and_abbreviated_references_are_refused() {
     let rig = Rig::new("buildkit");
     let sha = rig.tooling.git(&["rev-parse", "HEAD"]);
-    for (reference, said) in [
+    for (reference, expected) in [
         ("missing", "no commit, branch or tag"),
         (&sha[..10], "40 hex digits"),
         (&"0".repeat(40), "no commit"),
     ] {
         let answer = rig.build(reference);
         expect(&answer, 400, "bad_reference");
-        assert!(answer.status.message.contains(said), "{}", answer.status.message);
+        assert!(answer.status.message.contains(expected), "{}", answer.status.message);
     }
 }
 
@@ -212,14 +214,14 @@ fn image_that_fails_its_smoke_check_is_not_released() {
         "{message}"
     );
     rig.tooling.git(&["rm", "-r", "--quiet", "tests"]);
-    for (script, said) in
+    for (script, expected) in
         [("#!/bin/missing\n", "does not start"), ("#!/bin/sh\nexec /bin/nothing\n", "does not start")]
     {
         rig.tooling.write("bin/run.sh", script);
         let sha = rig.tooling.commit_all();
         let answer = rig.build(&sha);
         expect(&answer, 513, "smoke_check");
-        assert!(answer.status.message.contains(said), "{}", answer.status.message);
+        assert!(answer.status.message.contains(expected), "{}", answer.status.message);
     }
     rig.tooling.git(&["rm", "--quiet", "bin/run.sh"]);
     rig.tooling.write("bin/other.sh", "");
@@ -290,10 +292,10 @@ fn build_ends_at_wall_time_or_deadline() {
         client.request(&with(build(TRACK, &sha), "execution_timeout", json!(3)), ANSWER_TIMEOUT).unwrap();
     expect(&late, 401, "wall_time");
     assert!(late.status.message.contains("3s"), "{}", late.status.message);
-    rig.nothing_is_left();
+    rig.assert_nothing_left();
     let gone = client.request(&with(build(TRACK, &sha), "deadline_ms", json!(2500)), ANSWER_TIMEOUT).unwrap();
     expect(&gone, 504, "deadline");
-    rig.nothing_is_left();
+    rig.assert_nothing_left();
     let greedy = client
         .request(&with(build(TRACK, &sha), "execution_timeout", json!(999_999)), ANSWER_TIMEOUT)
         .unwrap();
@@ -305,8 +307,8 @@ fn build_ends_at_wall_time_or_deadline() {
 #[case("buildkit")]
 fn builds_in_two_slots_run_concurrently(#[case] driver: &str) {
     let rig = Rig::with_slots(driver, 2);
-    let commits = ["one", "two"].map(|word| {
-        rig.tooling.write("Dockerfile", &format!("{SHELL}RUN echo {word}-$((0+1)) && sleep 3\n"));
+    let commits = ["one", "two"].map(|name| {
+        rig.tooling.write("Dockerfile", &format!("{SHELL}RUN echo {name}-$((0+1)) && sleep 3\n"));
         rig.tooling.commit_all()
     });
     let client = rig.router.client();

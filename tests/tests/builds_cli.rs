@@ -1,4 +1,4 @@
-//! `trackyard build`, `deploy` and `unload` as a user types them.
+//! Runs `trackyard build`, `deploy` and `unload` as a user would.
 #![cfg(test)]
 
 use std::process::{Command, Output};
@@ -20,8 +20,8 @@ fn trackyard(router: &Router, args: &[&str]) -> Output {
         .unwrap()
 }
 
-/// What must succeed: its output, and what it says on standard error.
-fn typed(router: &Router, args: &[&str]) -> (String, String) {
+/// Runs a command that must succeed. Returns its standard output and standard error.
+fn run_ok(router: &Router, args: &[&str]) -> (String, String) {
     let output = trackyard(router, args);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let (out, log) = (text(output.stdout), text(output.stderr));
@@ -40,24 +40,24 @@ fn branch_is_built_deployed_and_unloaded() {
     let _runner = WorkerOptions::new("runner-1").start(&router);
 
     let image = format!("{}/{TRACK}-test-runner:{version}", stage.images().dir().display());
-    let (out, log) = typed(&router, &["build", "main", "--follow"]);
+    let (out, log) = run_ok(&router, &["build", "main", "--follow"]);
     assert_eq!(out, format!("{version}\n"));
     let found = format!("fetch: main is commit {sha}");
     let released = format!("built and released {image}");
     for line in [&found, "build: with buildkit", "release: tagged latest", &released] {
         assert!(log.contains(line), "{line} is not in {log}");
     }
-    let (out, log) = typed(&router, &["build", "main"]);
+    let (out, log) = run_ok(&router, &["build", "main"]);
     assert_eq!(out, format!("{version}\n"));
     assert!(log.contains("released already"), "{log}");
 
-    let versions = |flags: &[&str]| typed(&router, &[&["versions"], flags].concat()).0;
+    let versions = |flags: &[&str]| run_ok(&router, &[&["versions"], flags].concat()).0;
     assert!(versions(&["--available"]).contains(&version));
     assert!(!versions(&[]).contains(&version));
-    let (out, log) = typed(&router, &["deploy", &version, "--wait"]);
+    let (out, log) = run_ok(&router, &["deploy", &version, "--wait"]);
     assert!(format!("{out}{log}").contains(&format!("{version} is ready")), "{out}{log}");
     assert!(versions(&[]).contains(&version));
-    typed(&router, &["unload", &version]);
+    run_ok(&router, &["unload", &version]);
     assert!(!versions(&[]).contains(&version));
 }
 
@@ -70,7 +70,7 @@ fn failed_build_shows_its_cause() {
     let router = Router::start(&config(&stage));
     let _builder = builder("builder-1", "buildkit").start(&router);
     let output = trackyard(&router, &["build", &sha]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(said.contains("build_failed") && said.contains("no luck today"), "{said}");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{error}");
+    assert!(error.contains("build_failed") && error.contains("no luck today"), "{error}");
 }

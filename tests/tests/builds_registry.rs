@@ -1,4 +1,4 @@
-//! Builds released to a real registry with a password, whose secrets show up nowhere.
+//! Releases builds to a real registry with a password, and searches for leaked secrets.
 #![cfg(test)]
 
 use std::fs;
@@ -32,7 +32,7 @@ struct Rig {
 }
 
 impl Rig {
-    /// A builder that releases to `location`.
+    /// Starts a builder that releases to `location`.
     fn new(location: &str) -> Self {
         let stage = Stage::new();
         let tooling = ToolingRepository::new(&stage, TRACK);
@@ -61,7 +61,7 @@ fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// In a directory of its own, as the drivers want it.
+/// Writes a Docker configuration into a directory of its own, as the drivers require.
 fn docker_config(stage: &Stage, location: &str) -> PathBuf {
     let dir = stage.path("docker");
     fs::create_dir_all(&dir).unwrap();
@@ -71,7 +71,7 @@ fn docker_config(stage: &Stage, location: &str) -> PathBuf {
     file
 }
 
-/// Command lines and environments of all processes but this one.
+/// Returns the command lines and environments of all other processes.
 fn all_processes() -> String {
     let own = std::process::id().to_string();
     let entries = fs::read_dir("/proc").unwrap().flatten();
@@ -114,9 +114,9 @@ fn build_is_released_without_leaking_secrets() {
     for file in files_below(rig.worker.dir()) {
         seen += &String::from_utf8_lossy(&fs::read(file).unwrap_or_default());
     }
-    assert!(seen.contains("PATH="), "nothing was seen at all");
+    assert!(seen.contains("PATH="), "nothing was recorded");
     for secret in [PASSWORD, GIT_SECRET] {
-        assert!(!seen.contains(secret), "{secret} shows up");
+        assert!(!seen.contains(secret), "{secret} was leaked");
     }
 
     let version = answer.response["image_tag"].as_str().unwrap();
@@ -133,34 +133,34 @@ fn build_is_released_without_leaking_secrets() {
 #[test]
 fn broken_layer_upload_is_retried() {
     let registry = Registry::start(true);
-    let wire = FaultyRegistry::start(&registry.location());
-    let rig = Rig::new(&wire.location());
-    wire.set(Some(RegistryFault::Drop { after: 100_000 }));
+    let proxy = FaultyRegistry::start(&registry.location());
+    let rig = Rig::new(&proxy.location());
+    proxy.set(Some(RegistryFault::Drop { after: 100_000 }));
     expect(&rig.build("main"), 200, "ok");
-    assert_eq!(wire.faults_met(), 1);
+    assert_eq!(proxy.faults_met(), 1);
 }
 
 #[test]
 fn refusing_registry_is_named() {
     let registry = Registry::start(true);
-    let wire = FaultyRegistry::start(&registry.location());
-    let rig = Rig::new(&wire.location());
-    wire.set(Some(RegistryFault::Refuse { method: "POST", status: 403, times: 99 }));
+    let proxy = FaultyRegistry::start(&registry.location());
+    let rig = Rig::new(&proxy.location());
+    proxy.set(Some(RegistryFault::Refuse { method: "POST", status: 403, times: 99 }));
     let answer = rig.build("main");
     expect(&answer, 512, "release");
-    assert!(answer.status.message.contains(&wire.location()), "{}", answer.status.message);
+    assert!(answer.status.message.contains(&proxy.location()), "{}", answer.status.message);
     assert!(!answer.status.message.contains(PASSWORD));
 }
 
 #[test]
 fn builder_killed_in_smoke_check_or_release_leaves_nothing() {
     let registry = Registry::start(true);
-    let wire = FaultyRegistry::start(&registry.location());
+    let proxy = FaultyRegistry::start(&registry.location());
     for phase in ["smoke check", "release"] {
-        let mut rig = Rig::new(&wire.location());
+        let mut rig = Rig::new(&proxy.location());
         let client = rig.router.client();
         if phase == "release" {
-            wire.set(Some(RegistryFault::Freeze { after: 50_000 }));
+            proxy.set(Some(RegistryFault::Freeze { after: 50_000 }));
         } else {
             rig.tooling.write("bin/run.sh", "#!/bin/sh\nexec sleep 1234.5\n");
         }
@@ -171,11 +171,11 @@ fn builder_killed_in_smoke_check_or_release_leaves_nothing() {
         wait_until(
             ANSWER_TIMEOUT,
             phase,
-            || if phase == "release" { wire.faults_met() > 0 } else { asleep() },
+            || if phase == "release" { proxy.faults_met() > 0 } else { asleep() },
         );
         rig.worker.process().kill();
         wait_until(seconds(5), "nothing runs any more", || !asleep());
-        wire.set(None);
+        proxy.set(None);
         let dir = rig.worker.dir().to_owned();
         let flags = ["--docker-config", path(&rig.credentials)];
         let _next = builder("builder-1", "buildkit").dir(&dir).flags(&flags).start(&rig.router);
@@ -212,6 +212,6 @@ fn build_is_released_to_ecr() {
         (&json!("ignored"), &answer.response["digest"])
     );
 
-    let said = format!("{}{}{}", answer.response, answer.context, worker.process().log());
-    assert!(!said.contains("planted-aws-secret"));
+    let output = format!("{}{}{}", answer.response, answer.context, worker.process().log());
+    assert!(!output.contains("planted-aws-secret"));
 }

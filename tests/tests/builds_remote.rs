@@ -1,4 +1,4 @@
-//! Builds of repositories on real git hosts: by https with a password, and by ssh with a key.
+//! Builds from repositories on real git hosts: over HTTPS with a password, and over SSH with a key.
 #![cfg(test)]
 
 use std::net::TcpListener;
@@ -18,7 +18,7 @@ use trackyard_protocol::answer::Answer;
 const TRACK: &str = "shell";
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What a builder with these flags answers that is to fetch the repository below `url`.
+/// Builds from the repository below `url`, with a builder that has these flags. Returns the answer.
 fn build_from(stage: &Stage, url: &str, flags: &[&str]) -> Answer {
     let config = config(stage).set(&["source", "url"], json!(format!("{url}/{{repository}}")));
     let router = Router::start(&config);
@@ -28,7 +28,7 @@ fn build_from(stage: &Stage, url: &str, flags: &[&str]) -> Answer {
     answer
 }
 
-fn refused(answer: &Answer, why: &str) {
+fn expect_refused(answer: &Answer, why: &str) {
     expect(answer, 512, "fetch");
     assert!(answer.status.message.contains(why), "{}", answer.status.message);
 }
@@ -43,11 +43,11 @@ fn https_with_password_and_private_authority() {
     let tooling = ToolingRepository::new(&stage, TRACK);
     let host = HttpsHost::start(tooling.dir());
     let (authority, credentials) = (host.authority(), host.credentials());
-    let knows = ["--ca-file", text(&authority)];
-    let enters = ["--git-credentials", text(&credentials)];
-    expect(&build_from(&stage, &host.url(), &[&knows[..], &enters].concat()), 200, "ok");
-    refused(&build_from(&stage, &host.url(), &enters), "certificate");
-    refused(&build_from(&stage, &host.url(), &knows), "could not read Username");
+    let trust = ["--ca-file", text(&authority)];
+    let login = ["--git-credentials", text(&credentials)];
+    expect(&build_from(&stage, &host.url(), &[&trust[..], &login].concat()), 200, "ok");
+    expect_refused(&build_from(&stage, &host.url(), &login), "certificate");
+    expect_refused(&build_from(&stage, &host.url(), &trust), "could not read Username");
 }
 
 #[test]
@@ -60,14 +60,14 @@ fn ssh_with_key_and_known_host() {
         build_from(&stage, &url, &["--ssh-key", text(key), "--known-hosts", text(known_hosts)])
     };
     expect(&with(&host.key(), &host.known_hosts()), 200, "ok");
-    refused(&with(&host.key(), &other.known_hosts()), "Host key verification failed");
-    refused(&with(&other.key(), &host.known_hosts()), "Permission denied");
+    expect_refused(&with(&host.key(), &other.known_hosts()), "Host key verification failed");
+    expect_refused(&with(&other.key(), &host.known_hosts()), "Permission denied");
 }
 
 #[test]
 fn silent_git_host_times_out() {
     let stage = Stage::new();
-    // It takes connections, and that is all.
+    // The listener accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}", silent.local_addr().unwrap());
     let config = config(&stage).set(&["source", "url"], json!(format!("{url}/{{repository}}")));

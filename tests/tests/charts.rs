@@ -1,4 +1,4 @@
-//! The charts: what they render, and that they install, upgrade and uninstall on a real cluster.
+//! The charts: what they render, and their installation, upgrade and removal on a real cluster.
 #![cfg(test)]
 
 use std::path::Path;
@@ -18,8 +18,8 @@ fn helm(args: &[&str]) -> Output {
     Command::new(program("helm")).args(args).output().unwrap()
 }
 
-/// What the chart `trackyard` renders, where the kinds are there.
-fn platform(args: &[&str]) -> Output {
+/// Renders the chart `trackyard` as if the CRDs were installed.
+fn render(args: &[&str]) -> Output {
     let chart = chart("trackyard");
     let known = ["--namespace", "ty", "--api-versions", "trackyard.dev/v1alpha1/WorkerPool"];
     helm(&[&["template", "trackyard", &chart][..], &known, args].concat())
@@ -40,32 +40,32 @@ fn scenarios_render_deterministically() {
         let lint =
             helm(&["lint", "--strict", &chart("trackyard"), "-f", &values, "--set", "checkCRDs=false"]);
         assert!(lint.status.success(), "{name}: {}", String::from_utf8_lossy(&lint.stdout));
-        let once = platform(&["-f", &values]);
+        let once = render(&["-f", &values]);
         assert!(once.status.success(), "{name}: {}", String::from_utf8_lossy(&once.stderr));
-        assert_eq!(once.stdout, platform(&["-f", &values]).stdout, "{name} is not deterministic");
+        assert_eq!(once.stdout, render(&["-f", &values]).stdout, "{name} is not deterministic");
         insta::assert_snapshot!(name, String::from_utf8(once.stdout).unwrap());
     }
 }
 
-/// What kubeconform says of a manifest, and whether it is good.
+/// Checks a manifest with kubeconform. Returns whether it is valid, and the output.
 fn conforms(schemas: &Schemas, manifest: &[u8]) -> (bool, String) {
     let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
     std::fs::write(file.path(), manifest).unwrap();
     let mut command = Command::new(program("kubeconform"));
     command.args(["-strict", "-verbose", "-output", "json", "-schema-location", &schemas.location()]);
     let output = command.arg(file.path()).output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    let message = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&message).into_owned())
 }
 
-/// What the API server says of it without keeping it, and whether it is good.
-fn taken(plane: &ControlPlane, manifest: &[u8]) -> (bool, String) {
+/// Checks a manifest with a dry run on the API server. Returns whether it is accepted, and the output.
+fn accepted(plane: &ControlPlane, manifest: &[u8]) -> (bool, String) {
     let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
     std::fs::write(file.path(), manifest).unwrap();
     let apply = ["apply", "--dry-run=server", "--validate=strict", "-f", file.path().to_str().unwrap()];
     let output = plane.kubectl(&apply);
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    let message = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&message).into_owned())
 }
 
 #[test]
@@ -73,17 +73,17 @@ fn rendered_manifests_and_samples_are_valid() {
     let plane = ControlPlane::start();
     let schemas = Schemas::of(&plane);
     let kinds = rendered(&[]).into_bytes();
-    let (good, said) = conforms(&schemas, &kinds);
-    assert!(good, "{said}");
+    let (good, message) = conforms(&schemas, &kinds);
+    assert!(good, "{message}");
     let mut manifests = Vec::new();
     for (name, values) in scenarios() {
-        manifests.push((name, platform(&["-f", &values]).stdout));
+        manifests.push((name, render(&["-f", &values]).stdout));
     }
     for sample in std::fs::read_dir(Path::new(&chart("trackyard")).join("samples")).unwrap() {
         let path = sample.unwrap().path();
         manifests.push((path.display().to_string(), std::fs::read(path).unwrap()));
     }
-    // The kinds, and the namespaces that they are to be in.
+    // Install the CRDs, and create the namespaces of the manifests.
     let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
     std::fs::write(file.path(), &kinds).unwrap();
     assert!(plane.kubectl(&["apply", "-f", file.path().to_str().unwrap()]).status.success());
@@ -93,30 +93,33 @@ fn rendered_manifests_and_samples_are_valid() {
         assert!(plane.kubectl(&["create", "namespace", namespace]).status.success());
     }
     for (name, manifest) in &manifests {
-        let (good, said) = conforms(&schemas, manifest);
-        assert!(good, "{name}: {said}");
-        let (good, said) = taken(&plane, manifest);
-        assert!(good, "{name}: {said}");
+        let (good, message) = conforms(&schemas, manifest);
+        assert!(good, "{name}: {message}");
+        let (good, message) = accepted(&plane, manifest);
+        assert!(good, "{name}: {message}");
     }
-    // A field that is none, of Kubernetes' kinds and of the project's.
+    // An unknown field is refused, in Kubernetes' kinds and in the project's.
     for (right, wrong) in [("replicas: 1", "replicaz: 1"), ("channel: test_runners", "chanel: test_runners")]
     {
         let named = |text: &str| text.contains(right);
         let texts = manifests.iter().map(|(_, manifest)| String::from_utf8_lossy(manifest).into_owned());
         let broken = texts.into_iter().find(|text| named(text)).unwrap().replace(right, wrong);
         let field = wrong.split(':').next().unwrap();
-        let (good, said) = conforms(&schemas, broken.as_bytes());
-        assert!(!good && said.contains(field), "{wrong}: {said}");
-        let (good, said) = taken(&plane, broken.as_bytes());
-        assert!(!good && said.contains(field), "{wrong}: {said}");
+        let (good, message) = conforms(&schemas, broken.as_bytes());
+        assert!(!good && message.contains(field), "{wrong}: {message}");
+        let (good, message) = accepted(&plane, broken.as_bytes());
+        assert!(!good && message.contains(field), "{wrong}: {message}");
     }
 }
 
 #[test]
 fn missing_crds_name_their_chart() {
     let output = helm(&["template", "trackyard", &chart("trackyard")]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && said.contains("install the chart trackyard-crds first"), "{said}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && message.contains("install the chart trackyard-crds first"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -128,9 +131,9 @@ fn invalid_values_are_refused_by_name() {
         ("workerNamespace.name=Not_A_Name", "workerNamespace"),
         ("router.image.digest=latest", "digest"),
     ] {
-        let output = platform(&["--set", value]);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success() && said.contains(named), "{value}: {said}");
+        let output = render(&["--set", value]);
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && message.contains(named), "{value}: {message}");
     }
 }
 
@@ -161,8 +164,8 @@ fn crds_are_kept_by_default() {
 #[test]
 fn unknown_crds_value_is_refused_by_name() {
     let output = helm(&["template", &chart("trackyard-crds"), "--set", "kep=true"]);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && said.contains("kep"), "{said}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && message.contains("kep"), "{message}");
 }
 
 #[test]
@@ -175,16 +178,16 @@ fn crds_outlive_their_chart() {
     let kinds = "customresourcedefinition.apiextensions.k8s.io/containerversions.trackyard.dev\n\
                  customresourcedefinition.apiextensions.k8s.io/workerpools.trackyard.dev\n";
     assert_eq!(cluster.kubectl(&names), kinds);
-    wait_until(seconds(30), "the kinds are explained", || {
+    wait_until(seconds(30), "the CRDs are explained", || {
         let explained = cluster.try_kubectl(&["explain", "workerpool.spec.slots"]);
         explained.is_some_and(|text| text.contains("Jobs that one pod runs at a time."))
     });
     let _ = cluster.helm(&["upgrade", "trackyard-crds", &chart, "--set", "labels.team=tracks"]);
     assert_eq!(cluster.kubectl(&["get", "crd", "-l", "team=tracks", "-o", "name"]), kinds);
     let _ = cluster.helm(&["uninstall", "trackyard-crds"]);
-    assert_eq!(cluster.kubectl(&names), kinds, "uninstalling took the kinds along");
-    // Whoever installs again finds them, and takes them over.
+    assert_eq!(cluster.kubectl(&names), kinds, "uninstalling removed the CRDs");
+    // Another installation takes the CRDs over.
     let _ = cluster.helm(&["install", "trackyard-crds", &chart, "--set", "keep=false", "--take-ownership"]);
     let _ = cluster.helm(&["uninstall", "trackyard-crds"]);
-    wait_until(seconds(30), "the kinds are gone", || cluster.kubectl(&names).is_empty());
+    wait_until(seconds(30), "the CRDs are gone", || cluster.kubectl(&names).is_empty());
 }

@@ -1,4 +1,4 @@
-//! The wire from other clients: Python's `zmq`, Ruby's `ffi-rzmq`, and frames that no honest client sends.
+//! Other clients than Rust's: Python's `zmq`, Ruby's `ffi-rzmq`, and raw frames that no honest client sends.
 #![cfg(test)]
 
 use std::path::Path;
@@ -47,14 +47,14 @@ fn client_in_another_language_is_served(#[case] program: &str, #[case] package: 
     let router = Router::start(&config());
     let _worker = echo(&router);
     let output = run(program, package, name, &router);
-    let told = String::from_utf8_lossy(&output.stdout);
-    let failed = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{failed}\nremedy if a module is missing: install {package}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}\nif a module is missing, install {package}");
     // Three REQ answers one after another, then a hundred pipelined ones, each matched by its id.
-    assert_eq!(told.trim(), "req 3 dealer 100", "{failed}");
+    assert_eq!(printed.trim(), "req 3 dealer 100", "{error}");
 }
 
-/// A raw socket of a client, and what it gets back.
+/// A raw client socket.
 struct Raw(zmq::Socket);
 
 impl Raw {

@@ -1,4 +1,4 @@
-//! The throw-away cluster: real pods, the resources installed, parts that die, and nothing left behind.
+//! The throw-away cluster: it runs pods, serves the CRDs, survives killed parts, and leaves nothing behind.
 #![cfg(test)]
 
 use std::fs;
@@ -37,7 +37,7 @@ fn cluster_survives_killed_parts_and_leaves_nothing() {
     });
     for part in ["kube-apiserver", "containerd", "kubelet"] {
         cluster.fault("kill", part);
-        run_once_back(&cluster, part);
+        wait_until_recovered(&cluster, part);
     }
     let name = cluster.name().to_owned();
     cluster.stop();
@@ -47,7 +47,7 @@ fn cluster_survives_killed_parts_and_leaves_nothing() {
     assert!(!Path::new("/run/netns").join(format!("trackyard-{name}")).exists());
 }
 
-fn run_once_back(cluster: &Cluster, part: &str) {
+fn wait_until_recovered(cluster: &Cluster, part: &str) {
     let ready = ["get", "nodes", "--no-headers"];
     wait_until(seconds(30), "the cluster answers again", || {
         cluster.try_kubectl(&ready).is_some_and(|nodes| nodes.contains(" Ready "))

@@ -1,4 +1,4 @@
-//! `docs/commands.md` is what the programs say of themselves.
+//! Checks that `docs/commands.md` holds the programs' help texts.
 #![cfg(test)]
 
 use std::fs;
@@ -34,7 +34,7 @@ const COMMANDS: [&[&str]; 19] = [
 fn help(args: &[&str]) -> String {
     let mut command = Command::new(binary(args[0]));
     command.args(&args[1..]).arg("--help");
-    // A variable that is set would show in the text.
+    // The help text shows the values of set variables.
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TRACKYARD_") || name == "COLUMNS")
     {
         command.env_remove(name);
@@ -55,5 +55,5 @@ fn commands_page_matches_help_texts() {
         return;
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(found, text, "docs/commands.md is stale; `make docs` writes it anew");
+    assert_eq!(found, text, "docs/commands.md is stale; `make docs` writes it again");
 }

@@ -1,4 +1,4 @@
-//! The router's configuration file: edited by hand, changed by clients, killed in the middle of a save.
+//! The router's configuration file: manual edits, changes by clients, and kills during a save.
 #![cfg(test)]
 
 use std::fs;
@@ -56,10 +56,10 @@ fn broken_manual_edit_is_refused_with_its_line() {
     let answer = router.ask(&deploy('b'));
     assert!(!answer.status.ok, "{:?}", answer.status);
     assert_eq!(fs::read_to_string(router.config_file()).unwrap(), broken);
-    // Mended, it is taken over.
-    let mended = stage.config().deployed("test_runners", "ruby", &[&version('a'), &version('c')]);
-    fs::write(router.config_file(), mended.yaml()).unwrap();
-    wait_until(seconds(10), "the mended file is taken over", || deployed(&router).contains(&version('c')));
+    // The fixed file is applied.
+    let fixed = stage.config().deployed("test_runners", "ruby", &[&version('a'), &version('c')]);
+    fs::write(router.config_file(), fixed.yaml()).unwrap();
+    wait_until(seconds(10), "the fixed file is taken over", || deployed(&router).contains(&version('c')));
     expect(&router.ask(&deploy('b')), 200, "ok");
 }
 
@@ -91,7 +91,7 @@ fn kill_during_a_save_keeps_the_file_whole() {
                 client.send(&unload).unwrap();
             }
         }
-        // Saves follow one another; another moment of theirs in each round.
+        // Saves follow each other; each round kills the router at another moment of a save.
         client.receive(seconds(10)).unwrap();
         std::thread::sleep(Duration::from_micros(700 * round));
         router.kill();

@@ -1,4 +1,4 @@
-//! Images that are broken, cut, forged or hostile never become ready, and say why.
+//! Images that are corrupt, truncated, forged or hostile: they never become ready, and the answer says why.
 #![cfg(test)]
 
 use std::fs;
@@ -15,12 +15,13 @@ use serde_json::{Value, json};
 const PASS: &str = "echo '{}' > /mnt/exercism-iteration/results.json";
 const REPOSITORY: &str = "ruby-test-runner";
 
-/// Adds `image` as a good version's neighbour, damages it by `damage`, and runs a worker on both.
-fn refused(image: &Image, damage: impl FnOnce(&Stage, &str)) -> (u16, String, String) {
+/// Adds `image` beside a good version, damages it, and runs a worker on both. Returns the code, reason and message of a
+/// job with the damaged version.
+fn refuse_damaged(image: &Image, damage: impl FnOnce(&Stage, &str)) -> (u16, String, String) {
     let stage = Stage::new();
     stage.test_runner("ruby", 'a', PASS);
     let manifest = stage.images().add(REPOSITORY, &version('b'), image);
-    // The router resolves tags; what is wrong below the manifest, only the worker can find.
+    // The router resolves tags; only the worker can find damage below the manifest.
     let config = stage.config().deployed("test_runners", "ruby", &[&version('a')]);
     let config =
         config.deployed("test_runners", "ruby", &[&version('a'), &format!("{}@{manifest}", version('b'))]);
@@ -31,7 +32,11 @@ fn refused(image: &Image, damage: impl FnOnce(&Stage, &str)) -> (u16, String, St
     let bad = router.ask(&test_solution("bad", "ruby", &uri, &version('b')));
     expect(&router.ask(&test_solution("good", "ruby", &uri, &version('a'))), 200, "ok");
     let check = json!({"action": "deployment_check", "channel": "test_runners", "track_slug": "ruby"});
-    assert_ne!(router.ask(&check).response["status"][version('b')], true, "a damaged image is called ready");
+    assert_ne!(
+        router.ask(&check).response["status"][version('b')],
+        true,
+        "a damaged image is reported as ready"
+    );
     assert!(!outside(&worker.dir().join("..")), "an entry was written outside of the store");
     let message = format!("{} {}", bad.status.message, bad.context["error_detail"]);
     (bad.status.status_code, bad.status.reason.unwrap_or_default(), message)
@@ -54,7 +59,7 @@ fn last_layer(image: &Image) -> String {
 fn corrupt_layer_never_becomes_ready() {
     let image = runner();
     let name = last_layer(&image);
-    let (code, reason, message) = refused(&image, |stage, _| {
+    let (code, reason, message) = refuse_damaged(&image, |stage, _| {
         let file = stage.images().blob(REPOSITORY, &name);
         let mut bytes = fs::read(&file).unwrap();
         let middle = bytes.len() / 2;
@@ -68,7 +73,7 @@ fn corrupt_layer_never_becomes_ready() {
 fn truncated_layer_never_becomes_ready() {
     let image = runner();
     let name = last_layer(&image);
-    let (code, reason, message) = refused(&image, |stage, _| {
+    let (code, reason, message) = refuse_damaged(&image, |stage, _| {
         let file = stage.images().blob(REPOSITORY, &name);
         let bytes = fs::read(&file).unwrap();
         fs::write(file, &bytes[..bytes.len() - 10]).unwrap();
@@ -81,13 +86,13 @@ fn missing_layer_never_becomes_ready() {
     let image = runner();
     let name = last_layer(&image);
     let (code, reason, message) =
-        refused(&image, |stage, _| fs::remove_file(stage.images().blob(REPOSITORY, &name)).unwrap());
+        refuse_damaged(&image, |stage, _| fs::remove_file(stage.images().blob(REPOSITORY, &name)).unwrap());
     assert_eq!((code, reason.as_str()), (511, "pull_failed"), "{message}");
 }
 
 #[test]
 fn forged_manifest_never_becomes_ready() {
-    let (code, reason, message) = refused(&runner(), |stage, manifest| {
+    let (code, reason, message) = refuse_damaged(&runner(), |stage, manifest| {
         let file = stage.images().blob(REPOSITORY, manifest);
         let mut value: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
         value["annotations"] = json!({"forged": "true"});
@@ -102,13 +107,13 @@ fn forged_layer_never_becomes_ready() {
     let top = honest.layers().last().unwrap();
     let forged = std::sync::Arc::new(Layer { blob: top.blob.clone(), diff_id: digest(b"something else") });
     let image = Image::bare().layer(forged);
-    let (code, reason, message) = refused(&image, |_, _| {});
+    let (code, reason, message) = refuse_damaged(&image, |_, _| {});
     assert_eq!(code, 511, "{reason}: {message}");
 }
 
 #[test]
 fn image_without_entry_is_refused() {
-    let (code, reason, message) = refused(&Image::bare(), |_, _| {});
+    let (code, reason, message) = refuse_damaged(&Image::bare(), |_, _| {});
     assert_eq!((code, reason.as_str()), (511, "no_entry"), "{message}");
 }
 
@@ -118,7 +123,7 @@ fn image_without_entry_is_refused() {
 #[case::deep_parent("opt/../../escaped")]
 fn path_out_of_the_image_writes_nothing_outside(#[case] path: &str) {
     let image = runner().layer(Layer::raw(&[(path, 0o644, b"out")]));
-    let (code, reason, message) = refused_or_contained(&image);
+    let (code, reason, message) = refuse_or_contain(&image);
     assert!(code == 200 || (code, reason.as_str()) == (511, "unpack_rejected"), "{code} {reason}: {message}");
 }
 
@@ -126,13 +131,13 @@ fn path_out_of_the_image_writes_nothing_outside(#[case] path: &str) {
 fn symlink_in_a_layer_is_not_followed() {
     let files: &[File<'_>] = &[("way/escaped", 0o644, b"out")];
     let image = runner().layer(Layer::link("way", "../../../../../../../../tmp")).layer(Layer::of(files));
-    let (code, reason, message) = refused_or_contained(&image);
+    let (code, reason, message) = refuse_or_contain(&image);
     assert!(code == 200 || code == 511, "{code} {reason}: {message}");
     assert!(!std::path::Path::new("/tmp/escaped").exists());
 }
 
-/// As [`refused`], for images that may also be made ready, if nothing is written outside.
-fn refused_or_contained(image: &Image) -> (u16, String, String) {
+/// Runs a job with an image that must be refused, or become ready without writing outside of the store.
+fn refuse_or_contain(image: &Image) -> (u16, String, String) {
     let stage = Stage::new();
     stage.images().add(REPOSITORY, &version('b'), image);
     let router = Router::start(&stage.config().deployed("test_runners", "ruby", &[&version('b')]));

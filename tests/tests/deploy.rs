@@ -1,4 +1,4 @@
-//! Versions come and go while jobs run.
+//! Versions are deployed and unloaded while jobs run.
 #![cfg(test)]
 
 use std::time::Instant;
@@ -98,9 +98,9 @@ fn deployed_available_and_connected_are_listed() {
     let workers = router.ask(&json!({"action": "describe_workers"})).response["workers_info"].to_string();
     assert!(workers.contains("ruby-1"), "{workers}");
     let status = router.ask(&json!({"action": "current_worker_status"})).response;
-    let of_channel = &status["workers_status"]["test_runners"];
+    let channel = &status["workers_status"]["test_runners"];
     for field in ["present_workers", "online_workers", "deployed_versions"] {
-        assert!(!of_channel[field].is_null(), "{field} in {status:#}");
+        assert!(!channel[field].is_null(), "{field} in {status:#}");
     }
     let page = router.status().to_string();
     assert!(page.contains("ruby-1") && page.contains(&version('a')), "{page}");

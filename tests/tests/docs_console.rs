@@ -22,7 +22,7 @@ use e2e::s3::CREDENTIALS;
 use e2e::serial::exclusive;
 use serde_json::json;
 
-/// The pages whose blocks are checked; those of the tests below are also followed.
+/// The pages whose blocks are checked; the tests below also follow some of them.
 const PAGES: [&str; 9] = [
     "README.md",
     "docs/quickstart.md",
@@ -58,7 +58,7 @@ fn no_link_is_dead() {
 fn readme_numbers_match_the_pages() {
     let text = |name: &str| fs::read_to_string(repository().join(name)).unwrap();
     let (readme, reliability) = (text("README.md"), text("docs/reliability.md"));
-    // A number before these words, there without and here with commas.
+    // The number before each text, which only README.md writes with commas.
     for what in [" jobs in ", " jobs, 0 violations"] {
         let line = reliability.lines().find(|line| line.starts_with("Seed") && line.contains(what)).unwrap();
         let number = line.split(what).next().unwrap().rsplit(' ').next().unwrap();
@@ -84,11 +84,11 @@ fn with_commas(number: &str) -> String {
     groups.join(",")
 }
 
-/// Follows a page that needs this machine only.
-fn follow_alone(name: &str, page: &str, starts_in_a_clone: bool) {
+/// Follows a page that needs only this machine.
+fn follow_locally(name: &str, page: &str, starts_in_a_clone: bool) {
     require_root();
-    // The demo looks for what workers of its names leave behind.
-    let _alone = exclusive();
+    // The demo checks what workers with its names left behind.
+    let _guard = exclusive();
     let (scratch, network) = (Scratch::new(), Network::new(name));
     if starts_in_a_clone {
         scratch.clone_source();
@@ -98,35 +98,35 @@ fn follow_alone(name: &str, page: &str, starts_in_a_clone: bool) {
 
 #[test]
 fn readme() {
-    follow_alone("readme", "README.md", false);
+    follow_locally("readme", "README.md", false);
 }
 
 #[test]
 fn add_a_track() {
-    follow_alone("track", "docs/add-a-track.md", true);
+    follow_locally("track", "docs/add-a-track.md", true);
 }
 
 #[test]
 fn tooling() {
-    follow_alone("tooling", "docs/tooling.md", true);
+    follow_locally("tooling", "docs/tooling.md", true);
 }
 
 #[test]
 fn try_in_a_cluster() {
     require_root();
-    let _alone = exclusive();
+    let _guard = exclusive();
     let scratch = Scratch::new();
     scratch.clone_source();
-    let down = Down(scratch.path("work/trackyard/tests/cluster/down.sh"), scratch.path("home"));
-    // In no network of its own: the cluster makes one.
+    let down = StopOnDrop(scratch.path("work/trackyard/tests/cluster/down.sh"), scratch.path("home"));
+    // The cluster creates a network of its own.
     follow(&Page::open("docs/try-in-a-cluster.md"), &scratch, vec!["env".to_owned()], |_| None);
     drop(down);
 }
 
-/// Stops the page's cluster, should the page not come to its end.
-struct Down(PathBuf, PathBuf);
+/// Stops the page's cluster if the test fails before the page does.
+struct StopOnDrop(PathBuf, PathBuf);
 
-impl Drop for Down {
+impl Drop for StopOnDrop {
     fn drop(&mut self) {
         let mut command = std::process::Command::new(&self.0);
         let _ = command.arg("try").env("HOME", &self.1).output();
@@ -136,39 +136,39 @@ impl Drop for Down {
 #[test]
 fn quickstart() {
     require_root();
-    let _alone = exclusive();
+    let _guard = exclusive();
     let scratch = Scratch::new();
     let platform = Platform::serve(Cluster::local("follows a page in its network", &[]));
-    let readers = Readers::new(&scratch, &platform);
+    let reader = ReaderSetup::new(&scratch, &platform);
     follow(&Page::open("docs/quickstart.md"), &scratch, platform.cluster.enter_network(), |name| {
-        readers.value(name)
+        reader.value(name)
     });
 }
 
-/// What a reader of the quickstart has: a registry, a bucket, and programs to reach a cluster.
-struct Readers {
+/// The setup of a reader of the quickstart: a registry, a bucket, and programs that reach a cluster.
+struct ReaderSetup {
     registry: String,
     docker: PathBuf,
     authority: PathBuf,
     endpoint: String,
 }
 
-impl Readers {
+impl ReaderSetup {
     fn new(scratch: &Scratch, platform: &Platform) -> Self {
         let (address, registry) = (platform.cluster.address(), platform.registry.location());
-        let readers = Self {
+        let reader = Self {
             docker: scratch.path("docker.json"),
             authority: platform.registry.authority(),
             endpoint: format!("http://{address}:9000"),
             registry,
         };
         let login = STANDARD.encode(format!("{USER}:{PASSWORD}"));
-        let docker = json!({"auths": {&readers.registry: {"auth": login}}});
-        fs::write(&readers.docker, docker.to_string()).unwrap();
-        readers.trust(&scratch.path("home/.config/containers/certs.d"));
+        let docker = json!({"auths": {&reader.registry: {"auth": login}}});
+        fs::write(&reader.docker, docker.to_string()).unwrap();
+        reader.trust(&scratch.path("home/.config/containers/certs.d"));
         let kubeconfig = kubeconfig(&platform.cluster);
-        readers.let_nodes_pull(kubeconfig.parent().unwrap());
-        // Registry and bucket have private addresses here, for which the page sends its reader to the values.
+        reader.let_nodes_pull(kubeconfig.parent().unwrap());
+        // Registry and bucket have private addresses here; the page tells its reader to set these values for them.
         let egress = json!([{"to": [{"ipBlock": {"cidr": format!("{address}/32")}}],
             "ports": [{"port": 5443}, {"port": 9000}]}]);
         let values = scratch.path("egress.json");
@@ -187,10 +187,10 @@ impl Readers {
             values.display()
         );
         scratch.program("helm", &helm);
-        readers
+        reader
     }
 
-    /// As `docker login` leaves it, for skopeo.
+    /// Makes skopeo trust the registry.
     fn trust(&self, dir: &Path) {
         let dir = dir.join(&self.registry);
         fs::create_dir_all(&dir).unwrap();
@@ -225,7 +225,7 @@ impl Readers {
     }
 }
 
-/// The file by which a cluster's administrator reaches it.
+/// Returns the kubeconfig of a cluster's administrator.
 fn kubeconfig(cluster: &Cluster) -> PathBuf {
     let command = cluster.command(Path::new("true"));
     let value = command.get_envs().find(|(name, _)| *name == "KUBECONFIG").and_then(|(_, value)| value);

@@ -1,5 +1,5 @@
-//! Hostile submissions and images on the whole path, router to container, whose harm would be in logs, answers or the
-//! set-up. Those whose harm is in the container alone are in the worker's `sandbox_jobs`.
+//! Hostile submissions and images on the whole path from router to container, which attack logs, answers or the setup.
+//! Attacks within the container are in the worker's `sandbox_jobs`.
 #![cfg(test)]
 
 use std::fs;
@@ -19,7 +19,7 @@ use serde_json::json;
 const PASS: &str = "echo '{}' > /mnt/exercism-iteration/results.json";
 const FORGED: &str = "ERROR the worker is broken";
 
-/// True if a log shows what was put into it: an escape of a terminal, or a line of its own.
+/// Returns true if a log has an injected terminal escape or an injected line.
 fn is_forged(log: &str) -> bool {
     log.contains("\u{1b}[2J") || log.contains('\u{7}') || log.lines().any(|line| line.starts_with(FORGED))
 }
@@ -64,7 +64,7 @@ fn image_cannot_set_dir_user_command_or_mounts() {
     assert_eq!(answer.context["invocation"]["stdout"], "/opt/test-runner\n0\n");
 }
 
-/// After what a very short process has brought some versions of runc to.
+/// Some versions of runc hang after a very short process.
 #[test]
 fn hanging_runc_is_512_and_next_job_runs() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The tests that the documents name exist, so that no row says "shown by" of nothing.
+//! Checks that the tests named in the security documents exist.
 #![cfg(test)]
 
 use std::fs;
@@ -10,7 +10,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Every Rust file of the project, with its text.
+/// Returns every Rust file of the project with its text.
 fn sources() -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut dirs: Vec<PathBuf> =
@@ -30,7 +30,7 @@ fn sources() -> Vec<(String, String)> {
     found
 }
 
-/// What stands as `` `file.rs: name` `` in a document.
+/// Returns the tests that a document names as `` `file.rs: name` ``.
 fn named(document: &str) -> Vec<(&str, &str)> {
     let quoted = document.split('`').skip(1).step_by(2);
     quoted.filter_map(|text| text.split_once(": ")).filter(|(file, _)| file.ends_with(".rs")).collect()

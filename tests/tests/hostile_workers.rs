@@ -1,4 +1,4 @@
-//! A peer of the workers' port that says anything at all. The router goes on and no answer is false.
+//! A peer on the workers' port that sends arbitrary frames. The router keeps serving, and no answer is forged.
 #![cfg(test)]
 
 use std::time::Duration;
@@ -54,7 +54,7 @@ fn garbage_on_the_workers_port_is_harmless() {
         Duration::ZERO,
     );
     for (number, frames) in garbage().into_iter().enumerate() {
-        // One that has not said Hello, and one that has.
+        // One peer that has not sent Hello, and one that has.
         FakeWorker::connect(&router, hello("stranger", &["ruby"], 1, &[])).send_raw(&frames);
         let known = FakeWorker::join(&router, hello("known", &["ruby"], 1, &[]));
         known.send_raw(&frames);
@@ -71,7 +71,7 @@ fn forged_result_answers_nobody() {
     client.send(&ruby("1")).unwrap();
     let job = good.job(seconds(5)).unwrap();
 
-    // A worker that guesses tokens, the true one among them, but was never given the job.
+    // A worker that never received the job guesses tokens, the true one among them.
     let liar = FakeWorker::join(&router, hello("liar", &["ruby"], 1, &[]));
     let guesses = [
         job.token,
@@ -125,6 +125,7 @@ fn message_before_hello_requests_hello() {
     let mut stranger = FakeWorker::connect(&router, hello("late", &["ruby"], 1, &[]));
     stranger.send(FromWorker::Accepted(Accepted { token: Token { epoch: Epoch(1), sequence: 1 } }));
     // `next` answers SayHello by itself; what follows is the Welcome to that Hello.
-    let welcome = stranger.wait_for(seconds(5), |word| matches!(word, FromRouter::Welcome(_)).then_some(()));
+    let welcome =
+        stranger.wait_for(seconds(5), |message| matches!(message, FromRouter::Welcome(_)).then_some(()));
     assert!(welcome.is_some());
 }

@@ -1,4 +1,4 @@
-//! Images from ECR: its control plane a stub, its data from a real docker-registry.
+//! Images from ECR: a stub of its control plane, with data from a real docker-registry.
 
 #![cfg(test)]
 

@@ -1,4 +1,4 @@
-//! Images from a real docker-registry with a password, behind a front whose blobs are at another host.
+//! Images from a real docker-registry with a password, behind a front that redirects to a blob host.
 
 #![cfg(test)]
 
@@ -24,7 +24,7 @@ use trackyard_protocol::version::{ContainerVersion, Digest};
 const REPOSITORY: &str = "ruby-test-runner";
 const TAG: &str = "git-0123456789abcdef0123456789abcdef01234567";
 
-/// A registry with one image, and a front before it that takes the same password.
+/// A registry with one image, and a front of it with the same password.
 struct Served {
     dir: TempDir,
     registry: Registry,
@@ -66,7 +66,7 @@ fn version() -> ContainerVersion {
     TAG.parse().unwrap()
 }
 
-/// Reads all layers; how many bytes they have.
+/// Reads all layers. Returns their total size.
 async fn pull(images: &Images, digest: &Digest) -> Result<u64, ImageError> {
     let image = images.manifest(REPOSITORY, digest).await?;
     let mut total = 0;
@@ -89,10 +89,10 @@ async fn image_is_pulled_with_password_kept_from_blob_host() {
     assert_eq!(digest, served.digest);
     pull(&images, &digest).await.unwrap();
     let seen = served.front.seen();
-    // The configuration and two layers; one refusal, after which the password is known to be wanted.
+    // The configuration and two layers. One request was refused; then the client knew that a password is required.
     assert_eq!((seen.blobs, seen.redirected, seen.leaked, seen.unauthorized), (3, 3, 0, 1));
 
-    // The other host would have noticed.
+    // The blob host would have counted a leaked password.
     let url = format!("http://{}/v2/{REPOSITORY}/blobs/{digest}", served.front.blob_host());
     let leak = reqwest::Client::new().get(url).basic_auth(USER, Some(PASSWORD)).send().await.unwrap();
     assert_eq!((leak.status().as_u16(), served.front.seen().leaked), (400, 1));
@@ -143,12 +143,12 @@ async fn missing_image_is_named() {
     assert_eq!(error.as_str(), "not_found");
     assert!(error.to_string().contains(other.as_str()), "{error}");
     assert_eq!(images.list("csharp-test-runner").await.unwrap_err().as_str(), "not_found");
-    let nobody = connect("127.0.0.1:1", &quick()).await;
-    assert_eq!(nobody.resolve(REPOSITORY, &version()).await.unwrap_err().as_str(), "unreachable");
+    let unreachable = connect("127.0.0.1:1", &quick()).await;
+    assert_eq!(unreachable.resolve(REPOSITORY, &version()).await.unwrap_err().as_str(), "unreachable");
 }
 
-/// Names the image at the registry once more.
-async fn tag(served: &Served, manifest: &[u8], tag: &str) {
+/// Adds a tag to the image in the registry.
+async fn add_tag(served: &Served, manifest: &[u8], tag: &str) {
     let url = format!("http://{}/v2/{REPOSITORY}/manifests/{tag}", served.registry.location());
     let put = reqwest::Client::new()
         .put(url)
@@ -168,7 +168,7 @@ async fn all_250_tags_are_listed() {
     let read = |digest: &str| std::fs::read(layout.blob(REPOSITORY, digest)).unwrap();
     let manifests = [read(served.digest.as_str()), read(&other_digest)];
     for number in 0..248 {
-        tag(&served, &manifests[number % 2], &format!("git-{number:040}")).await;
+        add_tag(&served, &manifests[number % 2], &format!("git-{number:040}")).await;
     }
     for location in [served.registry.location(), served.front.location()] {
         let options = docker_config(served.dir.path(), &location, PASSWORD);
@@ -179,7 +179,7 @@ async fn all_250_tags_are_listed() {
     }
 }
 
-/// A registry that wants a token, and the server that gives it for a password.
+/// A registry that requires a token, and the server that gives the token for a password.
 async fn serve_token(State(asked): State<Arc<Mutex<Vec<String>>>>, request: Request) -> Response {
     let authorization = request.headers().get(header::AUTHORIZATION).map(|value| value.to_str().unwrap());
     let path = request.uri().to_string();

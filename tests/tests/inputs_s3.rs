@@ -1,4 +1,4 @@
-//! Submissions in buckets: a real S3 server for real ones, and one that lists what no honest server would.
+//! Submissions in buckets: a real S3 server, and a hostile one that lists arbitrary keys.
 #![cfg(test)]
 
 use e2e::config::Config;
@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use trackyard_protocol::answer::Answer;
 
 const BUCKET: &str = "submissions";
-/// Lists every file of the submission, by name, and counts them.
-const LIST: &str = "cd /mnt/exercism-iteration; find . -type f | sort > /tmp/l; head -5 /tmp/l; wc -l < /tmp/l; \
+/// Lists and counts the submission's files.
+const LIST_FILES: &str = "cd /mnt/exercism-iteration; find . -type f | sort > /tmp/l; head -5 /tmp/l; wc -l < /tmp/l; \
                     cat key/deep 2>/dev/null; echo \"{\\\"files\\\": $(wc -l < /tmp/l)}\" > results.json";
 
-/// Router and worker that read from one endpoint. The worker ends first.
+/// A router and a worker that reads from an endpoint. Fields are dropped in order, so the worker ends first.
 struct Rig {
     _worker: Worker,
     router: Router,
@@ -27,7 +27,7 @@ struct Rig {
 impl Rig {
     fn start(endpoint: &str, limits: Value) -> Self {
         let stage = Stage::new();
-        stage.test_runner("ruby", 'a', LIST);
+        stage.test_runner("ruby", 'a', LIST_FILES);
         let config: Config = stage
             .config()
             .bucket(BUCKET, endpoint)

@@ -1,5 +1,5 @@
-//! Keys with the real programs: the command line makes them, router, worker and clients use them, and nobody tells the
-//! secret ones.
+//! Keys with the real programs: the command line creates them, and router, worker and clients use them without leaking
+//! the secret ones.
 #![cfg(test)]
 
 use std::fs;
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 const PASS: &str =
     "echo '{\"version\":2,\"status\":\"pass\",\"tests\":[]}' > /mnt/exercism-iteration/results.json";
 
-/// A directory of keys, made by the command line.
+/// A directory of keys that the command line created.
 struct Keys(TempDir);
 
 impl Keys {
@@ -52,7 +52,7 @@ impl Keys {
         text.lines().nth(1).expect("two lines").to_owned()
     }
 
-    /// Writes the list of those allowed; its path.
+    /// Writes the list of allowed keys. Returns its path.
     fn allow(&self, rights: &[(&str, &str)]) -> String {
         let line = |&(right, name): &(&str, &str)| format!("{right} {} {name}\n", self.public(name));
         fs::write(self.path("allowed"), rights.iter().map(line).collect::<String>()).expect("write the list");
@@ -68,13 +68,13 @@ fn code(output: &Output) -> Option<i32> {
     output.status.code()
 }
 
-fn fails_with(output: &Output, code: i32, said: &str) {
-    let text = [&output.stdout, &output.stderr].map(|said| String::from_utf8_lossy(said)).concat();
+fn expect_failure(output: &Output, code: i32, expected: &str) {
+    let text = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat();
     assert_eq!(output.status.code(), Some(code), "{text}");
-    assert!(text.contains(said), "{text}");
+    assert!(text.contains(expected), "{text}");
 }
 
-/// A router with a key, and two deployed rubies.
+/// Starts a router with a key and two deployed versions.
 fn start_router(stage: &Stage, keys: &Keys, keyed: &str) -> Router {
     let list = keys.allow(&[("work", "worker"), ("submit", "website"), ("administer", "admin")]);
     let config = stage.config().deployed("test_runners", "ruby", &[&version('a'), &version('b')]);
@@ -103,39 +103,39 @@ fn keys_grant_rights_and_secret_keys_stay_secret() {
 
     let with = |own: &str, args: &[&str]| {
         let (own, router) = (keys.file(own), keys.file("router.pub"));
-        let door = ["--router", &keyed, "--key", &own, "--router-key", &router];
-        trackyard(&[args, door.as_slice()].concat())
+        let connection = ["--router", &keyed, "--key", &own, "--router-key", &router];
+        trackyard(&[args, connection.as_slice()].concat())
     };
     let submit =
         ["submit", &submission, "--track", "ruby", "--exercise", "two-fer", "--version", &version('a')];
     let unload = ["unload", &version('b'), "--track", "ruby"];
     let done = with("website", &submit);
     assert_eq!(code(&done), Some(0), "{done:?}");
-    fails_with(&with("website", &unload), 3, "forbidden");
+    expect_failure(&with("website", &unload), 3, "forbidden");
     let done = with("admin", &unload);
     assert_eq!(code(&done), Some(0), "{done:?}");
-    fails_with(&with("stranger", &["status"]), 4, "does it allow yours");
+    expect_failure(&with("stranger", &["status"]), 4, "does it allow yours");
     let half = trackyard(&["status", "--router", &keyed, "--key", &keys.file("admin")]);
-    fails_with(&half, 2, "--router-key");
-    fails_with(&with("admin.pub", &["status"]), 2, "a public and a secret key");
+    expect_failure(&half, 2, "--router-key");
+    expect_failure(&with("admin.pub", &["status"]), 2, "a public and a secret key");
 
     keys.allow(&[("submit", "website")]);
     wait_until(seconds(20), "the revoked worker is forgotten", || {
         router.status().pointer("/dispatch/workers").and_then(Value::as_array).is_some_and(Vec::is_empty)
     });
-    fails_with(&with("website", &submit), 3, "no_worker");
+    expect_failure(&with("website", &submit), 3, "no_worker");
 
     worker.process().signal(Signal::KILL);
-    let told =
+    let outputs =
         [router.process().log(), worker.process().log(), router.metrics(), router.status().to_string()];
     for name in ["router", "worker", "website", "admin"] {
         assert!(
-            told.iter().all(|told| !told.contains(&keys.secret(name))),
-            "the secret key of {name} is told"
+            outputs.iter().all(|output| !output.contains(&keys.secret(name))),
+            "the secret key of {name} was leaked"
         );
     }
     let again = trackyard(&["keys", "new", &keys.file("admin")]);
-    fails_with(&again, 2, "cannot write");
+    expect_failure(&again, 2, "cannot write");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `trackyard lint` as a user types it.
+//! Runs `trackyard lint` as a user would.
 #![cfg(test)]
 
 use std::fs;

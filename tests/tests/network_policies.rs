@@ -1,5 +1,5 @@
-//! The charts' network policies on a real cluster: of each rule a connection that it lets through and one that it stops,
-//! tried from the pods that it is about, and from others.
+//! The charts' network policies on a real cluster: for each rule, connections that it allows and connections that it
+//! blocks, tried from the pods that it names and from others.
 #![cfg(test)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,10 +10,10 @@ use e2e::connectivity::Peer;
 use e2e::platform::{Platform, PoolSpec, RELEASE, SHELL, WORKER_NAMESPACE};
 use e2e::wait::{seconds, wait_for};
 
-/// From, to, where, and whether it gets there.
+/// Source, target, port, and whether the connection is allowed.
 type Row = (&'static str, &'static str, &'static str, bool);
 
-/// As installed: nobody reads metrics.
+/// The policies as installed, without access to metrics.
 const AS_INSTALLED: &[Row] = &[
     // The router's clients: its own namespace, and those with the label.
     ("neighbour", "router", "tcp/5555", true),
@@ -31,12 +31,12 @@ const AS_INSTALLED: &[Row] = &[
     ("partner", "router", "tcp/5556", false),
     ("bystander", "router", "tcp/5556", false),
     ("imposter", "router", "tcp/5556", false),
-    // Its figures.
+    // The admin port, from which the operator reads the load report.
     ("operator", "router", "tcp/9180", true),
     ("neighbour", "router", "tcp/9180", false),
     ("agent", "router", "tcp/9180", false),
     ("monitoring", "router", "tcp/9180", false),
-    // The operator: nobody, but the kubelet, which is on the node.
+    // The operator: only the kubelet, which is on the node.
     ("node", "operator", "tcp/9182", true),
     ("neighbour", "operator", "tcp/9182", false),
     ("agent", "operator", "tcp/9182", false),
@@ -68,7 +68,7 @@ const AS_INSTALLED: &[Row] = &[
     ("agent", "identity", "tcp/443", false),
     ("agent", "metadata", "tcp/80", false),
     ("agent", "metadata", "tcp/443", false),
-    // What is stopped is there for others.
+    // Blocked targets are reachable for others.
     ("stranger", "names", "tcp/54", true),
     ("stranger", "other names", "udp/53", true),
     ("stranger", "other names", "tcp/53", true),
@@ -82,7 +82,7 @@ const AS_INSTALLED: &[Row] = &[
     ("stranger", "metadata", "tcp/443", true),
 ];
 
-/// With a namespace that may read metrics.
+/// The policies with a namespace that may read metrics.
 const MONITORED: &[Row] = &[
     ("monitoring", "router", "tcp/9180", true),
     ("monitoring", "operator", "tcp/9182", true),
@@ -100,13 +100,13 @@ const IDENTITY: &str = "169.254.170.23";
 const METADATA: &str = "169.254.169.254";
 const CACHE: &str = "169.254.20.10";
 
-struct World {
+struct Network {
     peers: BTreeMap<&'static str, Peer>,
     addresses: BTreeMap<&'static str, String>,
     _listeners: Vec<TcpListener>,
 }
 
-impl World {
+impl Network {
     fn new(platform: &Platform) -> Self {
         let cluster = &platform.cluster;
         for (name, label) in
@@ -130,9 +130,9 @@ impl World {
             ("other names", Peer::start_dns(cluster, "kube-system", "others", "", &[53])),
             ("node", Peer::node()),
         ]);
-        let of_pods = ["agent", "operator", "neighbour", "names", "other names"];
+        let pods = ["agent", "operator", "neighbour", "names", "other names"];
         let mut addresses: BTreeMap<_, _> =
-            of_pods.iter().map(|&name| (name, peers[name].address(cluster))).collect();
+            pods.iter().map(|&name| (name, peers[name].address(cluster))).collect();
         for (name, address) in [
             ("node", NODE),
             ("outside", OUTSIDE),
@@ -157,8 +157,8 @@ impl World {
         Self { peers, addresses, _listeners: listeners.into() }
     }
 
-    /// Tries all rows, until they are as they say: a policy counts a moment after it is written.
-    fn is(&self, cluster: &Cluster, rows: &[Row]) {
+    /// Tries all rows, repeatedly, because a policy takes effect a moment after it is written.
+    fn assert_rows(&self, cluster: &Cluster, rows: &[Row]) {
         let from: BTreeSet<&str> = rows.iter().map(|row| row.0).collect();
         for from in from {
             let rows: Vec<&Row> = rows.iter().filter(|row| row.0 == from).collect();
@@ -176,7 +176,7 @@ impl World {
                 tries += 1;
                 (wrong.is_empty() || tries == 10).then_some(())
             });
-            assert_eq!(wrong, Vec::<&Row>::new(), "these are not so");
+            assert_eq!(wrong, Vec::<&Row>::new(), "these rows are wrong");
         }
     }
 }
@@ -190,7 +190,7 @@ fn every_blocked_target_is_reachable_for_another() {
     let rows = || AS_INSTALLED.iter().chain(MONITORED);
     for row in rows().filter(|row| !row.3) {
         let open = rows().any(|other| other.3 && (other.1, other.2) == (row.1, row.2));
-        assert!(open, "{row:?} could be stopped by nothing being there");
+        assert!(open, "{row:?} may fail only because nothing listens there");
     }
 }
 
@@ -200,10 +200,10 @@ fn policies_admit_only_the_named_peers() {
     platform.apply_pool(&PoolSpec::new("shell", SHELL, "replicas: 1"));
     platform.deploy_shell();
     platform.wait_for("Ready", "workerpool/shell");
-    let world = World::new(&platform);
-    world.is(&platform.cluster, AS_INSTALLED);
+    let network = Network::new(&platform);
+    network.assert_rows(&platform.cluster, AS_INSTALLED);
     platform.upgrade(
         r"networkPolicy.metrics[0].namespaceSelector.matchLabels.kubernetes\.io/metadata\.name=monitoring",
     );
-    world.is(&platform.cluster, MONITORED);
+    network.assert_rows(&platform.cluster, MONITORED);
 }

@@ -1,4 +1,4 @@
-//! The operator on a real cluster: pools become Deployments, their causes are told, and deleting a pool deletes all.
+//! The operator on a real cluster: pools become Deployments, their conditions name causes, and children follow pools.
 #![cfg(test)]
 
 use std::path::Path;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 const WORKER_NAMESPACE: &str = "workers";
 
-/// A cluster with the kinds, a namespace for pools, and the operator.
+/// A cluster with the CRDs, a namespace for pools, and the operator.
 struct Rig {
     operator: Process,
     cluster: Cluster,
@@ -34,8 +34,8 @@ impl Rig {
         self.cluster.try_kubectl(&[&["get", "--namespace", WORKER_NAMESPACE][..], args].concat())
     }
 
-    /// Waits until a pool's condition has a status and a reason; gives its message.
-    fn told(&self, pool: &str, condition: &str, status: &str, reason: &str) -> String {
+    /// Waits until a pool's condition has a status and a reason. Returns its message.
+    fn wait_for_condition(&self, pool: &str, condition: &str, status: &str, reason: &str) -> String {
         let of = |field: &str| format!(r#"{{.status.conditions[?(@.type=="{condition}")].{field}}}"#);
         let path = format!("-o=jsonpath={} {} {}", of("status"), of("reason"), of("message"));
         let expected = format!("{status} {reason} ");
@@ -47,7 +47,7 @@ impl Rig {
         found.split_off(expected.len())
     }
 
-    /// From inside: the operator listens on loopback.
+    /// Reads the metrics from within the cluster's network, because the operator listens on loopback.
     fn metrics(&self) -> String {
         let mut command = self.cluster.command(Path::new("/bin/busybox"));
         let output =
@@ -81,7 +81,7 @@ fn start_for(namespace: &str, cluster: &Cluster, dir: &TempDir, name: &str, more
     Process::spawn(name, &mut command, &dir.path().join(format!("{name}.log")))
 }
 
-/// One of several, of which one holds the lease.
+/// Starts one of several operators that compete for the lease.
 fn contender(rig: &Rig, name: &str, port: u16) -> Process {
     let admin = format!("127.0.0.1:{port}");
     start(
@@ -95,7 +95,7 @@ fn contender(rig: &Rig, name: &str, port: u16) -> Process {
 #[test]
 fn leader_past_its_lease_writes_nothing() {
     let mut rig = Rig::new();
-    // The one without a lease would not know of the others.
+    // The operator without a lease would ignore the others.
     rig.operator.kill();
     let holder = |rig: &Rig| {
         rig.get(&["lease/trackyard-operator", "-o=jsonpath={.spec.holderIdentity}"]).unwrap_or_default()
@@ -103,7 +103,7 @@ fn leader_past_its_lease_writes_nothing() {
     let mut first = contender(&rig, "first", 9191);
     wait_until(seconds(20), "the first has the lease", || holder(&rig) == "first");
     rig.pool("ruby", "replicas: 0");
-    let _ = rig.told("ruby", "Ready", "True", "ScaledToZero");
+    let _ = rig.wait_for_condition("ruby", "Ready", "True", "ScaledToZero");
     let mut second = contender(&rig, "second", 9192);
     first.signal(Signal::STOP);
     wait_until(seconds(40), "the second has the lease", || holder(&rig) == "second");
@@ -117,7 +117,7 @@ fn leader_past_its_lease_writes_nothing() {
     assert!(!first.wait_for_exit(seconds(20)).success());
     assert!(first.log().contains("so that two operators never write"), "{}", first.log());
     assert_eq!((rig.get(&version), holder(&rig)), (before, "second".to_owned()));
-    // One that ends gives it back: the next need not wait for it to expire.
+    // An operator that ends releases the lease, so that the next one need not wait for its expiry.
     let third = contender(&rig, "third", 9193);
     wait_until(seconds(20), "the third waits", || third.log().contains("another operator holds the lease"));
     second.signal(Signal::TERM);
@@ -129,22 +129,22 @@ fn leader_past_its_lease_writes_nothing() {
 fn children_follow_their_pool() {
     let mut rig = Rig::new();
     rig.pool("ruby", "replicas: 0");
-    assert_eq!(rig.told("ruby", "Ready", "True", "ScaledToZero"), "");
+    assert_eq!(rig.wait_for_condition("ruby", "Ready", "True", "ScaledToZero"), "");
     let children = ["deployment,sa,pdb", "-l=trackyard.dev/pool=ruby", "-o=name"];
     let names = "deployment.apps/ruby-workers\nserviceaccount/ruby-workers\npoddisruptionbudget.policy/ruby-workers\n";
     assert_eq!(rig.get(&children).unwrap(), names);
-    // An image that is nowhere: the pool says so itself.
+    // A missing image stalls the pool.
     let _ = rig.cluster.kubectl(&["scale", "wp/ruby", "--replicas=1", "--namespace", WORKER_NAMESPACE]);
-    let said = rig.told("ruby", "Stalled", "True", "ImageUnavailable");
-    assert!(said.contains("cluster.local/missing:1"), "{said}");
+    let message = rig.wait_for_condition("ruby", "Stalled", "True", "ImageUnavailable");
+    assert!(message.contains("cluster.local/missing:1"), "{message}");
     rig.pool("ruby", "replicas: 1, suspend: true");
-    assert_eq!(rig.told("ruby", "Ready", "True", "Suspended"), "");
-    // What somebody else changes is put right.
+    assert_eq!(rig.wait_for_condition("ruby", "Ready", "True", "Suspended"), "");
+    // A deleted child is created again.
     let _ = rig.cluster.kubectl(&["delete", "pdb/ruby-workers", "--namespace", WORKER_NAMESPACE]);
     wait_until(seconds(20), "the budget is there again", || rig.get(&["pdb/ruby-workers"]).is_some());
     let counts = ["wp", "ruby", "-o=jsonpath={.status.replicas} {.status.drainingReplicas}"];
     wait_until(seconds(60), "its pods are gone", || rig.get(&counts).as_deref() == Some("0 0"));
-    // Another operator in its place: nothing changes.
+    // A restart of the operator changes nothing.
     let version = ["wp", "ruby", "-o=jsonpath={.metadata.resourceVersion}"];
     let before = rig.get(&version);
     rig.operator.kill();
@@ -163,15 +163,15 @@ fn children_follow_their_pool() {
 #[test]
 fn stalled_pool_blocks_no_other() {
     let rig = Rig::new();
-    // Somebody's account has the name that a child would have.
+    // Another account has the name of a child.
     let _ = rig.cluster.kubectl(&["create", "sa", "taken-workers", "--namespace", WORKER_NAMESPACE]);
     rig.pool("taken", "replicas: 0");
-    let said = rig.told("taken", "Stalled", "True", "NameConflict");
-    assert!(said.contains("cannot create the ServiceAccount taken-workers"), "{said}");
+    let message = rig.wait_for_condition("taken", "Stalled", "True", "NameConflict");
+    assert!(message.contains("cannot create the ServiceAccount taken-workers"), "{message}");
     assert!(rig.get(&["deployment/taken-workers"]).is_none());
     rig.pool("large", "replicas: 1, template: {nodeSelector: {nowhere: x}}");
-    let said = rig.told("large", "Ready", "False", "Unschedulable");
-    assert!(said.contains("node"), "{said}");
+    let message = rig.wait_for_condition("large", "Ready", "False", "Unschedulable");
+    assert!(message.contains("node"), "{message}");
     rig.cluster.apply(&format!(
         "apiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: none, namespace: {WORKER_NAMESPACE}}}\nspec: {{hard: {{pods: 1}}}}\n"
     ));
@@ -179,11 +179,11 @@ fn stalled_pool_blocks_no_other() {
         rig.get(&["quota/none", "-o=jsonpath={.status.used.pods}"]).is_some_and(|used| used == "1")
     });
     rig.pool("poor", "replicas: 1");
-    let said = rig.told("poor", "Stalled", "True", "QuotaExceeded");
-    assert!(said.contains("exceeded quota: none"), "{said}");
+    let message = rig.wait_for_condition("poor", "Stalled", "True", "QuotaExceeded");
+    assert!(message.contains("exceeded quota: none"), "{message}");
     let _ = rig.cluster.kubectl(&["delete", "quota/none", "--namespace", WORKER_NAMESPACE]);
     rig.pool("zero", "replicas: 0");
-    assert_eq!(rig.told("zero", "Ready", "True", "ScaledToZero"), "");
+    assert_eq!(rig.wait_for_condition("zero", "Ready", "True", "ScaledToZero"), "");
     assert!(
         rig.metrics().contains(
             r#"trackyard_operator_reconcile_failures_total{kind="WorkerPool",reason="NameConflict"}"#
@@ -194,12 +194,12 @@ fn stalled_pool_blocks_no_other() {
 #[test]
 fn refused_privilege_stalls_only_its_pool() {
     let rig = Rig::new();
-    // Another rig, with an operator of its own.
-    rig.cluster.namespace("meadow");
+    // Another worker namespace, with an operator of its own.
+    rig.cluster.namespace("other-workers");
     let admin = ["--admin", "127.0.0.1:9183"];
-    let _meadow = start_for("meadow", &rig.cluster, &rig.dir, "meadow", &admin);
+    let _other_operator = start_for("other-workers", &rig.cluster, &rig.dir, "other-workers", &admin);
     rig.pool("earlier", "replicas: 1");
-    let _ = rig.told("earlier", "Stalled", "True", "ImageUnavailable");
+    let _ = rig.wait_for_condition("earlier", "Stalled", "True", "ImageUnavailable");
     let pods = |namespace: &str, pool: &str| {
         let selector = format!("trackyard.dev/pool={pool}");
         let get = [
@@ -219,21 +219,23 @@ fn refused_privilege_stalls_only_its_pool() {
         let label = format!("pod-security.kubernetes.io/enforce={level}");
         let _ = rig.cluster.kubectl(&["label", "--overwrite", "namespace", WORKER_NAMESPACE, &label]);
         rig.pool(level, "replicas: 1");
-        let said = rig.told(level, "Stalled", "True", "PodSecurityForbidden");
-        assert!(said.contains(&format!("violates PodSecurity \"{level}:latest\"")), "{said}");
-        assert!(said.contains("privileged"), "{said}");
+        let message = rig.wait_for_condition(level, "Stalled", "True", "PodSecurityForbidden");
+        assert!(message.contains(&format!("violates PodSecurity \"{level}:latest\"")), "{message}");
+        assert!(message.contains("privileged"), "{message}");
         assert_eq!(pods(WORKER_NAMESPACE, level), "");
-        // What needs no pod, what has its pod already, and what is elsewhere.
+        // A pool without pods, a pool whose pod exists already, and a pool in another namespace are not affected.
         let zero = format!("zero-{level}");
         rig.pool(&zero, "replicas: 0");
-        assert_eq!(rig.told(&zero, "Ready", "True", "ScaledToZero"), "");
-        let _ = rig.told("earlier", "Stalled", "True", "ImageUnavailable");
+        assert_eq!(rig.wait_for_condition(&zero, "Ready", "True", "ScaledToZero"), "");
+        let _ = rig.wait_for_condition("earlier", "Stalled", "True", "ImageUnavailable");
         assert_eq!(pods(WORKER_NAMESPACE, "earlier"), before);
-        rig.pool_in("meadow", level, "replicas: 1");
-        wait_until(seconds(60), "the other rig's pool has its pod", || !pods("meadow", level).is_empty());
+        rig.pool_in("other-workers", level, "replicas: 1");
+        wait_until(seconds(60), "the other namespace's pool has its pod", || {
+            !pods("other-workers", level).is_empty()
+        });
     }
-    // Allowed again, it has its pod without anybody touching the pool.
+    // Once privileges are allowed again, the pool gets its pod without a change.
     let _ =
         rig.cluster.kubectl(&["label", "namespace", WORKER_NAMESPACE, "pod-security.kubernetes.io/enforce-"]);
-    let _ = rig.told("restricted", "Stalled", "True", "ImageUnavailable");
+    let _ = rig.wait_for_condition("restricted", "Stalled", "True", "ImageUnavailable");
 }

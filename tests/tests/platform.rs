@@ -1,4 +1,4 @@
-//! All of Trackyard in a real cluster: charts, the images of the Dockerfile, real tooling images, jobs from a pod.
+//! All of Trackyard in a real cluster: the charts, the Dockerfile's images, real tooling images, jobs from a pod.
 #![cfg(test)]
 
 use std::collections::BTreeMap;
@@ -55,7 +55,7 @@ fn examples_run_on_their_pools() {
         let worker = context["worker"].as_str().unwrap();
         assert!(case["track"] == "ruby" || worker.starts_with("any-workers-"), "{case} ran on {worker}");
     }
-    // Alone: what the track's own pool has no room for runs on the generic one.
+    // A single job runs on the track's own pool; the generic pool only takes what has no room there.
     let mut alone = requests.iter().find(|request| request["track_slug"] == "ruby").unwrap().clone();
     alone["id"] = json!("alone");
     let context = serde_json::to_value(platform.ask(&alone).context).unwrap();

@@ -1,5 +1,5 @@
-//! A git reference in a resource becomes a container version that runs, in a real cluster: fetched by https, built by a
-//! privileged builder's pod, released to a registry with TLS.
+//! Builds from git references in a real cluster: fetched over HTTPS, built by a builder's privileged pod, released to a
+//! registry with TLS.
 #![cfg(test)]
 
 use e2e::git_host::HttpsHost;
@@ -31,7 +31,7 @@ fn git_reference_becomes_a_running_version() {
     let certificates = platform.registry.authority();
     let _host = HttpsHost::start_in(&platform.cluster, tooling.dir(), certificates.parent().unwrap());
 
-    // Without a builder it says so, and is asked for again.
+    // Without a builder the build is postponed, and requested again.
     let stable = platform.build(TRACK, "stable");
     platform.wait_for(r#"jsonpath={.status.conditions[?(@.type=="Built")].reason}=Postponed"#, &stable);
     assert!(message(&platform, &stable).contains("503 no_worker"), "{}", message(&platform, &stable));
@@ -46,11 +46,11 @@ fn git_reference_becomes_a_running_version() {
     let submission = platform.submission("nim-1", &[("a.nim", b"")]);
     expect(&platform.ask(&test_solution("built", TRACK, &submission, &format!("git-{good}"))), 200, "ok");
 
-    // What cannot be built says why, and stays so until somebody asks again.
+    // A failed build shows its cause, and is not repeated until that is requested.
     let main = platform.build(TRACK, "main");
     platform.wait_for(r#"jsonpath={.status.conditions[?(@.type=="Built")].reason}=BuildFailed"#, &main);
-    let said = message(&platform, &main);
-    assert!(said.contains("513 build_failed") && said.contains("no-such-file"), "{said}");
+    let text = message(&platform, &main);
+    assert!(text.contains("513 build_failed") && text.contains("no-such-file"), "{text}");
     let events = platform.kubectl(&["get", "events", "-o=custom-columns=R:.reason"]).unwrap_or_default();
     assert!(events.contains("BuildFailed") && events.contains("Built"), "{events}");
     let generation = field(&platform, &main, ".metadata.resourceVersion");
@@ -59,6 +59,6 @@ fn git_reference_becomes_a_running_version() {
     platform.wait_for("jsonpath={.status.rebuild}=1", &main);
     assert_ne!(field(&platform, &main, ".metadata.resourceVersion"), generation);
     assert!(message(&platform, &main).contains("513 build_failed"));
-    // The version that was built runs all the same.
+    // The version built before still runs.
     expect(&platform.ask(&test_solution("still", TRACK, &submission, &format!("git-{good}"))), 200, "ok");
 }

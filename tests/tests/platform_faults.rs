@@ -1,5 +1,4 @@
-//! Parts of a real cluster and of Trackyard die while jobs run: as many answers come back as jobs were sent, each the
-//! job's own.
+//! Parts of a real cluster and of Trackyard die while jobs run; each job still gets its own answer.
 #![cfg(test)]
 
 use e2e::cluster::Cluster;
@@ -8,10 +7,10 @@ use e2e::request::expect;
 use e2e::wait::{seconds, wait_until};
 use serde_json::{Value, json};
 
-/// Two pods of four slots take half a minute for them.
+/// Two pods with four slots each run them in half a minute.
 const JOBS: usize = 120;
 
-fn steady() -> Platform {
+fn two_workers() -> Platform {
     let platform = Platform::on_local_cluster("stops parts of its cluster");
     platform.apply_pool(&PoolSpec::new("shell", SHELL, "replicas: 2, drainTimeout: 30s").cpu("50m"));
     platform.deploy_shell();
@@ -22,13 +21,13 @@ fn steady() -> Platform {
     platform
 }
 
-/// Sends jobs, does what harms, and wants every answer.
-fn through(platform: &Platform, fault: &str, again: Option<u32>, harm: impl FnOnce(&Platform)) {
+/// Sends jobs, disturbs the platform while they run, and expects every answer.
+fn run_during(platform: &Platform, fault: &str, again: Option<u32>, disturb: impl FnOnce(&Platform)) {
     let jobs: Vec<Value> = (0..JOBS).map(|n| platform.sleeping(&format!("{fault}-{n}"), 2)).collect();
-    let asking: PendingAnswers = platform.send_from_node(&jobs, again);
+    let pending: PendingAnswers = platform.send_from_node(&jobs, again);
     wait_until(seconds(30), "all slots are filled", || platform.running_jobs() >= 8);
-    harm(platform);
-    let answers = asking.answers();
+    disturb(platform);
+    let answers = pending.answers();
     assert_eq!(answers.len(), JOBS);
     for (id, answer) in answers {
         assert!(id.starts_with(fault), "{id}");
@@ -36,21 +35,21 @@ fn through(platform: &Platform, fault: &str, again: Option<u32>, harm: impl FnOn
     }
 }
 
-fn first(platform: &Platform, selector: &str) -> String {
+fn first_pod(platform: &Platform, selector: &str) -> String {
     let name = ["get", "pods", selector, "-o=jsonpath={.items[0].metadata.name}"];
     platform.kubectl(&name).filter(|name| !name.is_empty()).expect("a pod")
 }
 
 #[test]
 fn workers_pools_and_operators_die_without_losing_jobs() {
-    let platform = steady();
-    through(&platform, "deleted-worker", None, |platform| {
-        let pod = first(platform, "-l=trackyard.dev/pool=shell");
+    let platform = two_workers();
+    run_during(&platform, "deleted-worker", None, |platform| {
+        let pod = first_pod(platform, "-l=trackyard.dev/pool=shell");
         assert!(platform.kubectl(&["delete", "pod", &pod, "--wait=false"]).is_some());
     });
     platform.wait_for("Ready", "workerpool/shell");
-    through(&platform, "killed-worker", None, |platform| {
-        let pod = first(platform, "-l=trackyard.dev/pool=shell");
+    run_during(&platform, "killed-worker", None, |platform| {
+        let pod = first_pod(platform, "-l=trackyard.dev/pool=shell");
         assert!(
             platform
                 .kubectl(&["delete", "pod", &pod, "--wait=false", "--grace-period=0", "--force"])
@@ -58,8 +57,8 @@ fn workers_pools_and_operators_die_without_losing_jobs() {
         );
     });
     platform.wait_for("Ready", "workerpool/shell");
-    through(&platform, "evicted", None, |platform| {
-        let pod = first(platform, "-l=trackyard.dev/pool=shell");
+    run_during(&platform, "evicted", None, |platform| {
+        let pod = first_pod(platform, "-l=trackyard.dev/pool=shell");
         let path = format!("/api/v1/namespaces/{WORKER_NAMESPACE}/pods/{pod}/eviction");
         let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": WORKER_NAMESPACE}});
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -67,12 +66,12 @@ fn workers_pools_and_operators_die_without_losing_jobs() {
         let _ = platform.cluster.kubectl(&["create", "--raw", &path, "-f", file.path().to_str().unwrap()]);
     });
     platform.wait_for("Ready", "workerpool/shell");
-    through(&platform, "rolled", None, |platform| {
+    run_during(&platform, "rolled", None, |platform| {
         let more = "replicas: 2, drainTimeout: 30s, template: {labels: {rolled: once}}";
         platform.apply_pool(&PoolSpec::new("shell", SHELL, more).cpu("50m"));
     });
     platform.wait_for("Ready", "workerpool/shell");
-    through(&platform, "operator", None, |platform| {
+    run_during(&platform, "operator", None, |platform| {
         let operator = [
             "delete",
             "pod",
@@ -85,7 +84,7 @@ fn workers_pools_and_operators_die_without_losing_jobs() {
     });
     platform.apply_pool(&PoolSpec::new("other", SHELL, "replicas: 2").cpu("50m"));
     platform.wait_for("Ready", "workerpool/other");
-    through(&platform, "deleted-pool", None, |platform| {
+    run_during(&platform, "deleted-pool", None, |platform| {
         assert!(platform.kubectl(&["delete", "workerpool/shell", "--wait=false"]).is_some());
     });
     let left = || platform.kubectl(&["get", "pods", "-l=trackyard.dev/pool=shell", "-o=name"]);
@@ -94,8 +93,8 @@ fn workers_pools_and_operators_die_without_losing_jobs() {
 
 #[test]
 fn router_death_loses_no_job() {
-    let platform = steady();
-    through(&platform, "router", Some(5), |platform| {
+    let platform = two_workers();
+    run_during(&platform, "router", Some(5), |platform| {
         let router = [
             "delete",
             "pod",
@@ -113,7 +112,7 @@ fn router_death_loses_no_job() {
 #[test]
 fn draining_a_node_loses_no_job() {
     let platform = Platform::start();
-    // Little processor for each: they sleep.
+    // The jobs sleep, so they need little CPU.
     platform
         .apply_pool(&PoolSpec::new("shell", SHELL, "replicas: 2, drainTimeout: 30s").slots(28).cpu("10m"));
     platform.deploy_shell();
@@ -124,10 +123,10 @@ fn draining_a_node_loses_no_job() {
     let of_pool = ["get", "pods", "--selector=trackyard.dev/pool=shell", "-o=name"];
     let before = platform.kubectl(&of_pool).unwrap();
     let jobs: Vec<Value> = (0..JOBS).map(|n| platform.sleeping(&format!("drained-{n}"), 6)).collect();
-    let asking: PendingAnswers = platform.send_from_node(&jobs, None);
-    wait_until(seconds(60), "fifty jobs are in the workers' hands", || platform.running_jobs() >= 50);
+    let pending: PendingAnswers = platform.send_from_node(&jobs, None);
+    wait_until(seconds(60), "fifty jobs are running", || platform.running_jobs() >= 50);
     drain(&platform.cluster);
-    for answer in asking.answers().values() {
+    for answer in pending.answers().values() {
         expect(answer, 200, "ok");
     }
     let after = platform.kubectl(&of_pool).unwrap();
@@ -136,8 +135,8 @@ fn draining_a_node_loses_no_job() {
     platform.wait_for("Ready", "workerpool/shell");
 }
 
-/// As an administrator does it: it evicts all pods, and tries again those that the budget holds back. The only node takes
-/// the new ones too.
+/// Drains the node as an administrator would: evicts all pods, and tries those again that the budget holds back. The
+/// node is uncordoned at once, because it is the only one for the new pods.
 fn drain(cluster: &Cluster) {
     let node = cluster.name();
     let drain = [
@@ -147,7 +146,7 @@ fn drain(cluster: &Cluster) {
         "--delete-emptydir-data",
         "--timeout=240s",
     ];
-    let said = std::thread::scope(|threads| {
+    let text = std::thread::scope(|threads| {
         let draining = threads.spawn(|| cluster.kubectl(&drain));
         wait_until(seconds(30), "the node takes no pods", || {
             cluster.kubectl(&["get", "node", node, "-o=jsonpath={.spec.unschedulable}"]) == "true"
@@ -155,5 +154,5 @@ fn drain(cluster: &Cluster) {
         let _ = cluster.kubectl(&["uncordon", node]);
         draining.join().unwrap()
     });
-    assert_eq!(said.matches(" evicted").count(), 2, "{said}");
+    assert_eq!(text.matches(" evicted").count(), 2, "{text}");
 }

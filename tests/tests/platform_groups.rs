@@ -1,4 +1,5 @@
-//! The control groups of a job in a cluster: below the group that the kubelet made for the agent's container.
+//! The control groups of a job in a cluster, which are below the group that the kubelet created for the agent's
+//! container.
 #![cfg(test)]
 
 use std::path::Path;
@@ -13,8 +14,8 @@ use e2e::wait::{seconds, wait_for};
 /// A duration that no other process on the machine sleeps for.
 const SLEEP: &str = "6.125";
 
-/// What kubectl prints of the only pod in the worker namespace.
-fn of_pod(platform: &Platform, path: &str) -> String {
+/// Returns a field of the only pod in the worker namespace.
+fn pod_field(platform: &Platform, path: &str) -> String {
     let output = format!("-o=jsonpath={{.items[0].{path}}}");
     platform.kubectl(&["get", "pods", &output]).unwrap()
 }
@@ -29,24 +30,26 @@ fn job_runs_below_its_pods_cgroup() {
 
     let script = format!("sleep {SLEEP}\necho '{PASSED}' > /mnt/exercism-iteration/results.json\n");
     let uri = platform.submission("sleeper", &[("do.sh", script.as_bytes())]);
-    let asking = platform.send(&[test_solution("sleeper", SHELL, &uri, &version('a'))]);
+    let pending = platform.send(&[test_solution("sleeper", SHELL, &uri, &version('a'))]);
     let job = wait_for(seconds(60), "the job runs", || find_process(&format!("sleep {SLEEP} ")));
 
-    let (pod, container) =
-        (of_pod(&platform, "metadata.uid"), of_pod(&platform, "status.containerStatuses[0].containerID"));
+    let (pod, container) = (
+        pod_field(&platform, "metadata.uid"),
+        pod_field(&platform, "status.containerStatuses[0].containerID"),
+    );
     let container = container.strip_prefix("containerd://").unwrap();
     for controller in ["memory", "pids", "cpu"] {
         let group = cgroups::of_process(job, controller);
         let above =
             |name: &str| group.ancestors().skip(1).find(|path| path.ends_with(name)).map(Path::to_owned);
-        let (kubepods, of_pod, agent) = (above("kubepods"), above(&format!("pod{pod}")), above(container));
-        let [kubepods, of_pod, agent] = [kubepods, of_pod, agent].map(|path| {
+        let (kubepods, pod_field, agent) = (above("kubepods"), above(&format!("pod{pod}")), above(container));
+        let [kubepods, pod_field, agent] = [kubepods, pod_field, agent].map(|path| {
             path.unwrap_or_else(|| {
                 panic!("{} is not below pod {pod}, container {container}", group.display())
             })
         });
-        assert!(of_pod.starts_with(&kubepods) && agent.starts_with(&of_pod), "{}", group.display());
-        // Version 2: the agent has left the container's group for a leaf, and its jobs are beside it.
+        assert!(pod_field.starts_with(&kubepods) && agent.starts_with(&pod_field), "{}", group.display());
+        // On version 2 the agent has moved from the container's group into a leaf, with its jobs' groups beside it.
         if agent.join("cgroup.controllers").exists() {
             assert_ne!(
                 cgroups::read_first(&agent.join("agent"), &["cgroup.procs"]),
@@ -57,6 +60,6 @@ fn job_runs_below_its_pods_cgroup() {
             assert!(group.starts_with(agent.join("jobs")), "{}", group.display());
         }
     }
-    expect(&asking.answers()["sleeper"], 200, "ok");
+    expect(&pending.answers()["sleeper"], 200, "ok");
     drop(platform);
 }

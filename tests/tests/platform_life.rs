@@ -1,4 +1,4 @@
-//! An installation's life in a real cluster: changes, a second one beside it, its end.
+//! The life of an installation in a real cluster: changes, a second installation beside it, and its removal.
 #![cfg(test)]
 
 use std::collections::BTreeSet;
@@ -11,13 +11,13 @@ use e2e::request::{expect, with};
 use e2e::wait::{seconds, wait_until};
 use serde_json::{Value, json};
 
-/// Jobs during which nothing is asked of the API server.
+/// Number of jobs during which no request may go to the API server.
 const JOBS: usize = 1000;
-/// For so long nothing is written when nothing changes.
-const REST: Duration = Duration::from_secs(300);
+/// How long an idle installation is observed.
+const IDLE_TIME: Duration = Duration::from_secs(300);
 
-/// The version of an object: it changes with every write.
-fn written(platform: &Platform, what: &[&str]) -> String {
+/// Returns an object's resource version, which changes with every write.
+fn resource_version(platform: &Platform, what: &[&str]) -> String {
     platform.cluster.kubectl(&[&["get", "-o=jsonpath={.metadata.resourceVersion}"][..], what].concat())
 }
 
@@ -30,13 +30,13 @@ fn installation_is_changed_isolated_and_removed() {
     platform.wait_for("Ready", "containerversion/shell-git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     expect(&platform.ask(&platform.sleeping("before", 0)), 200, "ok");
 
-    let said = platform.cluster.helm(&["test", RELEASE, "--namespace", RELEASE]);
-    assert!(said.contains("Phase:          Succeeded"), "{said}");
-    a_changed_configuration_needs_no_restart(&platform);
-    another_installation_sees_nothing_of_the_first(&platform);
-    jobs_ask_nothing_of_the_api_server(&platform);
-    what_is_granted_is_used_and_no_more_is_asked(&platform);
-    all_of_it_goes_without_its_operator(&platform);
+    let text = platform.cluster.helm(&["test", RELEASE, "--namespace", RELEASE]);
+    assert!(text.contains("Phase:          Succeeded"), "{text}");
+    configuration_change_needs_no_restart(&platform);
+    installations_are_independent(&platform);
+    jobs_need_no_api_requests(&platform);
+    every_granted_right_is_used(&platform);
+    uninstall_before_crds(&platform);
 }
 
 #[test]
@@ -57,9 +57,9 @@ fn idle_installation_writes_nothing() {
         &["workerpool/any", "--namespace", WORKER_NAMESPACE],
         &["containerversion/ruby", "--namespace", WORKER_NAMESPACE],
     ];
-    let before: Vec<String> = objects.iter().map(|object| written(platform, object)).collect();
+    let before: Vec<String> = objects.iter().map(|object| resource_version(platform, object)).collect();
     let _ = platform.cluster.kubectl(&[&["apply"][..], &named].concat());
-    // A diff is an exit code of 1, and this would panic.
+    // kubectl diff exits with 1 if there is a difference, and then this panics.
     let _ = platform.cluster.kubectl(&[&["diff"][..], &named].concat());
     let _ = platform.cluster.kubectl(&[
         "annotate",
@@ -79,16 +79,17 @@ fn idle_installation_writes_nothing() {
         pools == "at"
     });
     let since = Instant::now();
-    while since.elapsed() < REST {
-        let after: Vec<String> = objects.iter().skip(1).map(|object| written(platform, object)).collect();
+    while since.elapsed() < IDLE_TIME {
+        let after: Vec<String> =
+            objects.iter().skip(1).map(|object| resource_version(platform, object)).collect();
         assert_eq!(before[1..], after, "something was written at rest, after {:?}", since.elapsed());
         std::thread::sleep(seconds(10));
     }
     let _ = platform.cluster.kubectl(&[&["diff"][..], &named].concat());
-    all_of_it_goes_after_its_kinds(platform);
+    uninstall_after_crds(platform);
 }
 
-fn a_changed_configuration_needs_no_restart(platform: &Platform) {
+fn configuration_change_needs_no_restart(platform: &Platform) {
     let pod = || {
         platform.cluster.kubectl(&[
             "get",
@@ -102,7 +103,7 @@ fn a_changed_configuration_needs_no_restart(platform: &Platform) {
     let before = pod();
     platform.upgrade("config.limits.default.wall=1s");
     let mut asked = 0;
-    // The kubelet takes up to a minute to bring a ConfigMap to its pod.
+    // The kubelet takes up to a minute to update a ConfigMap in its pod.
     wait_until(seconds(120), "the router has read the change", || {
         asked += 1;
         platform.ask(&platform.sleeping(&format!("too-long-{asked}"), 3)).status.reason.as_deref()
@@ -111,7 +112,7 @@ fn a_changed_configuration_needs_no_restart(platform: &Platform) {
     assert_eq!(pod(), before);
 }
 
-fn another_installation_sees_nothing_of_the_first(platform: &Platform) {
+fn installations_are_independent(platform: &Platform) {
     platform.install_another("other");
     let path = "/api/v1/namespaces/other/services/other-trackyard-router:admin/proxy/status.json";
     let status: Value = serde_json::from_str(&platform.cluster.kubectl(&["get", "--raw", path])).unwrap();
@@ -121,22 +122,22 @@ fn another_installation_sees_nothing_of_the_first(platform: &Platform) {
     let _ = platform.cluster.kubectl(&["delete", "namespace", "other", "other-workers", "--timeout=60s"]);
 }
 
-fn jobs_ask_nothing_of_the_api_server(platform: &Platform) {
+fn jobs_need_no_api_requests(platform: &Platform) {
     let others = || {
         let all = audit::api_requests(&platform.cluster, RELEASE);
         all.into_iter().filter(|asked| asked.right.1 != "leases" && asked.right.2 != "watch").count()
     };
     let before = others();
     let jobs: Vec<Value> = (0..JOBS).map(|n| platform.sleeping(&format!("counted-{n}"), 0)).collect();
-    // As many as a queue's longest wait has room for.
+    // Few enough at a time to stay below the queue's longest wait.
     for some in jobs.chunks(100) {
         platform.ask_all(some).values().for_each(|answer| expect(answer, 200, "ok"));
     }
     assert_eq!(others(), before, "{JOBS} jobs have asked the API server");
 }
 
-fn what_is_granted_is_used_and_no_more_is_asked(platform: &Platform) {
-    // What has not been done yet: a deploy and an unload by a client, a smaller pool.
+fn every_granted_right_is_used(platform: &Platform) {
+    // Do what has not been done yet: a deploy and an unload by a client, and a smaller pool.
     let change = |action: &str, field: &str| {
         let place = json!({"action": action, "channel": "test_runners", "track_slug": "python"});
         platform.ask(&with(place, field, json!(platform.example_tag("python-test-runner"))))
@@ -151,46 +152,46 @@ fn what_is_granted_is_used_and_no_more_is_asked(platform: &Platform) {
     let refused: Vec<_> = asked.iter().filter(|asked| asked.code == 403).collect();
     assert!(refused.is_empty(), "{refused:?}");
     let mut used: BTreeSet<audit::AccessRight> = asked.into_iter().map(|asked| asked.right).collect();
-    // To apply what is not there yet needs both, and is told as one.
+    // Applying a new object needs both rights, and is logged as one.
     let created = used.iter().filter(|right| right.2 == "patch");
     let created: Vec<_> =
         created.map(|(who, what, _)| (who.clone(), what.clone(), "create".to_owned())).collect();
     used.extend(created);
     let granted = audit::granted(&platform.cluster, RELEASE);
     let unused: Vec<_> = granted.difference(&used).collect();
-    // The same event again within minutes is counted up, which nothing here has made happen.
+    // Only a repeated event is patched, and no event was repeated here.
     let series = ("trackyard-operator".to_owned(), "events".to_owned(), "patch".to_owned());
     assert!(unused.iter().all(|right| **right == series), "granted and not used: {unused:?}");
 }
 
-fn all_of_it_goes_without_its_operator(platform: &Platform) {
+fn uninstall_before_crds(platform: &Platform) {
     let _ = platform.cluster.helm(&["uninstall", RELEASE, "--namespace", RELEASE, "--wait"]);
     assert!(platform.kubectl(&["get", "workerpool/shell"]).is_some(), "the worker namespace is kept");
-    the_namespaces_go(platform);
-    the_kinds_go(platform);
-    nothing_is_left(platform);
+    delete_namespaces(platform);
+    delete_crds(platform);
+    assert_nothing_left(platform);
 }
 
-fn all_of_it_goes_after_its_kinds(platform: &Platform) {
-    the_kinds_go(platform);
+fn uninstall_after_crds(platform: &Platform) {
+    delete_crds(platform);
     let pods = || platform.kubectl(&["get", "deployments,pods", "-o=name"]);
     wait_until(seconds(120), "what the pools had is gone", || pods().is_some_and(|pods| pods.is_empty()));
     let _ = platform.cluster.helm(&["uninstall", RELEASE, "--namespace", RELEASE, "--wait"]);
-    the_namespaces_go(platform);
-    nothing_is_left(platform);
+    delete_namespaces(platform);
+    assert_nothing_left(platform);
 }
 
-fn the_kinds_go(platform: &Platform) {
+fn delete_crds(platform: &Platform) {
     let _ = platform.cluster.helm(&["uninstall", "trackyard-crds"]);
     let kinds = ["workerpools.trackyard.dev", "containerversions.trackyard.dev"];
     let _ = platform.cluster.kubectl(&["delete", "crd", kinds[0], kinds[1], "--timeout=60s"]);
 }
 
-fn the_namespaces_go(platform: &Platform) {
+fn delete_namespaces(platform: &Platform) {
     let _ = platform.cluster.kubectl(&["delete", "namespace", WORKER_NAMESPACE, RELEASE, "--timeout=120s"]);
 }
 
-fn nothing_is_left(platform: &Platform) {
+fn assert_nothing_left(platform: &Platform) {
     let left = "clusterrole,clusterrolebinding,crd,namespace,pv";
     let left = platform.cluster.kubectl(&["get", left, "-o=name"]);
     assert!(!left.contains("trackyard"), "{left}");

@@ -1,4 +1,4 @@
-//! A real cluster without its API server for a while: jobs do not touch it, and the router starts without it.
+//! An outage of the API server in a real cluster: jobs go on, and the router starts without it.
 #![cfg(test)]
 
 use std::time::{Duration, Instant};
@@ -8,12 +8,17 @@ use e2e::request::{expect, version, with};
 use e2e::wait::{seconds, wait_until};
 use serde_json::{Value, json};
 
-const AWAY: Duration = Duration::from_secs(60);
-const AFTER: Duration = Duration::from_secs(30);
+const OUTAGE: Duration = Duration::from_secs(60);
+const SETTLE_TIME: Duration = Duration::from_secs(30);
 
-/// Sends jobs as long as `goes_on`, so that there are always some whose answers are awaited; how many there were.
-fn keep_asking(platform: &Platform, address: &str, name: &str, mut goes_on: impl FnMut() -> bool) -> usize {
-    // Stored once: a worker must not read what is being written.
+/// Sends jobs as long as `should_continue` returns true, so that some are always pending. Returns how many were answered.
+fn keep_sending(
+    platform: &Platform,
+    address: &str,
+    name: &str,
+    mut should_continue: impl FnMut() -> bool,
+) -> usize {
+    // The submission is stored once, because a worker must not read it while it is written.
     let job = platform.sleeping(name, 2);
     let batch = |number: usize| {
         let jobs = (0..8).map(|n| with(job.clone(), "id", json!(format!("{name}-{number}-{n}"))));
@@ -21,7 +26,7 @@ fn keep_asking(platform: &Platform, address: &str, name: &str, mut goes_on: impl
     };
     let (mut number, mut answered, mut awaited) = (1, 0, batch(0));
     loop {
-        let last = !goes_on();
+        let last = !should_continue();
         let next = (!last).then(|| batch(number));
         for answer in awaited.answers().values() {
             expect(answer, 200, "ok");
@@ -41,30 +46,30 @@ fn jobs_and_router_start_without_api_server() {
     platform.wait_for("Ready", "workerpool/shell");
     platform.wait_for("Ready", &format!("containerversion/shell-{}", version('a')));
     let address = platform.address();
-    away_for_a_minute(&platform, &address);
-    a_router_starts_without_it(&platform, &address);
+    jobs_run_without_api_server(&platform, &address);
+    router_starts_without_api_server(&platform, &address);
 }
 
-fn away_for_a_minute(platform: &Platform, address: &str) {
+fn jobs_run_without_api_server(platform: &Platform, address: &str) {
     let (mut stopped, mut back) = (None::<Instant>, None::<Instant>);
-    let answered = keep_asking(platform, address, "away", || match (stopped, back) {
+    let answered = keep_sending(platform, address, "away", || match (stopped, back) {
         (None, _) => {
             platform.cluster.fault("stop", "kube-apiserver");
             stopped = Some(Instant::now());
             true
         }
         (Some(since), None) => {
-            if since.elapsed() >= AWAY {
+            if since.elapsed() >= OUTAGE {
                 assert!(platform.cluster.try_kubectl(&["get", "nodes", "--request-timeout=1s"]).is_none());
                 platform.cluster.fault("start", "kube-apiserver");
                 back = Some(Instant::now());
             }
             true
         }
-        (_, Some(since)) => since.elapsed() < AFTER,
+        (_, Some(since)) => since.elapsed() < SETTLE_TIME,
     });
     assert!(answered >= 8 * 10, "only {answered} jobs");
-    // All of it goes on.
+    // The operator works again.
     wait_until(seconds(60), "the API server answers", || {
         platform.cluster.try_kubectl(&["get", "nodes"]).is_some()
     });
@@ -72,12 +77,12 @@ fn away_for_a_minute(platform: &Platform, address: &str) {
     platform.wait_for("jsonpath={.status.replicas}=1", "workerpool/shell");
 }
 
-fn a_router_starts_without_it(platform: &Platform, address: &str) {
+fn router_starts_without_api_server(platform: &Platform, address: &str) {
     let router = || platform.cluster.run_on_node(&["busybox", "pidof", "trackyard-router"]);
     let before = router();
     platform.cluster.fault("stop", "kube-apiserver");
     let _ = platform.cluster.run_on_node(&["kill", "-KILL", before.trim()]);
-    // It says so once the kubelet has started it, and knows the version from its workers.
+    // Once the kubelet has restarted the router, it learns the version from its workers.
     let jobs: Vec<Value> = (0..20).map(|n| platform.sleeping(&format!("without-{n}"), 1)).collect();
     for answer in platform.send_to(address, &jobs, Some(5)).answers().values() {
         expect(answer, 200, "ok");

@@ -1,4 +1,4 @@
-//! Pools that scale, and versions that come and go, in a real cluster.
+//! Scaling of pools, and deployment of versions, in a real cluster.
 #![cfg(test)]
 
 use e2e::platform::{Platform, PoolSpec, SHELL, WORKER_NAMESPACE};
@@ -23,7 +23,7 @@ fn pool_scales_up_from_zero_and_back() {
     platform.deploy_shell();
     platform.wait_for("Ready", "workerpool/shell");
     assert_eq!(replicas(&platform), "0");
-    // Nobody is there who could fail to have it.
+    // Without workers no worker lacks the version.
     platform.wait_for("Ready", "containerversion/shell-git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     let jobs: Vec<Value> = (0..24).map(|n| platform.sleeping(&format!("job-{n}"), 2)).collect();
     for (id, answer) in platform.ask_all(&jobs) {
@@ -50,7 +50,7 @@ fn pool_scales_up_from_zero_and_back() {
     );
     assert!(events.contains("Ready became ready"), "{events}");
 
-    // By hand, where the pool does not scale by itself.
+    // A pool without autoscaling is scaled manually.
     platform.apply_pool(&PoolSpec::new("hand", "other", "replicas: 0"));
     platform.wait_for("Ready", "workerpool/hand");
     assert!(platform.kubectl(&["scale", "workerpool/hand", "--replicas=1"]).is_some());
@@ -71,7 +71,7 @@ fn versions_are_deployed_by_resource_and_by_client() {
     let deploy = |tag| change("deploy_container_version", "new_version", tag);
     let unload = |tag| change("unload_container_version", "version", tag);
 
-    // What the registry does not have is refused before a resource is made.
+    // A version without an image is refused before a resource is created.
     expect(&deploy(version('b')), 400, "bad_version");
     expect(&deploy(version('a')), 200, "ok");
     let resource = format!("containerversion/{NAME}");
@@ -87,7 +87,7 @@ fn versions_are_deployed_by_resource_and_by_client() {
     assert_eq!(platform.kubectl(&["get", &resource]), None);
     expect(&platform.ask(&platform.sleeping("unloaded", 0)), 502, "unknown_track");
 
-    // What somebody else manages is theirs to remove.
+    // A resource that another manager owns is not removed.
     platform.deploy_shell();
     platform.wait_for("Ready", "containerversion/shell-git-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     let refused = unload(version('a'));
@@ -101,14 +101,14 @@ fn versions_are_deployed_by_resource_and_by_client() {
         platform.ask(&platform.sleeping("gone", 0)).status.status_code == 502
     });
 
-    // One that is not there says so, and is tried again.
+    // A missing image shows in the conditions, and is looked up again.
     platform.deploy(SHELL, &version('c'));
     let resource = format!("containerversion/shell-{}", version('c'));
     platform.wait_for("condition=Deployed=False", &resource);
-    let said = platform.kubectl(&[
+    let text = platform.kubectl(&[
         "get",
         &resource,
         "-o=jsonpath={.status.conditions[?(@.type==\"Ready\")].message}",
     ]);
-    assert!(said.unwrap().contains("the image cannot be looked up"), "in {WORKER_NAMESPACE}");
+    assert!(text.unwrap().contains("the image cannot be looked up"), "in {WORKER_NAMESPACE}");
 }

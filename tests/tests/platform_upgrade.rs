@@ -1,4 +1,4 @@
-//! From an earlier release to this one, in a real cluster, while its pools work.
+//! The upgrade from an earlier release to this one under load, in a real cluster.
 #![cfg(test)]
 
 use e2e::platform::{Platform, PoolSpec, RELEASE, Release, SHELL};
@@ -6,10 +6,10 @@ use e2e::request::expect;
 use e2e::wait::{seconds, wait_until};
 use serde_json::Value;
 
-/// Two pods of four slots take half a minute for them.
+/// Two pods with four slots each run them in half a minute.
 const JOBS: usize = 120;
 
-/// The images of all pods of a namespace's Deployments.
+/// Returns the images of a namespace's Deployments.
 fn images(platform: &Platform, namespace: &str) -> String {
     let path = "-o=jsonpath={.items[*].spec.template.spec.containers[*].image}";
     platform.cluster.kubectl(&["get", "deployments", "--namespace", namespace, path])
@@ -31,23 +31,23 @@ fn earlier_release_upgrades_under_load() {
     let before = (spec(&platform, "workerpool/shell"), spec(&platform, version));
     assert!(images(&platform, RELEASE).contains(":frozen"));
 
-    // The router is replaced too: its clients send again what has no answer.
+    // The router is replaced too, so the client sends unanswered requests again.
     let jobs: Vec<Value> = (0..JOBS).map(|n| platform.sleeping(&format!("job-{n}"), 2)).collect();
-    let asking = platform.send_from_node(&jobs, Some(5));
+    let pending = platform.send_from_node(&jobs, Some(5));
     wait_until(seconds(30), "all slots are filled", || platform.running_jobs() == 8);
-    // The new chart has another default name for the worker namespace, and never leaves the pools behind.
+    // The new chart has another default worker namespace, and refuses to leave the pools behind.
     let chart = Release::this().chart("trackyard");
     let refused =
         platform.cluster.try_helm(&["upgrade", RELEASE, &chart, "--namespace", RELEASE]).unwrap_err();
     assert!(refused.contains("set workerNamespace.name to trackyard-yard"), "{refused}");
     platform.upgrade_to(&Release::this());
-    for (id, answer) in asking.answers() {
+    for (id, answer) in pending.answers() {
         assert!(id.starts_with("job-"), "{id}");
         expect(&answer, 200, "ok");
     }
 
     let is_new = |namespace| !images(&platform, namespace).contains(":frozen");
-    wait_until(seconds(60), "all of it is of this release", || {
+    wait_until(seconds(60), "everything is of this release", || {
         is_new(RELEASE) && is_new(platform.worker_namespace)
     });
     for object in ["workerpool/shell", version] {

@@ -1,4 +1,4 @@
-//! A worker in a pod: its jobs are within the pod's limits, and it is in a control group that they are not in.
+//! A worker in a pod: its jobs are within the pod's limits, and in other control groups than the worker.
 #![cfg(test)]
 
 use std::path::Path;
@@ -18,7 +18,7 @@ fn rig() -> Rig {
     Rig::with_worker(small_limits(), WorkerOptions::new("pod-1").slots(2).in_pod())
 }
 
-/// The most memory that a group and all below it had.
+/// Returns the peak memory of a group and all groups below it.
 fn peak(group: &Path) -> u64 {
     read_first(group, &["memory.max_usage_in_bytes", "memory.peak"]).parse().unwrap()
 }
@@ -30,14 +30,14 @@ fn job_memory_is_charged_to_its_pod() {
     assert_eq!(read_first(&group, &["memory.limit_in_bytes", "memory.max"]), MEMORY_LIMIT.to_string());
     expect(&rig.run(PASS), 200, "ok");
     let before = peak(&group);
-    // All of what it may have, and more than that.
+    // More memory than the job may use.
     let answer = rig.run("dd if=/dev/zero of=/dev/null bs=200M count=1");
     expect(&answer, 403, "oom_killed");
     let used = answer.context["usage"]["memory_peak_bytes"].as_u64().unwrap();
     let after = peak(&group);
     assert!(used > 60 << 20, "the job had {used}");
     assert!(after > before && after >= used, "{before}, then {after}, with a job that had {used}");
-    // Version 2 alone counts in a group what happens below it.
+    // Only version 2 counts the events of a group's descendants.
     if group.join("memory.events").exists() {
         let events = read_first(&group, &["memory.events"]);
         let kills = events.lines().find_map(|line| line.strip_prefix("oom_kill ")).unwrap();

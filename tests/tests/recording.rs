@@ -1,4 +1,4 @@
-//! `trackyard local demo` with the real parts, and `docs/demo.svg`, the recording of it that the README shows.
+//! Runs `trackyard local demo`, and checks `docs/demo.svg`, its recording in the README.
 #![cfg(test)]
 
 #[path = "recording/svg.rs"]
@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use e2e::binaries::{binary, require_root};
 
-/// The rows that the recording shows: the start of each, and the worker. The demo has more of the same kinds.
+/// The rows that the recording shows: the beginning of each row, and the worker.
 const SHOWN: [(&str, &str); 11] = [
     ("python two-fer/passing", "test-runners"),
     ("python leap/failing", "test-runners"),
@@ -42,31 +42,33 @@ fn demo() -> Output {
     command.env("CLICOLOR_FORCE", "1").env_remove("NO_COLOR").output().expect("trackyard was just built")
 }
 
-/// What the recording shows of the demo's output: the command, some rows of the table, and how it ends.
-fn excerpt(table: &str, said: &str) -> String {
+/// Returns the recording's text: the command, some rows of the table, and the end of the demo's log.
+fn excerpt(table: &str, log: &str) -> String {
     let plain = |line: &str| svg::without_styles(line);
     let is_shown = |line: &&str| {
-        let words: Vec<String> = plain(line).split_whitespace().map(str::to_owned).collect();
-        SHOWN.iter().any(|(name, worker)| words[..2].join(" ") == *name && words.iter().any(|w| w == worker))
+        let columns: Vec<String> = plain(line).split_whitespace().map(str::to_owned).collect();
+        SHOWN.iter().any(|(name, worker)| {
+            columns[..2].join(" ") == *name && columns.iter().any(|column| column == worker)
+        })
     };
     let (header, rows) = table.split_once('\n').expect("a table");
     let shown: Vec<&str> = rows.lines().filter(is_shown).collect();
     assert_eq!(shown.len(), SHOWN.len(), "{table}");
-    let end = said.lines().skip_while(|line| !line.starts_with("demo: all ")).take(3);
+    let end = log.lines().skip_while(|line| !line.starts_with("demo: all ")).take(3);
     let left_out = format!("… and {} more", rows.lines().count() - shown.len());
     let lines =
         ["$ make demo", "…", header].into_iter().chain(shown).chain([left_out.as_str(), ""]).chain(end);
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Every verdict of the demo is the expected one, and the committed recording shows this very output, but for times.
+/// Every verdict of the demo is the expected one, and the committed recording shows the same output, except for times.
 #[test]
 fn demo_passes_and_recording_is_current() {
     let output = demo();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (table, said) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{said}\n{table}");
-    let recorded = svg::render(&excerpt(&table, &said));
+    let (table, log) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{log}\n{table}");
+    let recorded = svg::render(&excerpt(&table, &log));
     let path = checkout().join("docs/demo.svg");
     if std::env::var_os("TRACKYARD_WRITE_DOCS").is_some() {
         std::fs::write(&path, recorded).unwrap();

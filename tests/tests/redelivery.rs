@@ -1,5 +1,5 @@
-//! Workers and routers that die, freeze and come back, and the promise that each accepted request gets one answer.
-//! The router is the real one; the workers speak the words and run nothing, so that each moment can be chosen.
+//! Workers and routers die, freeze and come back; each accepted request still gets one answer. The router is real; the
+//! workers speak the protocol and run nothing, so that the tests control each moment.
 #![cfg(test)]
 
 use std::time::Duration;
@@ -99,10 +99,10 @@ fn returning_worker_keeps_its_job() {
     let client = router.client();
     client.send(&ruby("1")).unwrap();
     let job = first.job(seconds(5)).unwrap();
-    let mut back = first.hello.clone();
+    let mut hello = first.hello.clone();
     drop(first);
-    back.jobs = held(&job, HeldState::Running);
-    let again = FakeWorker::join(&router, back);
+    hello.jobs = held(&job, HeldState::Running);
+    let again = FakeWorker::join(&router, hello);
     again.finish(&job);
     let answer = client.receive(seconds(5)).unwrap();
     expect(&answer, 200, "ok");
@@ -121,12 +121,12 @@ fn same_id_is_answered_across_router_restart() {
     first.set_held_jobs(held(&job, HeldState::Running));
     let mut again = FakeWorker::join(&router, first.hello.clone());
     drop(first);
-    // The client does what it is told to: it sends the same request again.
+    // The client sends the same request again, as documented.
     let client = router.client();
     client.send(&ruby("1")).unwrap();
-    assert!(again.job(seconds(3)).is_none(), "the job is in hand; it must not run a second time");
+    assert!(again.job(seconds(3)).is_none(), "the job is running; it must not be sent again");
     again.finish(&job);
-    let acknowledged = again.wait_for(seconds(5), |word| match word {
+    let acknowledged = again.wait_for(seconds(5), |message| match message {
         FromRouter::Ack(ack) => Some((ack.token, ack.ack)),
         _ => None,
     });
@@ -210,19 +210,19 @@ fn retryable_answer_is_not_stored() {
 fn force_worker_restart_bootstraps_older_workers() {
     let mut router = Router::start(&config());
     let first = FakeWorker::join(&router, worker("ruby-1"));
-    let introduction = first.hello.clone();
+    let hello = first.hello.clone();
     drop(first);
     router.kill();
     router.restart(&["--force-worker-restart"]);
-    let mut old = FakeWorker::join(&router, introduction);
-    let then = old.wait_for(seconds(10), |word| match word {
+    let mut old = FakeWorker::join(&router, hello);
+    let then = old.wait_for(seconds(10), |message| match message {
         FromRouter::Drain(drain) => Some(drain.then),
         _ => None,
     });
     assert_eq!(then, Some(AfterDrain::Bootstrap));
     let mut new = FakeWorker::join(&router, worker("ruby-2"));
-    let told = new.wait_for(seconds(1), |word| matches!(word, FromRouter::Drain(_)).then_some(()));
-    assert!(told.is_none(), "a worker of this start goes on");
+    let drained = new.wait_for(seconds(1), |message| matches!(message, FromRouter::Drain(_)).then_some(()));
+    assert!(drained.is_none(), "a worker of this epoch was drained");
 }
 
 #[test]

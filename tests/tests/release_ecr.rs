@@ -1,4 +1,4 @@
-//! Releases to ECR: its control plane and its rules a stub, the images in a real docker-registry.
+//! Releases to ECR: a stub of its control plane and rules, with the images in a real docker-registry.
 
 #![cfg(test)]
 
@@ -21,12 +21,12 @@ const REPOSITORY: &str = "ruby-test-runner";
 const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 const VERSION: &str = "git-0123456789abcdef0123456789abcdef01234567";
 
-struct Place {
+struct Target {
     registry: Registry,
     ecr: EcrStub,
 }
 
-impl Place {
+impl Target {
     fn new() -> Self {
         let registry = Registry::start(true);
         let ecr = EcrStub::start(&registry);
@@ -59,13 +59,16 @@ async fn release(images: &Images, built: &BuiltImage) -> Result<ReleaseOutcome, 
     images.release(REPOSITORY, &built.path(), &tags(), &ReleaseControl::default()).await
 }
 
-fn watched() -> (ReleaseControl, Arc<Mutex<Vec<ReleaseProgress>>>) {
-    let told = Arc::<Mutex<Vec<ReleaseProgress>>>::default();
-    let of_watch = Arc::clone(&told);
-    (ReleaseControl::new(CancellationToken::new(), move |step| of_watch.lock().unwrap().push(step)), told)
+fn recorded_control() -> (ReleaseControl, Arc<Mutex<Vec<ReleaseProgress>>>) {
+    let progress = Arc::<Mutex<Vec<ReleaseProgress>>>::default();
+    let recording = Arc::clone(&progress);
+    (
+        ReleaseControl::new(CancellationToken::new(), move |event| recording.lock().unwrap().push(event)),
+        progress,
+    )
 }
 
-fn sha(built: &BuiltImage) -> Digest {
+fn digest_of(built: &BuiltImage) -> Digest {
     built.digest().parse().unwrap()
 }
 
@@ -77,77 +80,80 @@ async fn pull(images: &Images, digest: &Digest) {
 }
 
 fn is_done(released: &Result<ReleaseOutcome, ReleaseError>, built: &BuiltImage) -> bool {
-    matches!(released, Ok(ReleaseOutcome::Done { digest, .. }) if *digest == sha(built))
+    matches!(released, Ok(ReleaseOutcome::Done { digest, .. }) if *digest == digest_of(built))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_repository_is_created_with_immutable_tags() {
-    let (place, built) = (Place::new(), BuiltImage::large(2 << 20));
-    let images = place.images().await;
+    let (target, built) = (Target::new(), BuiltImage::large(2 << 20));
+    let images = target.images().await;
     assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
-    assert_eq!(place.ecr.tokens_given(), 0, "looking needs no token");
+    assert_eq!(target.ecr.tokens_given(), 0, "looking needs no token");
     assert!(is_done(&release(&images, &built).await, &built));
     let exclusions = ["git-*", "build-*"].map(str::to_owned).to_vec();
     let expected = RepositorySettings { mutability: "MUTABLE_WITH_EXCLUSION".to_owned(), exclusions };
-    assert_eq!(place.ecr.settings(REPOSITORY), Some(expected));
+    assert_eq!(target.ecr.settings(REPOSITORY), Some(expected));
     for tag in [VERSION, "main", "latest"] {
-        assert_eq!(images.resolve_tag(REPOSITORY, tag).await, Ok(Some(sha(&built))));
+        assert_eq!(images.resolve_tag(REPOSITORY, tag).await, Ok(Some(digest_of(&built))));
     }
-    pull(&images, &sha(&built)).await;
-    assert_eq!((place.ecr.tokens_given(), place.ecr.front().seen().leaked), (1, 0));
+    pull(&images, &digest_of(&built)).await;
+    assert_eq!((target.ecr.tokens_given(), target.ecr.front().seen().leaked), (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn existing_tag_is_found_with_one_request() {
-    let (place, built) = (Place::new(), BuiltImage::small("a"));
-    let images = place.images().await;
+    let (target, built) = (Target::new(), BuiltImage::small("a"));
+    let images = target.images().await;
     for number in 0..250_u8 {
         let digest = Digest::from_sha256(&[number; 32]);
-        place.ecr.put_tag(REPOSITORY, &format!("git-{number:040}"), digest.as_str()).unwrap();
+        target.ecr.put_tag(REPOSITORY, &format!("git-{number:040}"), digest.as_str()).unwrap();
     }
     assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
     release(&images, &built).await.unwrap();
-    let before = place.ecr.pages_given();
-    assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(Some(sha(&built))));
-    assert_eq!(place.ecr.pages_given() - before, 1);
+    let before = target.ecr.pages_given();
+    assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(Some(digest_of(&built))));
+    assert_eq!(target.ecr.pages_given() - before, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn second_image_of_a_commit_is_ignored() {
-    let (place, first, second) = (Place::new(), BuiltImage::small("a"), BuiltImage::small("b"));
-    let images = place.images().await;
+    let (target, first, second) = (Target::new(), BuiltImage::small("a"), BuiltImage::small("b"));
+    let images = target.images().await;
     release(&images, &first).await.unwrap();
-    assert_eq!(release(&images, &second).await, Ok(ReleaseOutcome::Ignored { digest: sha(&first) }));
+    assert_eq!(release(&images, &second).await, Ok(ReleaseOutcome::Ignored { digest: digest_of(&first) }));
     assert!(is_done(&release(&images, &first).await, &first));
-    assert_eq!(images.resolve_tag(REPOSITORY, "latest").await, Ok(Some(sha(&first))));
+    assert_eq!(images.resolve_tag(REPOSITORY, "latest").await, Ok(Some(digest_of(&first))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_two_concurrent_releases_wins() {
     for _ in 0..5 {
-        let (place, first, second) = (Place::new(), BuiltImage::small("a"), BuiltImage::small("b"));
-        let images = place.images().await;
+        let (target, first, second) = (Target::new(), BuiltImage::small("a"), BuiltImage::small("b"));
+        let images = target.images().await;
         let (a, b) = tokio::join!(release(&images, &first), release(&images, &second));
-        let (winner, loser, digest) =
-            if is_done(&a, &first) { (&first, b, sha(&first)) } else { (&second, a, sha(&second)) };
+        let (winner, loser, digest) = if is_done(&a, &first) {
+            (&first, b, digest_of(&first))
+        } else {
+            (&second, a, digest_of(&second))
+        };
         assert_eq!(loser, Ok(ReleaseOutcome::Ignored { digest: digest.clone() }));
         assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(Some(digest)));
-        pull(&images, &sha(winner)).await;
+        pull(&images, &digest_of(winner)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn immutable_repository_gets_only_new_tags() {
-    let (place, first, second) = (Place::new(), BuiltImage::small("a"), BuiltImage::small("b"));
-    place.ecr.create(REPOSITORY, RepositorySettings::with_mutability("IMMUTABLE"));
-    let images = place.images().await;
+    let (target, first, second) = (Target::new(), BuiltImage::small("a"), BuiltImage::small("b"));
+    target.ecr.create(REPOSITORY, RepositorySettings::with_mutability("IMMUTABLE"));
+    let images = target.images().await;
     release(&images, &first).await.unwrap();
     let next = ReleaseTags::new(&"1".repeat(40), UNIX_EPOCH).unwrap().latest(true);
-    let (watch, told) = watched();
-    let released = images.release(REPOSITORY, &second.path(), &next, &watch).await.unwrap();
+    let (control, progress) = recorded_control();
+    let released = images.release(REPOSITORY, &second.path(), &next, &control).await.unwrap();
     assert!(matches!(released, ReleaseOutcome::Done { tags, .. } if tags.len() == 2));
-    let kept = ReleaseProgress::Kept { tag: "latest".to_owned(), digest: sha(&first) };
-    assert_eq!(told.lock().unwrap().last(), Some(&kept));
+    let kept = ReleaseProgress::Kept { tag: "latest".to_owned(), digest: digest_of(&first) };
+    assert_eq!(progress.lock().unwrap().last(), Some(&kept));
 }
 
 #[rstest]
@@ -155,32 +161,32 @@ async fn immutable_repository_gets_only_new_tags() {
 #[case(403)]
 #[tokio::test(flavor = "multi_thread")]
 async fn token_expiring_within_a_layer_is_renewed(#[case] status: u16) {
-    let (place, built) = (Place::new(), BuiltImage::large(8 << 20));
-    let images = place.images().await;
-    place.ecr.expire_tokens_after(3 << 20, status);
-    let (watch, told) = watched();
-    let released = images.release(REPOSITORY, &built.path(), &tags(), &watch).await;
-    assert!(is_done(&released, &built), "{released:?} {:?}", told.lock().unwrap());
-    assert_eq!(place.ecr.tokens_given(), 2);
-    let shown = format!("{:?}", told.lock().unwrap());
+    let (target, built) = (Target::new(), BuiltImage::large(8 << 20));
+    let images = target.images().await;
+    target.ecr.expire_tokens_after(3 << 20, status);
+    let (control, progress) = recorded_control();
+    let released = images.release(REPOSITORY, &built.path(), &tags(), &control).await;
+    assert!(is_done(&released, &built), "{released:?} {:?}", progress.lock().unwrap());
+    assert_eq!(target.ecr.tokens_given(), 2);
+    let shown = format!("{:?}", progress.lock().unwrap());
     assert!(!shown.contains("token-"), "{shown}");
-    pull(&images, &sha(&built)).await;
+    pull(&images, &digest_of(&built)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn broken_upload_is_resumed() {
-    let (place, built) = (Place::new(), BuiltImage::large(8 << 20));
-    let wire = FaultyRegistry::start(&place.ecr.front().location());
-    place.ecr.set_registry(&wire.location());
-    let images = place.images().await;
-    wire.set(Some(RegistryFault::Drop { after: 6 << 20 }));
-    let (watch, told) = watched();
-    let released = images.release(REPOSITORY, &built.path(), &tags(), &watch).await;
+    let (target, built) = (Target::new(), BuiltImage::large(8 << 20));
+    let proxy = FaultyRegistry::start(&target.ecr.front().location());
+    target.ecr.set_registry(&proxy.location());
+    let images = target.images().await;
+    proxy.set(Some(RegistryFault::Drop { after: 6 << 20 }));
+    let (control, progress) = recorded_control();
+    let released = images.release(REPOSITORY, &built.path(), &tags(), &control).await;
     assert!(is_done(&released, &built), "{released:?}");
-    let sent = wire.forwarded_bytes();
-    assert!((8 << 20..11 << 20).contains(&sent), "{sent} bytes: {:?}", told.lock().unwrap());
-    assert_eq!(wire.faults_met(), 1);
-    pull(&images, &sha(&built)).await;
+    let sent = proxy.forwarded_bytes();
+    assert!((8 << 20..11 << 20).contains(&sent), "{sent} bytes: {:?}", progress.lock().unwrap());
+    assert_eq!(proxy.faults_met(), 1);
+    pull(&images, &digest_of(&built)).await;
 }
 
 #[rstest]
@@ -194,10 +200,10 @@ async fn throttling_is_retried_a_bounded_number_of_times(
     #[case] registry: u32,
     #[case] error: Option<&str>,
 ) {
-    let (place, built) = (Place::new(), BuiltImage::small("a"));
-    let images = place.images().await;
-    place.ecr.throttle(control);
-    place.ecr.throttle_registry(registry);
+    let (target, built) = (Target::new(), BuiltImage::small("a"));
+    let images = target.images().await;
+    target.ecr.throttle(control);
+    target.ecr.throttle_registry(registry);
     let released = release(&images, &built).await;
     assert_eq!(released.as_ref().err().map(ReleaseError::as_str), error);
     assert!(released.as_ref().err().is_none_or(ReleaseError::is_transient));
@@ -205,21 +211,22 @@ async fn throttling_is_retried_a_bounded_number_of_times(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_not_in_errors_or_logs() {
-    let (place, built) = (Place::new(), BuiltImage::small("a"));
-    let images = place.images().await;
+    let (target, built) = (Target::new(), BuiltImage::small("a"));
+    let images = target.images().await;
     release(&images, &built).await.unwrap();
-    place.ecr.expire_tokens();
-    let (watch, told) = watched();
+    target.ecr.expire_tokens();
+    let (control, progress) = recorded_control();
     let other = ReleaseTags::new(&"1".repeat(40), UNIX_EPOCH).unwrap();
-    let error = images.release(REPOSITORY, &built.path(), &other, &watch).await.unwrap_err();
+    let error = images.release(REPOSITORY, &built.path(), &other, &control).await.unwrap_err();
     assert_eq!(error.as_str(), "unauthorized");
-    let shown = format!("{error} {error:?} {images:?} {:?} {}", told.lock().unwrap(), place.registry.log());
+    let shown =
+        format!("{error} {error:?} {images:?} {:?} {}", progress.lock().unwrap(), target.registry.log());
     assert!(!shown.contains("token-"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn invalid_tag_is_not_requested() {
-    let images = Place::new().images().await;
+    let images = Target::new().images().await;
     for tag in ["", "../x", "a b", "-x"] {
         assert_eq!(
             images.resolve_tag(REPOSITORY, tag).await.as_ref().map_err(ImageError::as_str),

@@ -1,4 +1,4 @@
-//! Releases to the image directory of one machine.
+//! Releases to a directory of layouts.
 
 #![cfg(test)]
 
@@ -24,12 +24,12 @@ const REPOSITORY: &str = "exercism/ruby-test-runner";
 const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 const VERSION: &str = "git-0123456789abcdef0123456789abcdef01234567";
 
-struct Place {
+struct Target {
     dir: TempDir,
     images: Images,
 }
 
-impl Place {
+impl Target {
     async fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let images = connect(dir.path()).await;
@@ -40,7 +40,7 @@ impl Place {
         self.dir.path().join(REPOSITORY)
     }
 
-    /// The files of the blobs' directory.
+    /// Returns the names of the files in the blobs' directory.
     fn blobs(&self) -> BTreeSet<String> {
         let entries = self.repository().join("blobs/sha256").read_dir().unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
@@ -66,7 +66,7 @@ async fn release(images: &Images, built: &BuiltImage, sha: &str) -> Result<Relea
     images.release(REPOSITORY, &built.path(), &tags(sha), &ReleaseControl::default()).await
 }
 
-fn sha(built: &BuiltImage) -> Digest {
+fn digest_of(built: &BuiltImage) -> Digest {
     built.digest().parse().unwrap()
 }
 
@@ -79,18 +79,18 @@ async fn pull(images: &Images, digest: &Digest) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn released_image_is_pulled_by_other_programs() {
-    let (place, built) = (Place::new().await, BuiltImage::large(3 << 20));
-    assert_eq!(place.images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
-    let released = release(&place.images, &built, SHA).await.unwrap();
+    let (target, built) = (Target::new().await, BuiltImage::large(3 << 20));
+    assert_eq!(target.images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
+    let released = release(&target.images, &built, SHA).await.unwrap();
     assert!(matches!(released, ReleaseOutcome::Done { tags, .. } if tags.len() == 4));
     for tag in [VERSION, "main", "latest"] {
-        assert_eq!(place.images.resolve_tag(REPOSITORY, tag).await, Ok(Some(sha(&built))));
+        assert_eq!(target.images.resolve_tag(REPOSITORY, tag).await, Ok(Some(digest_of(&built))));
     }
-    pull(&place.images, &place.images.resolve(REPOSITORY, tags(SHA).version()).await.unwrap()).await;
-    let copy = place.dir.path().join("copy");
+    pull(&target.images, &target.images.resolve(REPOSITORY, tags(SHA).version()).await.unwrap()).await;
+    let copy = target.dir.path().join("copy");
     let output = Command::new(system("skopeo", "skopeo"))
         .args(["copy", "--quiet"])
-        .arg(format!("oci:{}:{VERSION}", place.repository().display()))
+        .arg(format!("oci:{}:{VERSION}", target.repository().display()))
         .arg(format!("dir:{}", copy.display()))
         .output()
         .unwrap();
@@ -100,27 +100,27 @@ async fn released_image_is_pulled_by_other_programs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn version_tags_stay_and_branch_tags_move() {
-    let (place, first, second) = (Place::new().await, BuiltImage::small("a"), BuiltImage::small("b"));
-    release(&place.images, &first, SHA).await.unwrap();
-    let before = fs::read(place.repository().join("index.json")).unwrap();
-    let ignored = release(&place.images, &second, SHA).await;
-    assert_eq!(ignored, Ok(ReleaseOutcome::Ignored { digest: sha(&first) }));
-    assert!(matches!(release(&place.images, &first, SHA).await, Ok(ReleaseOutcome::Done { .. })));
-    assert_eq!(fs::read(place.repository().join("index.json")).unwrap(), before);
-    release(&place.images, &second, &"1".repeat(40)).await.unwrap();
-    assert_eq!(place.images.resolve_tag(REPOSITORY, VERSION).await, Ok(Some(sha(&first))));
-    assert_eq!(place.images.resolve_tag(REPOSITORY, "latest").await, Ok(Some(sha(&second))));
+    let (target, first, second) = (Target::new().await, BuiltImage::small("a"), BuiltImage::small("b"));
+    release(&target.images, &first, SHA).await.unwrap();
+    let before = fs::read(target.repository().join("index.json")).unwrap();
+    let ignored = release(&target.images, &second, SHA).await;
+    assert_eq!(ignored, Ok(ReleaseOutcome::Ignored { digest: digest_of(&first) }));
+    assert!(matches!(release(&target.images, &first, SHA).await, Ok(ReleaseOutcome::Done { .. })));
+    assert_eq!(fs::read(target.repository().join("index.json")).unwrap(), before);
+    release(&target.images, &second, &"1".repeat(40)).await.unwrap();
+    assert_eq!(target.images.resolve_tag(REPOSITORY, VERSION).await, Ok(Some(digest_of(&first))));
+    assert_eq!(target.images.resolve_tag(REPOSITORY, "latest").await, Ok(Some(digest_of(&second))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_releases_keep_all_tags() {
-    let (place, built) = (Place::new().await, BuiltImage::small("a"));
-    release(&place.images, &built, SHA).await.unwrap();
+    let (target, built) = (Target::new().await, BuiltImage::small("a"));
+    release(&target.images, &built, SHA).await.unwrap();
     let shas: Vec<String> = (0..20_u64).map(|number| format!("{number:040}")).collect();
-    let releases = join_all(shas.iter().map(|sha| release(&place.images, &built, sha)));
+    let releases = join_all(shas.iter().map(|sha| release(&target.images, &built, sha)));
     let reads = async {
         for _ in 0..200 {
-            place.images.list(REPOSITORY).await.unwrap();
+            target.images.list(REPOSITORY).await.unwrap();
         }
     };
     let (released, ()) = tokio::join!(releases, reads);
@@ -128,18 +128,18 @@ async fn concurrent_releases_keep_all_tags() {
         released.iter().all(|released| matches!(released, Ok(ReleaseOutcome::Done { .. }))),
         "{released:?}"
     );
-    // Two of each release, the branch and `latest`.
-    assert_eq!(place.images.list(REPOSITORY).await.unwrap()[&sha(&built)].len(), 2 * 21 + 2);
+    // Two tags of each release, the branch and `latest`.
+    assert_eq!(target.images.list(REPOSITORY).await.unwrap()[&digest_of(&built)].len(), 2 * 21 + 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_two_concurrent_releases_wins() {
     for _ in 0..20 {
-        let (place, first, second) = (Place::new().await, BuiltImage::small("a"), BuiltImage::small("b"));
-        let other = connect(place.dir.path()).await;
-        let (a, b) = tokio::join!(release(&place.images, &first, SHA), release(&other, &second, SHA));
-        let named = place.images.resolve_tag(REPOSITORY, VERSION).await.unwrap().unwrap();
-        let (winner, loser) = if named == sha(&first) { (a, b) } else { (b, a) };
+        let (target, first, second) = (Target::new().await, BuiltImage::small("a"), BuiltImage::small("b"));
+        let other = connect(target.dir.path()).await;
+        let (a, b) = tokio::join!(release(&target.images, &first, SHA), release(&other, &second, SHA));
+        let named = target.images.resolve_tag(REPOSITORY, VERSION).await.unwrap().unwrap();
+        let (winner, loser) = if named == digest_of(&first) { (a, b) } else { (b, a) };
         assert!(matches!(winner, Ok(ReleaseOutcome::Done { digest, .. }) if digest == named));
         assert_eq!(loser, Ok(ReleaseOutcome::Ignored { digest: named }));
     }
@@ -147,54 +147,54 @@ async fn one_of_two_concurrent_releases_wins() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_blob_is_written_again() {
-    let (place, built) = (Place::new().await, BuiltImage::small("a"));
-    release(&place.images, &built, SHA).await.unwrap();
-    for blob in place.blobs() {
-        let file = place.repository().join("blobs/sha256").join(blob);
+    let (target, built) = (Target::new().await, BuiltImage::small("a"));
+    release(&target.images, &built, SHA).await.unwrap();
+    for blob in target.blobs() {
+        let file = target.repository().join("blobs/sha256").join(blob);
         if file.metadata().unwrap().len() > 100_000 {
             fs::write(file, "damaged").unwrap();
         }
     }
-    release(&place.images, &built, SHA).await.unwrap();
-    pull(&place.images, &sha(&built)).await;
+    release(&target.images, &built, SHA).await.unwrap();
+    pull(&target.images, &digest_of(&built)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn incomplete_image_leaves_nothing_behind() {
-    let (place, built) = (Place::new().await, BuiltImage::small("a"));
+    let (target, built) = (Target::new().await, BuiltImage::small("a"));
     let layer = built.blobs()[0].clone();
     let mut bytes = fs::read(&layer).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&layer, bytes).unwrap();
-    let error = release(&place.images, &built, SHA).await.unwrap_err();
+    let error = release(&target.images, &built, SHA).await.unwrap_err();
     assert_eq!(error.as_str(), "digest_mismatch");
-    // What another layer's thread had just begun goes with it.
+    // Incomplete files of other layers are removed too.
     let is_whole = |name: &String| name.len() == 64;
-    wait_until(seconds(5), "half a blob goes", || place.blobs().iter().all(is_whole));
-    assert_eq!(place.images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
+    wait_until(seconds(5), "incomplete blobs are removed", || target.blobs().iter().all(is_whole));
+    assert_eq!(target.images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn old_temporary_files_are_removed() {
-    let (place, built) = (Place::new().await, BuiltImage::small("a"));
-    let dir = place.repository().join("blobs/sha256");
+    let (target, built) = (Target::new().await, BuiltImage::small("a"));
+    let dir = target.repository().join("blobs/sha256");
     fs::create_dir_all(&dir).unwrap();
     let old = fs::File::create(dir.join(".incoming-old")).unwrap();
     old.set_modified(SystemTime::now() - Duration::from_secs(25 * 3600)).unwrap();
     fs::File::create(dir.join(".incoming-new")).unwrap();
-    release(&place.images, &built, SHA).await.unwrap();
-    let left: Vec<String> = place.blobs().into_iter().filter(|name| name.len() != 64).collect();
+    release(&target.images, &built, SHA).await.unwrap();
+    let left: Vec<String> = target.blobs().into_iter().filter(|name| name.len() != 64).collect();
     assert_eq!(left, [".incoming-new"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_written_outside_the_directory() {
     for part in ["exercism", REPOSITORY] {
-        let (place, outside, built) = (Place::new().await, TempDir::new().unwrap(), BuiltImage::small("a"));
-        let link = place.dir.path().join(part);
+        let (target, outside, built) = (Target::new().await, TempDir::new().unwrap(), BuiltImage::small("a"));
+        let link = target.dir.path().join(part);
         fs::create_dir_all(link.parent().unwrap()).unwrap();
         symlink(outside.path(), link).unwrap();
-        let error = release(&place.images, &built, SHA).await.unwrap_err();
+        let error = release(&target.images, &built, SHA).await.unwrap_err();
         assert!(error.to_string().contains("symlink"), "{error}");
         assert_eq!(outside.path().read_dir().unwrap().count(), 0);
     }
@@ -202,12 +202,12 @@ async fn nothing_is_written_outside_the_directory() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_for_a_held_lock_times_out() {
-    let (place, built) = (Place::new().await, BuiltImage::small("a"));
-    release(&place.images, &built, SHA).await.unwrap();
-    let dir = fs::File::open(place.repository()).unwrap();
+    let (target, built) = (Target::new().await, BuiltImage::small("a"));
+    release(&target.images, &built, SHA).await.unwrap();
+    let dir = fs::File::open(target.repository()).unwrap();
     flock(&dir, FlockOperation::LockExclusive).unwrap();
-    let error = release(&place.images, &built, &"1".repeat(40)).await.unwrap_err();
+    let error = release(&target.images, &built, &"1".repeat(40)).await.unwrap_err();
     assert_eq!((error.as_str(), error.is_transient()), ("stalled", true));
     drop(dir);
-    release(&place.images, &built, &"1".repeat(40)).await.unwrap();
+    release(&target.images, &built, &"1".repeat(40)).await.unwrap();
 }

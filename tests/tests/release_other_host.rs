@@ -1,4 +1,4 @@
-//! Releases to a registry that wants bearer tokens and takes blobs at another host.
+//! Releases to a registry that requires bearer tokens, and receives blobs at another host.
 
 #![cfg(test)]
 
@@ -22,11 +22,11 @@ use trackyard_protocol::source::{ImageSource, ImageSourceKind, default_repositor
 
 const REPOSITORY: &str = "ruby-test-runner";
 const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
-const MAX: usize = 64 << 20;
+const MAX_BODY_BYTES: usize = 64 << 20;
 
 #[derive(Default)]
 struct Stored {
-    /// Where the registry sends uploads; `None` if it does not say.
+    /// The location of uploads; `None` if the registry sends none.
     location: Option<String>,
     open: Vec<u8>,
     blobs: Vec<String>,
@@ -37,21 +37,21 @@ struct Stored {
 
 type Shared = Arc<Mutex<Stored>>;
 
-/// The registry, the host for its blobs, and what both hold.
-struct Place {
+/// The registry and its blob host, with their common state.
+struct Target {
     stored: Shared,
     registry: String,
     blobs: String,
     servers: Vec<JoinHandle<()>>,
 }
 
-impl Drop for Place {
+impl Drop for Target {
     fn drop(&mut self) {
         self.servers.iter().for_each(JoinHandle::abort);
     }
 }
 
-impl Place {
+impl Target {
     async fn new() -> Self {
         let stored = Shared::default();
         let (registry, one) = serve(Router::new().fallback(registry).with_state(Arc::clone(&stored))).await;
@@ -91,12 +91,13 @@ fn authorization(headers: &HeaderMap) -> &str {
     headers.get(header::AUTHORIZATION).map_or("", |value| value.to_str().unwrap())
 }
 
-/// Gives tokens for a password, and takes each one for its scope only.
+/// Gives tokens for a password, and accepts each token only for its scope.
 async fn registry(State(stored): State<Shared>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let bytes = to_bytes(body, MAX).await.unwrap();
-    let (path, who) = (parts.uri.path(), authorization(&parts.headers));
-    if path == "/token" && who.starts_with("Basic ") {
+    let bytes = to_bytes(body, MAX_BODY_BYTES).await.unwrap();
+    let path = parts.uri.path();
+    let authorization = authorization(&parts.headers);
+    if path == "/token" && authorization.starts_with("Basic ") {
         let query = parts.uri.query().unwrap();
         let scope = query.split('&').find_map(|pair| pair.strip_prefix("scope=")).unwrap().to_owned();
         stored.lock().unwrap().scopes.push(scope.clone());
@@ -104,7 +105,7 @@ async fn registry(State(stored): State<Shared>, request: Request) -> Response {
     }
     let is_read = matches!(parts.method, Method::GET | Method::HEAD);
     let scope = format!("repository%3A{REPOSITORY}%3Apull{}", if is_read { "" } else { "%2Cpush" });
-    if !who.strip_prefix("Bearer ").is_some_and(|token| token.starts_with(&scope)) {
+    if !authorization.strip_prefix("Bearer ").is_some_and(|token| token.starts_with(&scope)) {
         let host = parts.headers[header::HOST].to_str().unwrap();
         let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"tests\"");
         return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)]).into_response();
@@ -130,10 +131,10 @@ async fn registry(State(stored): State<Shared>, request: Request) -> Response {
     }
 }
 
-/// Takes one blob at a time, and no `Authorization` header.
+/// Accepts one blob at a time, and refuses an `Authorization` header.
 async fn blob_host(State(stored): State<Shared>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let bytes = to_bytes(body, MAX).await.unwrap();
+    let bytes = to_bytes(body, MAX_BODY_BYTES).await.unwrap();
     let mut stored = stored.lock().unwrap();
     if !authorization(&parts.headers).is_empty() {
         stored.leaked += 1;
@@ -157,12 +158,12 @@ async fn blob_host(State(stored): State<Shared>, request: Request) -> Response {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn blobs_go_to_the_blob_host_without_token() {
-    let place = Place::new().await;
-    place.stored.lock().unwrap().location = Some(format!("http://{}/first?signature=1", place.blobs));
-    // One layer: the other host knows only one upload.
+    let target = Target::new().await;
+    target.stored.lock().unwrap().location = Some(format!("http://{}/first?signature=1", target.blobs));
+    // An image of one layer, because the blob host supports only one upload.
     let built = BuiltImage::of(&e2e::image::Image::bare());
-    assert!(matches!(place.release(&built).await, Ok(ReleaseOutcome::Done { .. })));
-    let stored = place.stored.lock().unwrap();
+    assert!(matches!(target.release(&built).await, Ok(ReleaseOutcome::Done { .. })));
+    let stored = target.stored.lock().unwrap();
     assert_eq!((stored.blobs.len(), stored.leaked), (2, 0));
     assert_eq!(stored.tags[&format!("git-{SHA}")], built.digest());
     let scope = |actions: &str| format!("repository%3A{REPOSITORY}%3A{actions}");
@@ -171,15 +172,15 @@ async fn blobs_go_to_the_blob_host_without_token() {
 
 #[rstest]
 #[case::not_this_machine(Some("http://169.254.169.254/latest"))]
-#[case::a_user(Some("http://yard:secret@127.0.0.1:1/"))]
+#[case::a_user(Some("http://user:secret@127.0.0.1:1/"))]
 #[case::a_file(Some("file:///etc/passwd"))]
 #[case::nowhere(None)]
 #[tokio::test(flavor = "multi_thread")]
 async fn unsafe_upload_locations_are_refused(#[case] location: Option<&str>) {
-    let place = Place::new().await;
-    place.stored.lock().unwrap().location = location.map(str::to_owned);
-    let error = place.release(&BuiltImage::small("a")).await.unwrap_err();
+    let target = Target::new().await;
+    target.stored.lock().unwrap().location = location.map(str::to_owned);
+    let error = target.release(&BuiltImage::small("a")).await.unwrap_err();
     assert_eq!((error.as_str(), error.is_transient()), ("bad_answer", false), "{error}");
     assert!(!error.to_string().contains("secret"), "{error}");
-    assert!(place.stored.lock().unwrap().tags.is_empty());
+    assert!(target.stored.lock().unwrap().tags.is_empty());
 }

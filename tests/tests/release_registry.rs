@@ -1,4 +1,4 @@
-//! Releases to a real docker-registry: with a password, with TLS, and over a wire that breaks, freezes and refuses.
+//! Releases to a real docker-registry: with a password, with TLS, and through a proxy that drops, freezes and refuses.
 
 #![cfg(test)]
 
@@ -24,13 +24,13 @@ const REPOSITORY: &str = "exercism/ruby-test-runner";
 const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 const VERSION: &str = "git-0123456789abcdef0123456789abcdef01234567";
 
-/// A registry, and a client of it.
-struct Place {
+/// A registry to release to.
+struct Target {
     dir: TempDir,
     registry: Registry,
 }
 
-impl Place {
+impl Target {
     fn new() -> Self {
         Self { dir: TempDir::new().unwrap(), registry: Registry::start(true) }
     }
@@ -67,7 +67,7 @@ async fn connect(location: &str, options: &ImageOptions) -> Images {
     Images::connect(&source, options).await.unwrap()
 }
 
-/// The tags of a build at a second of the year 2023.
+/// Returns the tags of a build at a second of the year 2023.
 fn tags(second: u64) -> ReleaseTags {
     ReleaseTags::new(SHA, UNIX_EPOCH + Duration::from_secs(1_700_000_000 + second)).unwrap()
 }
@@ -84,11 +84,14 @@ async fn release(
     images.release(REPOSITORY, &built.path(), tags, &ReleaseControl::default()).await
 }
 
-/// A watch, and all that it was told.
-fn watched() -> (ReleaseControl, Arc<Mutex<Vec<ReleaseProgress>>>) {
-    let told = Arc::<Mutex<Vec<ReleaseProgress>>>::default();
-    let of_watch = Arc::clone(&told);
-    (ReleaseControl::new(CancellationToken::new(), move |step| of_watch.lock().unwrap().push(step)), told)
+/// Returns a release control, and the progress that it records.
+fn recorded_control() -> (ReleaseControl, Arc<Mutex<Vec<ReleaseProgress>>>) {
+    let progress = Arc::<Mutex<Vec<ReleaseProgress>>>::default();
+    let recording = Arc::clone(&progress);
+    (
+        ReleaseControl::new(CancellationToken::new(), move |event| recording.lock().unwrap().push(event)),
+        progress,
+    )
 }
 
 fn sha(digest: &str) -> Digest {
@@ -132,29 +135,29 @@ async fn released_image_is_pulled_by_each_tag(#[case] tls: bool) {
     assert_eq!(listed(&images).await, BTreeMap::from([(built.digest().to_owned(), sorted)]));
     pull(&images, &images.resolve(REPOSITORY, tags(0).version()).await.unwrap()).await;
     if tls {
-        let nobody = connect(&location, &ImageOptions { ca_file: None, ..options }).await;
-        assert_eq!(nobody.resolve_tag(REPOSITORY, VERSION).await.unwrap_err().as_str(), "unreachable");
+        let untrusting = connect(&location, &ImageOptions { ca_file: None, ..options }).await;
+        assert_eq!(untrusting.resolve_tag(REPOSITORY, VERSION).await.unwrap_err().as_str(), "unreachable");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn repeated_release_sends_only_new_tags() {
-    let (place, built) = (Place::new(), BuiltImage::small("a"));
-    let images = place.images().await;
+    let (target, built) = (Target::new(), BuiltImage::small("a"));
+    let images = target.images().await;
     release(&images, &built, &tags(0)).await.unwrap();
-    let (watch, told) = watched();
-    let again = images.release(REPOSITORY, &built.path(), &all_tags(1), &watch).await.unwrap();
+    let (control, progress) = recorded_control();
+    let again = images.release(REPOSITORY, &built.path(), &all_tags(1), &control).await.unwrap();
     assert!(matches!(again, ReleaseOutcome::Done { tags, .. } if tags.len() == 4));
-    let told = told.lock().unwrap().clone();
-    assert!(!told.iter().any(|step| matches!(step, ReleaseProgress::Sent { .. })), "{told:?}");
-    assert_eq!(told.iter().filter(|step| matches!(step, ReleaseProgress::Present { .. })).count(), 3);
+    let progress = progress.lock().unwrap().clone();
+    assert!(!progress.iter().any(|event| matches!(event, ReleaseProgress::Sent { .. })), "{progress:?}");
+    assert_eq!(progress.iter().filter(|event| matches!(event, ReleaseProgress::Present { .. })).count(), 3);
     assert_eq!(listed(&images).await[built.digest()].len(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn second_image_of_a_commit_is_ignored_among_250_tags() {
-    let (place, first, second) = (Place::new(), BuiltImage::small("a"), BuiltImage::small("b"));
-    let images = place.images().await;
+    let (target, first, second) = (Target::new(), BuiltImage::small("a"), BuiltImage::small("b"));
+    let images = target.images().await;
     for number in 0..125_u64 {
         let tags = ReleaseTags::new(&format!("{number:040}"), UNIX_EPOCH).unwrap();
         release(&images, &second, &tags).await.unwrap();
@@ -169,8 +172,8 @@ async fn second_image_of_a_commit_is_ignored_among_250_tags() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn branch_and_latest_tags_move() {
-    let (place, first, second) = (Place::new(), BuiltImage::small("a"), BuiltImage::small("b"));
-    let images = place.images().await;
+    let (target, first, second) = (Target::new(), BuiltImage::small("a"), BuiltImage::small("b"));
+    let images = target.images().await;
     release(&images, &first, &all_tags(0)).await.unwrap();
     let next = ReleaseTags::new(&"1".repeat(40), UNIX_EPOCH).unwrap().git_reference("feature/x").latest(true);
     release(&images, &second, &next).await.unwrap();
@@ -183,8 +186,8 @@ async fn branch_and_latest_tags_move() {
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_releases_leave_one_winner() {
     for _ in 0..5 {
-        let (place, first, second) = (Place::new(), BuiltImage::small("a"), BuiltImage::small("b"));
-        let images = place.images().await;
+        let (target, first, second) = (Target::new(), BuiltImage::small("a"), BuiltImage::small("b"));
+        let images = target.images().await;
         let (tags_a, tags_b) = (all_tags(0), all_tags(1));
         let (a, b) = tokio::join!(release(&images, &first, &tags_a), release(&images, &second, &tags_b));
         let named = images.resolve_tag(REPOSITORY, VERSION).await.unwrap().unwrap();
@@ -205,29 +208,29 @@ async fn concurrent_releases_leave_one_winner() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn broken_connection_is_made_again() {
-    let (place, built) = (Place::new(), BuiltImage::large(8 << 20));
-    let wire = FaultyRegistry::start(&place.registry.location());
-    let images = place.at(&wire.location(), PASSWORD).await;
-    wire.set(Some(RegistryFault::Drop { after: 4 << 20 }));
-    let (watch, told) = watched();
-    images.release(REPOSITORY, &built.path(), &tags(0), &watch).await.unwrap();
-    assert_eq!(wire.faults_met(), 1);
-    let told = told.lock().unwrap().clone();
-    let again = |step: &&ReleaseProgress| {
-        matches!(step, ReleaseProgress::Retrying { error: ReleaseError::Dropped { .. } })
+    let (target, built) = (Target::new(), BuiltImage::large(8 << 20));
+    let proxy = FaultyRegistry::start(&target.registry.location());
+    let images = target.at(&proxy.location(), PASSWORD).await;
+    proxy.set(Some(RegistryFault::Drop { after: 4 << 20 }));
+    let (control, progress) = recorded_control();
+    images.release(REPOSITORY, &built.path(), &tags(0), &control).await.unwrap();
+    assert_eq!(proxy.faults_met(), 1);
+    let progress = progress.lock().unwrap().clone();
+    let again = |event: &&ReleaseProgress| {
+        matches!(event, ReleaseProgress::Retrying { error: ReleaseError::Dropped { .. } })
     };
-    assert_eq!(told.iter().filter(again).count(), 1, "{told:?}");
+    assert_eq!(progress.iter().filter(again).count(), 1, "{progress:?}");
     pull(&images, &sha(built.digest())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn frozen_registry_times_out() {
-    let (place, built) = (Place::new(), BuiltImage::large(24 << 20));
-    let wire = FaultyRegistry::start(&place.registry.location());
-    let mut options = options(place.dir.path(), &wire.location(), PASSWORD);
+    let (target, built) = (Target::new(), BuiltImage::large(24 << 20));
+    let proxy = FaultyRegistry::start(&target.registry.location());
+    let mut options = options(target.dir.path(), &proxy.location(), PASSWORD);
     (options.max_attempts, options.stall_timeout) = (1, Duration::from_millis(300));
-    let images = connect(&wire.location(), &options).await;
-    wire.set(Some(RegistryFault::Freeze { after: 1 << 20 }));
+    let images = connect(&proxy.location(), &options).await;
+    proxy.set(Some(RegistryFault::Freeze { after: 1 << 20 }));
     let started = Instant::now();
     let error = release(&images, &built, &tags(0)).await.unwrap_err();
     assert_eq!((error.as_str(), error.is_transient()), ("stalled", true));
@@ -244,17 +247,21 @@ async fn frozen_registry_times_out() {
 #[case::busy("POST", 429, "throttled")]
 #[case::down("PUT", 503, "unreachable")]
 #[tokio::test(flavor = "multi_thread")]
-async fn refused_release_is_reported(#[case] method: &'static str, #[case] status: u16, #[case] word: &str) {
-    let (place, built) = (Place::new(), BuiltImage::small("a"));
-    let wire = FaultyRegistry::start(&place.registry.location());
-    let images = place.at(&wire.location(), PASSWORD).await;
-    wire.set(Some(RegistryFault::Refuse { method, status, times: 1000 }));
+async fn refused_release_is_reported(
+    #[case] method: &'static str,
+    #[case] status: u16,
+    #[case] error_name: &str,
+) {
+    let (target, built) = (Target::new(), BuiltImage::small("a"));
+    let proxy = FaultyRegistry::start(&target.registry.location());
+    let images = target.at(&proxy.location(), PASSWORD).await;
+    proxy.set(Some(RegistryFault::Refuse { method, status, times: 1000 }));
     let error = release(&images, &built, &tags(0)).await.unwrap_err();
-    assert_eq!(error.as_str(), word, "{error}");
+    assert_eq!(error.as_str(), error_name, "{error}");
     let attempts = if error.is_transient() { 4 } else { 1 };
-    assert!(wire.faults_met() >= attempts, "{} of {attempts}", wire.faults_met());
-    assert!(error.to_string().contains(&wire.location()), "{error}");
-    wire.set(None);
+    assert!(proxy.faults_met() >= attempts, "{} of {attempts}", proxy.faults_met());
+    assert!(error.to_string().contains(&proxy.location()), "{error}");
+    proxy.set(None);
     assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
     release(&images, &built, &tags(0)).await.unwrap();
 }
@@ -267,30 +274,30 @@ async fn refused_release_is_reported(#[case] method: &'static str, #[case] statu
 #[case("PUT", 404)]
 #[tokio::test(flavor = "multi_thread")]
 async fn transient_refusal_is_retried(#[case] method: &'static str, #[case] status: u16) {
-    let (place, built) = (Place::new(), BuiltImage::small("a"));
-    let wire = FaultyRegistry::start(&place.registry.location());
-    let images = place.at(&wire.location(), PASSWORD).await;
-    wire.set(Some(RegistryFault::Refuse { method, status, times: 2 }));
+    let (target, built) = (Target::new(), BuiltImage::small("a"));
+    let proxy = FaultyRegistry::start(&target.registry.location());
+    let images = target.at(&proxy.location(), PASSWORD).await;
+    proxy.set(Some(RegistryFault::Refuse { method, status, times: 2 }));
     release(&images, &built, &tags(0)).await.unwrap();
-    assert_eq!(wire.faults_met(), 2);
+    assert_eq!(proxy.faults_met(), 2);
     pull(&images, &sha(built.digest())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_password_is_refused_and_not_shown() {
-    let (place, built) = (Place::new(), BuiltImage::small("a"));
-    let location = place.registry.location();
-    let images = place.at(&location, "hunter2").await;
-    let (watch, told) = watched();
-    let error = images.release(REPOSITORY, &built.path(), &tags(0), &watch).await.unwrap_err();
+    let (target, built) = (Target::new(), BuiltImage::small("a"));
+    let location = target.registry.location();
+    let images = target.at(&location, "hunter2").await;
+    let (control, progress) = recorded_control();
+    let error = images.release(REPOSITORY, &built.path(), &tags(0), &control).await.unwrap_err();
     assert_eq!(error.as_str(), "unauthorized");
-    let shown = format!("{error} {error:?} {images:?} {watch:?} {:?}", told.lock().unwrap());
-    let log = place.registry.log();
+    let shown = format!("{error} {error:?} {images:?} {control:?} {:?}", progress.lock().unwrap());
+    let log = target.registry.log();
     assert!(!shown.contains("hunter2") && !log.contains("hunter2"), "{shown} {log}");
 }
 
-/// What is wrong with a layout, and how it is told.
-fn spoil(built: &BuiltImage, how: &str) {
+/// Damages a layout.
+fn damage(built: &BuiltImage, kind: &str) {
     let index = built.path().join("index.json");
     let edit = |change: &dyn Fn(&mut Value)| {
         let mut value: Value = serde_json::from_slice(&fs::read(&index).unwrap()).unwrap();
@@ -298,7 +305,7 @@ fn spoil(built: &BuiltImage, how: &str) {
         fs::write(&index, value.to_string()).unwrap();
     };
     let layer = built.blobs()[0].clone();
-    match how {
+    match kind {
         "a wrong byte" => {
             let mut bytes = fs::read(&layer).unwrap();
             *bytes.last_mut().unwrap() ^= 1;
@@ -351,18 +358,18 @@ fn spoil(built: &BuiltImage, how: &str) {
 #[case("no mark", "bad_layout")]
 #[case("no directory", "bad_layout")]
 #[tokio::test(flavor = "multi_thread")]
-async fn incomplete_image_is_not_released(#[case] how: &str, #[case] word: &str) {
-    let (place, built) = (Place::new(), BuiltImage::small("a"));
-    spoil(&built, how);
-    let images = place.images().await;
+async fn incomplete_image_is_not_released(#[case] damage_kind: &str, #[case] error_name: &str) {
+    let (target, built) = (Target::new(), BuiltImage::small("a"));
+    damage(&built, damage_kind);
+    let images = target.images().await;
     let error = release(&images, &built, &tags(0)).await.unwrap_err();
-    assert_eq!((error.as_str(), error.is_transient()), (word, false), "{error}");
+    assert_eq!((error.as_str(), error.is_transient()), (error_name, false), "{error}");
     assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn image_is_taken_from_index_with_attestation() {
-    let (place, built) = (Place::new(), BuiltImage::small("a"));
+    let (target, built) = (Target::new(), BuiltImage::small("a"));
     let index = built.path().join("index.json");
     let mut value: Value = serde_json::from_slice(&fs::read(&index).unwrap()).unwrap();
     let mut attestation = value["manifests"][0].clone();
@@ -374,28 +381,28 @@ async fn image_is_taken_from_index_with_attestation() {
     fs::write(built.blob(&digest), &inner).unwrap();
     let entry = json!({"mediaType": "application/vnd.oci.image.index.v1+json", "digest": digest, "size": inner.len()});
     fs::write(&index, json!({"schemaVersion": 2, "manifests": [entry]}).to_string()).unwrap();
-    let images = place.images().await;
+    let images = target.images().await;
     release(&images, &built, &tags(0)).await.unwrap();
     assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(Some(sha(built.digest()))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelled_release_ends_at_once() {
-    let (place, built) = (Place::new(), BuiltImage::large(24 << 20));
-    let wire = FaultyRegistry::start(&place.registry.location());
-    let mut options = options(place.dir.path(), &wire.location(), PASSWORD);
+    let (target, built) = (Target::new(), BuiltImage::large(24 << 20));
+    let proxy = FaultyRegistry::start(&target.registry.location());
+    let mut options = options(target.dir.path(), &proxy.location(), PASSWORD);
     options.stall_timeout = Duration::from_secs(600);
-    let images = connect(&wire.location(), &options).await;
-    wire.set(Some(RegistryFault::Freeze { after: 1 << 20 }));
+    let images = connect(&proxy.location(), &options).await;
+    proxy.set(Some(RegistryFault::Freeze { after: 1 << 20 }));
     let cancel = CancellationToken::new();
-    let watch = ReleaseControl::new(cancel.clone(), |_| {});
+    let control = ReleaseControl::new(cancel.clone(), |_| {});
     let (path, tags) = (built.path(), tags(0));
-    let (ended, ()) = tokio::join!(images.release(REPOSITORY, &path, &tags, &watch), async {
-        while wire.faults_met() == 0 {
+    let (ended, ()) = tokio::join!(images.release(REPOSITORY, &path, &tags, &control), async {
+        while proxy.faults_met() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         cancel.cancel();
     });
     assert_eq!(ended, Err(ReleaseError::Cancelled));
-    release(&place.images().await, &built, &tags).await.unwrap();
+    release(&target.images().await, &built, &tags).await.unwrap();
 }

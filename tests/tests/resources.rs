@@ -1,4 +1,4 @@
-//! The resources on a real API server: what it says of objects is what is said without it.
+//! The resources on a real API server, which must report the same faults as the offline check.
 #![cfg(test)]
 
 use std::collections::BTreeSet;
@@ -32,7 +32,7 @@ fn every_rule_has_a_case() {
     }
 }
 
-/// The faults that the API server names.
+/// Returns the faults that the API server reports.
 fn refused(plane: &ControlPlane, case: &RuleCase, namespace: &str) -> Vec<Fault> {
     let plural = format!("{}s", case.kind.to_lowercase());
     let all = format!("{GROUP}/namespaces/{namespace}/{plural}");
@@ -55,13 +55,13 @@ fn refused(plane: &ControlPlane, case: &RuleCase, namespace: &str) -> Vec<Fault>
     answer["details"]["causes"].as_array().unwrap().iter().map(fault).collect()
 }
 
-/// Of `Invalid value: <value as JSON>: <message>` the message.
+/// Parses a cause `Invalid value: <value as JSON>: <message>`.
 fn fault(cause: &Value) -> Fault {
-    let said = cause["message"].as_str().unwrap();
-    let shown = said.strip_prefix("Invalid value: ").unwrap_or(said);
-    let mut value = serde_json::Deserializer::from_str(shown).into_iter::<Value>();
+    let cause_message = cause["message"].as_str().unwrap();
+    let text = cause_message.strip_prefix("Invalid value: ").unwrap_or(cause_message);
+    let mut value = serde_json::Deserializer::from_str(text).into_iter::<Value>();
     let is_value = value.next().is_some_and(|value| value.is_ok());
-    let message = shown[value.byte_offset()..].strip_prefix(": ").filter(|_| is_value).unwrap_or(shown);
+    let message = text[value.byte_offset()..].strip_prefix(": ").filter(|_| is_value).unwrap_or(text);
     let field = cause["field"].as_str().unwrap().replace("<nil>", "");
     Fault { field, message: message.to_owned() }
 }

@@ -1,5 +1,5 @@
-//! Which worker gets a job, who waits, and who is told at once that nobody can do it. The router is the real one; the
-//! workers speak the words and run nothing.
+//! Which worker gets a job, which jobs wait, and which are refused at once. The router is real; the workers speak the
+//! protocol and run nothing.
 #![cfg(test)]
 
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ fn python(id: &str) -> Value {
     test_solution(id, "python", URI, &version('b'))
 }
 
-/// Sends all at once; gives each answer's worker by id.
+/// Sends all requests at once. Returns each answer's worker by id.
 fn send_all(client: &Client, requests: &[Value]) -> BTreeMap<String, String> {
     for request in requests {
         client.send(request).unwrap();
@@ -76,7 +76,7 @@ fn generic_worker_helps_a_busy_scoped_one() {
 #[test]
 fn job_never_goes_to_another_tracks_worker() {
     let router = Router::start(&config());
-    // It even claims to have the ruby version ready.
+    // The worker even claims to have the ruby version ready.
     let ready = [("csharp", pinned('c')), ("ruby", pinned('a'))];
     let ready: Vec<(&str, &str)> = ready.iter().map(|(track, version)| (*track, version.as_str())).collect();
     let csharp = AutomaticWorker::start(&router, hello("csharp-1", &["csharp"], 8, &ready), Duration::ZERO);
@@ -122,7 +122,7 @@ fn tracks_take_turns() {
         expect(&answer, 200, "ok");
         pythons += usize::from(answer.context["id"].as_str().unwrap().starts_with('p'));
     }
-    // Between one python job and the next, at most two ruby jobs ran: the slot takes the tracks in turn.
+    // Between two python jobs at most two ruby jobs ran, because the tracks take turns.
     let jobs = worker.jobs();
     let tracks: String =
         jobs.iter().map(|job| if job.track.as_str() == "ruby" { 'r' } else { 'p' }).collect();
@@ -176,8 +176,8 @@ fn full_queue_drops_newest_job_of_longest_track() {
     let ready: Vec<(&str, &str)> = ready.iter().map(|(track, version)| (*track, version.as_str())).collect();
     let mut worker = FakeWorker::join(&router, hello("any-1", &[], 1, &ready));
     let client = router.client();
-    client.send(&ruby("in-hand")).unwrap();
-    let in_hand = worker.job(seconds(5)).unwrap();
+    client.send(&ruby("running")).unwrap();
+    let running = worker.job(seconds(5)).unwrap();
     for id in 0..5 {
         client.send(&ruby(&format!("r{id}"))).unwrap();
     }
@@ -185,10 +185,10 @@ fn full_queue_drops_newest_job_of_longest_track() {
     let refused = client.receive(seconds(5)).unwrap();
     expect(&refused, 503, "queue_full");
     assert_eq!(refused.context["id"], "r4");
-    worker.finish(&in_hand);
+    worker.finish(&running);
     let next = worker.job(seconds(5)).unwrap();
     worker.finish(&next);
-    assert_eq!(client.receive(seconds(5)).unwrap().context["id"], "in-hand");
+    assert_eq!(client.receive(seconds(5)).unwrap().context["id"], "running");
 }
 
 #[test]
@@ -196,12 +196,12 @@ fn queued_job_times_out_with_504() {
     let router = Router::start(&config().set(&["queue", "max_wait"], json!("1s")));
     let mut worker = FakeWorker::join(&router, hello("ruby-1", &["ruby"], 1, &[("ruby", &pinned('a'))]));
     let client = router.client();
-    client.send(&ruby("in-hand")).unwrap();
+    client.send(&ruby("running")).unwrap();
     worker.job(seconds(5)).unwrap();
     let start = Instant::now();
     client.send(&ruby("waits")).unwrap();
-    let beats = worker.wait_for(Duration::from_millis(1200), |_| None::<()>);
-    assert!(beats.is_none());
+    let message = worker.wait_for(Duration::from_millis(1200), |_| None::<()>);
+    assert!(message.is_none());
     expect(&client.receive(seconds(5)).unwrap(), 504, "queue_deadline");
     assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
 }
@@ -213,7 +213,7 @@ fn deadline_cancels_the_attempt() {
     let client = router.client();
     client.send(&with(ruby("slow"), "deadline_ms", json!(2_500))).unwrap();
     let job = worker.job(seconds(5)).unwrap();
-    let cancelled = worker.wait_for(seconds(5), |word| match word {
+    let cancelled = worker.wait_for(seconds(5), |message| match message {
         FromRouter::Cancel(cancel) => Some(cancel.token),
         _ => None,
     });
@@ -228,7 +228,7 @@ fn late_result_never_answers_another_job() {
     let client = router.client();
     client.send(&with(ruby("late"), "deadline_ms", json!(2_000))).unwrap();
     let late = worker.job(seconds(5)).unwrap();
-    let gone = worker.wait_for(seconds(5), |word| matches!(word, FromRouter::Cancel(_)).then_some(()));
+    let gone = worker.wait_for(seconds(5), |message| matches!(message, FromRouter::Cancel(_)).then_some(()));
     assert!(gone.is_some());
     expect(&client.receive(seconds(1)).unwrap(), 504, "deadline");
     client.send(&ruby("next")).unwrap();
@@ -274,6 +274,6 @@ fn version_failed_on_every_worker_is_511() {
     worker.send(trackyard_protocol::worker::FromWorker::Failed(failed.into()));
     let answer = client.receive(seconds(5)).unwrap();
     expect(&answer, 511, "unpack_rejected");
-    let told = format!("{} {}", answer.status.message, answer.context);
-    assert!(told.contains("an entry leads out of the image"), "{told}");
+    let text = format!("{} {}", answer.status.message, answer.context);
+    assert!(text.contains("an entry leads out of the image"), "{text}");
 }

@@ -1,4 +1,4 @@
-//! What a container may see, use and reach, read from the kernel while it runs.
+//! What a container can see, use and reach, read from the kernel while it runs.
 #![cfg(test)]
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use trackyard_protocol::quantity::HumanDuration;
 
-/// Runs `script`, which prints what it finds, and gives what it printed.
+/// Runs `script`. Returns what it prints.
 fn printed(rig: &Rig, script: &str) -> String {
     let answer = rig.run(&format!("{script}\necho '{{}}' > /mnt/exercism-iteration/results.json"));
     expect(&answer, 200, "ok");
@@ -67,10 +67,10 @@ fn limits_are_set_in_the_kernel() {
 
 #[test]
 fn reported_usage_is_within_10_percent() {
-    let _alone = exclusive();
+    let _guard = exclusive();
     let time = HumanDuration(seconds(20));
     let rig = Rig::start(json!({"wall": time, "wall_max": time, "cpus": "1", "memory": "256Mi"}));
-    // A burner that stops by its own processor time, and tells it with its children's: what the kernel charged it.
+    // Burns CPU until the kernel has charged a given time, and prints the time charged to it and its children.
     let script = r"
         charged() {
           read -r _ _ _ _ _ _ _ _ _ _ _ _ _ user system child_user child_system _ < /proc/1/stat
@@ -90,7 +90,7 @@ fn reported_usage_is_within_10_percent() {
     let usage = &answer.context["usage"];
     let number = |field: &str| usage[field].as_f64().unwrap();
     let (used, known) = (number("cpu_user_ms") + number("cpu_sys_ms"), ticks * 10.0);
-    // Starting the container cost something too, before its first process was one.
+    // The start of the container, before its first process, uses CPU too.
     let start = 150.0 * f64::from(slowness());
     assert!(used >= known * 0.9 && used <= known * 1.1 + start, "{used} ms; known {known} ms");
     let (peak, held) = (number("memory_peak_bytes"), 67_108_864.0);
@@ -100,7 +100,7 @@ fn reported_usage_is_within_10_percent() {
 #[test]
 fn concurrent_runs_of_one_exercise_are_isolated() {
     let rig = Rig::start(json!({"wall": HumanDuration(seconds(15)), "wall_max": HumanDuration(seconds(60))}));
-    // Each writes a mark, waits until both must be there, and lists what it sees.
+    // Each run writes a mark, waits until both must exist, and lists what it sees.
     let script = |mark: &str| {
         format!(
             "echo {mark} > /tmp/{mark}; echo {mark} > /mnt/exercism-iteration/{mark}; sleep {};
@@ -128,7 +128,7 @@ fn concurrent_runs_of_one_exercise_are_isolated() {
         answer.context["timing"]["start_time"].as_u64().unwrap()
     };
     let together = end(&answers[0]).max(end(&answers[1])) - start(&answers[0]).min(start(&answers[1]));
-    assert!(u128::from(together) < seconds(4).as_millis(), "they ran one after the other: {together} ms");
+    assert!(u128::from(together) < seconds(4).as_millis(), "the runs were not concurrent: {together} ms");
 }
 
 #[test]
@@ -166,8 +166,8 @@ fn only_loopback_is_up() {
 #[case::lower_layer("echo x > /bin/busybox")]
 fn attack_fails(#[case] attack: &str) {
     let rig = Rig::shared();
-    let told = printed(&rig, &format!("if {attack} 2>/dev/null; then echo done-it; fi"));
-    assert!(!told.contains("done-it"), "{attack} worked");
+    let output = printed(&rig, &format!("if {attack} 2>/dev/null; then echo done-it; fi"));
+    assert!(!output.contains("done-it"), "{attack} worked");
 }
 
 #[test]
@@ -179,8 +179,8 @@ fn container_sees_only_its_own_system() {
     );
     let lines: Vec<&str> = seen.lines().collect();
     assert_eq!(&lines[1..3], ["/opt/test-runner", "/tmp"], "{seen}");
-    for word in ["AWS_", "TRACKYARD_", "CARGO", &rig.stage.dir().display().to_string()] {
-        assert!(!seen.contains(word), "{word} in:\n{seen}");
+    for text in ["AWS_", "TRACKYARD_", "CARGO", &rig.stage.dir().display().to_string()] {
+        assert!(!seen.contains(text), "{text} in:\n{seen}");
     }
     let arguments = printed(&rig, "tr '\\0' ' ' < /proc/1/cmdline");
     assert!(arguments.contains("do.sh"), "{arguments}");

@@ -1,5 +1,5 @@
-//! Each scenario of the chart's `ci/` and each of its samples on a real cluster, with the chart's own values: only where
-//! images are is another place here, and what a user makes beforehand is made.
+//! Installs each scenario of the chart's `ci/`, and applies each of its samples, on a real cluster, with the chart's own
+//! values. Only the images' location differs. The tests create what a user would create before.
 #![cfg(test)]
 
 use std::fs;
@@ -10,7 +10,7 @@ use e2e::platform::{Platform, Release, WORKER_NAMESPACE, images, install_crds};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The YAML files of one of the chart's directories, by name.
+/// Returns the YAML files of one of the chart's directories, by name.
 fn files(dir: &str) -> Vec<(String, PathBuf)> {
     let dir = Path::new(&Release::this().chart("trackyard")).join(dir);
     let files = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path());
@@ -25,7 +25,7 @@ fn read(path: &Path) -> Value {
     serde_yaml::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// The chart with the values of a scenario, in a namespace of the same name.
+/// An installation of the chart with a scenario's values, in a namespace of the same name.
 struct Installation<'a> {
     cluster: &'a Cluster,
     name: String,
@@ -43,7 +43,7 @@ impl<'a> Installation<'a> {
         Self { cluster, name, worker_namespace, values, file: file.to_owned() }
     }
 
-    /// What is to be there before: namespaces, and the Secrets that the values name.
+    /// Creates what the installation requires: namespaces, and the Secrets that the values name.
     fn prepare(&self, dir: &Path) {
         self.cluster.namespace(&self.name);
         self.cluster.namespace(&self.worker_namespace);
@@ -74,21 +74,21 @@ impl<'a> Installation<'a> {
         let image = self.cluster.image_values("");
         fs::write(&here, json!({"image": image}).to_string()).unwrap();
         let (file, here) = (self.file.to_str().unwrap(), here.to_str().unwrap());
-        // For the pods alone: a version of a registry that is nowhere is never ready.
-        let said = self.cluster.try_helm(
+        // Waits only for pods, because the versions of a missing registry never become ready.
+        let result = self.cluster.try_helm(
             &[
                 &["install", &self.name, &Release::this().chart("trackyard"), "--namespace", &self.name][..],
                 &["--take-ownership", "--wait=legacy", "--timeout=90s", "-f", file, "-f", here],
             ]
             .concat(),
         );
-        said.unwrap_or_else(|error| {
+        result.unwrap_or_else(|error| {
             panic!("{}: {error}\n{}", self.name, self.cluster.pod_diagnostics(&self.name))
         });
     }
 
-    /// Waits for something of the worker namespace.
-    fn waits(&self, condition: &str, object: &str) {
+    /// Waits until an object of the worker namespace has a condition.
+    fn wait_for(&self, condition: &str, object: &str) {
         let wait = ["wait", condition, object, "--timeout=120s", "--namespace", &self.worker_namespace];
         if self.cluster.try_kubectl(&wait).is_none() {
             let status = self.cluster.kubectl(&[
@@ -107,10 +107,10 @@ impl<'a> Installation<'a> {
         }
     }
 
-    /// Everything that the values ask for is there and works.
-    fn is_served(&self) {
-        let said = self.cluster.helm(&["test", &self.name, "--namespace", &self.name]);
-        assert!(said.contains("Phase:          Succeeded"), "{}: {said}", self.name);
+    /// Checks that everything that the values request exists and works.
+    fn assert_serves(&self) {
+        let output = self.cluster.helm(&["test", &self.name, "--namespace", &self.name]);
+        assert!(output.contains("Phase:          Succeeded"), "{}: {output}", self.name);
         let replicas = self.values["operator"]["replicas"].as_u64().unwrap_or(1).to_string();
         let operators =
             ["get", "deployment", "-l=app.kubernetes.io/component=operator", "--namespace", &self.name];
@@ -122,15 +122,15 @@ impl<'a> Installation<'a> {
              cache: {{emptyDir: {{size: 64Mi}}}}}}\n",
             self.worker_namespace
         ));
-        self.waits("--for=jsonpath={.status.readyReplicas}=1", "workerpool/any");
+        self.wait_for("--for=jsonpath={.status.readyReplicas}=1", "workerpool/any");
         let named =
             |kind: &str| self.values[kind].as_object().into_iter().flatten().map(|(name, _)| name.clone());
         for pool in named("pools") {
-            self.waits("--for=condition=Ready", &format!("workerpool/{pool}"));
+            self.wait_for("--for=condition=Ready", &format!("workerpool/{pool}"));
         }
         for version in named("versions") {
-            // Its registry is nowhere.
-            self.waits("--for=condition=Deployed=False", &format!("containerversion/{version}"));
+            // The version's registry does not exist.
+            self.wait_for("--for=condition=Deployed=False", &format!("containerversion/{version}"));
         }
         if !self.values["extraObjects"].is_null() {
             let _ = self.cluster.kubectl(&[
@@ -143,7 +143,7 @@ impl<'a> Installation<'a> {
         }
     }
 
-    /// Makes room for the next; the cluster takes its time for it.
+    /// Removes the installation, without waiting.
     fn remove(&self) {
         let _ = self.cluster.helm(&["uninstall", &self.name, "--namespace", &self.name]);
         let _ = self.cluster.kubectl(&[
@@ -165,7 +165,7 @@ fn each_scenario_installs_and_serves() {
         let installation = Installation::new(&cluster, &name, &file);
         installation.prepare(dir.path());
         installation.install(dir.path());
-        installation.is_served();
+        installation.assert_serves();
         installation.remove();
     }
 }
@@ -193,6 +193,6 @@ fn each_sample_is_served() {
         }
         assert!(platform.kubectl(&["get", kind, &object]).is_some(), "{name}");
     }
-    // The version is had by the pods of the pool.
+    // The pods of the pool have the version.
     platform.wait_for("jsonpath={.status.workers.ready}=2", "containerversion/ruby");
 }

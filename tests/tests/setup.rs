@@ -1,4 +1,4 @@
-//! `.ci/setup` on machines that lack something: it ends with one line that names the remedy, and changes nothing.
+//! `.ci/setup` on incomplete machines: it ends with one line that names the remedy, and changes nothing.
 #![cfg(test)]
 
 use std::fs;
@@ -10,13 +10,13 @@ use e2e::binaries::{require_root, system};
 use rstest::rstest;
 use tempfile::TempDir;
 
-/// A machine on which `.ci/setup` finds only these programs, some of them stand-ins.
+/// A machine on which `.ci/setup` finds only these programs, some of them stubs.
 struct Machine {
     dir: TempDir,
 }
 
 impl Machine {
-    /// A machine that lacks packages and could install them.
+    /// Creates a machine that lacks packages and can install them.
     fn new() -> Self {
         let machine = Self { dir: tempfile::tempdir().unwrap() };
         fs::create_dir(machine.dir.path().join("bin")).unwrap();
@@ -71,7 +71,7 @@ fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../.ci/setup")
 }
 
-fn said(output: &Output) -> String {
+fn log(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -90,23 +90,23 @@ fn said(output: &Output) -> String {
 )]
 fn incomplete_machine_is_refused_unchanged(#[case] machine: Machine, #[case] remedy: &str) {
     let output = machine.set_up("demo");
-    let said = said(&output);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    let last = said.lines().last().unwrap_or_default();
+    let log = log(&output);
+    assert_eq!(output.status.code(), Some(1), "{log}");
+    let last = log.lines().last().unwrap_or_default();
     assert!(
         last.starts_with("setup: ") && last.contains(remedy) && last.ends_with("Nothing was changed."),
-        "{said}"
+        "{log}"
     );
-    assert!(!machine.changed().exists(), "{said}");
+    assert!(!machine.changed().exists(), "{log}");
 }
 
 #[test]
 fn missing_packages_are_explained_and_installed() {
     let machine = Machine::new();
     let output = machine.set_up("demo");
-    let said = said(&output);
-    assert!(output.status.success(), "{said}");
-    assert!(said.contains("GiB of disk") && said.contains("buildah: builds container images"), "{said}");
+    let log = log(&output);
+    assert!(output.status.success(), "{log}");
+    assert!(log.contains("GiB of disk") && log.contains("buildah: builds container images"), "{log}");
     let changed = fs::read_to_string(machine.changed()).unwrap();
     assert!(changed.contains("install") && changed.contains("mmdebstrap"), "{changed}");
     for not_for_the_demo in ["docker-registry", "apache2", "openssh", "containerd", "shellcheck", "umoci"] {
@@ -114,7 +114,7 @@ fn missing_packages_are_explained_and_installed() {
     }
 }
 
-/// Nothing is seen in the directory where Go's own installer puts it.
+/// The directory of Go's own installer is hidden.
 #[rstest]
 fn missing_go_is_refused(#[values("cluster", "images", "test")] part: &str) {
     require_root();
@@ -123,15 +123,15 @@ fn missing_go_is_refused(#[values("cluster", "images", "test")] part: &str) {
     let mut command = Command::new(system("unshare", "util-linux"));
     command.args(["--mount", "/bin/sh", "-c", hide]).arg(script()).arg(part);
     let output = machine.run(command);
-    let said = said(&output);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("go is missing, which compiles Kubernetes"), "{said}");
-    assert!(!machine.changed().exists(), "{said}");
+    let log = log(&output);
+    assert_eq!(output.status.code(), Some(1), "{log}");
+    assert!(log.contains("go is missing, which compiles Kubernetes"), "{log}");
+    assert!(!machine.changed().exists(), "{log}");
 }
 
 #[test]
 fn unknown_part_is_refused() {
     let output = Machine::new().set_up("everything");
     assert_eq!(output.status.code(), Some(2));
-    assert!(said(&output).contains("there are: demo build images lint cluster test bench"));
+    assert!(log(&output).contains("there are: demo build images lint cluster test bench"));
 }

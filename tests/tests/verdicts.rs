@@ -1,4 +1,4 @@
-//! Every verdict that a container can bring about, each by a real one.
+//! Every verdict that a container can cause, each with a real container.
 #![cfg(test)]
 
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn job_runs_end_to_end_over_file() {
         ("do.sh", "echo said; echo cried >&2; cp lib/answer.json results.json"),
         ("lib/answer.json", r#"{"version": 2, "tests": [{"name": "one", "status": "pass"}]}"#),
     ]));
-    // The submission's script runs in the tooling's directory, not in its own.
+    // The submission's script runs in the tooling's directory, not in the submission's.
     expect(&answer, 513, "exit_code");
     let answer = rig.router.ask(&rig.request_with(&[
         ("do.sh", "echo said; echo cried >&2; cd /mnt/exercism-iteration; cp lib/answer.json results.json"),
@@ -42,7 +42,7 @@ fn job_runs_end_to_end_over_file() {
     assert_eq!(context["limits"]["memory"], "64Mi");
     let text = context.to_string();
     for host_path in [rig.stage.dir().display().to_string(), rig.worker.dir().display().to_string()] {
-        assert!(!text.contains(&host_path), "the answer tells a path of the host: {text}");
+        assert!(!text.contains(&host_path), "the answer contains a path of the host: {text}");
     }
 }
 
@@ -83,7 +83,7 @@ fn container_ends_with_verdict(#[case] script: &str, #[case] code: u16, #[case] 
     let reason =
         if reason.is_empty() { answer.status.reason.clone().unwrap_or_default() } else { reason.to_owned() };
     expect(&answer, code, &reason);
-    // Safe always includes: the next job runs.
+    // The next job must run after each verdict.
     expect(&rig.run(PASS), 200, "ok");
 }
 
@@ -106,8 +106,8 @@ fn closing_stdout_does_not_end_a_job() {
 
 #[test]
 fn busy_loop_is_401() {
-    // The limit is what its processors can give within its wall time, so either may be met first; which it is with a
-    // lower limit, the sandbox's own tests show.
+    // The CPU limit is what the processors can give within the wall time, so either limit may be reached first. The
+    // sandbox's own tests check lower CPU limits.
     let rig = Rig::shared();
     let answer = rig.run_for(2, "while :; do :; done & while :; do :; done & while :; do :; done");
     assert_eq!(answer.status.status_code, 401, "{:?}", answer.status);
@@ -128,12 +128,12 @@ fn external_kill_is_403() {
         .status()
         .unwrap();
     expect(&client.receive(seconds(20)).unwrap(), 403, "killed");
-    // The worker checks by its canary that it is not at fault itself, and goes on.
+    // The worker runs its canary to check that the fault is not its own, and keeps serving.
     expect(&rig.run(PASS), 200, "ok");
 }
 
 #[rstest]
-// Silent, because what it complains about has a limit too, which a slow machine reaches first or not.
+// The fork bomb discards its error output, which has a limit of its own.
 #[case::fork_bomb("exec 2>/dev/null; f() { f | f & }; f; sleep 60")]
 #[case::orphans("for i in 1 2 3 4 5; do setsid sleep 60 & done; exec sleep 60")]
 fn fork_bomb_is_ended_with_all_children(#[case] script: &str) {
@@ -148,7 +148,7 @@ fn early_success_with_live_children_is_200() {
     let rig = Rig::shared();
     let answer = rig.run(&format!("setsid sleep 33.5 & {PASS}"));
     expect(&answer, 200, "ok");
-    e2e::wait::wait_until(seconds(5), "no survivor", || {
+    e2e::wait::wait_until(seconds(5), "the child is gone", || {
         e2e::leftovers::find_process("sleep 33.5 ").is_none()
     });
 }
@@ -197,8 +197,8 @@ fn symlinks_in_a_submission_are_not_followed() {
     std::os::unix::fs::symlink("/etc/hostname", format!("{dir}/secret")).unwrap();
     let answer = rig.router.ask(&request);
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
-    let told = answer.context.to_string();
-    assert!(host.trim().is_empty() || !told.contains(host.trim()), "{told}");
+    let context = answer.context.to_string();
+    assert!(host.trim().is_empty() || !context.contains(host.trim()), "{context}");
     assert_ne!(answer.status.status_code, 200);
 }
 

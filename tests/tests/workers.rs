@@ -1,4 +1,4 @@
-//! The life of a worker process: its directory, its drain, its death, and what it leaves.
+//! The life of a worker process: its directory, its drain, its death, and what it leaves behind.
 #![cfg(test)]
 
 use std::process::Command;
@@ -17,12 +17,12 @@ use serde_json::{Value, json};
 
 const PASS: &str = "echo '{}' > /mnt/exercism-iteration/results.json";
 
-struct Scene {
+struct Setup {
     router: Router,
     stage: Stage,
 }
 
-impl Scene {
+impl Setup {
     fn start() -> Self {
         let stage = Stage::new();
         stage.test_runner("ruby", 'a', RUN_SUBMISSION);
@@ -37,29 +37,28 @@ impl Scene {
 
 #[test]
 fn two_workers_cannot_share_a_directory() {
-    let scene = Scene::start();
-    let dir = scene.stage.path("work");
-    let _first = WorkerOptions::new("any-1").dir(&dir).start(&scene.router);
-    let mut second = WorkerOptions::new("any-2").dir(&dir).launch(&scene.router);
+    let setup = Setup::start();
+    let dir = setup.stage.path("work");
+    let _first = WorkerOptions::new("any-1").dir(&dir).start(&setup.router);
+    let mut second = WorkerOptions::new("any-2").dir(&dir).launch(&setup.router);
     let status = second.process().wait_for_exit(seconds(10));
     assert!(!status.success());
     let log = second.process().log();
     assert!(log.contains(&*dir.to_string_lossy()), "{log}");
-    expect(&scene.router.ask(&scene.job("1", PASS)), 200, "ok");
+    expect(&setup.router.ask(&setup.job("1", PASS)), 200, "ok");
 }
 
 #[test]
 fn killed_workers_job_runs_elsewhere_once() {
-    let scene = Scene::start();
-    let mut first = WorkerOptions::new("ruby-1").topic("ruby").start(&scene.router);
-    let client = scene.router.client();
-    // Only the first attempt takes long: what it leaves in the shared submission directory is not written back.
-    client.send(&scene.job("1", &format!("sleep 3.125; {PASS}"))).unwrap();
+    let setup = Setup::start();
+    let mut first = WorkerOptions::new("ruby-1").topic("ruby").start(&setup.router);
+    let client = setup.router.client();
+    client.send(&setup.job("1", &format!("sleep 3.125; {PASS}"))).unwrap();
     wait_for(seconds(10), "the container runs", || find_process("sleep 3.125 "));
-    let _second = WorkerOptions::new("any-2").start(&scene.router);
+    let _second = WorkerOptions::new("any-2").start(&setup.router);
     first.process().kill();
     wait_until(seconds(5), "one container at most runs", || {
-        scene.router.status().to_string().contains("any-2")
+        setup.router.status().to_string().contains("any-2")
     });
     let answer = client.receive(seconds(30)).unwrap();
     expect(&answer, 200, "ok");
@@ -69,10 +68,10 @@ fn killed_workers_job_runs_elsewhere_once() {
 
 #[test]
 fn killed_worker_leaves_no_container_running() {
-    let scene = Scene::start();
-    let mut worker = WorkerOptions::new("any-1").start(&scene.router);
-    let client = scene.router.client();
-    client.send(&scene.job("1", "sleep 41.5")).unwrap();
+    let setup = Setup::start();
+    let mut worker = WorkerOptions::new("any-1").start(&setup.router);
+    let client = setup.router.client();
+    client.send(&setup.job("1", "sleep 41.5")).unwrap();
     wait_for(seconds(10), "the container runs", || find_process("sleep 41.5 "));
     worker.process().kill();
     wait_until(seconds(3), "the guard has ended it", || find_process("sleep 41.5 ").is_none());
@@ -80,70 +79,70 @@ fn killed_worker_leaves_no_container_running() {
 
 #[test]
 fn frozen_workers_job_runs_elsewhere() {
-    let scene = Scene::start();
-    let mut first = WorkerOptions::new("ruby-1").topic("ruby").start(&scene.router);
-    let client = scene.router.client();
-    client.send(&scene.job("1", &format!("sleep 2.0625; {PASS}"))).unwrap();
+    let setup = Setup::start();
+    let mut first = WorkerOptions::new("ruby-1").topic("ruby").start(&setup.router);
+    let client = setup.router.client();
+    client.send(&setup.job("1", &format!("sleep 2.0625; {PASS}"))).unwrap();
     wait_for(seconds(10), "the container runs", || find_process("sleep 2.0625 "));
     first.process().signal(Signal::STOP);
-    let _second = WorkerOptions::new("any-2").start(&scene.router);
+    let _second = WorkerOptions::new("any-2").start(&setup.router);
     let answer = client.receive(seconds(20)).unwrap();
     expect(&answer, 200, "ok");
     assert_eq!(answer.context["worker"], "any-2");
-    // Awake again, its late result is dropped and it serves on.
+    // When the worker runs again, its late result is dropped, and it keeps serving.
     first.process().signal(Signal::CONT);
-    wait_until(seconds(15), "it serves again", || {
-        scene
+    wait_until(seconds(15), "the worker serves again", || {
+        setup
             .router
-            .ask(&scene.job(&format!("n{}", rustix::process::getpid().as_raw_nonzero()), PASS))
+            .ask(&setup.job(&format!("n{}", rustix::process::getpid().as_raw_nonzero()), PASS))
             .status
             .ok
-            && scene.router.status().to_string().contains("ruby-1")
+            && setup.router.status().to_string().contains("ruby-1")
     });
 }
 
 #[test]
 fn restarted_router_answers_the_same_id() {
-    let mut scene = Scene::start();
-    let _worker = WorkerOptions::new("any-1").start(&scene.router);
-    let request = scene.job("1", &format!("date +%s; sleep 3.5625; {PASS}"));
-    scene.router.client().request(&scene.job("0", PASS), seconds(20)).unwrap();
-    let client = scene.router.client();
+    let mut setup = Setup::start();
+    let _worker = WorkerOptions::new("any-1").start(&setup.router);
+    let request = setup.job("1", &format!("date +%s; sleep 3.5625; {PASS}"));
+    setup.router.client().request(&setup.job("0", PASS), seconds(20)).unwrap();
+    let client = setup.router.client();
     client.send(&request).unwrap();
     wait_for(seconds(10), "the container runs", || find_process("sleep 3.5625 "));
-    scene.router.kill();
-    scene.router.restart(&[]);
-    let again = scene.router.client();
+    setup.router.kill();
+    setup.router.restart(&[]);
+    let again = setup.router.client();
     let answer = again.request(&request, seconds(30)).unwrap();
     expect(&answer, 200, "ok");
     let started: f64 = answer.context["invocation"]["stdout"].as_str().unwrap().trim().parse().unwrap();
-    // The container that was running when the router died, not a second one, gave the answer.
+    // The answer is from the container that was running when the router died, not from a second one.
     let received = answer.context["timing"]["start_time"].as_f64().unwrap();
     assert!(started * 1e3 < received, "the job ran again");
 }
 
 #[test]
 fn sigterm_drains_running_job() {
-    let scene = Scene::start();
-    let mut worker = WorkerOptions::new("any-1").start(&scene.router);
-    let client = scene.router.client();
-    client.send(&scene.job("1", &format!("sleep 1.5625; {PASS}"))).unwrap();
+    let setup = Setup::start();
+    let mut worker = WorkerOptions::new("any-1").start(&setup.router);
+    let client = setup.router.client();
+    client.send(&setup.job("1", &format!("sleep 1.5625; {PASS}"))).unwrap();
     wait_for(seconds(10), "the container runs", || find_process("sleep 1.5625 "));
     worker.process().signal(Signal::TERM);
     expect(&client.receive(seconds(20)).unwrap(), 200, "ok");
     assert!(worker.process().wait_for_exit(seconds(10)).success());
-    expect(&scene.router.ask(&scene.job("2", PASS)), 503, "no_worker");
+    expect(&setup.router.ask(&setup.job("2", PASS)), 503, "no_worker");
 }
 
 #[test]
 fn job_runs_elsewhere_after_drain_timeout() {
-    let scene = Scene::start();
+    let setup = Setup::start();
     let mut first =
-        WorkerOptions::new("ruby-1").topic("ruby").flags(&["--drain-timeout", "1s"]).start(&scene.router);
-    // There before the job is, which must outlast the drain only; the scoped worker gets it all the same.
-    let _second = WorkerOptions::new("any-2").start(&scene.router);
-    let client = scene.router.client();
-    client.send(&scene.job("1", &format!("sleep 4.1875; {PASS}"))).unwrap();
+        WorkerOptions::new("ruby-1").topic("ruby").flags(&["--drain-timeout", "1s"]).start(&setup.router);
+    // The generic worker is ready before the job is sent; the scoped worker still gets the job.
+    let _second = WorkerOptions::new("any-2").start(&setup.router);
+    let client = setup.router.client();
+    client.send(&setup.job("1", &format!("sleep 4.1875; {PASS}"))).unwrap();
     wait_for(seconds(10), "the container runs", || find_process("sleep 4.1875 "));
     first.process().signal(Signal::TERM);
     let answer = client.receive(seconds(30)).unwrap();
@@ -153,22 +152,22 @@ fn job_runs_elsewhere_after_drain_timeout() {
 
 #[test]
 fn force_worker_restart_bootstraps_workers_again() {
-    let mut scene = Scene::start();
-    let mut worker = WorkerOptions::new("any-1").start(&scene.router);
-    expect(&scene.router.ask(&scene.job("1", PASS)), 200, "ok");
-    scene.router.kill();
-    scene.router.restart(&["--force-worker-restart"]);
+    let mut setup = Setup::start();
+    let mut worker = WorkerOptions::new("any-1").start(&setup.router);
+    expect(&setup.router.ask(&setup.job("1", PASS)), 200, "ok");
+    setup.router.kill();
+    setup.router.restart(&["--force-worker-restart"]);
     wait_until(seconds(30), "the worker serves again", || {
         assert!(worker.process().is_running(), "{}", worker.process().log());
-        scene.router.ask(&scene.job("2", PASS)).status.ok
+        setup.router.ask(&setup.job("2", PASS)).status.ok
     });
 }
 
 #[test]
 fn configure_prepares_every_version_and_exits() {
-    let scene = Scene::start();
-    let dir = scene.stage.path("work");
-    let url = format!("{}/test_runners", scene.router.clients());
+    let setup = Setup::start();
+    let dir = setup.stage.path("work");
+    let url = format!("{}/test_runners", setup.router.clients());
     let configure = || {
         Command::new(binary("trackyard-worker"))
             .args(["configure", "any-1", &url])
@@ -221,12 +220,12 @@ fn doctor_names_remedy_for_missing_driver() {
 
 #[test]
 fn jobs_leave_no_cgroup_behind() {
-    let scene = Scene::start();
+    let setup = Setup::start();
     let _other =
-        AutomaticWorker::start(&scene.router, hello("fake", &["python"], 1, &[]), std::time::Duration::ZERO);
-    let worker = WorkerOptions::new("any-1").start(&scene.router);
+        AutomaticWorker::start(&setup.router, hello("fake", &["python"], 1, &[]), std::time::Duration::ZERO);
+    let worker = WorkerOptions::new("any-1").start(&setup.router);
     for id in 0..3 {
-        expect(&scene.router.ask(&scene.job(&id.to_string(), PASS)), 200, "ok");
+        expect(&setup.router.ask(&setup.job(&id.to_string(), PASS)), 200, "ok");
     }
     let pid = worker.dir().display().to_string();
     drop(worker);

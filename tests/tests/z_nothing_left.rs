@@ -1,4 +1,7 @@
-//! Runs last: what the whole suite left on the machine.
+//! Checks what the whole suite left on the machine.
+//!
+//! This must run after all other tests. Cargo runs test targets in alphabetical order, so the name of this one begins
+//! with `z`; another order, such as that of a parallel runner, would make the check useless.
 #![cfg(test)]
 
 use e2e::leftovers::{cgroups, mounts, processes};
@@ -11,7 +14,7 @@ use e2e::worker::WorkerOptions;
 fn nothing_is_left_after_the_suite() {
     assert_eq!(mounts(), Vec::<String>::new());
     wait_until(seconds(5), "no job runs", || processes().is_empty());
-    // Tests that kill workers leave empty groups, which the next worker sweeps.
+    // Tests that kill workers leave empty groups, which the next worker removes.
     let stage = Stage::new();
     let router = Router::start(&stage.config());
     drop(WorkerOptions::new("sweeper").start(&router));

@@ -42,7 +42,7 @@ impl SessionOptions {
     fn command(&self, args: &[&str]) -> Command {
         let mut enter = self.enter.iter();
         let mut command = Command::new(enter.next().map_or("env", String::as_str));
-        command.args(args).args(args).env_clear().envs(self.variables.iter().cloned());
+        command.args(enter).args(args).env_clear().envs(self.variables.iter().cloned());
         // On a terminal, Ctrl-C reaches a process group.
         command.process_group(0).stdout(Stdio::piped());
         command

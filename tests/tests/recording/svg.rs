@@ -1,4 +1,4 @@
-//! A terminal's output as an SVG, and what of it is the same in every run.
+//! Renders terminal output as SVG, and extracts the text that is the same in every run.
 
 use anstyle_svg::{Term, WIN10_CONSOLE};
 
@@ -7,15 +7,15 @@ pub(crate) fn render(text: &str) -> String {
     Term::new().palette(WIN10_CONSOLE).render_svg(text)
 }
 
-/// The text without ANSI styles.
+/// Removes ANSI styles from a text.
 pub(crate) fn without_styles(text: &str) -> String {
     let mut parts = text.split("\u{1b}[");
     let first = parts.next().unwrap_or_default().to_owned();
     first + &parts.map(|part| part.split_once('m').map_or(part, |(_, rest)| rest)).collect::<String>()
 }
 
-/// The words of an SVG, line by line: without times, which differ from run to run, and with one word for the two limits
-/// of which an endless loop may meet either first.
+/// Returns the text of an SVG, line by line, without times, and with one name for the two limits of which an endless loop
+/// may reach either first.
 pub(crate) fn stable_text(svg: &str) -> Vec<String> {
     let text = svg.replace("</tspan>", "").split('<').map(after_tag).collect::<String>();
     let word = |word: &str| match word {
