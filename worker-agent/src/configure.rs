@@ -172,7 +172,7 @@ impl Work {
                         (version, result)
                     });
                 }
-                Action::Collect(keep) => drop(self.store.collect(&keep).await?),
+                Action::Collect(keep) => drop(self.store.collect_garbage(&keep).await?),
                 Action::Ready(_) | Action::Failed(_) | Action::Gone(_) => {}
             }
         }

@@ -42,13 +42,13 @@ pub fn layer(
     limits: &store::LayerLimits,
 ) -> Result<(), store::StoreError> {
     let chunks = bytes.chunks(chunk.max(1)).map(|chunk| Some(Ok(Bytes::copy_from_slice(chunk))));
-    let messages: Vec<_> = chunks.chain([None]).collect();
-    let (sender, receiver) = mpsc::channel(messages.len());
-    for message in messages {
+    let items: Vec<_> = chunks.chain([None]).collect();
+    let (sender, receiver) = mpsc::channel(items.len());
+    for item in items {
         // The channel has room for all of them.
-        drop(sender.try_send(message));
+        drop(sender.try_send(item));
     }
-    store::decode::run(receiver, layer, root, Some(Vec::new()), limits).map(drop)
+    store::decode::unpack_transfer(receiver, layer, root, Some(Vec::new()), limits).map(drop)
 }
 
 /// Collects the files that a job left in `dir`, without those that are refused.
@@ -85,8 +85,8 @@ pub fn spec(
 ///
 /// # Errors
 /// When a path is not safe, or the submission is too large.
-pub fn plan(caps: input::InputLimits, listing: &[(&str, u64)]) -> Result<Vec<String>, input::InputError> {
-    let mut plan = InputPlan::new(caps);
+pub fn plan(limits: input::InputLimits, listing: &[(&str, u64)]) -> Result<Vec<String>, input::InputError> {
+    let mut plan = InputPlan::new(limits);
     listing.iter().try_for_each(|(path, size)| plan.add(path, *size))?;
-    plan.finish(|| "it".to_owned())
+    plan.finish(|| "the source".to_owned())
 }

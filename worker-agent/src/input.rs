@@ -1,8 +1,8 @@
-//! Brings a submission's files into the job directory.
+//! Fetches a submission's files into the job directory.
 //!
-//! - `plan` (pure): is every name safe, and is it not too much?
-//! - `s3`, `file`: where files come from
-//! - `dir`: where they go, by descriptor, never through a link
+//! - `plan` (pure): checks that every name is safe and that the submission is not too large
+//! - `s3`, `file`: read the files
+//! - `input_dir`: writes them, by descriptor, never through a link
 
 mod error;
 mod file;
@@ -25,38 +25,38 @@ use input_dir::InputDir;
 use plan::ByteBudget;
 use s3::S3;
 
-/// The places that submissions may come from. Cheap to clone.
+/// The sources that submissions may come from. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Inputs {
     policy: Arc<InputPolicy>,
-    /// Made at the first need: looking for credentials may take seconds.
+    /// Created at the first use, because finding the credentials may take seconds.
     s3: Arc<OnceCell<S3>>,
 }
 
-/// What was fetched.
+/// The size of what was fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fetched {
-    /// Files.
+    /// Number of files.
     pub files: usize,
-    /// Bytes, all files together.
+    /// Bytes of all files together.
     pub bytes: u64,
 }
 
 impl Inputs {
-    /// Those that `policy` names. Asks nobody yet.
+    /// Takes the sources of `policy`. Sends no request yet.
     #[must_use]
     pub fn new(policy: InputPolicy) -> Self {
         Self { policy: Arc::new(policy), s3: Arc::default() }
     }
 
-    /// Looks for credentials, so that no job has to wait for it.
-    pub async fn warm(&self) {
+    /// Finds the credentials now, so that no job has to wait for it.
+    pub async fn warm_up(&self) {
         if !self.policy.buckets.is_empty() {
             self.s3().await;
         }
     }
 
-    /// What this was made of.
+    /// Returns the policy that names the sources.
     #[must_use]
     pub fn policy(&self) -> &InputPolicy {
         &self.policy
@@ -65,19 +65,20 @@ impl Inputs {
     /// Writes all files of `uri` below `dir`, which should be empty.
     ///
     /// # Errors
-    /// When the place is not allowed, has nothing or too much, a name is not safe, or a file cannot be fetched.
+    /// When the source is not allowed, has no files or too many, a name is not safe, or a file cannot be fetched.
     pub async fn fetch(&self, uri: &InputUri, limits: &Limits, dir: OwnedFd) -> Result<Fetched, InputError> {
-        let (dir, budget) = (InputDir::new(dir), ByteBudget::new(limits.input_bytes.0));
-        let caps = InputLimits::of(limits);
+        let dir = InputDir::new(dir);
+        let budget = ByteBudget::new(limits.input_bytes.0);
+        let limits = InputLimits::of(limits);
         let files = match uri.location() {
             Location::S3 { bucket, .. } if !self.policy.buckets.iter().any(|allowed| allowed == bucket) => {
                 return Err(InputError::Bucket(bucket.to_owned()));
             }
             Location::S3 { bucket, prefix } => {
-                self.s3().await.fetch(bucket, prefix, &caps, &dir, &budget).await?
+                self.s3().await.fetch(bucket, prefix, &limits, &dir, &budget).await?
             }
             Location::File { path } => {
-                file::fetch(&self.policy.allowed_folders, path, caps, dir, budget.clone()).await?
+                file::fetch(&self.policy.allowed_folders, path, limits, dir, budget.clone()).await?
             }
         };
         Ok(Fetched { files, bytes: budget.used() })

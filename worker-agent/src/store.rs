@@ -1,17 +1,17 @@
 //! The images that this worker holds. Each layer is unpacked once, into a directory named by the digest of its content,
-//! and shared by every image that has it. Half an image is never ready: layers are unpacked aside, synced and then
-//! renamed into place, and an image counts once a record of all its layers is written.
+//! and shared by all images that have it. An incomplete image is never ready: layers are unpacked in a staging directory,
+//! synced and then renamed into place, and an image counts once the record of all its layers is written.
 //!
-//! - `dirs`: what is where, `lock`: one worker per directory, `record`: which images are complete
-//! - `prepare`: what is missing of an image, `flight`: nobody fetches what another is fetching
-//! - `transfer`: one layer from its source to a directory aside, `decode`: its bytes, `unpack`: its entries
-//! - `lease`, `collect`: what must stay, and removing the rest
+//! - `dirs`: the directories, `lock`: one worker per directory, `record`: which images are complete
+//! - `prepare`: fetches the missing layers of an image, `flight`: no layer is fetched twice at one time
+//! - `transfer`: a layer from its source to the staging directory, `decode`: its bytes, `unpack`: its entries
+//! - `lease`, `garbage`: what must stay, and removing the rest
 
-mod collect;
 pub(crate) mod decode;
 mod dirs;
 mod error;
 mod flight;
+mod garbage;
 mod lease;
 mod lock;
 mod prepare;
@@ -37,8 +37,8 @@ use flight::Flights;
 use lease::{Lease, Leases};
 use lock::Lock;
 
-/// Layers in work at once, over all images: it bounds the memory.
-const PARALLEL_LAYERS: usize = 2;
+/// Maximum number of layers that are unpacked at one time, over all images. It bounds the memory.
+const MAX_PARALLEL_LAYERS: usize = 2;
 
 /// The images of one work directory. Cheap to clone; the directory is unlocked when the last clone is dropped.
 #[derive(Debug, Clone)]
@@ -52,24 +52,24 @@ struct Inner {
     limits: LayerLimits,
     leases: Leases,
     flights: Flights,
-    slots: Arc<Semaphore>,
+    unpacking: Arc<Semaphore>,
     _lock: Lock,
 }
 
-/// An image whose layers are all here. They stay as long as this value or a clone of it lives.
+/// An image whose layers are all unpacked. They stay as long as this value or a clone of it lives.
 #[derive(Debug, Clone)]
 pub struct PreparedImage {
     /// The manifest's digest.
     pub digest: Digest,
-    /// The layers' directories, from the bottom to the top; no directory twice.
+    /// The layers' directories, from the bottom to the top. No directory is listed twice.
     pub layers: Vec<PathBuf>,
-    /// `NAME=value` each.
+    /// The environment, each entry as `NAME=value`.
     pub env: Vec<String>,
     _lease: Lease,
 }
 
 impl Store {
-    /// Opens the store in `workdir`, which is made if it is not there, and removes what a crash left behind.
+    /// Opens the store in `workdir`, which is made if it does not exist, and removes what a crash left behind.
     ///
     /// # Errors
     /// When another worker holds the directory, or it cannot be used.
@@ -77,7 +77,7 @@ impl Store {
         Self::open_with(workdir, LayerLimits::default())
     }
 
-    /// As [`Self::open`], with other bounds on layers.
+    /// Opens the store as [`Self::open`] does, with other limits on layers.
     ///
     /// # Errors
     /// When another worker holds the directory, or it cannot be used.
@@ -90,37 +90,37 @@ impl Store {
             limits,
             leases: Leases::default(),
             flights: Flights::default(),
-            slots: Arc::new(Semaphore::new(PARALLEL_LAYERS)),
+            unpacking: Arc::new(Semaphore::new(MAX_PARALLEL_LAYERS)),
             _lock: lock,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The images that are complete.
+    /// Returns the images that are complete.
     ///
     /// # Errors
     /// When the directory of records cannot be read.
-    pub fn complete(&self) -> Result<Vec<Digest>, StoreError> {
+    pub fn complete_images(&self) -> Result<Vec<Digest>, StoreError> {
         let digests = record::digests(&self.inner.dirs)?;
         Ok(digests.into_iter().filter(|digest| record::read(&self.inner.dirs, digest).is_some()).collect())
     }
 
-    /// A complete image; `None` if it is not. Asks nobody else.
+    /// Returns an image if it is complete. Sends no request.
     #[must_use]
     pub fn get(&self, digest: &Digest) -> Option<PreparedImage> {
-        // The lease comes first: from then on nothing of the image is collected.
-        let image = self.inner.leases.take([dirs::image(digest)]);
+        // The lease is taken first: from then on nothing of the image is removed.
+        let record_lease = self.inner.leases.take([dirs::image(digest)]);
         let record = record::read(&self.inner.dirs, digest)?;
         let lease = self.inner.leases.take(record.layers.iter().cloned().chain([dirs::image(digest)]));
-        drop(image);
+        drop(record_lease);
         Some(self.prepared(digest, record, lease))
     }
 
     fn prepared(&self, digest: &Digest, record: record::Record, lease: Lease) -> PreparedImage {
-        let layers = record.layers.iter().map(|name| self.inner.dirs.at(name)).collect();
+        let layers = record.layers.iter().map(|name| self.inner.dirs.path(name)).collect();
         PreparedImage {
             digest: digest.clone(),
-            layers: stack::to_mount(layers),
+            layers: stack::mountable(layers),
             env: record.env,
             _lease: lease,
         }

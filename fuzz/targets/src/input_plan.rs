@@ -1,4 +1,4 @@
-//! A listing of a submission: a line for each key, a tab, and its size.
+//! A listing of a submission: on each line a key, a tab and its size.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,8 @@ use trackyard_protocol::uri::is_plain_path;
 use trackyard_worker::fuzzing::plan;
 use trackyard_worker::input::InputLimits;
 
-/// Every planned file is a plain path of its own, none is another's directory, and all are within the caps.
+/// Asserts that planned files have distinct plain paths, that none is another's directory, and that all are within the
+/// limits.
 pub fn run(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let listing: Vec<(&str, u64)> = text
@@ -14,8 +15,8 @@ pub fn run(bytes: &[u8]) {
         .map(|line| line.rsplit_once('\t').unwrap_or((line, "1")))
         .map(|(path, size)| (path, size.parse().unwrap_or(u64::MAX)))
         .collect();
-    let caps = InputLimits { files: 8, bytes: 1000, entries: 16 };
-    let Ok(files) = plan(caps, &listing) else { return };
+    let limits = InputLimits { files: 8, bytes: 1000, entries: 16 };
+    let Ok(files) = plan(limits, &listing) else { return };
     let set: BTreeSet<&str> = files.iter().map(String::as_str).collect();
     let dirs: BTreeSet<&str> =
         files.iter().flat_map(|file| file.match_indices('/').filter_map(|(at, _)| file.get(..at))).collect();

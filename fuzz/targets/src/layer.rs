@@ -1,4 +1,5 @@
-//! A layer as it comes from a registry: a byte for its compression, one for how the bytes are cut, and the bytes.
+//! A layer as it comes from a registry. The input has a byte for the compression, a byte for the size of the chunks, and then
+//! the layer.
 
 use sha2::{Digest as _, Sha256};
 use trackyard_images::{Compression, Layer};
@@ -9,7 +10,7 @@ use trackyard_worker::store::StoreError;
 use crate::tree::Tree;
 use crate::unpack::limits;
 
-/// Nothing lands outside, a bomb ends, and a bad layer is never taken for a broken machine.
+/// Asserts that nothing is written outside, that a bomb ends, and that a bad layer is not taken for a broken machine.
 pub fn run(bytes: &[u8]) {
     let [kind, chunk, bytes @ ..] = bytes else { return };
     let compression = match kind {
@@ -19,7 +20,7 @@ pub fn run(bytes: &[u8]) {
     };
     let tree = Tree::new();
     let digest = Digest::from_sha256(&Sha256::digest(bytes).into());
-    // The content's own digest is known beforehand where nothing is compressed.
+    // The digest of the content is known only if the layer is not compressed.
     let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let layer = Layer { diff_id: digest.clone(), digest, size, compression };
     let limits = limits();

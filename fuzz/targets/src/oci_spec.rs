@@ -1,5 +1,5 @@
-//! The configuration that `runc` reads. A line for the channel and the exercise, one for the limits, and the image's
-//! environment, a line each.
+//! The configuration that `runc` reads. The input has a line with channel and exercise, a line with the limits, and then a
+//! line for each variable of the image's environment.
 
 use serde_json::Value;
 use trackyard_protocol::channel::Channel;
@@ -8,7 +8,7 @@ use trackyard_protocol::name::ExerciseSlug;
 use trackyard_worker::fuzzing::spec;
 use trackyard_worker::sandbox::EntryScript;
 
-/// Whatever an image, a request and a configuration say, the container is shut in.
+/// Asserts that the container is confined, whatever an image, a request and a configuration say.
 pub fn run(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let mut lines = text.split('\n');
@@ -18,12 +18,12 @@ pub fn run(bytes: &[u8]) {
     let limits: Limits = serde_json::from_str(lines.next().unwrap_or_default()).unwrap_or_default();
     let env: Vec<String> = lines.map(ToOwned::to_owned).collect();
     let argv = entry.argv(&exercise);
-    let spec = spec(argv.clone(), entry.working_dir(), &env, &limits).expect("it can be made");
+    let spec = spec(argv.clone(), entry.working_dir(), &env, &limits).expect("the spec can be made");
     let at = |path: &str| spec.pointer(path).unwrap_or(&Value::Null);
-    assert_eq!(*at("/process/args"), Value::from(argv), "no word is added or split");
+    assert_eq!(*at("/process/args"), Value::from(argv), "no argument is added or split");
     assert_eq!((at("/process/noNewPrivileges"), at("/root/readonly")), (&true.into(), &true.into()));
     assert_eq!((at("/process/user/uid"), at("/linux/uidMappings/0/containerID")), (&0.into(), &0.into()));
-    for (set, held) in at("/process/capabilities").as_object().expect("they are set") {
+    for (set, held) in at("/process/capabilities").as_object().expect("capabilities are set") {
         assert_eq!(held.as_array().map(Vec::len), Some(0), "a capability is {set}");
     }
     assert_eq!(texts(at("/process/capabilities"), "").len(), 0);
@@ -31,7 +31,7 @@ pub fn run(bytes: &[u8]) {
     for kind in ["pid", "ipc", "uts", "mount", "network", "user", "cgroup"] {
         assert!(texts(namespaces, "type").contains(&kind), "{kind}");
     }
-    assert!(texts(namespaces, "path").is_empty(), "no namespace is somebody else's");
+    assert!(texts(namespaces, "path").is_empty(), "no namespace of another process is joined");
     for map in ["/linux/uidMappings/0", "/linux/gidMappings/0"] {
         assert!(at(map).pointer("/hostID").and_then(Value::as_u64).is_some_and(|id| id >= 1 << 16), "{map}");
     }
@@ -44,7 +44,7 @@ pub fn run(bytes: &[u8]) {
     assert!(at("/linux/seccomp/defaultAction").is_string() && at("/hooks").is_null());
     let rules = at("/linux/resources/devices").as_array().map_or(&[][..], Vec::as_slice);
     assert!(at("/linux/devices").is_null() && rules.iter().all(|rule| rule.get("allow") == Some(&false.into())));
-    let env = at("/process/env").as_array().expect("there is one");
+    let env = at("/process/env").as_array().expect("there is an environment");
     let well_formed = |entry: &str| entry.find('=').is_some_and(|at| at > 0) && !entry.contains('\0');
     assert!(env.iter().all(|entry| entry.as_str().is_some_and(well_formed)));
     for name in ["PATH=", "HOME="] {

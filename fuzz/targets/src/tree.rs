@@ -1,4 +1,4 @@
-//! Directories for targets that write files: one to write into, and what must stay as it is around it.
+//! Directories for targets that write files: one to write into, and surroundings that must not change.
 
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
@@ -11,7 +11,7 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// `root` is empty; `lower` is a layer below it, with links that lead out.
+    /// Makes an empty `root` and a layer `lower` below it, with links that lead out of it.
     pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("trackyard-fuzz-").tempdir().expect("a directory is made");
         let at = |name: &str| dir.path().join(name);
@@ -26,17 +26,17 @@ impl Tree {
         Self { dir }
     }
 
-    /// The directory to write into.
+    /// Opens the directory to write into.
     pub(crate) fn root(&self) -> OwnedFd {
         self.open("root")
     }
 
-    /// The layer below.
+    /// Opens the layer below.
     pub(crate) fn lower(&self) -> OwnedFd {
         self.open("lower")
     }
 
-    /// Nothing but the directory to write into has changed; how many nodes and bytes of files are in it.
+    /// Asserts that only `root` has changed. Returns the number of nodes in it and the bytes of its files.
     pub(crate) fn check(&self) -> (u64, u64) {
         let path = self.dir.path();
         let mut names: Vec<_> =
@@ -54,7 +54,8 @@ impl Tree {
     }
 }
 
-/// Nodes below a directory and the bytes of its files, no link followed; a file of many names counts once for each.
+/// Counts the nodes below a directory and the bytes of its files. Follows no link; the bytes of a file with several names
+/// count once.
 fn measure(dir: &Path) -> (u64, u64) {
     names(dir).into_iter().fold((0, 0), |(nodes, bytes), path| {
         let meta = fs::symlink_metadata(&path).expect("it is there");

@@ -1,5 +1,5 @@
-//! A layer's tar stream, unpacked on top of another layer. Headers get the sum that they should have, or no change of
-//! one would ever be looked at.
+//! A layer's tar stream, unpacked on top of another layer. The checksums of its headers are corrected, because the unpacker
+//! looks no further at a header with a wrong one.
 
 use trackyard_worker::fuzzing;
 use trackyard_worker::store::{LayerLimits, StoreError};
@@ -8,17 +8,18 @@ use crate::tree::Tree;
 
 const BLOCK: usize = 512;
 
-/// Bounds that a short input can reach.
+/// Returns limits that a short input can reach.
 #[must_use]
 pub fn limits() -> LayerLimits {
     let defaults = LayerLimits::default();
     LayerLimits { entries: 64, bytes: 64 << 10, path: 1024, depth: 16, header: 8192, directory_names: 4096, ..defaults }
 }
 
-/// Nothing lands outside, what is taken is within bounds, and a bad layer is never taken for a broken machine.
+/// Asserts that nothing is written outside, that the limits hold, and that a bad layer is not taken for a broken machine.
 pub fn run(bytes: &[u8]) {
-    let (tree, limits) = (Tree::new(), limits());
-    let result = fuzzing::unpack(&summed(bytes), tree.root(), vec![tree.lower()], &limits);
+    let tree = Tree::new();
+    let limits = limits();
+    let result = fuzzing::unpack(&with_checksums(bytes), tree.root(), vec![tree.lower()], &limits);
     let (nodes, written) = tree.check();
     assert!(written <= limits.bytes && nodes <= limits.entries * 32, "{nodes} nodes, {written} bytes");
     if let Err(StoreError::Io { what, source }) = result {
@@ -26,10 +27,11 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// The stream with every header's sum right, as far as it can be followed.
+/// Returns the stream with the right checksum in every header, as far as headers can be found.
 #[must_use]
-pub fn summed(bytes: &[u8]) -> Vec<u8> {
-    let (mut bytes, mut at) = (bytes.to_vec(), 0);
+pub fn with_checksums(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    let mut at = 0;
     while let Some(block) = bytes.get_mut(at..at + BLOCK) {
         if block.iter().any(|byte| *byte != 0) {
             let mut header = tar::Header::new_old();

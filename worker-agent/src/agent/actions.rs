@@ -75,7 +75,7 @@ impl Agent {
             let inputs = Inputs::new(policy);
             self.inputs = Some(inputs.clone());
             self.tasks.spawn(Purpose::Other, async move {
-                inputs.warm().await;
+                inputs.warm_up().await;
                 Done::Nothing
             });
         }
@@ -166,7 +166,7 @@ impl Agent {
         self.tasks.spawn(Purpose::Other, async move {
             // Not in the agent's loop: it waits for a collection that goes on.
             let _ = tokio::task::spawn_blocking(move || drop(gone)).await;
-            match store.collect(&keep).await {
+            match store.collect_garbage(&keep).await {
                 Ok(gone) if gone.is_empty() => {}
                 Ok(gone) => tracing::info!(images = gone.len(), "images removed"),
                 Err(error) => tracing::warn!(%error, "images that nobody needs stay"),

@@ -1,28 +1,28 @@
-//! Why a submission is not there.
+//! Why a submission could not be fetched.
 
 use std::io;
 
 use rustix::io::Errno;
 use trackyard_protocol::reason::Reason;
 
-/// Why a submission is not there. The texts are for clients: they name nothing but what the client named itself.
+/// Why a submission could not be fetched. The texts are for clients: they contain nothing but what the client sent itself.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    /// The bucket is not on the list.
+    /// The bucket is not one of the allowed ones.
     #[error("the bucket {0:?} is not one that submissions may come from")]
     Bucket(String),
-    /// The directory is not below one of the list.
+    /// The directory is not below an allowed one.
     #[error("file://{0} is not below a directory that submissions may come from")]
     Dir(String),
-    /// There is nothing.
+    /// The source has no files.
     #[error("there are no files at {0}")]
     Empty(String),
-    /// A name that could lead out of the job directory, or cannot be a file's name.
+    /// A name could lead out of the job directory, or cannot be a file's name.
     #[error("the file name {key:?} is not safe: {why}")]
     UnsafeKey {
         /// The name, cut to 200 characters.
         key: String,
-        /// The rule.
+        /// The rule that it breaks.
         why: &'static str,
     },
     /// Too many files.
@@ -30,30 +30,30 @@ pub enum InputError {
     Count {
         /// Files, or files and directories.
         what: &'static str,
-        /// How many may be.
+        /// The limit.
         limit: u32,
     },
     /// Too many bytes.
     #[error("the submission is larger than {limit} bytes")]
     Size {
-        /// How many may be.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// The place does not give the files.
+    /// The source did not deliver the files.
     #[error("cannot fetch {what}: {why}")]
     Download {
         /// What was asked for.
         what: String,
-        /// A word for what happened; never a server's own text, which may hold anything.
+        /// What happened, in our own words: a server's text may contain anything.
         why: String,
     },
-    /// The machine cannot write the files.
+    /// The machine could not write the files.
     #[error("the submission cannot be written: {0}")]
     Write(#[from] io::Error),
 }
 
 impl InputError {
-    /// The reason of a job that met this.
+    /// Returns the reason of a job that failed with this error.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {

@@ -1,4 +1,4 @@
-//! Submissions from a directory of this machine: beneath an allowed directory, no links, regular files only.
+//! Submissions from a directory of this machine: beneath an allowed directory, without links, regular files only.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,11 +13,11 @@ use super::error::InputError;
 use super::input_dir::InputDir;
 use super::plan::{ByteBudget, InputLimits, InputPlan, MAX_DEPTH};
 
-/// Copies all files of the directory `path`, and gives their number.
+/// Copies all files of the directory `path`, and returns their number.
 pub(super) async fn fetch(
     allowed: &[PathBuf],
     path: &str,
-    caps: InputLimits,
+    limits: InputLimits,
     dir: InputDir,
     budget: ByteBudget,
 ) -> Result<usize, InputError> {
@@ -25,12 +25,12 @@ pub(super) async fn fetch(
     let path = path.to_owned();
     let copy = tokio::task::spawn_blocking(move || {
         let source = open_source(&base, &below, &path)?;
-        copy(&source, &path, caps, &dir, &budget)
+        copy(&source, &path, limits, &dir, &budget)
     });
     copy.await.map_err(|error| InputError::Write(error.into()))?
 }
 
-/// The allowed directory that holds `path`, and the way from there.
+/// Returns the allowed directory that contains `path`, and the rest of the path.
 fn beneath(allowed: &[PathBuf], path: &str) -> Option<(PathBuf, PathBuf)> {
     let path = Path::new(path);
     allowed.iter().find_map(|base| {
@@ -41,19 +41,19 @@ fn beneath(allowed: &[PathBuf], path: &str) -> Option<(PathBuf, PathBuf)> {
 
 fn open_source(base: &Path, below: &Path, path: &str) -> Result<OwnedFd, InputError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    // The allowed directory itself is the machine's own business, and may be a link.
-    let base = openat(CWD, base, flags, Mode::empty()).map_err(|error| refused(error, path))?;
-    openat2(&base, below, flags, Mode::empty(), beneath_only()).map_err(|error| refused(error, path))
+    // The allowed directory is trusted, and may itself be a link.
+    let base = openat(CWD, base, flags, Mode::empty()).map_err(|error| cannot_open(error, path))?;
+    openat2(&base, below, flags, Mode::empty(), resolve_beneath()).map_err(|error| cannot_open(error, path))
 }
 
-fn beneath_only() -> ResolveFlags {
+fn resolve_beneath() -> ResolveFlags {
     ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS
 }
 
-fn refused(error: Errno, path: &str) -> InputError {
+fn cannot_open(error: Errno, path: &str) -> InputError {
     match error {
         Errno::NOENT | Errno::NOTDIR => InputError::Empty(format!("file://{path}")),
-        Errno::LOOP | Errno::XDEV => InputError::unsafe_key(path, "there is a link on the way"),
+        Errno::LOOP | Errno::XDEV => InputError::unsafe_key(path, "there is a link in its path"),
         other => {
             InputError::download(format!("file://{path}"), std::io::Error::from(other).kind().to_string())
         }
@@ -63,11 +63,11 @@ fn refused(error: Errno, path: &str) -> InputError {
 fn copy(
     source: &OwnedFd,
     path: &str,
-    caps: InputLimits,
+    limits: InputLimits,
     dir: &InputDir,
     budget: &ByteBudget,
 ) -> Result<usize, InputError> {
-    let mut plan = InputPlan::new(caps);
+    let mut plan = InputPlan::new(limits);
     list(source, "", MAX_DEPTH, &mut plan)?;
     let files = plan.finish(|| format!("file://{path}"))?;
     for file in &files {
@@ -77,9 +77,9 @@ fn copy(
 }
 
 fn list(at: &OwnedFd, prefix: &str, depth: usize, plan: &mut InputPlan) -> Result<(), InputError> {
-    let entries = Dir::read_from(at).map_err(|error| refused(error, prefix))?;
+    let entries = Dir::read_from(at).map_err(|error| cannot_open(error, prefix))?;
     for entry in entries {
-        let entry = entry.map_err(|error| refused(error, prefix))?;
+        let entry = entry.map_err(|error| cannot_open(error, prefix))?;
         let name = entry.file_name().to_string_lossy();
         if name == "." || name == ".." {
             continue;
@@ -99,9 +99,9 @@ fn list_one(
     depth: usize,
     plan: &mut InputPlan,
 ) -> Result<(), InputError> {
-    // O_PATH opens anything, and moves nothing: a pipe does not block, a device is not started.
+    // O_PATH opens anything without side effects: a pipe does not block, a device is not started.
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let entry = File::from(openat(at, name, flags, Mode::empty()).map_err(|error| refused(error, path))?);
+    let entry = File::from(openat(at, name, flags, Mode::empty()).map_err(|error| cannot_open(error, path))?);
     let metadata = entry.metadata()?;
     if metadata.is_file() {
         return plan.add(path, metadata.len());
@@ -113,15 +113,15 @@ fn list_one(
         return Err(InputError::unsafe_key(path, "the directories are nested too deeply"));
     };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let inner = openat(at, name, flags, Mode::empty()).map_err(|error| refused(error, path))?;
+    let inner = openat(at, name, flags, Mode::empty()).map_err(|error| cannot_open(error, path))?;
     plan.add(&format!("{path}/"), 0)?;
     list(&inner, &format!("{path}/"), depth, plan)
 }
 
 fn copy_one(source: &OwnedFd, path: &str, dir: &InputDir, budget: &ByteBudget) -> Result<(), InputError> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = openat2(source.as_fd(), path, flags, Mode::empty(), beneath_only())
-        .map_err(|error| refused(error, path))?;
+    let file = openat2(source.as_fd(), path, flags, Mode::empty(), resolve_beneath())
+        .map_err(|error| cannot_open(error, path))?;
     let mut file = File::from(file);
     let metadata = file.metadata()?;
     if !metadata.is_file() {
@@ -150,21 +150,21 @@ mod tests {
 
     use trackyard_protocol::reason::Reason;
 
-    const CAPS: InputLimits = InputLimits { files: 10, bytes: 1000, entries: 20 };
+    const LIMITS: InputLimits = InputLimits { files: 10, bytes: 1000, entries: 20 };
 
-    struct Place {
+    struct Fixture {
         root: tempfile::TempDir,
         job: tempfile::TempDir,
     }
 
-    impl Place {
+    impl Fixture {
         fn new() -> Self {
-            let place = Self { root: tempfile::tempdir().unwrap(), job: tempfile::tempdir().unwrap() };
-            fs::create_dir_all(place.root.path().join("allowed/7/lib")).unwrap();
-            fs::write(place.root.path().join("allowed/7/a.rb"), "a").unwrap();
-            fs::write(place.root.path().join("allowed/7/lib/b.rb"), "bb").unwrap();
-            fs::write(place.root.path().join("secret"), "s").unwrap();
-            place
+            let fixture = Self { root: tempfile::tempdir().unwrap(), job: tempfile::tempdir().unwrap() };
+            fs::create_dir_all(fixture.root.path().join("allowed/7/lib")).unwrap();
+            fs::write(fixture.root.path().join("allowed/7/a.rb"), "a").unwrap();
+            fs::write(fixture.root.path().join("allowed/7/lib/b.rb"), "bb").unwrap();
+            fs::write(fixture.root.path().join("secret"), "s").unwrap();
+            fixture
         }
 
         fn at(&self, path: &str) -> PathBuf {
@@ -174,24 +174,24 @@ mod tests {
         async fn fetch(&self, path: &str) -> Result<usize, Reason> {
             let dir = InputDir::new(File::open(self.job.path()).unwrap().into());
             let uri = self.at(path).to_str().unwrap().to_owned();
-            let budget = ByteBudget::new(CAPS.bytes);
-            fetch(&[self.at("allowed")], &uri, CAPS, dir, budget).await.map_err(|error| error.reason())
+            let budget = ByteBudget::new(LIMITS.bytes);
+            fetch(&[self.at("allowed")], &uri, LIMITS, dir, budget).await.map_err(|error| error.reason())
         }
     }
 
     #[tokio::test]
     async fn files_are_copied_with_their_dirs() {
-        let place = Place::new();
-        assert_eq!(place.fetch("allowed/7").await, Ok(2));
-        assert_eq!(fs::read(place.job.path().join("lib/b.rb")).unwrap(), b"bb");
+        let fixture = Fixture::new();
+        assert_eq!(fixture.fetch("allowed/7").await, Ok(2));
+        assert_eq!(fs::read(fixture.job.path().join("lib/b.rb")).unwrap(), b"bb");
     }
 
     #[tokio::test]
-    async fn only_what_is_beneath_an_allowed_dir_is_read() {
-        let place = Place::new();
-        symlink(place.root.path(), place.at("allowed/up")).unwrap();
-        fs::create_dir(place.at("allowedly")).unwrap();
-        fs::write(place.at("allowedly/x"), "").unwrap();
+    async fn only_allowed_dirs_are_read() {
+        let fixture = Fixture::new();
+        symlink(fixture.root.path(), fixture.at("allowed/up")).unwrap();
+        fs::create_dir(fixture.at("allowedly")).unwrap();
+        fs::write(fixture.at("allowedly/x"), "").unwrap();
         for (path, reason) in [
             ("allowedly", Reason::BadUri),
             ("allowed", Reason::BadUri),
@@ -201,28 +201,28 @@ mod tests {
             ("allowed/up", Reason::UnsafeKey),
             ("allowed/up/allowedly", Reason::UnsafeKey),
         ] {
-            assert_eq!(place.fetch(path).await, Err(reason), "{path}");
+            assert_eq!(fixture.fetch(path).await, Err(reason), "{path}");
         }
-        assert_eq!(fs::read_dir(place.job.path()).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(fixture.job.path()).unwrap().count(), 0);
     }
 
     #[tokio::test]
     async fn links_and_pipes_are_refused() {
-        let place = Place::new();
-        symlink(place.at("secret"), place.at("allowed/7/link")).unwrap();
-        assert_eq!(place.fetch("allowed/7").await, Err(Reason::UnsafeKey));
-        fs::remove_file(place.at("allowed/7/link")).unwrap();
-        assert!(Command::new("mkfifo").arg(place.at("allowed/7/pipe")).status().unwrap().success());
-        assert_eq!(place.fetch("allowed/7").await, Err(Reason::UnsafeKey));
+        let fixture = Fixture::new();
+        symlink(fixture.at("secret"), fixture.at("allowed/7/link")).unwrap();
+        assert_eq!(fixture.fetch("allowed/7").await, Err(Reason::UnsafeKey));
+        fs::remove_file(fixture.at("allowed/7/link")).unwrap();
+        assert!(Command::new("mkfifo").arg(fixture.at("allowed/7/pipe")).status().unwrap().success());
+        assert_eq!(fixture.fetch("allowed/7").await, Err(Reason::UnsafeKey));
     }
 
     #[tokio::test]
     async fn too_much_and_too_deep_are_refused() {
-        let place = Place::new();
-        fs::write(place.at("allowed/7/large"), vec![0; 1001]).unwrap();
-        assert_eq!(place.fetch("allowed/7").await, Err(Reason::InputSize));
-        fs::remove_file(place.at("allowed/7/large")).unwrap();
-        fs::create_dir_all(place.at(&format!("allowed/7/{}", "d/".repeat(30)))).unwrap();
-        assert_eq!(place.fetch("allowed/7").await, Err(Reason::InputCount));
+        let fixture = Fixture::new();
+        fs::write(fixture.at("allowed/7/large"), vec![0; 1001]).unwrap();
+        assert_eq!(fixture.fetch("allowed/7").await, Err(Reason::InputSize));
+        fs::remove_file(fixture.at("allowed/7/large")).unwrap();
+        fs::create_dir_all(fixture.at(&format!("allowed/7/{}", "d/".repeat(30)))).unwrap();
+        assert_eq!(fixture.fetch("allowed/7").await, Err(Reason::InputCount));
     }
 }

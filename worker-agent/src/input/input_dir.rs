@@ -1,4 +1,4 @@
-//! The job directory, written by descriptor: no path is ever resolved through a link, and nothing is overwritten.
+//! Writes to the job directory by descriptor: no path is resolved through a link, and nothing is overwritten.
 
 use std::fs::File;
 use std::io;
@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 const DIR_MODE: Mode = Mode::from_raw_mode(0o755);
 
-/// The job directory. Clones are the same directory.
+/// The job directory. Clones refer to the same directory.
 #[derive(Debug, Clone)]
 pub(super) struct InputDir(Arc<OwnedFd>);
 
@@ -19,7 +19,7 @@ impl InputDir {
         Self(Arc::new(dir))
     }
 
-    /// Makes a file at a plain path, with the directories on the way.
+    /// Creates a file at a plain path, with its parent directories.
     pub(super) fn create(&self, path: &str, executable: bool) -> io::Result<File> {
         let mode = Mode::from_raw_mode(if executable { 0o755 } else { 0o644 });
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -28,7 +28,7 @@ impl InputDir {
             Some(parent) => openat(parent, name, flags, mode)?,
             None => openat(self.0.as_fd(), name, flags, mode)?,
         };
-        // The process's umask must not decide what the container may read.
+        // Set explicitly, because the process's umask must not decide what the container may read.
         fchmod(&file, mode)?;
         Ok(file.into())
     }
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn files_and_the_dirs_on_the_way_are_made() {
+    fn parent_dirs_are_made() {
         let (at, dir) = dir();
         dir.create("lib/deep/a.rb", false).unwrap().write_all(b"1").unwrap();
         dir.create("lib/b.sh", true).unwrap();

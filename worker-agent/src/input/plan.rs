@@ -1,4 +1,4 @@
-//! Which files a submission has, decided before a single one is fetched or any path is made.
+//! Decides which files a submission has, before a file is fetched or a path is made.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,50 +9,51 @@ use trackyard_protocol::uri::is_plain_path;
 
 use super::error::InputError;
 
-/// Directories within directories, at most: each takes descriptors while its owner is set.
+/// Maximum depth of nested directories: each level takes a descriptor while owners are set.
 pub(super) const MAX_DEPTH: usize = 64;
-/// Bytes of a path, at most: as many as a key of S3 has.
-const MAX_PATH: usize = 1024;
+/// Maximum bytes of a path, the same as for a key of S3.
+const MAX_PATH_BYTES: usize = 1024;
 
-/// How much a submission may be.
+/// Limits on a submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InputLimits {
-    /// Files.
+    /// Maximum number of files.
     pub files: u32,
-    /// Bytes, all files together.
+    /// Maximum bytes of all files together.
     pub bytes: u64,
-    /// Files and directories: half of what the job directory holds, for the tool writes there too.
+    /// Maximum number of files and directories: half of what the job directory holds, because the tool writes there too.
     pub entries: u32,
 }
 
 impl InputLimits {
-    /// Those of a job.
+    /// Returns the limits of a job.
     #[must_use]
     pub const fn of(limits: &Limits) -> Self {
         Self { files: limits.input_files, bytes: limits.input_bytes.0, entries: limits.job_inodes / 2 }
     }
 }
 
-/// The files of a submission by their paths in the job directory.
+/// The files of a submission, by their paths in the job directory.
 #[derive(Debug)]
 pub(crate) struct InputPlan {
-    caps: InputLimits,
+    limits: InputLimits,
     files: BTreeMap<String, u64>,
     dirs: BTreeSet<String>,
     bytes: u64,
-    seen: u64,
+    listed: u64,
 }
 
 impl InputPlan {
-    pub(crate) const fn new(caps: InputLimits) -> Self {
-        Self { caps, files: BTreeMap::new(), dirs: BTreeSet::new(), bytes: 0, seen: 0 }
+    pub(crate) const fn new(limits: InputLimits) -> Self {
+        Self { limits, files: BTreeMap::new(), dirs: BTreeSet::new(), bytes: 0, listed: 0 }
     }
 
-    /// Adds a file by its path. A path that ends with a slash marks a directory, as some S3 tools leave it; it is no file.
+    /// Adds a file by its path. A path that ends with a slash is the marker of a directory, which some S3 tools leave, and
+    /// not a file.
     pub(crate) fn add(&mut self, path: &str, size: u64) -> Result<(), InputError> {
-        // Whoever lists only markers, or one name again and again, comes to an end too.
-        self.seen += 1;
-        if self.seen > u64::from(self.caps.entries) + u64::from(self.caps.files) {
+        // Bounds a listing that has only markers, or one name again and again.
+        self.listed += 1;
+        if self.listed > u64::from(self.limits.entries) + u64::from(self.limits.files) {
             return Err(self.too_many_entries());
         }
         if path.is_empty() || path.ends_with('/') {
@@ -64,13 +65,13 @@ impl InputPlan {
                 "it must be made of plain components, none of them empty, . or ..",
             ));
         }
-        if path.len() > MAX_PATH || path.matches('/').count() > MAX_DEPTH {
+        if path.len() > MAX_PATH_BYTES || path.matches('/').count() > MAX_DEPTH {
             let why = "it is longer than 1024 bytes, or in more than 64 directories";
             return Err(InputError::unsafe_key(path, why));
         }
         self.add_dirs(path)?;
         if self.dirs.contains(path) {
-            return Err(both(path));
+            return Err(file_and_dir(path));
         }
         if self.files.insert(path.to_owned(), size).is_some() {
             return Err(InputError::unsafe_key(path, "it is listed twice"));
@@ -79,10 +80,10 @@ impl InputPlan {
         self.check()
     }
 
-    /// The files, if there is at least one; `what` says of what there is none.
-    pub(crate) fn finish(self, what: impl FnOnce() -> String) -> Result<Vec<String>, InputError> {
+    /// Returns the files, or an error if there are none. `source` names the source in that error.
+    pub(crate) fn finish(self, source: impl FnOnce() -> String) -> Result<Vec<String>, InputError> {
         if self.files.is_empty() {
-            return Err(InputError::Empty(what()));
+            return Err(InputError::Empty(source()));
         }
         Ok(self.files.into_keys().collect())
     }
@@ -91,10 +92,10 @@ impl InputPlan {
         for (at, _) in path.match_indices('/') {
             let dir = path.get(..at).unwrap_or_default();
             if self.files.contains_key(dir) {
-                return Err(both(dir));
+                return Err(file_and_dir(dir));
             }
             self.dirs.insert(dir.to_owned());
-            if self.entries() > usize_of(self.caps.entries) {
+            if self.entries() > usize_of(self.limits.entries) {
                 return Err(self.too_many_entries());
             }
         }
@@ -102,12 +103,12 @@ impl InputPlan {
     }
 
     fn check(&self) -> Result<(), InputError> {
-        if self.files.len() > usize_of(self.caps.files) {
-            Err(InputError::Count { what: "files", limit: self.caps.files })
-        } else if self.entries() > usize_of(self.caps.entries) {
+        if self.files.len() > usize_of(self.limits.files) {
+            Err(InputError::Count { what: "files", limit: self.limits.files })
+        } else if self.entries() > usize_of(self.limits.entries) {
             Err(self.too_many_entries())
-        } else if self.bytes > self.caps.bytes {
-            Err(InputError::Size { limit: self.caps.bytes })
+        } else if self.bytes > self.limits.bytes {
+            Err(InputError::Size { limit: self.limits.bytes })
         } else {
             Ok(())
         }
@@ -118,11 +119,11 @@ impl InputPlan {
     }
 
     const fn too_many_entries(&self) -> InputError {
-        InputError::Count { what: "files and directories", limit: self.caps.entries }
+        InputError::Count { what: "files and directories", limit: self.limits.entries }
     }
 }
 
-fn both(path: &str) -> InputError {
+fn file_and_dir(path: &str) -> InputError {
     InputError::unsafe_key(path, "it is a file and a directory at once")
 }
 
@@ -130,7 +131,7 @@ fn usize_of(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
-/// Bytes that may still come, whatever was announced. Clones share it.
+/// Counts the bytes that arrive, whatever size was announced. Clones share the count.
 #[derive(Debug, Clone)]
 pub(crate) struct ByteBudget {
     limit: u64,
@@ -163,10 +164,10 @@ mod tests {
     use rstest::rstest;
     use trackyard_protocol::reason::Reason;
 
-    const CAPS: InputLimits = InputLimits { files: 3, bytes: 100, entries: 5 };
+    const LIMITS: InputLimits = InputLimits { files: 3, bytes: 100, entries: 5 };
 
     fn plan(files: &[(&str, u64)]) -> Result<Vec<String>, Reason> {
-        let mut plan = InputPlan::new(CAPS);
+        let mut plan = InputPlan::new(LIMITS);
         files
             .iter()
             .try_for_each(|(path, size)| plan.add(path, *size))
@@ -205,20 +206,20 @@ mod tests {
     #[case("a/".repeat(MAX_DEPTH + 1) + "b", false)]
     #[case(format!("{}/", "a".repeat(127)).repeat(7) + &"b".repeat(128), true)]
     #[case(format!("{}/", "a".repeat(127)).repeat(7) + &"b".repeat(129), false)]
-    fn a_path_is_bounded(#[case] path: String, #[case] taken: bool) {
-        let mut plan = InputPlan::new(InputLimits { entries: 1000, ..CAPS });
+    fn paths_are_bounded(#[case] path: String, #[case] accepted: bool) {
+        let mut plan = InputPlan::new(InputLimits { entries: 1000, ..LIMITS });
         let added = plan.add(&path, 1).map_err(|error| error.reason());
-        assert_eq!(added, if taken { Ok(()) } else { Err(Reason::UnsafeKey) });
+        assert_eq!(added, if accepted { Ok(()) } else { Err(Reason::UnsafeKey) });
     }
 
     #[test]
-    fn a_listing_of_nothing_but_markers_ends() {
+    fn a_listing_of_markers_ends() {
         assert_eq!(plan(&[("x/", 0); 9]), Err(Reason::InputCount));
     }
 
     proptest! {
         #[test]
-        fn what_is_planned_is_plain(paths in prop::collection::vec("[a-c./\\\\\0]{0,8}", 0..4)) {
+        fn planned_paths_are_plain(paths in prop::collection::vec("[a-c./\\\\\0]{0,8}", 0..4)) {
             let files: Vec<(&str, u64)> = paths.iter().map(|path| (path.as_str(), 1)).collect();
             for path in plan(&files).unwrap_or_default() {
                 prop_assert!(is_plain_path(&path));

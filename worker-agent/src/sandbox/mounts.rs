@@ -63,8 +63,10 @@ impl Mounts {
 
     /// Mounts the directories by their descriptors' numbers, which are short whatever the paths are.
     fn stack_by_descriptor(&mut self, target: &Path, lower: &[PathBuf]) -> io::Result<()> {
-        let open = |dir| rustix::fs::open(dir, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
-        let dirs: Vec<OwnedFd> = lower.iter().map(open).collect::<Result<_, _>>()?;
+        let dirs: Vec<OwnedFd> = lower
+            .iter()
+            .map(|dir| rustix::fs::open(dir, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()))
+            .collect::<Result<_, _>>()?;
         let paths: Vec<PathBuf> =
             dirs.iter().map(|dir| format!("/proc/self/fd/{}", dir.as_raw_fd()).into()).collect();
         let options = overlay_options(&paths).ok_or_else(|| io::Error::other("too many layers"))?;

@@ -90,7 +90,8 @@ impl PreparedJob<'_> {
             Err(StartError::Sandbox(error)) => observed.error = Some(error),
         }
         let teardown = tear_down(self.resources, run, &limits).await;
-        let (stdout, stderr) = (stdout.finish().await, stderr.finish().await);
+        let stdout = stdout.finish().await;
+        let stderr = stderr.finish().await;
         conclude(Job { limits: &limits, setup, run }, observed, teardown, stdout, stderr)
     }
 

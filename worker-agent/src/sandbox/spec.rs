@@ -179,8 +179,10 @@ fn mapping((base, count): (u32, u32)) -> Result<LinuxIdMapping, OciSpecError> {
 
 fn namespaces() -> Result<Vec<LinuxNamespace>, OciSpecError> {
     use LinuxNamespaceType::{Cgroup, Ipc, Mount, Network, Pid, User, Uts};
-    let namespace = |typ| LinuxNamespaceBuilder::default().typ(typ).build();
-    [Pid, Ipc, Uts, Mount, Network, User, Cgroup].into_iter().map(namespace).collect()
+    [Pid, Ipc, Uts, Mount, Network, User, Cgroup]
+        .into_iter()
+        .map(|typ| LinuxNamespaceBuilder::default().typ(typ).build())
+        .collect()
 }
 
 #[cfg(test)]

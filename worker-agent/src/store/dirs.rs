@@ -1,13 +1,13 @@
-//! What is where in the work directory:
+//! The contents of the work directory:
 //!
 //! - `lock`: held by the worker
-//! - `layers/<diff id>`: a layer that stands on its own
-//! - `chained/<chain id>`: a layer that is only right on top of the layers below it, whose digests the chain id joins
+//! - `layers/<diff id>`: a layer that does not depend on others
+//! - `chained/<chain id>`: a layer that is only right on top of the layers below it; the chain id covers their digests
 //! - `images/<digest>.json`: the record of a complete image
-//! - `staging/`: all that is not finished, wiped at start
+//! - `staging/`: everything unfinished, wiped at start
 //!
-//! The directories are root's alone: layers keep their set-id bits and owners, which must mean nothing to the machine's
-//! other users. A container needs no way through, for it sees layers only by mounts that root has made for it.
+//! Only root may enter these directories: layers keep their set-id bits and owners, which must not take effect for the
+//! machine's other users. A container needs no access, because it sees layers only through mounts made by root.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -19,29 +19,30 @@ use trackyard_protocol::version::Digest;
 
 use super::error::StoreError;
 
-/// The work directory's own, if it is made here: other things may be below it.
+/// Mode of the work directory, if it is made here. Other things may be below it.
 const ROOT_MODE: u32 = 0o711;
-const MODE: u32 = 0o700;
+/// Mode of the directories in it.
+const DIR_MODE: u32 = 0o700;
 const STAGING: &str = "staging";
 
-/// The parts of the work directory. Layers and images go by their path below it.
+/// The work directory. Layers and images are named by their path below it.
 #[derive(Debug)]
 pub(crate) struct Dirs {
     root: PathBuf,
     staged: AtomicU64,
 }
 
-/// A layer that stands on its own.
+/// Returns the name of a layer that does not depend on others.
 pub(crate) fn layer(diff_id: &Digest) -> String {
     format!("layers/{}", diff_id.hex())
 }
 
-/// A layer that is only right on top of those below it.
+/// Returns the name of a layer that is only right on top of those below it.
 pub(crate) fn chained(chain_id: &Digest) -> String {
     format!("chained/{}", chain_id.hex())
 }
 
-/// The record of an image.
+/// Returns the name of an image's record.
 pub(crate) fn image(digest: &Digest) -> String {
     format!("images/{}.json", digest.hex())
 }
@@ -57,16 +58,16 @@ impl Dirs {
         Ok(Self { root, staged: AtomicU64::new(0) })
     }
 
-    /// Makes what is missing and wipes what was not finished.
+    /// Makes the missing directories and removes unfinished work.
     pub(crate) fn make(&self) -> Result<(), StoreError> {
         for name in ["layers", "chained", "images", STAGING] {
-            let path = self.at(name);
+            let path = self.path(name);
             let result = fs::create_dir(&path).or_else(ignore(io::ErrorKind::AlreadyExists));
-            let result = result.and_then(|()| fs::set_permissions(&path, Permissions::from_mode(MODE)));
+            let result = result.and_then(|()| fs::set_permissions(&path, Permissions::from_mode(DIR_MODE)));
             result.map_err(StoreError::io(format!("making {}", path.display())))?;
         }
-        for left in self.names(STAGING)? {
-            remove(&self.at(STAGING).join(&left)).map_err(StoreError::io(format!("removing {left}")))?;
+        for name in self.names(STAGING)? {
+            remove(&self.path(STAGING).join(&name)).map_err(StoreError::io(format!("removing {name}")))?;
         }
         Ok(())
     }
@@ -75,38 +76,38 @@ impl Dirs {
         self.root.join("lock")
     }
 
-    /// The path of a layer, image or directory by its name.
-    pub(crate) fn at(&self, name: &str) -> PathBuf {
+    /// Returns the path of a layer, image or directory by its name.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.at(name).is_dir()
+        self.path(name).is_dir()
     }
 
-    /// A path in the staging directory that nobody else uses.
-    pub(crate) fn stage(&self) -> PathBuf {
+    /// Returns a new path in the staging directory.
+    pub(crate) fn staging_path(&self) -> PathBuf {
         let number = self.staged.fetch_add(1, Ordering::Relaxed);
         self.root.join(STAGING).join(number.to_string())
     }
 
-    /// What a directory holds.
+    /// Returns the names in a directory.
     pub(crate) fn names(&self, dir: &str) -> Result<Vec<String>, StoreError> {
-        let path = self.at(dir);
-        let fault = || StoreError::io(format!("reading {}", path.display()));
-        let names = fs::read_dir(&path).map_err(fault())?;
-        names.map(|entry| Ok(entry.map_err(fault())?.file_name().to_string_lossy().into_owned())).collect()
+        let path = self.path(dir);
+        let failed = || StoreError::io(format!("reading {}", path.display()));
+        let names = fs::read_dir(&path).map_err(failed())?;
+        names.map(|entry| Ok(entry.map_err(failed())?.file_name().to_string_lossy().into_owned())).collect()
     }
 
-    /// Makes renames in `dir` last.
+    /// Syncs a directory, so that renames in it survive a crash.
     pub(crate) fn sync(&self, dir: &str) -> Result<(), StoreError> {
-        let path = self.at(dir);
+        let path = self.path(dir);
         let synced = fs::File::open(&path).and_then(|dir| dir.sync_all());
         synced.map_err(StoreError::io(format!("syncing {}", path.display())))
     }
 }
 
-/// Removes a file or a directory with all that is in it.
+/// Removes a file, or a directory with everything in it. A path that does not exist is not an error.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::IsADirectory => fs::remove_dir_all(path),

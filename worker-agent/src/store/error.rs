@@ -10,34 +10,34 @@ use super::unpack::{Rejection, UnpackError};
 /// Why the store cannot be used, or an image is not ready.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Two workers may not share a directory.
+    /// Another worker uses the directory.
     #[error("the work directory {} is in use by {holder}: stop it, or give this worker another directory", dir.display())]
     Locked {
         /// The work directory.
         dir: PathBuf,
-        /// Who holds it.
+        /// The worker that uses it.
         holder: String,
     },
-    /// The image could not be read from where it lives.
+    /// The image could not be pulled from its source.
     #[error(transparent)]
     Pull(#[from] trackyard_images::ImageError),
     /// A layer breaks a rule.
-    #[error("layer {layer} is refused: {rejected}")]
+    #[error("layer {layer} is refused: {rejection}")]
     Rejected {
         /// The layer's digest.
         layer: String,
-        /// The rule.
-        rejected: Rejection,
+        /// The rule that it breaks.
+        rejection: Rejection,
     },
     /// The image as a whole is too large.
     #[error("the image is refused: its layers are {size} bytes, more than {limit}")]
     ImageSize {
-        /// All layers together, as they are transferred.
+        /// Bytes of all layers together, as they are transferred.
         size: u64,
-        /// The most that is taken.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// The machine failed: a full disk, too few rights, a broken file system.
+    /// The machine failed: a full disk, missing rights, a broken file system.
     #[error("{what} failed: {source}")]
     Io {
         /// The operation.
@@ -48,7 +48,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// The reason to give a client whose job needed the image.
+    /// Returns the reason for a client whose job needed the image.
     #[must_use]
     pub const fn reason(&self) -> Reason {
         use trackyard_images::ImageError as Pull;
@@ -66,7 +66,7 @@ impl StoreError {
         }
     }
 
-    /// True if trying again later may help without anyone changing the image.
+    /// Returns true if trying again later may help without a change to the image.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
@@ -81,14 +81,14 @@ impl StoreError {
         move |source| Self::Io { what, source }
     }
 
-    /// An unpacker's error; [`UnpackError::NeedsLower`] is for the caller to act on.
+    /// Converts an unpacker's error. The caller should have handled [`UnpackError::NeedsLower`].
     pub(crate) fn from_unpack(layer: &str, error: UnpackError) -> Self {
         match error {
-            UnpackError::Rejected(rejected) => Self::Rejected { layer: layer.to_owned(), rejected },
+            UnpackError::Rejected(rejection) => Self::Rejected { layer: layer.to_owned(), rejection },
             UnpackError::Io { what, source } => Self::Io { what: what.to_owned(), source },
             UnpackError::NeedsLower => Self::Rejected {
                 layer: layer.to_owned(),
-                rejected: Rejection::Tar("its layers below are missing"),
+                rejection: Rejection::Tar("its layers below are missing"),
             },
         }
     }
@@ -100,7 +100,7 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case(StoreError::Rejected { layer: String::new(), rejected: Rejection::Truncated }, Reason::UnpackRejected, false)]
+    #[case(StoreError::Rejected { layer: String::new(), rejection: Rejection::Truncated }, Reason::UnpackRejected, false)]
     #[case(trackyard_images::ImageError::Throttled { location: String::new() }.into(), Reason::PullFailed, true)]
     #[case(trackyard_images::ImageError::TooLarge { what: String::new(), limit: 1 }.into(), Reason::UnpackRejected, false)]
     #[case(StoreError::Io { what: String::new(), source: io::ErrorKind::StorageFull.into() }, Reason::HostResources, true)]

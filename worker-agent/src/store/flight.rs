@@ -1,52 +1,52 @@
-//! Nobody fetches what another is fetching.
+//! Makes sure that a layer is fetched only once at one time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-type Waiting = HashMap<String, watch::Receiver<()>>;
+type InFlight = HashMap<String, watch::Receiver<()>>;
 
-/// What is being fetched now, by name.
+/// The layers that are being fetched, by name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Flights {
-    waiting: Arc<Mutex<Waiting>>,
+    in_flight: Arc<Mutex<InFlight>>,
 }
 
-/// The right to fetch one thing, given back when dropped, whichever way the fetching ended.
+/// The right to fetch one layer. It is released when dropped, however the fetching ended.
 #[derive(Debug)]
 pub(crate) struct Flight {
     pub(crate) name: String,
     flights: Flights,
-    /// Waiters see it go.
-    _ends: watch::Sender<()>,
+    /// Waiters are woken when this sender is dropped.
+    _ended: watch::Sender<()>,
 }
 
-/// Somebody else's flight.
-pub(crate) struct Other(watch::Receiver<()>);
+/// A flight of another task.
+pub(crate) struct OtherFlight(watch::Receiver<()>);
 
 impl Flights {
-    /// Takes `name`, unless somebody has it.
-    pub(crate) fn claim(&self, name: &str) -> Result<Flight, Other> {
-        let mut waiting = self.lock();
-        if let Some(other) = waiting.get(name) {
-            return Err(Other(other.clone()));
+    /// Claims `name`, or returns the flight of the task that has claimed it.
+    pub(crate) fn claim(&self, name: &str) -> Result<Flight, OtherFlight> {
+        let mut in_flight = self.lock();
+        if let Some(other) = in_flight.get(name) {
+            return Err(OtherFlight(other.clone()));
         }
-        let (ends, waits) = watch::channel(());
-        waiting.insert(name.to_owned(), waits);
-        Ok(Flight { name: name.to_owned(), flights: self.clone(), _ends: ends })
+        let (ended, waiter) = watch::channel(());
+        in_flight.insert(name.to_owned(), waiter);
+        Ok(Flight { name: name.to_owned(), flights: self.clone(), _ended: ended })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // The map is right after every statement, so a panic elsewhere has not broken it.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, InFlight> {
+        // The map is consistent after every statement, so a panic elsewhere has not broken it.
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Other {
-    /// Waits until that flight has ended.
+impl OtherFlight {
+    /// Waits until the flight has ended.
     pub(crate) async fn ended(mut self) {
-        // Nothing is ever sent, so this ends when the sender goes.
+        // Nothing is ever sent, so this returns when the sender is dropped.
         while self.0.changed().await.is_ok() {}
     }
 }
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_name_is_fetched_by_one_and_free_afterwards() {
+    async fn one_claim_at_a_time() {
         let flights = Flights::default();
         let Ok(first) = flights.claim("a") else { panic!("a is taken") };
         assert!(flights.claim("b").is_ok());

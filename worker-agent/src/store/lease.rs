@@ -1,17 +1,17 @@
-//! What must not be collected, because a job runs on it or a preparation counts on it.
+//! Leases: what they name must not be removed, because a job runs on it or a preparation relies on it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 type Counts = BTreeMap<String, usize>;
 
-/// How many leases each layer and image has, by name.
+/// The number of leases of each layer and image, by name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Leases {
     counts: Arc<Mutex<Counts>>,
 }
 
-/// Keeps what it names until the last clone is dropped.
+/// Keeps what it names until its last clone is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Lease {
     _held: Arc<Held>,
@@ -23,8 +23,8 @@ struct Held {
     leases: Leases,
 }
 
-/// While this lives nothing is leased or given back: the time to decide what to collect.
-pub(crate) struct Frozen<'a> {
+/// Blocks taking and releasing leases while it lives, so that the caller can decide what to remove.
+pub(crate) struct FrozenLeases<'a> {
     counts: MutexGuard<'a, Counts>,
 }
 
@@ -38,18 +38,18 @@ impl Leases {
         Lease { _held: Arc::new(Held { names, leases: self.clone() }) }
     }
 
-    pub(crate) fn freeze(&self) -> Frozen<'_> {
-        Frozen { counts: self.lock() }
+    pub(crate) fn freeze(&self) -> FrozenLeases<'_> {
+        FrozenLeases { counts: self.lock() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
-        // The counts are right after every statement, so a panic elsewhere has not broken them.
+        // The counts are consistent after every statement, so a panic elsewhere has not broken them.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Frozen<'_> {
-    pub(crate) fn holds(&self, name: &str) -> bool {
+impl FrozenLeases<'_> {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.counts.contains_key(name)
     }
 }
@@ -73,16 +73,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_held_until_the_last_lease_is_gone() {
+    fn names_are_held_until_the_last_lease() {
         let leases = Leases::default();
         let first = leases.take(["a".to_owned(), "b".to_owned()]);
         let second = leases.take(["a".to_owned()]);
         let clone = second.clone();
         drop((first, second));
         let frozen = leases.freeze();
-        assert!(frozen.holds("a") && !frozen.holds("b"));
+        assert!(frozen.has("a") && !frozen.has("b"));
         drop(frozen);
         drop(clone);
-        assert!(!leases.freeze().holds("a"));
+        assert!(!leases.freeze().has("a"));
     }
 }

@@ -1,4 +1,4 @@
-//! One worker per work directory: a lock that the kernel gives back however the worker ends.
+//! Allows one worker per work directory. The kernel releases the lock however the worker ends.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::error::StoreError;
 
-/// Held until it is dropped.
+/// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
@@ -18,30 +18,30 @@ pub(crate) struct Lock {
 
 impl Lock {
     pub(crate) fn take(path: &Path) -> Result<Self, StoreError> {
-        let fault = || StoreError::io(format!("locking {}", path.display()));
+        let failed = || StoreError::io(format!("locking {}", path.display()));
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = options.open(path).map_err(fault())?;
+        let mut file = options.open(path).map_err(failed())?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
                 let dir = path.parent().unwrap_or(path).to_owned();
-                return Err(StoreError::Locked { dir, holder: holder(&mut file) });
+                return Err(StoreError::Locked { dir, holder: read_holder(&mut file) });
             }
-            Err(errno) => return Err(fault()(errno.into())),
+            Err(errno) => return Err(failed()(errno.into())),
         }
-        name_holder(&mut file).map_err(fault())?;
+        write_holder(&mut file).map_err(failed())?;
         Ok(Self { _file: file })
     }
 }
 
-fn name_holder(file: &mut File) -> io::Result<()> {
+fn write_holder(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     writeln!(file, "{}", std::process::id())
 }
 
-/// What the holder wrote, which it may be about to write.
-fn holder(file: &mut File) -> String {
+/// Describes the holder, by what it wrote. It may not have written it yet.
+fn read_holder(file: &mut File) -> String {
     let mut text = String::new();
     let read = file.take(32).read_to_string(&mut text);
     match (read, text.trim().parse::<u32>()) {

@@ -1,4 +1,4 @@
-//! Makes an image complete: fetches the layers that are missing, and only those.
+//! Makes an image complete: fetches the missing layers, and only those.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -11,26 +11,26 @@ use trackyard_protocol::version::Digest;
 
 use super::decode::Unpacked;
 use super::error::StoreError;
-use super::flight::{Flight, Other};
+use super::flight::{Flight, OtherFlight};
 use super::record::{self, Record};
-use super::stack::{Stacked, stack};
+use super::stack::{StackedLayer, stack};
 use super::transfer::{Transferred, transfer};
-use super::{Inner, PARALLEL_LAYERS, PreparedImage, Store, dirs};
+use super::{Inner, MAX_PARALLEL_LAYERS, PreparedImage, Store, dirs};
 
-/// One layer that is fetched here and now.
+/// A layer that this call fetches.
 struct Claim<'a> {
-    stacked: &'a Stacked,
-    /// The layers below, from the top, for a layer that needs them.
+    stacked: &'a StackedLayer,
+    /// The layers below, from the top, if the layer needs them.
     lowers: Option<Vec<std::path::PathBuf>>,
     _flight: Flight,
 }
 
 impl Store {
-    /// The image of `digest`, ready to run. Nobody is asked if it is complete already; else only what is missing is
-    /// fetched, and what another call is fetching is waited for.
+    /// Makes an image ready to run. Only missing layers are fetched; layers that another call is fetching are awaited. No
+    /// request is sent if the image is complete already.
     ///
     /// # Errors
-    /// When the image cannot be pulled, breaks a rule, or the machine fails. Layers that are complete stay.
+    /// When the image cannot be pulled, breaks a rule, or the machine fails. Complete layers stay.
     pub async fn prepare(
         &self,
         images: &Images,
@@ -47,22 +47,23 @@ impl Store {
         }
         let stack = stack(&image.layers);
         let names = stack.iter().flat_map(|s| [s.own.clone(), s.chained.clone()]);
-        // From here on nothing that is found present goes away.
+        // From here on nothing that is found present is removed.
         let lease = self.inner.leases.take(names.chain([dirs::image(digest)]));
         let layers = self.complete_layers(images, repository, &stack).await?;
         let record = Record { layers, env: image.env };
         let inner = Arc::clone(&self.inner);
-        let (key, written) = (digest.clone(), record.clone());
+        let key = digest.clone();
+        let written = record.clone();
         blocking(move || record::write(&inner.dirs, &key, &written)).await?;
         Ok(self.prepared(digest, record, lease))
     }
 
-    /// The names of all layers, once they are all here.
+    /// Fetches until all layers are present, and returns their names.
     async fn complete_layers(
         &self,
         images: &Images,
         repository: &str,
-        stack: &[Stacked],
+        stack: &[StackedLayer],
     ) -> Result<Vec<String>, StoreError> {
         let mut need_lower = BTreeSet::new();
         loop {
@@ -73,21 +74,21 @@ impl Store {
             match self.claim(stack, &need_lower) {
                 Ok(claims) => need_lower.extend(self.fetch(images, repository, claims).await?),
                 Err(Some(other)) => other.ended().await,
-                // All have come since they were looked for.
+                // All layers have arrived since the check above.
                 Err(None) => {}
             }
         }
     }
 
-    /// What to fetch next, or whom to wait for. A layer is first tried on its own. Those that turned out to need the
-    /// layers below follow when all others are here, the lowest first.
+    /// Claims what to fetch next, or returns the flight to wait for. A layer is first tried on its own. Layers that turned
+    /// out to need those below follow when all others are present, the lowest first.
     fn claim<'a>(
         &self,
-        stack: &'a [Stacked],
+        stack: &'a [StackedLayer],
         need_lower: &BTreeSet<String>,
-    ) -> Result<Vec<Claim<'a>>, Option<Other>> {
-        let here = &self.inner.dirs;
-        let missing = || stack.iter().enumerate().filter(|(_, s)| s.present(here).is_none());
+    ) -> Result<Vec<Claim<'a>>, Option<OtherFlight>> {
+        let dirs = &self.inner.dirs;
+        let missing = || stack.iter().enumerate().filter(|(_, s)| s.present(dirs).is_none());
         let mut claims = Vec::new();
         let mut other = None;
         for (_, stacked) in missing().filter(|(_, s)| !need_lower.contains(&s.own)) {
@@ -101,19 +102,19 @@ impl Store {
             && let Some((at, stacked)) = missing().next()
         {
             let below = stack.get(..at).unwrap_or_default().iter().rev();
-            let lowers = below.filter_map(|s| s.present(here)).map(|name| here.at(name)).collect();
+            let lowers = below.filter_map(|s| s.present(dirs)).map(|name| dirs.path(name)).collect();
             match self.inner.flights.claim(&stacked.chained) {
                 Ok(flight) => claims.push(Claim { stacked, lowers: Some(lowers), _flight: flight }),
                 Err(taken) => other = Some(taken),
             }
         }
-        // What came between looking and claiming is not fetched again.
-        claims.retain(|claim| claim.stacked.present(here).is_none());
+        // A layer may have arrived between the check and the claim.
+        claims.retain(|claim| claim.stacked.present(dirs).is_none());
         if claims.is_empty() { Err(other) } else { Ok(claims) }
     }
 
-    /// Fetches all claims, the largest first. Gives the layers that turned out to need those below. Whatever was
-    /// unpacked is kept, even if another layer fails.
+    /// Fetches all claims, the largest first. Returns the layers that turned out to need those below. Unpacked layers are
+    /// kept, even if another one fails.
     async fn fetch(
         &self,
         images: &Images,
@@ -122,8 +123,10 @@ impl Store {
     ) -> Result<Vec<String>, StoreError> {
         claims.sort_by_key(|claim| std::cmp::Reverse(claim.stacked.layer.size));
         let futures: Vec<_> = claims.iter().map(|claim| self.fetch_one(images, repository, claim)).collect();
-        let mut running = stream::iter(futures).buffer_unordered(PARALLEL_LAYERS);
-        let (mut done, mut need_lower, mut error) = (Vec::new(), Vec::new(), None);
+        let mut running = stream::iter(futures).buffer_unordered(MAX_PARALLEL_LAYERS);
+        let mut done = Vec::new();
+        let mut need_lower = Vec::new();
+        let mut error = None;
         while let Some(result) = running.next().await {
             match result {
                 Ok((own, Transferred { unpacked: Unpacked::NeedsLower, .. })) => need_lower.push(own),
@@ -142,7 +145,8 @@ impl Store {
             let chained = claim.filter(|_| outcome.used_lower).map(|claim| claim.stacked.chained.clone());
             (chained.unwrap_or(own), staged)
         });
-        let (inner, targets) = (Arc::clone(&self.inner), targets.collect());
+        let inner = Arc::clone(&self.inner);
+        let targets = targets.collect();
         blocking(move || publish(&inner, targets)).await?;
         error.map_or(Ok(need_lower), Err)
     }
@@ -153,26 +157,29 @@ impl Store {
         repository: &str,
         claim: &Claim<'_>,
     ) -> Result<(String, Transferred), StoreError> {
-        let closed =
-            |_| StoreError::Io { what: "waiting for a turn".to_owned(), source: io::ErrorKind::Other.into() };
-        let turn = Arc::clone(&self.inner.slots).acquire_owned().await.map_err(closed)?;
+        let closed = |_| StoreError::Io {
+            what: "waiting to unpack a layer".to_owned(),
+            source: io::ErrorKind::Other.into(),
+        };
+        let permit = Arc::clone(&self.inner.unpacking).acquire_owned().await.map_err(closed)?;
         let layer = claim.stacked.layer.clone();
         let blob = images.blob(repository, &layer)?;
-        let (path, limits) = (self.inner.dirs.stage(), self.inner.limits.clone());
-        let transferred = transfer(blob, layer, path, claim.lowers.clone(), limits, turn).await?;
+        let path = self.inner.dirs.staging_path();
+        let limits = self.inner.limits.clone();
+        let transferred = transfer(blob, layer, path, claim.lowers.clone(), limits, permit).await?;
         Ok((claim.stacked.own.clone(), transferred))
     }
 }
 
-/// Brings finished layers into place: all is on the disk before the first gets its name.
+/// Moves finished layers into place. All are synced to disk before the first gets its name.
 fn publish(inner: &Inner, targets: Vec<(String, super::transfer::Staged)>) -> Result<(), StoreError> {
     let Some((_, first)) = targets.first() else { return Ok(()) };
     let file_system = File::open(&first.path).map_err(StoreError::io("opening a layer"))?;
     rustix::fs::syncfs(&file_system).map_err(|e| StoreError::io("syncing the layers")(e.into()))?;
     for (name, staged) in targets {
-        match fs::rename(&staged.path, inner.dirs.at(&name)) {
+        match fs::rename(&staged.path, inner.dirs.path(&name)) {
             Ok(()) => {}
-            // The same layer came by another image's way; ours is removed.
+            // Another image brought the same layer. Ours is removed.
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && inner.dirs.has(&name) => {}
             Err(error) => return Err(StoreError::io(format!("moving {name} into place"))(error)),
         }

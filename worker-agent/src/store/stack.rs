@@ -1,4 +1,4 @@
-//! The layers of one image, under the names that they may have here.
+//! The layers of one image, with the names that they may have in the store.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -8,52 +8,52 @@ use trackyard_images::Layer;
 use trackyard_protocol::version::Digest;
 
 use super::dirs::{self, Dirs};
-use super::unpack::hides_below;
+use super::unpack::has_opaque_root;
 
 /// One layer of an image.
 #[derive(Debug, Clone)]
-pub(crate) struct Stacked {
+pub(crate) struct StackedLayer {
     pub(crate) layer: Layer,
-    /// Its name if it stands on its own.
+    /// Its name if it does not depend on others.
     pub(crate) own: String,
     /// Its name if it is only right on top of those below it.
     pub(crate) chained: String,
 }
 
-/// From the bottom to the top.
-pub(crate) fn stack(layers: &[Layer]) -> Vec<Stacked> {
+/// Returns the layers of an image with their names, from the bottom to the top.
+pub(crate) fn stack(layers: &[Layer]) -> Vec<StackedLayer> {
     let mut chain: Option<Digest> = None;
-    let one = |layer: &Layer| {
+    let named = layers.iter().map(|layer| {
         let id = match &chain {
             None => layer.diff_id.clone(),
             Some(below) => Digest::from_sha256(&Sha256::digest(format!("{below} {}", layer.diff_id)).into()),
         };
         let chained = dirs::chained(&id);
         chain = Some(id);
-        Stacked { layer: layer.clone(), own: dirs::layer(&layer.diff_id), chained }
-    };
-    layers.iter().map(one).collect()
+        StackedLayer { layer: layer.clone(), own: dirs::layer(&layer.diff_id), chained }
+    });
+    named.collect()
 }
 
-impl Stacked {
-    /// The name under which it is here, if it is.
+impl StackedLayer {
+    /// Returns the name under which the layer is in the store, if it is.
     pub(crate) fn present<'a>(&'a self, dirs: &Dirs) -> Option<&'a str> {
         [&self.own, &self.chained].into_iter().find(|name| dirs.has(name)).map(String::as_str)
     }
 }
 
-/// The directories to mount for those of an image. A layer that comes twice is mounted once, at the top: it shows all of
-/// itself there, and overlayfs refuses the same directory twice. What lies below a layer that hides all of it is left
-/// out, because overlayfs does not look at that mark on a root.
-pub(crate) fn to_mount(layers: Vec<PathBuf>) -> Vec<PathBuf> {
+/// Returns the directories to mount for an image. A layer that occurs twice is mounted once, at the top: all of it shows
+/// there, and overlayfs refuses the same directory twice. Layers below an opaque root are left out, because overlayfs
+/// ignores that mark on a root.
+pub(crate) fn mountable(layers: Vec<PathBuf>) -> Vec<PathBuf> {
     let mut from_the_top: Vec<PathBuf> = Vec::with_capacity(layers.len());
     for layer in layers.into_iter().rev() {
         if from_the_top.contains(&layer) {
             continue;
         }
-        let hides = File::open(&layer).is_ok_and(hides_below);
+        let is_opaque = File::open(&layer).is_ok_and(has_opaque_root);
         from_the_top.push(layer);
-        if hides {
+        if is_opaque {
             break;
         }
     }
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chained_name_depends_on_all_layers_below() {
+    fn chained_names_depend_on_layers_below() {
         let one = stack(&[layer(1), layer(2), layer(3)]);
         let other = stack(&[layer(4), layer(2), layer(3)]);
         assert_eq!(one[2].own, other[2].own);
@@ -81,8 +81,8 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_that_comes_twice_is_mounted_once_at_the_top() {
-        let mounted = to_mount(["/none/a", "/none/b", "/none/a"].map(PathBuf::from).to_vec());
+    fn a_repeated_layer_is_mounted_once() {
+        let mounted = mountable(["/none/a", "/none/b", "/none/a"].map(PathBuf::from).to_vec());
         assert_eq!(mounted, ["/none/b", "/none/a"].map(PathBuf::from));
     }
 }

@@ -1,8 +1,8 @@
-//! The store against a registry that serves images made by hand, and against another unpacker.
+//! Tests of the store with a registry that serves images made by hand, and in comparison with another unpacker.
 
 mod chains;
-mod collecting;
 mod damage;
+mod garbage;
 mod preparing;
 mod reference;
 mod registry;

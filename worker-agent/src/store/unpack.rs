@@ -1,27 +1,24 @@
-//! Turns a layer's tar stream into a directory as overlayfs wants it. The stream is hostile: every name is cleaned,
-//! every parent is resolved inside the directory, nothing that exists is written through, and all of it is bounded.
+//! Unpacks a layer's tar stream into a directory for overlayfs. The stream is hostile: every name is checked, every parent
+//! is resolved inside the directory, nothing that exists is written through, and everything is limited.
 //!
-//! **Why names are resolved against lower layers.** Image builders mean a layer to be applied on top of those below
-//! it: with `/bin -> usr/bin` below, an entry `bin/foo` belongs to `usr/bin/foo`. A layer unpacked alone would make a
-//! directory `bin` instead, which hides the symlink. So where a directory on the way to an entry is not in the layer
-//! itself, the layers below are asked: a symlink there is followed inside the merged tree, a directory there gives its
-//! owner and mode. A hard link to a file of a lower layer copies that file up. A layer that had to ask is only right
-//! on top of those very layers, and is stored under its chain's digest instead of its own (see `dirs`). Layers as
-//! most builders write them hold all their directories, never ask, and are shared by every image.
+//! **Why names are resolved against lower layers.** Image builders expect a layer to be applied on top of those below it:
+//! with `/bin -> usr/bin` below, an entry `bin/foo` belongs to `usr/bin/foo`. A layer unpacked alone would get a directory
+//! `bin` instead, which hides the symlink. So if a parent directory of an entry is not in the layer itself, it is looked up
+//! in the layers below: a symlink there is followed inside the merged tree, and a directory there gives its owner and mode.
+//! A hard link to a file of a lower layer copies that file up. A layer that used the layers below is only right on top of
+//! those very layers, and is stored under its chain's digest instead of its own (see `store/dirs`). Layers as most builders
+//! write them contain all their directories, so they do not use the layers below and are shared by all images.
 //!
-//! - `archive`: the tar format to entries, `pax`: its extended headers
-//! - `limits`, `rejection`: bounds and refusals
-//! - `tree`: the directory being made, `merged`: it and the layers below as one
-//! - `name`: what an entry may be called
-//! - `apply`, `hardlink`, `whiteout`: one entry at a time, `attributes`: owners, modes, extended attributes,
-//!   `dirs`: the times of directories
+//! - `archive`: parses the tar format into entries, `pax`: its extended headers
+//! - `rejection`: why a layer is refused
+//! - `tree`: the directory being made, `merged`: that directory and the layers below as one tree
+//! - `name`: checks entries' names
+//! - `apply`, `hardlink`, `whiteout`: apply one entry at a time, `attributes`: owners, modes, extended attributes
 
 mod apply;
 mod archive;
 mod attributes;
-mod dirs;
 mod hardlink;
-mod limits;
 mod merged;
 mod name;
 mod pax;
@@ -35,12 +32,11 @@ pub(crate) mod tests;
 use std::io::BufRead;
 use std::os::fd::{AsFd, OwnedFd};
 
-pub use limits::LayerLimits;
 pub use rejection::Rejection;
 
 use apply::Applier;
 use archive::Archive;
-use merged::Lowers;
+use merged::LowerLayers;
 
 /// Why a layer was not unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +44,7 @@ pub(crate) enum UnpackError {
     /// The layer breaks a rule.
     #[error(transparent)]
     Rejected(#[from] Rejection),
-    /// The layer refers to what lies below it, and no layers below were given.
+    /// The layer needs the layers below it, and they were not given.
     #[error("the layer needs the layers below it")]
     NeedsLower,
     /// The machine failed.
@@ -61,20 +57,56 @@ pub(crate) enum UnpackError {
     },
 }
 
-/// What unpacking found out.
+/// What was found out while unpacking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnpackOutcome {
-    /// The layers below were asked, so the directory is right only on top of them.
+    /// True if the layers below were used, so that the directory is only right on top of them.
     pub(crate) used_lower: bool,
 }
 
-/// Whether a layer's root hides all layers below it.
-pub(crate) fn hides_below(root: impl AsFd) -> bool {
+/// Limits on one layer. The defaults admit every image that is useful as a tooling container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerLimits {
+    /// Entries of the archive, including extended headers.
+    pub entries: u64,
+    /// Bytes of the tar stream, and of the files written.
+    pub bytes: u64,
+    /// Bytes of the tar stream for each byte transferred. Applies to a stream longer than `ratio_from`.
+    pub ratio: u64,
+    /// Bytes of the tar stream from which `ratio` applies.
+    pub ratio_from: u64,
+    /// Bytes of one path.
+    pub path: usize,
+    /// Components of one path.
+    pub depth: usize,
+    /// Bytes of all extended headers of one entry.
+    pub header: u64,
+    /// Bytes of all directories' names and times together, which are kept until the end.
+    pub directory_names: usize,
+}
+
+impl Default for LayerLimits {
+    fn default() -> Self {
+        Self {
+            entries: 1_000_000,
+            bytes: 20 << 30,
+            ratio: 250,
+            ratio_from: 256 << 20,
+            path: 4095,
+            depth: 128,
+            header: 1 << 20,
+            directory_names: 16 << 20,
+        }
+    }
+}
+
+/// Returns true if a layer's root hides all layers below it.
+pub(crate) fn has_opaque_root(root: impl AsFd) -> bool {
     tree::is_opaque(root).unwrap_or(false)
 }
 
-/// Unpacks `tar` into the empty directory `root`. `lowers` are the layers below, from the top; `None` if they are not
-/// at hand. Reads as far as the archive's end mark.
+/// Unpacks `tar` into the empty directory `root`, and reads up to the archive's end mark. `lowers` are the layers below, from
+/// the top, or `None` if they are not available.
 pub(crate) fn unpack(
     tar: impl BufRead,
     root: OwnedFd,
@@ -82,7 +114,7 @@ pub(crate) fn unpack(
     limits: &LayerLimits,
 ) -> Result<UnpackOutcome, UnpackError> {
     let mut archive = Archive::new(tar, limits);
-    let mut applier = Applier::new(root, lowers.map(Lowers::new), limits)?;
+    let mut applier = Applier::new(root, lowers.map(LowerLayers::new), limits)?;
     while let Some(entry) = archive.next_entry()? {
         applier.apply(&entry, &mut archive)?;
     }

@@ -1,4 +1,4 @@
-//! What a hostile job tries, and what it sees.
+//! Attacks by a hostile job.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,7 +25,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ("environment", environment),
     ("entry_is_found_once", entry_is_found_once),
     ("many_layers", many_layers),
-    ("two_at_once_are_apart", two_at_once_are_apart),
+    ("concurrent_jobs_are_isolated", concurrent_jobs_are_isolated),
     ("usage_of_a_known_load", usage_of_a_known_load),
 ];
 
@@ -111,18 +111,18 @@ fn root_is_read_only_and_without_rights(machine: &Machine) {
             && capabilities.clone().all(|line| line.ends_with("\t0000000000000000"))
     );
     assert!(text.contains("Seccomp:\t2\n") && text.contains("NoNewPrivs:\t1\n"), "{text}");
-    // No group of the machine's is named inside; and `ls` has 0, 1, 2 and the directory it lists.
+    // The job sees no group of the machine. `ls` has 0, 1, 2 and the directory that it lists open.
     assert_eq!(text.lines().rev().take(2).collect::<Vec<_>>(), ["4", "0"], "{text}");
 }
 
-/// By a program of its own, since no tool of busybox makes these calls.
+/// Makes system calls that no tool of busybox makes.
 fn system_calls(machine: &Machine) {
     let layer = program(machine, "probe", include_str!("probe.c"));
     let text = stdout(machine, &Job { layers: vec![layer], ..Job::new("probe") });
     let (allowed, denied): (Vec<&str>, Vec<&str>) =
         text.lines().partition(|line| line.ends_with(": allowed"));
     assert_eq!(allowed.len(), 5, "{text}");
-    let got = |word: &str| denied.iter().filter(|line| line.ends_with(word)).count();
+    let got = |error: &str| denied.iter().filter(|line| line.ends_with(error)).count();
     assert_eq!(
         (got(": EAFNOSUPPORT"), got(": ENOSYS"), got(": EPERM"), denied.len()),
         (3, 2, 14, 19),
@@ -188,7 +188,7 @@ fn entry_is_found_once(machine: &Machine) {
     };
     let older = machine.layer("older");
     write_program(&older.join("opt/analyzer/bin/analyze.sh"), "#!/bin/sh\n");
-    // Found as the container would: through the image's own links, never the machine's.
+    // Links are resolved inside the image, as the container would resolve them.
     write_program(&older.join("usr/lib/tool/run"), "#!/bin/sh\n");
     fs::create_dir_all(older.join("opt/representer/bin")).unwrap();
     symlink("/usr/lib/tool/run", older.join("opt/representer/bin/run.sh")).unwrap();
@@ -210,8 +210,8 @@ fn many_layers(machine: &Machine) {
 }
 
 fn usage_of_a_known_load(machine: &Machine) {
-    // It stops by what the kernel has charged it, and says at the end how much that was, its children's with it: so
-    // the load is known on any machine. It is the process that the container began with.
+    // The script stops at a processor time that the kernel has charged to it and its children, and prints that time: so the
+    // load is known on any machine. Process 1 is the script itself.
     let script = format!(
         "charged() {{
            read -r _ _ _ _ _ _ _ _ _ _ _ _ _ user system child_user child_system _ < /proc/1/stat
@@ -230,7 +230,8 @@ fn usage_of_a_known_load(machine: &Machine) {
     let outcome = machine.run(&job);
     assert_eq!(outcome.reason.as_str(), "ok", "{outcome:?}");
     let ticks: u64 = String::from_utf8_lossy(&outcome.stdout.bytes).trim().parse().unwrap();
-    let (known, usage) = (Duration::from_millis(ticks * 10), outcome.usage);
+    let known = Duration::from_millis(ticks * 10);
+    let usage = outcome.usage;
     let cpu = Duration::from_millis(usage.cpu_user_ms + usage.cpu_sys_ms);
     assert!((known.mul_f64(0.9)..=known.mul_f64(1.1)).contains(&cpu), "{known:?}: {usage:?}");
     assert!(Duration::from_millis(usage.wall_ms) >= scaled(4000), "{usage:?}");
@@ -240,7 +241,7 @@ fn usage_of_a_known_load(machine: &Machine) {
     );
 }
 
-fn two_at_once_are_apart(machine: &Machine) {
+fn concurrent_jobs_are_isolated(machine: &Machine) {
     let script = format!(
         "echo $$ > /dev/shm/x; echo '{{}}' > $2/results.json; sleep 100 & sleep {}; \
          grep -l sleep /proc/[0-9]*/comm | wc -l; ls /dev/shm; kill -9 -1; true",
@@ -257,5 +258,5 @@ fn two_at_once_are_apart(machine: &Machine) {
         let usage = outcome.usage;
         one_by_one += Duration::from_millis(usage.setup_ms + usage.launch_ms + usage.wall_ms);
     }
-    assert!(together < one_by_one, "one after the other: {together:?}");
+    assert!(together < one_by_one, "they ran one after the other: {together:?}");
 }

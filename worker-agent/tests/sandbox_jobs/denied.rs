@@ -1,4 +1,4 @@
-//! Every call that the table denies, made for real.
+//! Makes every system call that the seccomp table denies.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use crate::machine::{Job, Machine};
 use crate::program::program;
 
 pub(crate) const ALL: &[Scenario] = &[
-    ("every_denied_call_gets_what_the_table_says", every_denied_call_gets_what_the_table_says),
-    ("another_processor_mode_kills", another_processor_mode_kills),
+    ("denied_calls_match_the_table", denied_calls_match_the_table),
+    ("other_processor_modes_are_killed", other_processor_modes_are_killed),
 ];
 
-/// What libseccomp before 2.6 has no name for; runc passes over it then. None of them gives more than `/proc` does
-/// to a process without capabilities.
+/// Calls that libseccomp before 2.6 does not know, so that runc ignores them. None of them gives a process without
+/// capabilities more than `/proc` does.
 const TOO_NEW: [&str; 3] = ["statmount", "listmount", "open_tree_attr"];
 
 #[derive(Deserialize)]
@@ -37,38 +37,38 @@ fn source() -> String {
     include_str!("denied.c").replace("CALLS\n", &calls.collect::<String>())
 }
 
-/// What each call got, by its name.
-fn tried(machine: &Machine) -> BTreeMap<String, String> {
+/// Returns the result of each call, by its name.
+fn results(machine: &Machine) -> BTreeMap<String, String> {
     let layer = program(machine, "denied", &source());
     let job = Job { layers: vec![layer], ..Job::new("denied; echo '{}' > $2/results.json") };
     let outcome = machine.run(&job);
     assert_eq!(outcome.reason.as_str(), "ok", "{outcome:?}");
     let text = String::from_utf8(outcome.stdout.bytes).unwrap();
-    let word = |line: &str| line.split_once(' ').map(|(name, got)| (name.to_owned(), got.to_owned()));
-    text.lines().filter_map(word).collect()
+    let lines = text.lines().filter_map(|line| line.split_once(' '));
+    lines.map(|(name, result)| (name.to_owned(), result.to_owned())).collect()
 }
 
-fn every_denied_call_gets_what_the_table_says(machine: &Machine) {
-    let tried = tried(machine);
+fn denied_calls_match_the_table(machine: &Machine) {
+    let results = results(machine);
     for entry in table().iter().filter(|entry| entry.argument.is_none()) {
         assert!(entry.reason.len() > 15, "no reason for {:?}", entry.calls);
         let here: Vec<(&String, &String)> =
-            entry.calls.iter().filter_map(|name| Some((name, tried.get(name)?))).collect();
+            entry.calls.iter().filter_map(|name| Some((name, results.get(name)?))).collect();
         assert!(!here.is_empty(), "no call of this class is known here: {:?}", entry.calls);
         for (name, got) in here {
             assert!(*got == entry.action || TOO_NEW.contains(&name.as_str()), "{name}: {got}");
             assert_ne!(got, "allowed", "{name}");
         }
     }
-    assert!(tried.len() > 50, "{tried:?}");
+    assert!(results.len() > 50, "{results:?}");
 }
 
-fn another_processor_mode_kills(machine: &Machine) {
+fn other_processor_modes_are_killed(machine: &Machine) {
     if cfg!(target_arch = "x86_64") {
-        let tried = tried(machine);
-        assert_eq!(tried["x32"], "kill");
-        // A kernel without that gate has its own answer.
-        assert!(["kill", "SEGV"].contains(&tried["gate32"].as_str()), "{}", tried["gate32"]);
+        let results = results(machine);
+        assert_eq!(results["x32"], "kill");
+        // A kernel without that gate sends SIGSEGV.
+        assert!(["kill", "SEGV"].contains(&results["gate32"].as_str()), "{}", results["gate32"]);
         let job = Job { layers: vec![program(machine, "denied", &source())], ..Job::new("exec denied x32") };
         let outcome = machine.run(&job);
         assert_eq!((outcome.reason.code(), outcome.reason.as_str()), (403, "syscall_blocked"), "{outcome:?}");

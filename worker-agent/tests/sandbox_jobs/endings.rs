@@ -1,4 +1,4 @@
-//! What is left of a job whose worker, or caller, is gone.
+//! Jobs whose worker or caller is gone.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -10,23 +10,23 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::Scenario;
 use crate::machine::{Job, Machine, RUNC, scaled, write_program};
 
-/// Makes this program a worker that runs an endless job in the directory that follows.
+/// The argument that makes this program a worker with an endless job. The worker's directory follows it.
 pub(crate) const WORKER: &str = "worker-in=";
 
 pub(crate) const ALL: &[Scenario] = &[
     ("a_job_ends_with_its_caller", a_job_ends_with_its_caller),
     ("a_job_ends_with_its_worker", a_job_ends_with_its_worker),
-    ("a_job_that_was_about_to_start_never_does", a_job_that_was_about_to_start_never_does),
+    ("a_starting_job_dies_with_its_worker", a_starting_job_dies_with_its_worker),
     ("an_earlier_workers_job_is_swept", an_earlier_workers_job_is_swept),
     ("two_workers_may_not_share_a_dir", two_workers_may_not_share_a_dir),
 ];
 
 fn a_job_ends_with_its_caller(machine: &Machine) {
-    let job = Job { caller_leaves_after: scaled(300), ..Job::new("sleep 100") };
+    let job = Job { caller_drops_after: scaled(300), ..Job::new("sleep 100") };
     assert!(machine.run_while(&job, || async {}).is_none());
 }
 
-/// The job is an endless loop beside a `sleep`. How long it goes on is printed.
+/// The job is an endless loop beside a `sleep`. The time until it ends is printed.
 fn a_job_ends_with_its_worker(_: &Machine) {
     let work = tempfile::tempdir().unwrap();
     let worker = start_worker(work.path());
@@ -36,10 +36,10 @@ fn a_job_ends_with_its_worker(_: &Machine) {
     println!("an endless loop ended {} ms after its worker was killed", begun.elapsed().as_millis());
 }
 
-fn a_job_that_was_about_to_start_never_does(_: &Machine) {
+fn a_starting_job_dies_with_its_worker(_: &Machine) {
     let work = tempfile::tempdir().unwrap();
-    let (runc, pid) = (work.path().join("runc"), work.path().join("pid"));
-    // It says who it is, and takes its time.
+    let [runc, pid] = ["runc", "pid"].map(|name| work.path().join(name));
+    // This runc writes its process id, and then delays the start.
     let script = format!(
         "#!/bin/sh\ncase \" $* \" in *' run '*) echo $$ > {pid}.new; mv {pid}.new {pid}; sleep 3 ;; esac\nexec {RUNC} \"$@\"\n",
         pid = pid.display()
@@ -47,7 +47,7 @@ fn a_job_that_was_about_to_start_never_does(_: &Machine) {
     write_program(&runc, &script);
     let worker = worker_command(work.path()).spawn().unwrap();
     wait_until(|| pid.exists(), "runc was not run");
-    // Gone too once it waits to be reaped.
+    // The link is also gone when the process only waits to be reaped.
     let namespace = format!("/proc/{}/ns/mnt", std::fs::read_to_string(pid).unwrap().trim());
     kill(worker);
     wait_until(|| std::fs::read_link(&namespace).is_err(), "runc lives on");
@@ -63,7 +63,7 @@ fn an_earlier_workers_job_is_swept(_: &Machine) {
     kill(first);
     let left = Machine::groups();
     assert!(!left.is_empty(), "without a guard the job goes on");
-    // The second one says that its own job runs: in the same group, made anew.
+    // The second worker reports that its own job runs, in the same group made again.
     kill(start_worker(work.path()));
     await_no_group();
 }
@@ -79,7 +79,7 @@ fn two_workers_may_not_share_a_dir(_: &Machine) {
     await_no_group();
 }
 
-/// The other program: tells when its job runs, and never ends by itself.
+/// Runs the worker: it prints a line when its job runs, and never ends by itself.
 pub(crate) fn worker(work: &Path) {
     let machine = Machine::enter(work);
     machine.run_while(
@@ -116,13 +116,13 @@ fn children(parent: u32) -> Vec<Pid> {
 }
 
 fn await_no_group() {
-    wait_until(|| Machine::groups().is_empty(), "a job's control group is still there");
+    wait_until(|| Machine::groups().is_empty(), "a job's control group still exists");
 }
 
-fn wait_until(holds: impl Fn() -> bool, otherwise: &str) {
+fn wait_until(is_done: impl Fn() -> bool, failure: &str) {
     let deadline = Instant::now() + scaled(10_000);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{otherwise}");
+    while !is_done() {
+        assert!(Instant::now() < deadline, "{failure}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -1,4 +1,4 @@
-//! Jobs that take as much as they can: threads, memory under other names, inodes, depth, processors.
+//! Jobs that use as much as they can: threads, all kinds of memory, inodes, depth, processors.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::program::program;
 
 pub(crate) const ALL: &[Scenario] = &[
     ("threads", threads),
-    ("memory_under_other_names", memory_under_other_names),
+    ("memory_of_other_kinds_is_limited", memory_of_other_kinds_is_limited),
     ("shared_memory_is_bounded", shared_memory_is_bounded),
-    ("deep_and_long_names_are_gone_at_once", deep_and_long_names_are_gone_at_once),
+    ("deep_trees_are_removed_quickly", deep_trees_are_removed_quickly),
     ("inodes_of_tmp", inodes_of_tmp),
-    ("stopped_and_signalled", stopped_and_signalled),
+    ("jobs_cannot_stop_the_worker", jobs_cannot_stop_the_worker),
     ("not_regular_socket", not_regular_socket),
 ];
 
@@ -37,7 +37,7 @@ fn threads(machine: &Machine) {
     assert!(outcome.usage.pids_peak.is_none_or(|peak| peak <= 64), "{:?}", outcome.usage);
 }
 
-fn memory_under_other_names(machine: &Machine) {
+fn memory_of_other_kinds_is_limited(machine: &Machine) {
     for what in ["memfd", "sysv", "pages"] {
         let outcome = machine.run(&flood(machine, what));
         let found = (outcome.reason.code(), outcome.reason.as_str());
@@ -50,8 +50,8 @@ fn shared_memory_is_bounded(machine: &Machine) {
     assert_eq!((outcome.reason.as_str(), &outcome.stdout.bytes[..]), ("ok", &b"1\n"[..]), "{outcome:?}");
 }
 
-/// That nothing is left is asserted after each job; here also that it does not take long.
-fn deep_and_long_names_are_gone_at_once(machine: &Machine) {
+/// Asserts that the removal is quick. That nothing is left is asserted after every scenario.
+fn deep_trees_are_removed_quickly(machine: &Machine) {
     let begun = std::time::Instant::now();
     let outcome =
         machine.run(&flood(machine, "deep").limits(|limits| limits.wall = HumanDuration(scaled(2000))));
@@ -70,8 +70,8 @@ fn inodes_of_tmp(machine: &Machine) {
     assert!(made <= 65_536, "{made}");
 }
 
-/// It stops what called it, and signals all that it can see: its own world only.
-fn stopped_and_signalled(machine: &Machine) {
+/// The job stops its parents and signals every process that it sees, which are its own only.
+fn jobs_cannot_stop_the_worker(machine: &Machine) {
     let wall = |limits: &mut trackyard_protocol::limits::Limits| limits.wall = HumanDuration(scaled(500));
     let job = Job::new("sleep 100 & kill -STOP -1; kill -STOP 1; kill -STOP $$; sleep 100");
     let outcome = machine.run(&job.limits(wall));

@@ -1,4 +1,4 @@
-//! Images that prepare what the set-up will touch: links where it mounts, and a working directory that leads out.
+//! Hostile images: links at mount points, and a working directory that leads out of the image.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,11 +8,11 @@ use crate::machine::{Job, Machine, write_program};
 
 pub(crate) const ALL: &[Scenario] = &[
     ("a_working_dir_that_is_a_descriptor", a_working_dir_that_is_a_descriptor),
-    ("every_mount_point_prepared", every_mount_point_prepared),
-    ("masks_are_not_moved_by_an_image", masks_are_not_moved_by_an_image),
+    ("links_at_mount_points_are_hidden", links_at_mount_points_are_hidden),
+    ("images_do_not_move_masks", images_do_not_move_masks),
 ];
 
-/// The worker's or runc's own descriptors, as a way to the machine's files.
+/// The working directory leads to a descriptor of the worker or of runc, and so to the machine's files.
 fn a_working_dir_that_is_a_descriptor(machine: &Machine) {
     for number in 3..12 {
         let layer = machine.layer(&format!("cwd-{number}"));
@@ -25,7 +25,7 @@ fn a_working_dir_that_is_a_descriptor(machine: &Machine) {
     }
 }
 
-fn every_mount_point_prepared(machine: &Machine) {
+fn links_at_mount_points_are_hidden(machine: &Machine) {
     let targets = ["..", "../../../..", "/proc/self/root/..", "/proc/1/root", "/nothing", "a-file", "tmp"];
     for (number, target) in targets.into_iter().enumerate() {
         let layer = machine.layer(&format!("prepared-{number}"));
@@ -45,8 +45,8 @@ fn every_mount_point_prepared(machine: &Machine) {
     }
 }
 
-/// Directories and links of an image below the places that are mounted on, and a program of its own as the first.
-fn masks_are_not_moved_by_an_image(machine: &Machine) {
+/// The image has directories and links below the mount points, and an init program of its own.
+fn images_do_not_move_masks(machine: &Machine) {
     let layer = machine.layer("below");
     for dir in ["dev/shm", "dev/pts", "proc/sys/kernel", "sys/fs/cgroup", "mnt/exercism-iteration/x"] {
         fs::create_dir_all(layer.join(dir)).unwrap();

@@ -1,4 +1,4 @@
-//! A worker's sandbox on this machine, with an image made of busybox.
+//! A worker's sandbox on this machine, with an image made from busybox.
 
 use std::cell::RefCell;
 use std::fs;
@@ -18,20 +18,20 @@ use trackyard_worker::sandbox::{
 };
 
 pub(crate) const RUNC: &str = "/usr/sbin/runc";
-/// The entry script of every image here: it runs what the submission says.
+/// The entry script of every image here. It runs the script in the submission.
 const RUN_SCRIPT: &str = "#!/bin/sh\nexec sh \"$2/job.sh\" \"$@\"\n";
 
-/// How many times longer everything takes on this machine, as `TRACKYARD_TEST_SLOWNESS` tells: 1 if it is not set.
+/// Returns the factor by which this machine is slower, from `TRACKYARD_TEST_SLOWNESS`. The default is 1.
 pub(crate) fn slowness() -> u32 {
     std::env::var("TRACKYARD_TEST_SLOWNESS").map_or(1, |text| text.parse().unwrap())
 }
 
-/// Milliseconds that a test gives, or waits; on a slow machine so many times longer.
+/// Returns a duration of a test, multiplied by the machine's [`slowness`].
 pub(crate) fn scaled(millis: u64) -> Duration {
     Duration::from_millis(millis) * slowness()
 }
 
-/// A machine that can run jobs, two at once.
+/// A machine that can run two jobs at one time.
 pub(crate) struct Machine {
     runtime: Runtime,
     pub(crate) host: Host,
@@ -40,18 +40,18 @@ pub(crate) struct Machine {
     work: PathBuf,
 }
 
-/// One job, as a test writes it.
+/// A job of a test.
 pub(crate) struct Job {
-    /// The script that is run.
+    /// The script that the job runs.
     pub(crate) script: String,
     pub(crate) limits: Limits,
     pub(crate) channel: Channel,
     pub(crate) cpu_time: Option<Duration>,
-    /// Layers over the busybox image.
+    /// Layers on top of the busybox image.
     pub(crate) layers: Vec<PathBuf>,
     pub(crate) env: Vec<String>,
     pub(crate) cancel: CancellationToken,
-    pub(crate) caller_leaves_after: Duration,
+    pub(crate) caller_drops_after: Duration,
 }
 
 impl Job {
@@ -69,7 +69,7 @@ impl Job {
             layers: Vec::new(),
             env: Vec::new(),
             cancel: CancellationToken::new(),
-            caller_leaves_after: scaled(60_000),
+            caller_drops_after: scaled(60_000),
         }
     }
 
@@ -80,7 +80,7 @@ impl Job {
 }
 
 impl Machine {
-    /// The sandbox of a worker with this directory. A `runc` in it is used instead of the machine's.
+    /// Enters the sandbox of a worker with this directory. A `runc` in it is used instead of the machine's.
     pub(crate) fn enter(work: &Path) -> Self {
         assert!(Path::new("/bin/busybox").exists(), "no /bin/busybox: apt-get install busybox-static");
         let config = SandboxConfig {
@@ -109,17 +109,17 @@ impl Machine {
         self.run_while(job, || async {}).unwrap()
     }
 
-    /// Runs a job, and something else beside it. None if the caller left.
+    /// Runs a job, and something else at the same time. Returns `None` if the caller dropped the job.
     pub(crate) fn run_while<F: Future<Output = ()>>(
         &self,
         job: &Job,
-        beside: impl FnOnce() -> F,
+        meanwhile: impl FnOnce() -> F,
     ) -> Option<JobOutcome> {
         let mut slots = self.slots.borrow_mut();
-        self.runtime.block_on(async { tokio::join!(self.run_in(&mut slots[0], job), beside()).0 })
+        self.runtime.block_on(async { tokio::join!(self.run_in(&mut slots[0], job), meanwhile()).0 })
     }
 
-    /// Runs a job twice, at the same time.
+    /// Runs a job twice at the same time.
     pub(crate) fn run_two(&self, job: &Job) -> Vec<JobOutcome> {
         let mut slots = self.slots.borrow_mut();
         let [first, second] = &mut slots[..] else { panic!("there are two slots") };
@@ -137,7 +137,7 @@ impl Machine {
         let prepared = slot.prepare(&self.rootfs(job), &job.limits).await.unwrap();
         fs::write(prepared.job_dir_path().join("job.sh"), &job.script).unwrap();
         let running = prepared.run(&run, job.cancel.clone());
-        tokio::time::timeout(job.caller_leaves_after, running).await.ok()
+        tokio::time::timeout(job.caller_drops_after, running).await.ok()
     }
 
     fn rootfs(&self, job: &Job) -> Rootfs {
@@ -145,27 +145,27 @@ impl Machine {
         Rootfs { layers, env: job.env.clone() }
     }
 
-    /// Why a job cannot be prepared.
+    /// Returns why a job cannot be prepared.
     pub(crate) fn prepare_error(&self, job: &Job) -> SandboxError {
         let mut slots = self.slots.borrow_mut();
         self.runtime.block_on(slots[0].prepare(&self.rootfs(job), &job.limits)).unwrap_err()
     }
 
-    /// A fresh directory for a layer.
+    /// Makes a directory for a layer.
     pub(crate) fn layer(&self, name: &str) -> PathBuf {
         let layer = self.work.join(name);
         fs::create_dir_all(&layer).unwrap();
         layer
     }
 
-    /// The directories of the slot's control groups that exist now.
+    /// Returns the directories of the jobs' control groups that exist now.
     pub(crate) fn groups() -> Vec<PathBuf> {
         let mut found = Vec::new();
         find_groups(Path::new("/sys/fs/cgroup"), &mut found);
         found
     }
 
-    /// The processes of the running job, once it has come to a `sleep`.
+    /// Returns the processes of the running job, once it has started a `sleep`.
     pub(crate) async fn processes() -> Vec<Pid> {
         loop {
             let pids: Vec<Pid> = Self::groups().iter().flat_map(|group| processes_in(group)).collect();
@@ -187,7 +187,7 @@ impl Machine {
         assert_eq!(self.processes_of_jobs(), Vec::<String>::new(), "processes of a job are left");
     }
 
-    /// The names of what runs as a user of this machine's slots.
+    /// Returns the names of the processes with a user id of this machine's slots.
     fn processes_of_jobs(&self) -> Vec<String> {
         let owners: Vec<_> = self.slots.borrow().iter().map(Slot::owners).collect();
         let mut found = Vec::new();
@@ -196,8 +196,8 @@ impl Machine {
             let field =
                 |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("").trim();
             let uid = field("Uid:").split_whitespace().next().and_then(|uid| uid.parse::<u32>().ok());
-            let of_a_job = uid.is_some_and(|uid| owners.iter().any(|owners| owners.contains(&uid)));
-            if of_a_job && field("State:") != "Z (zombie)" {
+            let is_of_a_job = uid.is_some_and(|uid| owners.iter().any(|owners| owners.contains(&uid)));
+            if is_of_a_job && field("State:") != "Z (zombie)" {
                 found.push(field("Name:").to_owned());
             }
         }

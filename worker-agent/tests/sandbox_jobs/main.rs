@@ -1,7 +1,7 @@
-//! Jobs in real containers: every verdict that a container can cause, and that nothing is left after it.
+//! Runs jobs in real containers: every verdict that a container can cause. Asserts after each that nothing is left.
 //!
 //! Needs root, runc and a static busybox. `cargo test --test sandbox_jobs [PART OF A NAME]`.
-#![expect(clippy::print_stdout, reason = "a test harness of its own: it reports to the terminal")]
+#![expect(clippy::print_stdout, reason = "a custom test harness: it reports to the terminal")]
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "all of this is test code")]
 
 mod attacks;

@@ -1,4 +1,4 @@
-//! What stands where the result should be.
+//! Results of every kind, good and bad.
 
 use trackyard_protocol::channel::Channel;
 use trackyard_worker::sandbox::JobOutcome;
@@ -13,7 +13,7 @@ pub(crate) const ALL: &[Scenario] = &[
     ("not_regular_hard_link", |m| expect(m, "echo {} > $2/a; ln $2/a $2/results.json", 514, "not_regular")),
     ("not_regular_pipe", |m| expect(m, "mkfifo $2/results.json", 514, "not_regular")),
     ("not_regular_dir", |m| expect(m, "mkdir $2/results.json", 514, "not_regular")),
-    ("missing_by_a_link_to_nothing", |m| expect(m, "ln -s nothing $2/results.json", 514, "not_regular")),
+    ("not_regular_dangling_link", |m| expect(m, "ln -s nothing $2/results.json", 514, "not_regular")),
     ("dir_is_a_link", |m| {
         expect(m, "rm -r $2/* && rmdir $2; mv $2 /tmp/x; ln -s /etc $2; true", 514, "missing");
     }),
@@ -35,9 +35,9 @@ fn run(machine: &Machine, channel: Channel, script: &str) -> JobOutcome {
     machine.run(&Job { channel, ..Job::new(script) })
 }
 
-fn expect(machine: &Machine, script: &str, code: u16, word: &str) {
+fn expect(machine: &Machine, script: &str, code: u16, name: &str) {
     let outcome = run(machine, Channel::TestRunners, script);
-    assert_eq!((outcome.reason.code(), outcome.reason.as_str()), (code, word), "{outcome:?}");
+    assert_eq!((outcome.reason.code(), outcome.reason.as_str()), (code, name), "{outcome:?}");
 }
 
 fn representation(machine: &Machine) {

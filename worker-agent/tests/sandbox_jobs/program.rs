@@ -1,4 +1,4 @@
-//! Small programs in C, for what no tool of busybox does.
+//! Compiles small programs in C for what no tool of busybox does.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::machine::Machine;
 
-/// A layer with `bin/NAME`, compiled of `source` and linked statically.
+/// Makes a layer with `bin/NAME`, compiled from `source` and linked statically.
 pub(crate) fn program(machine: &Machine, name: &str, source: &str) -> PathBuf {
     let layer = machine.layer(&format!("program-{name}"));
     fs::create_dir_all(layer.join("bin")).unwrap();

@@ -1,4 +1,4 @@
-//! Results that change while they are looked at, and what keeps them open.
+//! Results that change while they are read, and processes that keep them open.
 
 use crate::Scenario;
 use crate::machine::{Job, Machine};
@@ -6,7 +6,7 @@ use crate::machine::{Job, Machine};
 pub(crate) const ALL: &[Scenario] = &[
     ("swapped_while_it_ends", swapped_while_it_ends),
     ("written_by_a_survivor", written_by_a_survivor),
-    ("a_passed_descriptor_is_no_way_in", a_passed_descriptor_is_no_way_in),
+    ("open_descriptors_lead_nowhere", open_descriptors_lead_nowhere),
 ];
 
 const SWAP: &str = "cd $2
@@ -18,8 +18,8 @@ const SWAP: &str = "cd $2
     done' > /dev/null 2>&1 &
     sleep 0.2";
 
-/// A process that goes on when the first one has ended puts a link, a pipe and a file in turn. It is killed first, so
-/// that whatever stands there then is what is looked at.
+/// A process that outlives the first one replaces the result by a link, a pipe and a file, again and again. It is killed
+/// before the result is read.
 fn swapped_while_it_ends(machine: &Machine) {
     for _ in 0..5 {
         let outcome = machine.run(&Job::new(SWAP));
@@ -31,7 +31,7 @@ fn swapped_while_it_ends(machine: &Machine) {
     }
 }
 
-/// What is still being written counts up to the moment at which the writer is killed.
+/// A result that is still being written counts up to the moment when the writer is killed.
 fn written_by_a_survivor(machine: &Machine) {
     let script = "exec 3> $2/results.json; echo '{}' >&3
         setsid sh -c 'while :; do echo >&3; done' & sleep 0.1";
@@ -39,8 +39,8 @@ fn written_by_a_survivor(machine: &Machine) {
     assert!(matches!(outcome.reason.as_str(), "ok" | "result_size"), "{outcome:?}");
 }
 
-/// Through its own descriptors a job comes to what it has anyway.
-fn a_passed_descriptor_is_no_way_in(machine: &Machine) {
+/// A job's own descriptors lead only to what it has anyway.
+fn open_descriptors_lead_nowhere(machine: &Machine) {
     let script = "for fd in /proc/1/fd/*; do
             case $(readlink $fd) in /etc/*|/run/*|/var/*|/sys/*) readlink $fd ;; esac
             ls $fd/../etc 2> /dev/null

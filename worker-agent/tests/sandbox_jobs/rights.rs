@@ -1,4 +1,4 @@
-//! A job that wants more than it has: other ids, capabilities, limits, namespaces, devices, the machine's sockets.
+//! A job that tries to get more rights: other ids, capabilities, limits, namespaces, devices, the machine's sockets.
 
 use std::ffi::CString;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::machine::{Job, Machine};
 use crate::program::program;
 
 pub(crate) const ALL: &[Scenario] = &[
-    ("nothing_more_than_was_given", nothing_more_than_was_given),
+    ("no_more_rights_than_given", no_more_rights_than_given),
     ("set_id_bits_and_file_capabilities_give_nothing", set_id_bits_and_file_capabilities_give_nothing),
     ("nothing_is_open_but_the_three_streams", nothing_is_open_but_the_three_streams),
 ];
@@ -27,10 +27,10 @@ fn printed(machine: &Machine, job: &Job) -> String {
     String::from_utf8(outcome.stdout.bytes).unwrap()
 }
 
-fn nothing_more_than_was_given(machine: &Machine) {
-    // A worker that may go before all others must not hand this on. Where this one may not, there is nothing to hand on.
-    let mine = [Resource::Rtprio, Resource::Nice].map(|resource| (resource, getrlimit(resource)));
-    for (resource, _) in mine {
+fn no_more_rights_than_given(machine: &Machine) {
+    // A job must not inherit the worker's right to a higher priority. If the worker has no such right, this does nothing.
+    let own_limits = [Resource::Rtprio, Resource::Nice].map(|resource| (resource, getrlimit(resource)));
+    for (resource, _) in own_limits {
         let _ = setrlimit(resource, Rlimit { current: Some(40), maximum: Some(40) });
     }
     let address = SocketAddr::from_abstract_name("trackyard-hostile-test").unwrap();
@@ -41,13 +41,14 @@ fn nothing_more_than_was_given(machine: &Machine) {
     };
     let text = printed(machine, &job);
     drop(listener);
-    for (resource, limit) in mine {
+    for (resource, limit) in own_limits {
         setrlimit(resource, limit).unwrap();
     }
     assert_eq!(text, "denied: 40\n");
 }
 
-/// An image's programs of another owner with both bits, and with every capability, are root without rights.
+/// An image has a program with set-id bits of another owner, and one with every capability. Both run as root without
+/// rights.
 fn set_id_bits_and_file_capabilities_give_nothing(machine: &Machine) {
     let layer = program(machine, "rights", SOURCE);
     let bin = layer.join("bin");
@@ -55,7 +56,7 @@ fn set_id_bits_and_file_capabilities_give_nothing(machine: &Machine) {
     chown(bin.join("set-id"), Some(1000), Some(100)).unwrap();
     fs::set_permissions(bin.join("set-id"), fs::Permissions::from_mode(0o6755)).unwrap();
     fs::copy(bin.join("rights"), bin.join("capable")).unwrap();
-    // Version 2, effective, all that is permitted.
+    // Version 2: every capability permitted and effective.
     let mut all = vec![1, 0, 0, 2];
     all.extend([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 1, 0, 0, 0, 0, 0, 0]);
     let name = CString::new("security.capability").unwrap();
@@ -65,7 +66,7 @@ fn set_id_bits_and_file_capabilities_give_nothing(machine: &Machine) {
     assert_eq!(printed(machine, &Job { layers: vec![layer], ..Job::new(script) }), nobody.repeat(2));
 }
 
-/// Whatever the worker has open: `ls` has the directory that it lists as its fourth.
+/// A job inherits no descriptor of the worker.
 fn nothing_is_open_but_the_three_streams(machine: &Machine) {
     let script = "ls /proc/1/fd; readlink /proc/1/cwd; readlink /proc/1/root; echo '{}' > $2/results.json";
     let text = printed(machine, &Job::new(script));

@@ -1,4 +1,4 @@
-//! Each verdict, by its real cause.
+//! Each verdict, with its real cause.
 
 use std::fs;
 use std::time::Duration;
@@ -35,9 +35,9 @@ pub(crate) const ALL: &[Scenario] = &[
     ("a_missing_layer_is_a_mount_error", a_missing_layer_is_a_mount_error),
 ];
 
-fn expect(outcome: &JobOutcome, code: u16, word: &str) {
+fn expect(outcome: &JobOutcome, code: u16, name: &str) {
     let found = (outcome.reason.code(), outcome.reason.as_str());
-    assert_eq!(found, (code, word), "{outcome:?} {}", String::from_utf8_lossy(&outcome.stderr.bytes));
+    assert_eq!(found, (code, name), "{outcome:?} {}", String::from_utf8_lossy(&outcome.stderr.bytes));
 }
 
 fn ok(machine: &Machine) {
@@ -119,11 +119,11 @@ fn oom_killed_by_filling_tmp(machine: &Machine) {
     expect(&machine.run(&Job::new("cat /dev/zero > /tmp/x; sleep 5")), 403, "oom_killed");
 }
 
-/// A KILL from outside of the container that the worker did not send.
+/// A process outside of the container, and not the worker, sends SIGKILL.
 fn killed(machine: &Machine) {
     let outcome = machine.run_while(&Job::new("sleep 100"), || async {
         for pid in Machine::processes().await {
-            // The first one takes the others with it.
+            // The first process takes the others with it.
             assert!(matches!(kill_process(pid, Signal::KILL), Ok(()) | Err(Errno::SRCH)));
         }
     });
@@ -135,7 +135,7 @@ fn syscall_blocked(machine: &Machine) {
 }
 
 fn exit_code(machine: &Machine) {
-    // What a student wrote beforehand does not count once the tool has failed.
+    // A result that a student wrote beforehand does not count if the tool fails.
     let outcome = machine.run(&Job::new("echo '{}' > $2/results.json; exit 3"));
     expect(&outcome, 513, "exit_code");
     assert_eq!(outcome.exit_status, Some(3));
@@ -161,7 +161,7 @@ fn exit_code_126_without_permission(machine: &Machine) {
     assert_eq!(outcome.exit_status, Some(126), "{outcome:?}");
 }
 
-/// The first process itself overflows its stack.
+/// The first process overflows its stack.
 fn signal(machine: &Machine) {
     let outcome = machine.run(&Job::new("f() { f; }; f"));
     expect(&outcome, 513, "signal");

@@ -93,8 +93,8 @@ impl Layout {
         let mounts: Vec<Mount> = mounts.lines().filter_map(Mount::parse).collect();
         let mut hierarchies: Vec<Hierarchy> =
             own.lines().filter_map(|line| hierarchy(line, &mounts)).collect();
-        let has_memory = |h: &Hierarchy| h.controllers.iter().any(|c| c == "memory");
-        let version = if hierarchies.iter().any(has_memory) { Version::V1 } else { Version::V2 };
+        let has_memory = hierarchies.iter().any(|h| h.controllers.iter().any(|c| c == "memory"));
+        let version = if has_memory { Version::V1 } else { Version::V2 };
         if version == Version::V2 {
             hierarchies.retain(|h| h.controllers.is_empty());
             hierarchies.iter_mut().for_each(Hierarchy::leave_leaf);
@@ -156,8 +156,7 @@ impl<'a> Mount<'a> {
         if controllers.is_empty() {
             return self.is_v2;
         }
-        let has_option = |name: &String| self.options.split(',').any(|option| option == name);
-        !self.is_v2 && controllers.iter().all(has_option)
+        !self.is_v2 && controllers.iter().all(|name| self.options.split(',').any(|option| option == name))
     }
 }
 

@@ -77,8 +77,7 @@ fn micros(value: Option<u64>) -> Duration {
 
 /// Returns the value of `key` in lines of `key value`.
 fn field(text: &str, key: &str) -> Option<u64> {
-    let value = |line: &str| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok();
-    text.lines().find_map(value)
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
 #[cfg(test)]

@@ -130,8 +130,9 @@ fn inherit_cpuset(dir: &Path) -> Result<(), SandboxError> {
 fn require_controllers(own: &Path) -> Result<(), SandboxError> {
     let file = own.join("cgroup.controllers");
     let text = fs::read_to_string(&file).map_err(SandboxError::cgroup(format!("read {}", file.display())))?;
-    let is_missing = |controller: &&str| !text.split_whitespace().any(|name| name == *controller);
-    let missing = V2_CONTROLLERS.into_iter().find(is_missing);
+    let missing = V2_CONTROLLERS
+        .into_iter()
+        .find(|controller| !text.split_whitespace().any(|name| name == *controller));
     missing.map_or(Ok(()), |controller| Err(SandboxError::missing_controller(controller)))
 }
 

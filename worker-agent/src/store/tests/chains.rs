@@ -1,11 +1,11 @@
-//! Layers that are only right on top of others.
+//! Layers that depend on the layers below.
 
 use super::registry::{REPOSITORY, Registry, digest, packed};
 use crate::store::Store;
-use crate::store::unpack::tests::maker::{Tar, show};
+use crate::store::unpack::tests::fixtures::{Tar, show};
 
 #[tokio::test]
-async fn a_layer_that_asks_for_those_below_is_stored_with_its_chain() {
+async fn dependent_layers_are_stored_by_chain() {
     let dir = tempfile::tempdir().unwrap();
     let registry = Registry::start().await;
     let linked = packed(Tar::default().dir("usr").dir("usr/bin").symlink("bin", "usr/bin"));
@@ -27,10 +27,10 @@ async fn a_layer_that_asks_for_those_below_is_stored_with_its_chain() {
     }
     assert_eq!(shown[0], ["usr/", "usr/bin/", "usr/bin/tool: x"]);
     assert_eq!(shown[1], ["bin/", "bin/tool: x"]);
-    assert_eq!(layers[0][1], layers[1][1], "a layer that stands on its own is shared");
+    assert_eq!(layers[0][1], layers[1][1], "a layer that depends on no other is shared");
     assert_eq!(layers[0][2], layers[2][2], "the same chain is shared");
     assert_ne!(layers[0][2], layers[1][2]);
-    // Tried on its own first, then with those below, for each chain.
-    assert_eq!(registry.asked(&digest(&tool.bytes)), 4);
-    assert_eq!(registry.asked(&digest(&app.bytes)), 1);
+    // For each chain it is tried on its own first, then with the layers below.
+    assert_eq!(registry.requests(&digest(&tool.bytes)), 4);
+    assert_eq!(registry.requests(&digest(&app.bytes)), 1);
 }

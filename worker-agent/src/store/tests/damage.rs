@@ -1,4 +1,4 @@
-//! Images that are not as they should be, and crashes.
+//! Damaged images, and crashes.
 
 use std::fs;
 use std::path::Path;
@@ -8,15 +8,15 @@ use trackyard_protocol::reason::Reason;
 use trackyard_protocol::version::Digest;
 
 use super::registry::{Packed, REPOSITORY, Registry, digest, gzip, packed};
-use crate::store::unpack::tests::maker::Tar;
+use crate::store::unpack::tests::fixtures::Tar;
 use crate::store::{LayerLimits, Store};
 
 fn good() -> Packed {
     packed(Tar::default().file("good", &"content ".repeat(9999)))
 }
 
-/// Work that was given up removes its directory on its own thread.
-async fn nothing_is_left(dir: &Path, kept: usize) {
+/// Asserts that only `kept` layers are left. Aborted work removes its directory on its own thread, so this waits for that.
+async fn assert_only_layers_left(dir: &Path, kept: usize) {
     while fs::read_dir(dir.join("staging")).unwrap().count() > 0 {
         tokio::task::yield_now().await;
     }
@@ -37,8 +37,9 @@ fn corrupt(mut bytes: Vec<u8>) -> Vec<u8> {
 #[case::empty(|_| Vec::new(), Reason::PullFailed)]
 #[case::longer(|mut bytes: Vec<u8>| { bytes.push(0); bytes }, Reason::UnpackRejected)]
 #[tokio::test]
-async fn damage_on_the_way_is_never_ready(#[case] damage: fn(Vec<u8>) -> Vec<u8>, #[case] reason: Reason) {
-    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+async fn a_damaged_transfer_is_never_ready(#[case] damage: fn(Vec<u8>) -> Vec<u8>, #[case] reason: Reason) {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = Registry::start().await;
     let bad = packed(Tar::default().file("bad", "content"));
     let image = registry.image(&[good(), bad.clone()]);
     registry.replace(&digest(&bad.bytes), damage(bad.bytes.clone()));
@@ -47,11 +48,11 @@ async fn damage_on_the_way_is_never_ready(#[case] damage: fn(Vec<u8>) -> Vec<u8>
     assert_eq!(error.reason(), reason, "{error}");
     assert!(store.get(&image).is_none());
     let kept = fs::read_dir(dir.path().join("layers")).unwrap().count();
-    nothing_is_left(dir.path(), kept).await;
+    assert_only_layers_left(dir.path(), kept).await;
 
     registry.replace(&digest(&bad.bytes), bad.bytes);
     store.prepare(&registry.images, REPOSITORY, &image).await.unwrap();
-    assert_eq!(registry.asked(&digest(&good().bytes)), 1 + usize::from(kept == 0));
+    assert_eq!(registry.requests(&digest(&good().bytes)), 1 + usize::from(kept == 0));
 }
 
 fn lying() -> Packed {
@@ -96,49 +97,53 @@ fn long_distance() -> Packed {
 #[case::window(long_distance(), "decompressed")]
 #[case::device(packed(Tar::default().entry(b'3', "null", "", b"")), "device")]
 #[tokio::test]
-async fn a_bad_layer_is_never_ready(#[case] layer: Packed, #[case] words: &str) {
-    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+async fn a_bad_layer_is_never_ready(#[case] layer: Packed, #[case] message: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = Registry::start().await;
     let image = registry.image(&[layer]);
     let limits = LayerLimits { ratio: 200, ratio_from: 1 << 20, ..LayerLimits::default() };
     let store = Store::open_with(dir.path(), limits).unwrap();
     let error = store.prepare(&registry.images, REPOSITORY, &image).await.unwrap_err();
     assert_eq!(error.reason(), Reason::UnpackRejected, "{error}");
-    assert!(error.to_string().contains(words), "{error}");
-    nothing_is_left(dir.path(), 0).await;
+    assert!(error.to_string().contains(message), "{error}");
+    assert_only_layers_left(dir.path(), 0).await;
 }
 
 #[tokio::test]
-async fn an_image_over_the_limit_is_refused_before_it_is_pulled() {
-    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+async fn an_oversized_image_is_never_pulled() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = Registry::start().await;
     let image = registry.image(&[good()]);
     let store = Store::open_with(dir.path(), LayerLimits { bytes: 10, ..LayerLimits::default() }).unwrap();
     let error = store.prepare(&registry.images, REPOSITORY, &image).await.unwrap_err();
     assert!(error.to_string().contains("more than 10"), "{error}");
-    assert_eq!(registry.asked(&digest(&good().bytes)), 0);
+    assert_eq!(registry.requests(&digest(&good().bytes)), 0);
 }
 
 #[tokio::test]
-async fn what_a_crash_leaves_is_wiped_and_half_an_image_is_not_ready() {
-    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+async fn a_crash_leaves_no_half_image() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = Registry::start().await;
     let image = registry.image(&[good(), packed(Tar::default().file("a", "1"))]);
     let store = Store::open(dir.path()).unwrap();
     let prepared = store.prepare(&registry.images, REPOSITORY, &image).await.unwrap();
     drop(store);
-    // Before the rename: all is in staging. After it: the record is there, and a layer is not.
+    // A crash before the rename leaves all in staging. The third case is a record with a missing layer.
     fs::create_dir_all(dir.path().join("staging/0/half")).unwrap();
     fs::write(dir.path().join("staging/1"), "{").unwrap();
     fs::remove_dir_all(&prepared.layers[0]).unwrap();
 
     let store = Store::open(dir.path()).unwrap();
     assert_eq!(fs::read_dir(dir.path().join("staging")).unwrap().count(), 0);
-    assert!(store.get(&image).is_none() && store.complete().unwrap().is_empty());
+    assert!(store.get(&image).is_none() && store.complete_images().unwrap().is_empty());
     store.prepare(&registry.images, REPOSITORY, &image).await.unwrap();
-    assert_eq!(store.complete().unwrap(), [image]);
+    assert_eq!(store.complete_images().unwrap(), [image]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_preparation_given_up_leaves_nothing_and_blocks_nobody() {
-    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+async fn an_aborted_preparation_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = Registry::start().await;
     let large = packed(Tar::default().file("large", &"x".repeat(8 << 20)));
     let image = registry.image(&[large]);
     let store = Store::open(dir.path()).unwrap();
@@ -152,6 +157,6 @@ async fn a_preparation_given_up_leaves_nothing_and_blocks_nobody() {
     preparing.abort();
     drop(preparing.await);
     store.prepare(&registry.images, REPOSITORY, &image).await.unwrap();
-    store.collect(&[]).await.unwrap();
-    nothing_is_left(dir.path(), 0).await;
+    store.collect_garbage(&[]).await.unwrap();
+    assert_only_layers_left(dir.path(), 0).await;
 }

@@ -1,4 +1,4 @@
-//! Images that are as they should be.
+//! Good images.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use rstest::rstest;
 
 use super::registry::{Packed, REPOSITORY, Registry, digest, gzip, packed};
-use crate::store::unpack::tests::maker::{Tar, show};
+use crate::store::unpack::tests::fixtures::{Tar, show};
 use crate::store::{Store, StoreError};
 
 fn tar(name: &str, content: &str) -> Tar {
@@ -16,9 +16,10 @@ fn tar(name: &str, content: &str) -> Tar {
 }
 
 #[tokio::test]
-async fn only_what_is_missing_is_fetched_and_a_complete_image_asks_nobody() {
-    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
-    let (base, one, two) = (packed(tar("base", "b")), packed(tar("app", "1")), packed(tar("app", "2")));
+async fn only_missing_layers_are_fetched() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = Registry::start().await;
+    let [base, one, two] = [tar("base", "b"), tar("app", "1"), tar("app", "2")].map(packed);
     let first = registry.image(&[base.clone(), one]);
     let second = registry.image(&[base.clone(), two]);
     let store = Store::open(dir.path()).unwrap();
@@ -31,15 +32,15 @@ async fn only_what_is_missing_is_fetched_and_a_complete_image_asks_nobody() {
     );
     assert_eq!(prepared.env, ["LANG=C"]);
     store.prepare(&registry.images, REPOSITORY, &second).await.unwrap();
-    assert_eq!(registry.asked(&digest(&base.bytes)), 1);
+    assert_eq!(registry.requests(&digest(&base.bytes)), 1);
 
-    let before = registry.asked_in_all();
+    let before = registry.total_requests();
     drop(store);
     let store = Store::open(dir.path()).unwrap();
     let again = store.prepare(&registry.images, REPOSITORY, &first).await.unwrap();
     assert_eq!((again.layers, again.env), (prepared.layers, prepared.env));
-    assert_eq!(registry.asked_in_all(), before);
-    let mut complete = store.complete().unwrap();
+    assert_eq!(registry.total_requests(), before);
+    let mut complete = store.complete_images().unwrap();
     complete.sort();
     let mut expected = [first, second];
     expected.sort();
@@ -47,8 +48,9 @@ async fn only_what_is_missing_is_fetched_and_a_complete_image_asks_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_layer_wanted_by_many_is_fetched_once() {
-    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+async fn a_shared_layer_is_fetched_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = Registry::start().await;
     let base = packed(tar("base", &"b".repeat(1 << 20)));
     let image = |n: usize| registry.image(&[base.clone(), packed(tar("app", &n.to_string()))]);
     let digests: Vec<_> = (0..8).map(|n| image(n / 2)).collect();
@@ -56,7 +58,7 @@ async fn a_layer_wanted_by_many_is_fetched_once() {
     let all = digests.iter().map(|digest| store.prepare(&registry.images, REPOSITORY, digest));
     let prepared: Result<Vec<_>, StoreError> = join_all(all).await.into_iter().collect();
     assert_eq!(prepared.unwrap().len(), 8);
-    assert_eq!(registry.asked(&digest(&base.bytes)), 1);
+    assert_eq!(registry.requests(&digest(&base.bytes)), 1);
     assert_eq!(fs::read_dir(dir.path().join("staging")).unwrap().count(), 0);
 }
 
@@ -70,7 +72,8 @@ async fn a_layer_wanted_by_many_is_fetched_once() {
 })]
 #[tokio::test]
 async fn every_compression_is_read(#[case] media_type: &'static str, #[case] pack: fn(&[u8]) -> Vec<u8>) {
-    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
+    let dir = tempfile::tempdir().unwrap();
+    let registry = Registry::start().await;
     let tar = tar("a", "content").finish();
     let image = registry.image(&[Packed { media_type, bytes: pack(&tar), diff_id: digest(&tar) }]);
     let store = Store::open(dir.path()).unwrap();
@@ -79,9 +82,10 @@ async fn every_compression_is_read(#[case] media_type: &'static str, #[case] pac
 }
 
 #[tokio::test]
-async fn a_layer_that_comes_twice_or_hides_all_below_is_mounted_right() {
-    let (dir, registry) = (tempfile::tempdir().unwrap(), Registry::start().await);
-    let (a, b) = (packed(tar("a", "1")), packed(tar("b", "1")));
+async fn repeated_and_opaque_layers_are_mounted() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = Registry::start().await;
+    let [a, b] = [tar("a", "1"), tar("b", "1")].map(packed);
     let hiding = packed(tar("c", "1").file(".wh..wh..opq", ""));
     let twice = registry.image(&[a.clone(), b.clone(), a.clone()]);
     let hidden = registry.image(&[a, hiding, b]);
@@ -105,11 +109,11 @@ fn two_workers_may_not_share_a_dir() {
 }
 
 #[test]
-fn nobody_but_root_comes_to_a_layer() {
+fn only_root_reaches_layers() {
     let dir = tempfile::tempdir().unwrap();
     let workdir = dir.path().join("a/b");
     drop(Store::open(&workdir).unwrap());
-    // As an earlier version left it.
+    // An earlier version left this mode.
     fs::set_permissions(workdir.join("layers"), fs::Permissions::from_mode(0o711)).unwrap();
     let _store = Store::open(&workdir).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;

@@ -1,4 +1,4 @@
-//! The same image unpacked by umoci, compared node by node with overlayfs over our layers.
+//! Compares an image unpacked by umoci, node by node, with an overlay of our layers.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::store::Store;
 
 const VERSION: &str = "git-0123456789abcdef0123456789abcdef01234567";
 
-/// Real files of this machine with odd ones among them, then a layer that changes, removes and hides.
+/// Makes a layer of this machine's files and some odd ones, and a layer that changes, removes and hides files.
 const MAKE_IMAGE: &str = r#"
 set -eu
 umoci init --layout image
@@ -67,7 +67,7 @@ list() {
 }
 "#;
 
-/// Runs a script in `dir`; everything that it mounts is gone with it.
+/// Runs a script in `dir`. Its mounts are gone when it ends.
 fn run(dir: &Path, script: &str, layers: &str) -> String {
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c", script])
@@ -88,7 +88,7 @@ fn sorted(text: &str) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn the_tree_is_the_one_that_umoci_unpacks() {
+async fn unpacks_the_same_tree_as_umoci() {
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), MAKE_IMAGE, "");
     let reference = run(dir.path(), &format!("{LIST} list bundle/rootfs"), "");

@@ -1,4 +1,4 @@
-//! A registry in this process, with images made of tar streams. It counts what it is asked for.
+//! A registry in this process, with images made of tar streams. It counts requests.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{self, Path};
 use axum::http::StatusCode;
 use axum::routing::get;
 use flate2::write::GzEncoder;
@@ -17,25 +17,25 @@ use trackyard_images::{ImageOptions, Images};
 use trackyard_protocol::source::{ImageSource, ImageSourceKind, default_repositories};
 use trackyard_protocol::version::Digest;
 
-use crate::store::unpack::tests::maker::{Tar, require_root};
+use crate::store::unpack::tests::fixtures::{Tar, require_root};
 
 pub(crate) const REPOSITORY: &str = "ruby-test-runner";
 const OCI: &str = "application/vnd.oci.image";
 
 #[derive(Default)]
-struct Shelf {
+struct State {
     blobs: HashMap<String, Vec<u8>>,
-    asked: Vec<String>,
+    requests: Vec<String>,
 }
 
-/// Ends with the value.
+/// The registry. It stops when this is dropped.
 pub(crate) struct Registry {
-    shelf: Arc<Mutex<Shelf>>,
+    state: Arc<Mutex<State>>,
     pub(crate) images: Images,
     server: JoinHandle<()>,
 }
 
-/// A layer: how it is transferred, and what its configuration says that it holds.
+/// A layer: how it is transferred, and the digest of its content in the configuration.
 #[derive(Clone)]
 pub(crate) struct Packed {
     pub(crate) media_type: &'static str,
@@ -61,10 +61,10 @@ pub(crate) fn packed(tar: Tar) -> Packed {
 impl Registry {
     pub(crate) async fn start() -> Self {
         require_root();
-        let shelf = Arc::<Mutex<Shelf>>::default();
+        let state = Arc::<Mutex<State>>::default();
         let app = Router::new()
             .route("/v2/{repository}/{kind}/{digest}", get(serve))
-            .with_state(Arc::clone(&shelf));
+            .with_state(Arc::clone(&state));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let location = listener.local_addr().unwrap().to_string();
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -76,10 +76,10 @@ impl Registry {
             ..ImageOptions::default()
         };
         let images = Images::connect(&source, &options).await.unwrap();
-        Self { shelf, images, server }
+        Self { state, images, server }
     }
 
-    /// Puts an image on the shelf.
+    /// Adds an image, and returns its digest.
     pub(crate) fn image(&self, layers: &[Packed]) -> Digest {
         let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
         let diff_ids: Vec<_> = layers.iter().map(|layer| &layer.diff_id).collect();
@@ -98,23 +98,23 @@ impl Registry {
     fn put(&self, media_type: &str, bytes: Vec<u8>) -> serde_json::Value {
         let descriptor = json!({"mediaType": format!("{OCI}.{media_type}"), "digest": digest(&bytes),
             "size": bytes.len()});
-        self.shelf.lock().unwrap().blobs.insert(digest(&bytes).to_string(), bytes);
+        self.state.lock().unwrap().blobs.insert(digest(&bytes).to_string(), bytes);
         descriptor
     }
 
-    /// Serves other bytes under a digest.
+    /// Replaces the bytes that are served for a digest.
     pub(crate) fn replace(&self, digest: &Digest, bytes: Vec<u8>) {
-        self.shelf.lock().unwrap().blobs.insert(digest.to_string(), bytes);
+        self.state.lock().unwrap().blobs.insert(digest.to_string(), bytes);
     }
 
-    /// How often a digest was asked for.
-    pub(crate) fn asked(&self, digest: &Digest) -> usize {
-        let shelf = self.shelf.lock().unwrap();
-        shelf.asked.iter().filter(|asked| *asked == digest.as_str()).count()
+    /// Returns how often a digest was requested.
+    pub(crate) fn requests(&self, digest: &Digest) -> usize {
+        let state = self.state.lock().unwrap();
+        state.requests.iter().filter(|requested| *requested == digest.as_str()).count()
     }
 
-    pub(crate) fn asked_in_all(&self) -> usize {
-        self.shelf.lock().unwrap().asked.len()
+    pub(crate) fn total_requests(&self) -> usize {
+        self.state.lock().unwrap().requests.len()
     }
 }
 
@@ -125,10 +125,10 @@ impl Drop for Registry {
 }
 
 async fn serve(
-    State(shelf): State<Arc<Mutex<Shelf>>>,
+    extract::State(state): extract::State<Arc<Mutex<State>>>,
     Path((_, _, digest)): Path<(String, String, String)>,
 ) -> Result<Vec<u8>, StatusCode> {
-    let mut shelf = shelf.lock().unwrap();
-    shelf.asked.push(digest.clone());
-    shelf.blobs.get(&digest).cloned().ok_or(StatusCode::NOT_FOUND)
+    let mut state = state.lock().unwrap();
+    state.requests.push(digest.clone());
+    state.blobs.get(&digest).cloned().ok_or(StatusCode::NOT_FOUND)
 }

@@ -9,94 +9,98 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags, mkdirat, openat, symlinkat};
 use rustix::io::Errno;
 
-use super::archive::{Entry, Kind};
+use super::archive::{Entry, EntryKind};
 use super::attributes::{Attributes, set_time};
-use super::dirs::Dirs;
-use super::limits::LayerLimits;
-use super::merged::{Lowers, Merged};
-use super::name::{clean, split};
-use super::rejection::{Rejection, shown};
-use super::tree::{Node, failed, look, make_opaque, open_inside, open_plain, put};
-use super::whiteout::is_mark;
-use super::{UnpackError, UnpackOutcome};
+use super::merged::{LowerLayers, MergedTree};
+use super::name::{checked_path, split};
+use super::rejection::{Rejection, quoted};
+use super::tree::{
+    DirTimes, Node, create_or_replace, find, make_opaque, open_within, open_without_symlinks,
+    operation_failed,
+};
+use super::whiteout::is_whiteout;
+use super::{LayerLimits, UnpackError, UnpackOutcome};
 
-const BUFFER: usize = 128 << 10;
+const BUFFER_BYTES: usize = 128 << 10;
 
+/// Applies the entries of one layer.
 pub(crate) struct Applier<'a> {
-    pub(crate) merged: Merged,
+    pub(crate) merged: MergedTree,
     pub(crate) limits: &'a LayerLimits,
-    /// What may still be written.
-    bytes: u64,
+    /// Bytes that may still be written.
+    bytes_left: u64,
     buffer: Vec<u8>,
-    /// Directories' times are set last: every entry made in a directory changes its time.
-    dirs: Dirs,
+    /// The times of directories. They are set last, because every new entry changes its directory's time.
+    dir_times: DirTimes,
 }
 
 impl<'a> Applier<'a> {
     pub(crate) fn new(
         root: OwnedFd,
-        lowers: Option<Lowers>,
+        lowers: Option<LowerLayers>,
         limits: &'a LayerLimits,
     ) -> Result<Self, UnpackError> {
         Attributes::default().apply(&root, b"/")?;
         Ok(Self {
-            merged: Merged::new(root, lowers, limits),
+            merged: MergedTree::new(root, lowers, limits),
             limits,
-            bytes: limits.bytes,
-            buffer: vec![0; BUFFER],
-            dirs: Dirs::new(limits),
+            bytes_left: limits.bytes,
+            buffer: vec![0; BUFFER_BYTES],
+            dir_times: DirTimes::new(limits),
         })
     }
 
-    /// Applies one entry; `data` gives its content.
+    /// Applies one entry. `data` is its content.
     pub(crate) fn apply(&mut self, entry: &Entry, data: &mut impl Read) -> Result<(), UnpackError> {
-        let path = clean(&entry.name, self.limits)?;
+        let path = checked_path(&entry.name, self.limits)?;
         let Some((parent, name)) = split(&path) else { return self.root(entry) };
-        if parent.iter().any(is_mark) {
-            return Err(Rejection::Whiteout(shown(&entry.name)).into());
+        if parent.iter().any(is_whiteout) {
+            return Err(Rejection::Whiteout(quoted(&entry.name)).into());
         }
-        if is_mark(name) {
+        if is_whiteout(name) {
             return self.whiteout(parent, name);
         }
         let attributes = Attributes::from_entry(entry)?;
         match &entry.kind {
-            Kind::File => {
+            EntryKind::File => {
                 let dir = self.merged.dir(parent)?;
                 self.file(&dir, name, &attributes, data)
             }
-            Kind::Dir => self.dir(&path, &attributes),
-            Kind::Symlink(target) => {
+            EntryKind::Dir => self.dir(&path, &attributes),
+            EntryKind::Symlink(target) => {
                 if target.is_empty() || target.len() > self.limits.path || target.contains(&0) {
-                    return Err(Rejection::Path(shown(target), "the target of a symlink").into());
+                    return Err(Rejection::Path(quoted(target), "the target of a symlink").into());
                 }
                 let dir = self.merged.dir(parent)?;
                 self.symlink(&dir, name, OsStr::from_bytes(target), &attributes)
             }
-            Kind::Hardlink(target) => self.hardlink(&path, target),
+            EntryKind::Hardlink(target) => self.hardlink(&path, target),
         }
     }
 
-    /// Sets the directories' times.
+    /// Sets the directories' times, and finishes.
     pub(crate) fn finish(self) -> Result<UnpackOutcome, UnpackError> {
-        // Those made on the way come first: an entry of their own says more.
-        for (path, time) in self.merged.made.iter().chain(self.dirs.iter()) {
-            match open_inside(self.merged.root(), path) {
+        // Parents made for other entries come first: a directory's own entry overrides its time.
+        for (path, time) in self.merged.made.iter().chain(self.dir_times.iter()) {
+            match open_within(self.merged.root(), path) {
                 Ok(dir) => set_time(dir, *time, path.as_os_str().as_bytes())?,
-                // Replaced by a later entry.
+                // A later entry has replaced the directory.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
-                Err(errno) => return Err(failed("opening a directory", path.as_os_str().as_bytes(), errno)),
+                Err(errno) => {
+                    return Err(operation_failed("opening a directory", path.as_os_str().as_bytes(), errno));
+                }
             }
         }
         Ok(UnpackOutcome { used_lower: self.merged.used_lower() })
     }
 
     fn root(&mut self, entry: &Entry) -> Result<(), UnpackError> {
-        if entry.kind != Kind::Dir {
-            return Err(Rejection::Path(shown(&entry.name), "the root can only be a directory").into());
+        if entry.kind != EntryKind::Dir {
+            return Err(Rejection::Path(quoted(&entry.name), "the root can only be a directory").into());
         }
         let attributes = Attributes::from_entry(entry)?;
         attributes.apply(self.merged.root(), b"/")?;
-        Ok(self.dirs.add(PathBuf::new(), attributes.mtime)?)
+        Ok(self.dir_times.add(PathBuf::new(), attributes.mtime)?)
     }
 
     pub(crate) fn file(
@@ -107,8 +111,8 @@ impl<'a> Applier<'a> {
         data: &mut impl Read,
     ) -> Result<(), UnpackError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let make = || openat(dir, name, flags, Mode::from_raw_mode(0o600));
-        let (file, replaced) = put(dir.as_fd(), name, make)?;
+        let (file, replaced) =
+            create_or_replace(dir.as_fd(), name, || openat(dir, name, flags, Mode::from_raw_mode(0o600)))?;
         if replaced {
             self.merged.forget();
         }
@@ -125,8 +129,8 @@ impl<'a> Applier<'a> {
             if read == 0 {
                 return Ok(());
             }
-            let left = u64::try_from(read).ok().and_then(|read| self.bytes.checked_sub(read));
-            self.bytes = left.ok_or(Rejection::Size(self.limits.bytes))?;
+            let left = u64::try_from(read).ok().and_then(|read| self.bytes_left.checked_sub(read));
+            self.bytes_left = left.ok_or(Rejection::Size(self.limits.bytes))?;
             file.write_all(self.buffer.get(..read).unwrap_or_default())
                 .map_err(|source| UnpackError::Io { what: "writing a file", source })?;
         }
@@ -135,20 +139,20 @@ impl<'a> Applier<'a> {
     fn dir(&mut self, path: &Path, attributes: &Attributes) -> Result<(), UnpackError> {
         let Some((parent, name)) = split(path) else { return Ok(()) };
         let dir = self.merged.dir(parent)?;
-        let fault = |errno| failed("making a directory", path.as_os_str().as_bytes(), errno);
-        let exists = look(&*dir, name).map_err(fault)?.is_some_and(|(node, _)| node == Node::Dir);
+        let failed = |errno| operation_failed("making a directory", path.as_os_str().as_bytes(), errno);
+        let exists = find(&*dir, name).map_err(failed)?.is_some_and(|(node, _)| node == Node::Dir);
         let replaced = if exists {
             false
         } else {
-            put(dir.as_fd(), name, || mkdirat(&*dir, name, Mode::from_raw_mode(0o700)))?.1
+            create_or_replace(dir.as_fd(), name, || mkdirat(&*dir, name, Mode::from_raw_mode(0o700)))?.1
         };
-        let made = open_plain(&*dir, Path::new(name)).map_err(fault)?;
+        let made = open_without_symlinks(&*dir, Path::new(name)).map_err(failed)?;
         if replaced {
             self.merged.forget();
-            make_opaque(made.as_fd()).map_err(fault)?;
+            make_opaque(made.as_fd()).map_err(failed)?;
         }
         attributes.apply(&made, path.as_os_str().as_bytes())?;
-        Ok(self.dirs.add(path.to_owned(), attributes.mtime)?)
+        Ok(self.dir_times.add(path.to_owned(), attributes.mtime)?)
     }
 
     pub(crate) fn symlink(
@@ -158,7 +162,7 @@ impl<'a> Applier<'a> {
         target: &OsStr,
         attributes: &Attributes,
     ) -> Result<(), UnpackError> {
-        let ((), replaced) = put(dir.as_fd(), name, || symlinkat(target, dir, name))?;
+        let ((), replaced) = create_or_replace(dir.as_fd(), name, || symlinkat(target, dir, name))?;
         if replaced {
             self.merged.forget();
         }

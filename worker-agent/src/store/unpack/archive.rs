@@ -1,100 +1,101 @@
-//! The tar format. Blocks are walked here, because the tar library reads extended headers of any size into memory;
-//! its header type reads the fields.
+//! Parses the tar format. Blocks are read here, because the tar library reads extended headers of any size into memory. Its
+//! header type parses the fields.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
 
-use super::limits::LayerLimits;
+use super::LayerLimits;
 use super::pax::{Extension, Xattrs};
-use super::rejection::{Rejection, shown};
+use super::rejection::{Rejection, quoted};
 
-const BLOCK: usize = 512;
+const BLOCK_BYTES: usize = 512;
 
-/// One entry, with its extended headers applied. Names are as written: not checked.
+/// One entry, with its extended headers applied. Names are as written, and not checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) name: Vec<u8>,
-    pub(crate) kind: Kind,
+    pub(crate) kind: EntryKind,
     pub(crate) mode: u32,
     pub(crate) owner: (u64, u64),
     pub(crate) mtime: (i64, u32),
     pub(crate) xattrs: Xattrs,
 }
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum EntryKind {
     File,
     Dir,
     Symlink(Vec<u8>),
     Hardlink(Vec<u8>),
 }
 
-/// Reads entries in turn. As a reader it gives the current entry's data.
+/// Reads entries, one after the other. As a reader it returns the current entry's data.
 pub(crate) struct Archive<'a, R> {
     source: R,
     limits: &'a LayerLimits,
     entries: u64,
-    /// Bytes of extended headers held for the next entry.
-    held: u64,
-    /// What is left of the current entry's data, and of the filling after it.
+    /// Bytes of extended headers in memory for the next entry.
+    header_bytes: u64,
+    /// Bytes left of the current entry's data.
     data: u64,
-    filling: u64,
+    /// Bytes left of the padding after the data.
+    padding: u64,
 }
 
 impl<'a, R: BufRead> Archive<'a, R> {
     pub(crate) const fn new(source: R, limits: &'a LayerLimits) -> Self {
-        Self { source, limits, entries: 0, held: 0, data: 0, filling: 0 }
+        Self { source, limits, entries: 0, header_bytes: 0, data: 0, padding: 0 }
     }
 
-    /// The next entry; `None` at the end mark, or where the stream ends between two entries.
+    /// Reads the next entry. Returns `None` at the end mark, or if the stream ends between two entries.
     pub(crate) fn next_entry(&mut self) -> Result<Option<Entry>, Rejection> {
         let mut extension = Extension::default();
-        self.held = 0;
+        self.header_bytes = 0;
         loop {
-            self.skip()?;
+            self.skip_data()?;
             let Some(header) = self.header()? else {
                 return if extension.is_empty() { Ok(None) } else { Err(Rejection::Truncated) };
             };
             match header.entry_type().as_byte() {
                 b'x' => {
-                    let records = self.small(&header)?;
+                    let records = self.extended_header(&header)?;
                     extension.add(&records)?;
                 }
-                b'g' => self.expect(size(&header)?)?,
-                b'L' => extension.path = Some(until_nul(self.small(&header)?)),
-                b'K' => extension.link = Some(until_nul(self.small(&header)?)),
+                b'g' => self.start_data(size(&header)?)?,
+                b'L' => extension.path = Some(until_nul(self.extended_header(&header)?)),
+                b'K' => extension.link = Some(until_nul(self.extended_header(&header)?)),
                 _ => return self.entry(&header, extension).map(Some),
             }
         }
     }
 
     fn entry(&mut self, header: &tar::Header, extension: Extension) -> Result<Entry, Rejection> {
-        let field = |_| Rejection::Tar("a malformed number in a header");
+        let malformed = |_| Rejection::Tar("a malformed number in a header");
         let name = extension.path.unwrap_or_else(|| header.path_bytes().into_owned());
         if extension.sparse || header.entry_type().as_byte() == b'S' {
-            return Err(Rejection::Sparse(shown(&name)));
+            return Err(Rejection::Sparse(quoted(&name)));
         }
         let link =
             extension.link.or_else(|| header.link_name_bytes().map(Cow::into_owned)).unwrap_or_default();
         let kind = kind(header.entry_type().as_byte(), &name, link)?;
-        if kind == Kind::File || header.entry_type().as_byte() == 0 {
-            self.expect(extension.size.map_or_else(|| size(header), Ok)?)?;
+        if kind == EntryKind::File || header.entry_type().as_byte() == 0 {
+            self.start_data(extension.size.map_or_else(|| size(header), Ok)?)?;
         }
-        let uid = extension.uid.map_or_else(|| header.uid().map_err(field), Ok)?;
-        let gid = extension.gid.map_or_else(|| header.gid().map_err(field), Ok)?;
-        let seconds = || header.mtime().ok().and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or(0);
+        let uid = extension.uid.map_or_else(|| header.uid().map_err(malformed), Ok)?;
+        let gid = extension.gid.map_or_else(|| header.gid().map_err(malformed), Ok)?;
+        let seconds = header.mtime().ok().and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or(0);
         Ok(Entry {
             name,
             kind,
-            mode: header.mode().map_err(field)? & 0o7777,
+            mode: header.mode().map_err(malformed)? & 0o7777,
             owner: (uid, gid),
-            mtime: extension.mtime.unwrap_or_else(|| (seconds(), 0)),
+            mtime: extension.mtime.unwrap_or((seconds, 0)),
             xattrs: extension.xattrs,
         })
     }
 
-    /// The next header; `None` at the end. Counts it.
+    /// Reads and counts the next header. Returns `None` at the end.
     fn header(&mut self) -> Result<Option<tar::Header>, Rejection> {
         let at_end = self.source.fill_buf().map_err(|e| Rejection::from_read(&e))?.is_empty();
         if at_end {
@@ -116,30 +117,31 @@ impl<'a, R: BufRead> Archive<'a, R> {
         }
     }
 
-    /// The data of an extended header.
-    fn small(&mut self, header: &tar::Header) -> Result<Vec<u8>, Rejection> {
+    /// Reads the data of an extended header.
+    fn extended_header(&mut self, header: &tar::Header) -> Result<Vec<u8>, Rejection> {
         let size = size(header)?;
-        self.held = self.held.saturating_add(size);
-        if self.held > self.limits.header {
+        self.header_bytes = self.header_bytes.saturating_add(size);
+        if self.header_bytes > self.limits.header {
             return Err(Rejection::Tar("extended headers that are too large"));
         }
-        self.expect(size)?;
+        self.start_data(size)?;
         let mut data = Vec::new();
         self.read_to_end(&mut data).map_err(|e| Rejection::from_read(&e))?;
         Ok(data)
     }
 
-    fn expect(&mut self, size: u64) -> Result<(), Rejection> {
+    fn start_data(&mut self, size: u64) -> Result<(), Rejection> {
         self.data = size;
-        let filled = size.checked_next_multiple_of(512).ok_or(Rejection::Size(self.limits.bytes))?;
-        self.filling = filled - size;
+        let padded = size.checked_next_multiple_of(512).ok_or(Rejection::Size(self.limits.bytes))?;
+        self.padding = padded - size;
         if size > self.limits.bytes { Err(Rejection::Size(self.limits.bytes)) } else { Ok(()) }
     }
 
-    /// To the next header.
-    fn skip(&mut self) -> Result<(), Rejection> {
-        let left = self.data + self.filling;
-        (self.data, self.filling) = (0, 0);
+    /// Skips to the next header.
+    fn skip_data(&mut self) -> Result<(), Rejection> {
+        let left = self.data + self.padding;
+        self.data = 0;
+        self.padding = 0;
         let skipped = io::copy(&mut self.source.by_ref().take(left), &mut io::sink());
         match skipped {
             Ok(skipped) if skipped == left => Ok(()),
@@ -162,17 +164,17 @@ impl<R: BufRead> Read for Archive<'_, R> {
     }
 }
 
-fn kind(byte: u8, name: &[u8], link: Vec<u8>) -> Result<Kind, Rejection> {
+fn kind(byte: u8, name: &[u8], link: Vec<u8>) -> Result<EntryKind, Rejection> {
     match byte {
-        // The oldest tar files have no type for directories.
-        0 if name.ends_with(b"/") => Ok(Kind::Dir),
-        0 | b'0' | b'7' => Ok(Kind::File),
-        b'1' => Ok(Kind::Hardlink(link)),
-        b'2' => Ok(Kind::Symlink(link)),
-        b'3' | b'4' => Err(Rejection::Device(shown(name))),
-        b'5' => Ok(Kind::Dir),
-        b'6' => Err(Rejection::Fifo(shown(name))),
-        other => Err(Rejection::EntryType(shown(name), other)),
+        // The oldest tar format has no type for directories.
+        0 if name.ends_with(b"/") => Ok(EntryKind::Dir),
+        0 | b'0' | b'7' => Ok(EntryKind::File),
+        b'1' => Ok(EntryKind::Hardlink(link)),
+        b'2' => Ok(EntryKind::Symlink(link)),
+        b'3' | b'4' => Err(Rejection::Device(quoted(name))),
+        b'5' => Ok(EntryKind::Dir),
+        b'6' => Err(Rejection::Fifo(quoted(name))),
+        other => Err(Rejection::EntryType(quoted(name), other)),
     }
 }
 
@@ -187,8 +189,8 @@ fn until_nul(mut name: Vec<u8>) -> Vec<u8> {
     name
 }
 
-/// The sum of all bytes, those of the checksum itself taken as spaces.
-fn checksum(header: &[u8; BLOCK]) -> u32 {
-    let is_own = |at: usize| (148..156).contains(&at);
-    header.iter().enumerate().map(|(at, b)| if is_own(at) { 32 } else { u32::from(*b) }).sum()
+/// Returns the sum of all bytes, where those of the checksum itself count as spaces.
+fn checksum(header: &[u8; BLOCK_BYTES]) -> u32 {
+    let bytes = header.iter().enumerate();
+    bytes.map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) }).sum()
 }

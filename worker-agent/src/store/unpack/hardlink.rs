@@ -1,4 +1,4 @@
-//! Hard links, also to files that only a lower layer has.
+//! Applies hard links, also to files that only a lower layer has.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -13,46 +13,45 @@ use super::UnpackError;
 use super::apply::Applier;
 use super::attributes::Attributes;
 use super::merged::read_link;
-use super::name::{clean, split};
-use super::rejection::{Rejection, shown};
-use super::tree::{Node, failed, look, put};
+use super::name::{checked_path, split};
+use super::rejection::{Rejection, quoted};
+use super::tree::{Node, create_or_replace, find, operation_failed};
 
 impl Applier<'_> {
+    /// Makes `path` a hard link to `target`.
     pub(crate) fn hardlink(&mut self, path: &Path, target: &[u8]) -> Result<(), UnpackError> {
         let Some((parent, name)) = split(path) else { return Ok(()) };
-        let target_path = clean(target, self.limits)?;
-        let missing = || Rejection::LinkTarget(shown(path.as_os_str().as_bytes()), shown(target));
+        let target_path = checked_path(target, self.limits)?;
+        let missing = || Rejection::LinkTarget(quoted(path.as_os_str().as_bytes()), quoted(target));
         let (target_parent, target_name) = split(&target_path).ok_or_else(missing)?;
         let source = self.linkable(target_parent, target_name)?.ok_or_else(missing)?;
         let dir = self.merged.dir(parent)?;
-        let is_same = {
-            let inode = |f: &OwnedFd, n: &OsStr| look(f, n).ok().flatten().map(|(_, s)| (s.st_dev, s.st_ino));
-            inode(&source, target_name) == inode(&dir, name)
-        };
-        if is_same {
+        if inode(&source, target_name) == inode(&dir, name) {
             return Ok(());
         }
-        let link = || linkat(&*source, target_name, &*dir, name, AtFlags::empty());
-        let ((), replaced) = put(dir.as_fd(), name, link)?;
+        let ((), replaced) = create_or_replace(dir.as_fd(), name, || {
+            linkat(&*source, target_name, &*dir, name, AtFlags::empty())
+        })?;
         if replaced {
             self.merged.forget();
         }
         Ok(())
     }
 
-    /// The directory that holds the target of a hard link, copied up if only a lower layer has it; `None` if there is
-    /// no such file.
+    /// Returns the directory that holds the target of a hard link. The target is copied up if only a lower layer has it.
+    /// Returns `None` if there is no such file.
     fn linkable(&mut self, parent: &Path, name: &OsStr) -> Result<Option<Rc<OwnedFd>>, UnpackError> {
         let dir = self.merged.dir(parent)?;
-        let fault = |errno| failed("reading a directory", name.as_bytes(), errno);
-        match look(&*dir, name).map_err(fault)? {
+        let found =
+            find(&*dir, name).map_err(|e| operation_failed("reading a directory", name.as_bytes(), e))?;
+        match found {
             Some((Node::File | Node::Symlink, _)) => Ok(Some(dir)),
             Some(_) => Ok(None),
             None => Ok(self.copy_up(&dir, parent, name)?.then_some(dir)),
         }
     }
 
-    /// Copies a file or symlink from the layers below; false if they have none.
+    /// Copies a file or symlink from the layers below. Returns false if they have none.
     fn copy_up(&mut self, dir: &OwnedFd, parent: &Path, name: &OsStr) -> Result<bool, UnpackError> {
         let real = self.merged.make(parent)?.join(name);
         let Some(found) = self.merged.lower(&real)? else { return Ok(false) };
@@ -61,7 +60,7 @@ impl Applier<'_> {
             Node::File => {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let lower = openat(&found.dir, name, flags, Mode::empty())
-                    .map_err(|e| failed("reading a lower layer", name.as_bytes(), e))?;
+                    .map_err(|e| operation_failed("reading a lower layer", name.as_bytes(), e))?;
                 self.file(dir, name, &attributes, &mut File::from(lower))?;
                 Ok(true)
             }
@@ -73,4 +72,10 @@ impl Applier<'_> {
             _ => Ok(false),
         }
     }
+}
+
+/// Returns what identifies a file, or `None` if there is none.
+fn inode(dir: &OwnedFd, name: &OsStr) -> Option<(u64, u64)> {
+    let (_, stat) = find(dir, name).ok().flatten()?;
+    Some((stat.st_dev, stat.st_ino))
 }

@@ -1,20 +1,20 @@
-//! Entries' names: hostile until cleaned.
+//! Checks the names of entries, which are hostile.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::limits::LayerLimits;
-use super::rejection::{Rejection, shown};
+use super::LayerLimits;
+use super::rejection::{Rejection, quoted};
 
-/// The parent and the last component; `None` for the root.
+/// Splits a path into its parent and its last component. Returns `None` for the root.
 pub(crate) fn split(path: &Path) -> Option<(&Path, &OsStr)> {
     Some((path.parent()?, path.file_name()?))
 }
 
-/// An entry's name as a relative path of plain components; empty for the root.
-pub(crate) fn clean(name: &[u8], limits: &LayerLimits) -> Result<PathBuf, Rejection> {
-    let refused = |rule| Err(Rejection::Path(shown(name), rule));
+/// Returns an entry's name as a relative path of plain components. The root's path is empty.
+pub(crate) fn checked_path(name: &[u8], limits: &LayerLimits) -> Result<PathBuf, Rejection> {
+    let refused = |rule| Err(Rejection::Path(quoted(name), rule));
     if name.is_empty() || name.contains(&0) {
         return refused("it is empty or has a NUL in it");
     }
@@ -22,12 +22,12 @@ pub(crate) fn clean(name: &[u8], limits: &LayerLimits) -> Result<PathBuf, Reject
         return refused("it is too long");
     }
     if name.starts_with(b"/") {
-        return Err(Rejection::Absolute(shown(name)));
+        return Err(Rejection::Absolute(quoted(name)));
     }
     let mut path = PathBuf::new();
     for (depth, part) in name.split(|b| *b == b'/').filter(|p| !matches!(*p, b"" | b".")).enumerate() {
         if part == b".." {
-            return Err(Rejection::ParentComponent(shown(name)));
+            return Err(Rejection::ParentComponent(quoted(name)));
         }
         if part.len() > 255 || depth >= limits.depth {
             return refused("a component is too long, or there are too many");
@@ -54,7 +54,7 @@ mod tests {
     #[case(&"x".repeat(256), None)]
     #[case(&"x/".repeat(129), None)]
     fn names(#[case] name: &str, #[case] path: Option<&str>) {
-        let cleaned = clean(name.as_bytes(), &LayerLimits::default()).ok();
-        assert_eq!(cleaned.as_deref(), path.map(Path::new));
+        let checked = checked_path(name.as_bytes(), &LayerLimits::default()).ok();
+        assert_eq!(checked.as_deref(), path.map(Path::new));
     }
 }

@@ -1,14 +1,13 @@
-//! Extended headers. Parsed here because the values of extended attributes hold any byte, newlines too, at which the
-//! tar library's own parser would split them.
+//! Parses extended headers. The tar library's own parser would split the values of extended attributes at newlines.
 
 use super::rejection::Rejection;
 
-const XATTR: &[u8] = b"SCHILY.xattr.";
+const XATTR_PREFIX: &[u8] = b"SCHILY.xattr.";
 
-/// Extended attributes: name and value each.
+/// Extended attributes, each a name and a value.
 pub(crate) type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// What extended headers say of the next entry, over its own header.
+/// What extended headers say about the next entry. It overrides the entry's own header.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Extension {
     pub(crate) path: Option<Vec<u8>>,
@@ -26,7 +25,7 @@ impl Extension {
         *self == Self::default()
     }
 
-    /// Adds the records of one header; each is `LENGTH KEY=VALUE\n`, the length being that of all of it.
+    /// Adds the records of one header. Each is `LENGTH KEY=VALUE\n`, where the length is that of the whole record.
     pub(crate) fn add(&mut self, mut records: &[u8]) -> Result<(), Rejection> {
         let malformed = || Rejection::Tar("a malformed extended header");
         while !records.is_empty() {
@@ -43,7 +42,7 @@ impl Extension {
         Ok(())
     }
 
-    /// `None` if the value is malformed. An empty value takes an earlier one back.
+    /// Sets a field. Returns `None` if the value is malformed. An empty value cancels an earlier one.
     fn set(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
         let given = (!value.is_empty()).then_some(value);
         match key {
@@ -55,7 +54,7 @@ impl Extension {
             b"mtime" => self.mtime = optional(given, time)?,
             key if key.starts_with(b"GNU.sparse.") => self.sparse = true,
             key => {
-                if let Some(name) = key.strip_prefix(XATTR) {
+                if let Some(name) = key.strip_prefix(XATTR_PREFIX) {
                     self.xattrs.push((name.to_vec(), value.to_vec()));
                 }
             }
@@ -76,7 +75,7 @@ fn number(text: &[u8]) -> Option<u64> {
     digits.then(|| std::str::from_utf8(text).ok()?.parse().ok())?
 }
 
-/// Seconds, maybe negative, maybe with a fraction; digits past the ninth are dropped.
+/// Parses seconds, which may be negative or have a fraction. Digits after the ninth are dropped.
 fn time(text: &[u8]) -> Option<(i64, u32)> {
     let text = std::str::from_utf8(text).ok()?;
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -104,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn records_hold_any_byte_and_the_last_one_counts() {
+    fn the_last_record_counts() {
         let mut extension = Extension::default();
         let records = [
             record("path", b"a"),

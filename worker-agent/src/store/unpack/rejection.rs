@@ -2,79 +2,79 @@
 
 use std::io;
 
-/// The rule that a layer breaks. Names are shown escaped and cut.
+/// The rule that a layer breaks. Names are escaped and cut.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Rejection {
-    /// `/etc/passwd`.
+    /// A name is absolute, such as `/etc/passwd`.
     #[error("{0} is an absolute path")]
     Absolute(String),
-    /// `a/../b`.
+    /// A name has a component `..`, such as `a/../b`.
     #[error("{0} has a component ..")]
     ParentComponent(String),
-    /// Empty, too long, with a NUL, or of a directory where none can be.
+    /// A name is empty, too long, contains a NUL, or is otherwise not usable.
     #[error("{0} is not a usable path: {1}")]
     Path(String, &'static str),
-    /// Something is put into a file.
+    /// An entry lies below something that is not a directory.
     #[error("{0} is not a directory, and another entry goes into it")]
     NotADirectory(String),
-    /// A block or character device.
+    /// An entry is a block or character device.
     #[error("{0} is a device; build the image without it")]
     Device(String),
-    /// A named pipe.
+    /// An entry is a named pipe.
     #[error("{0} is a named pipe; build the image without it")]
     Fifo(String),
-    /// A sparse file.
+    /// An entry is a sparse file.
     #[error("{0} is stored as a sparse file; build the image with another tool")]
     Sparse(String),
-    /// A kind of entry that is not known.
+    /// An entry is of an unknown type.
     #[error("{0} is of the unknown entry type {1}")]
     EntryType(String, u8),
-    /// An owner that no user namespace here maps.
+    /// An entry has an owner that a slot's user namespace does not map.
     #[error("{0} belongs to {1}:{2}; owners must be from 0 to 65535")]
     Owner(String, u64, u64),
-    /// A hard link to nothing, or to what cannot be linked to.
+    /// A hard link's target does not exist, or cannot be linked to.
     #[error("{0} is a hard link to {1}, which is not a file of this image")]
     LinkTarget(String, String),
-    /// A whiteout that names nothing.
+    /// A whiteout does not name anything.
     #[error("{0} is a whiteout without a usable name")]
     Whiteout(String),
-    /// A symlink too many, a directory that is a file, a name that the file system does not take.
+    /// The file system refuses an entry: too many symlinks, a file in the place of a directory, an invalid name.
     #[error("{0} cannot be placed: {1}")]
     Unplaceable(String, String),
-    /// Too many entries.
+    /// The layer has too many entries.
     #[error("the layer has more than {0} entries")]
     Entries(u64),
-    /// Too many bytes.
+    /// The layer unpacks to too many bytes.
     #[error("the layer unpacks to more than {0} bytes")]
     Size(u64),
-    /// A bomb.
+    /// The layer unpacks to too many times its size.
     #[error("the layer unpacks to more than {0} times its size")]
     Ratio(u64),
-    /// Directory names without end.
+    /// The names of the layer's directories take too much memory.
     #[error("the layer's directory names take more than {0} bytes")]
     DirectoryNames(usize),
-    /// Not a tar file.
+    /// The layer is not a valid tar file.
     #[error("the layer is not a valid tar file: {0}")]
     Tar(&'static str),
-    /// Not what its media type says.
+    /// The layer's bytes do not match its media type.
     #[error("the layer cannot be decompressed: {0}")]
     Compression(String),
-    /// It ends too early.
+    /// The layer ends too early.
     #[error("the layer ends in the middle of an entry or of its compressed data")]
     Truncated,
-    /// The tar file is not the one that the image's configuration names.
+    /// The layer's content is not what the image's configuration names.
     #[error("the layer's content is {found}, not {expected} as the image's configuration says")]
     DiffId {
-        /// What the configuration names.
+        /// The digest in the configuration.
         expected: String,
-        /// What came.
+        /// The digest of the content.
         found: String,
     },
 }
 
 impl Rejection {
-    /// Finds the refusal that a reader carried in an I/O error; anything else is a fault of the compressed data.
+    /// Extracts the rejection that a reader put into an I/O error. Any other error means bad compressed data.
     pub(crate) fn from_read(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             return Self::Truncated;
@@ -84,8 +84,8 @@ impl Rejection {
     }
 }
 
-/// A name as errors show it.
-pub(crate) fn shown(name: &[u8]) -> String {
+/// Returns a name as errors show it: quoted, escaped and cut.
+pub(crate) fn quoted(name: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(name).chars().take(160).collect();
     format!("{text:?}")
 }

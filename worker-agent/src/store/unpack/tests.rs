@@ -1,5 +1,5 @@
-//! Layers made by hand: each is unpacked as a container would see it, or refused, and nothing ever lands outside.
+//! Layers made by hand. Each is unpacked as a container would see it, or refused, and nothing is written outside.
 
 mod evil;
+pub(crate) mod fixtures;
 mod layers;
-pub(crate) mod maker;

@@ -1,25 +1,25 @@
-//! Layers that mean harm.
+//! Hostile layers.
 
 use std::fs;
 use std::path::Path;
 
 use rstest::rstest;
 
-use super::maker::{Tar, show, unpack_into};
+use super::fixtures::{Tar, show, unpack_into};
 use crate::store::unpack::{LayerLimits, Rejection, UnpackError, unpack};
 
 fn tar() -> Tar {
     Tar::default()
 }
 
-fn word(error: UnpackError) -> &'static str {
+fn rejection_name(error: UnpackError) -> &'static str {
     match error {
-        UnpackError::Rejected(rejected) => rejected.into(),
+        UnpackError::Rejected(rejection) => rejection.into(),
         other => panic!("{other}"),
     }
 }
 
-/// Unpacks beside a file that must stay as it is and the only one.
+/// Unpacks beside a file. That file must not change, and no other one may appear beside it.
 fn unpack_beside(tar: Tar, limits: &LayerLimits) -> Result<Vec<String>, &'static str> {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("outside"), "untouched").unwrap();
@@ -29,7 +29,7 @@ fn unpack_beside(tar: Tar, limits: &LayerLimits) -> Result<Vec<String>, &'static
     fs::remove_dir_all(&root).unwrap();
     assert_eq!(show(dir.path()), ["outside: untouched"]);
     assert!(!Path::new("/trackyard-escaped").exists());
-    result.map(|_| tree).map_err(word)
+    result.map(|_| tree).map_err(rejection_name)
 }
 
 #[rstest]
@@ -67,7 +67,7 @@ fn unpack_beside(tar: Tar, limits: &LayerLimits) -> Result<Vec<String>, &'static
 #[case::wrong_pax(tar().entry(b'x', "p", "", b"99 path=a\n").file("a", ""), "tar")]
 #[case::dangling_pax(tar().pax(&[("path", b"b")]), "truncated")]
 #[case::negative_size(tar().with(b'0', "a", |h| h.as_old_mut().size = *b"-00000000001"), "tar")]
-fn refused(#[case] tar: Tar, #[case] expected: &str) {
+fn hostile_entries_are_refused(#[case] tar: Tar, #[case] expected: &str) {
     assert_eq!(unpack_beside(tar, &LayerLimits::default()).unwrap_err(), expected);
 }
 
@@ -106,12 +106,12 @@ fn refused(#[case] tar: Tar, #[case] expected: &str) {
     &["a: x"]
 )]
 #[case::slash_on_a_file(tar().file("a/", "x"), &["a: x"])]
-fn contained(#[case] tar: Tar, #[case] expected: &[&str]) {
+fn hostile_entries_are_contained(#[case] tar: Tar, #[case] expected: &[&str]) {
     assert_eq!(unpack_beside(tar, &LayerLimits::default()).unwrap(), expected);
 }
 
 #[test]
-fn no_mark_of_overlayfs_comes_from_the_archive() {
+fn overlayfs_marks_are_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("root");
     let marks: &[(&str, &[u8])] = &[
@@ -122,7 +122,7 @@ fn no_mark_of_overlayfs_comes_from_the_archive() {
     ];
     unpack_into(&root, tar().pax(marks).dir("d"), Some(&[]), &LayerLimits::default()).unwrap();
     assert_eq!(show(&root), ["d/"]);
-    let kept = |name| super::maker::xattr(&root.join("d"), name);
+    let kept = |name| super::fixtures::xattr(&root.join("d"), name);
     assert_eq!(kept("trusted.overlay.redirect"), None);
     assert_eq!(kept("user.overlay.opaque"), None);
     assert_eq!(kept("user.kept").as_deref(), Some(&b"1\n2"[..]));
@@ -133,25 +133,26 @@ fn no_mark_of_overlayfs_comes_from_the_archive() {
 #[case::bytes(LayerLimits { bytes: 8, ..LayerLimits::default() }, "size")]
 #[case::names(LayerLimits { directory_names: 60, ..LayerLimits::default() }, "directory_names")]
 #[case::headers(LayerLimits { header: 16, ..LayerLimits::default() }, "tar")]
-fn bounds_hold(#[case] limits: LayerLimits, #[case] expected: &str) {
+fn limits_hold_while_unpacking(#[case] limits: LayerLimits, #[case] expected: &str) {
     let tar = tar().pax(&[("comment", b"a long comment")]).dir("a").dir("b").file("c", "123456789");
     assert_eq!(unpack_beside(tar, &limits).unwrap_err(), expected);
 }
 
 #[test]
-fn dirs_on_the_way_count_too() {
+fn parent_dirs_count_too() {
     let limits = LayerLimits { directory_names: 1000, ..LayerLimits::default() };
     let tar = tar().pax(&[("path", "x/".repeat(100).as_bytes())]).file("a", "");
     assert_eq!(unpack_beside(tar, &limits).unwrap_err(), "directory_names");
 }
 
 #[test]
-fn every_cut_of_a_layer_is_an_error_or_ends_between_entries() {
+fn every_cut_layer_is_noticed() {
     let whole = tar().dir("a").pax(&[("path", b"a/b")]).file("b", "content").file("c", "d").finish();
     for length in 0..whole.len() {
         let dir = tempfile::tempdir().unwrap();
         let cut = &whole[..length];
-        let result = unpack(cut, super::maker::open(dir.path()), Some(Vec::new()), &LayerLimits::default());
+        let result =
+            unpack(cut, super::fixtures::open(dir.path()), Some(Vec::new()), &LayerLimits::default());
         let between = [0, 512, 2560, 3584].contains(&length) || length >= 4096;
         match result {
             Ok(_) => assert!(between, "{length}"),
@@ -166,7 +167,7 @@ fn every_cut_of_a_layer_is_an_error_or_ends_between_entries() {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
 
-    /// Whatever is changed in a layer, it ends, and nothing lands outside.
+    /// Unpacking ends and writes nothing outside, whatever is changed in a layer.
     #[test]
     fn a_damaged_layer_stays_inside(changes in proptest::collection::vec((0..6000_usize, proptest::prelude::any::<u8>()), 1..8)) {
         let tar = tar().dir("a").symlink("a/s", "../..").pax(&[("path", b"a/s/long")]).file("b", "content");
@@ -175,7 +176,7 @@ proptest::proptest! {
             if let Some(target) = bytes.get_mut(at) {
                 *target = byte;
             }
-            // Only a header whose sum is right is looked at.
+            // A header with a wrong checksum is not looked at.
             let header = at / 512 * 512;
             if let Some(block) = bytes.get_mut(header..header + 512) {
                 let mut fixed = tar::Header::new_old();
@@ -187,7 +188,7 @@ proptest::proptest! {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("root");
         fs::create_dir(&root).unwrap();
-        drop(unpack(bytes.as_slice(), super::maker::open(&root), Some(Vec::new()), &LayerLimits::default()));
+        drop(unpack(bytes.as_slice(), super::fixtures::open(&root), Some(Vec::new()), &LayerLimits::default()));
         fs::remove_dir_all(&root).unwrap();
         proptest::prop_assert!(show(dir.path()).is_empty());
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rstest::rstest;
 
-use super::maker::{Tar, show, unpack_into};
+use super::fixtures::{Tar, show, unpack_into};
 use crate::store::unpack::{LayerLimits, UnpackError, UnpackOutcome};
 
 fn tar() -> Tar {
@@ -16,7 +16,7 @@ fn tar() -> Tar {
 /// Unpacks `lower`, then `upper` on top of it.
 fn on_top(lower: Tar, upper: Tar) -> (tempfile::TempDir, PathBuf, UnpackOutcome) {
     let dir = tempfile::tempdir().unwrap();
-    let (below, root) = (dir.path().join("below"), dir.path().join("root"));
+    let [below, root] = ["below", "root"].map(|name| dir.path().join(name));
     unpack_into(&below, lower, Some(&[]), &LayerLimits::default()).unwrap();
     let outcome = unpack_into(&root, upper, Some(&[&below]), &LayerLimits::default()).unwrap();
     (dir, root, outcome)
@@ -95,7 +95,7 @@ fn hard_links_share_their_file() {
 #[case::old_marks(tar().dir("d").file("d/.wh..wh.plnk", ""), &["d/"])]
 #[case::dir_replaces_file(tar().file("d", "1").dir("d"), &["d/ opaque"])]
 #[case::file_replaces_dir(tar().dir("d").file("d/a", "1").file("d", "2"), &["d: 2"])]
-fn whiteouts_hide_what_is_below_and_nothing_else(#[case] layer: Tar, #[case] expected: &[&str]) {
+fn whiteouts_hide_lower_nodes_only(#[case] layer: Tar, #[case] expected: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("root");
     let outcome = unpack_into(&root, layer, None, &LayerLimits::default());
@@ -104,7 +104,7 @@ fn whiteouts_hide_what_is_below_and_nothing_else(#[case] layer: Tar, #[case] exp
 }
 
 #[test]
-fn a_layer_that_misses_its_dirs_asks_for_those_below() {
+fn missing_parents_need_lower_layers() {
     let dir = tempfile::tempdir().unwrap();
     let layer = tar().file("bin/tool", "x");
     let alone = unpack_into(&dir.path().join("root"), layer, None, &LayerLimits::default());
@@ -147,17 +147,13 @@ fn a_layer_that_misses_its_dirs_asks_for_those_below() {
     tar().hardlink("b", "s/a"),
     &["b: 1", "d/", "d/a: 1"]
 )]
-fn a_layer_ends_as_if_applied_to_those_below(
-    #[case] lower: Tar,
-    #[case] upper: Tar,
-    #[case] expected: &[&str],
-) {
+fn layers_resolve_against_lower_ones(#[case] lower: Tar, #[case] upper: Tar, #[case] expected: &[&str]) {
     let (_dir, root, _) = on_top(lower, upper);
     assert_eq!(show(&root), expected);
 }
 
 #[test]
-fn dirs_on_the_way_are_those_of_below() {
+fn parents_are_copied_from_below() {
     let lower = tar().pax(&[("SCHILY.xattr.user.x", b"1")]).with(b'5', "home", |h| {
         h.set_mode(0o2770);
         h.set_uid(1000);
@@ -166,13 +162,13 @@ fn dirs_on_the_way_are_those_of_below() {
     assert!(outcome.used_lower);
     let meta = fs::metadata(root.join("home")).unwrap();
     assert_eq!((meta.mode() & 0o7777, meta.uid(), meta.mtime()), (0o2770, 1000, 1_000_000_000));
-    assert_eq!(super::maker::xattr(&root.join("home"), "user.x").as_deref(), Some(&b"1"[..]));
+    assert_eq!(super::fixtures::xattr(&root.join("home"), "user.x").as_deref(), Some(&b"1"[..]));
 }
 
 #[rstest]
 #[case::removed_in_between(tar().file(".wh.a", ""))]
 #[case::hidden_in_between(tar().file(".wh..wh..opq", ""))]
-fn what_a_layer_in_between_hides_is_not_found(#[case] middle: Tar) {
+fn hidden_nodes_are_not_found(#[case] middle: Tar) {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
     unpack_into(&path("low"), tar().file("a", "1"), Some(&[]), &LayerLimits::default()).unwrap();

@@ -1,4 +1,4 @@
-//! Removes what no deployed version and no running job needs.
+//! Removes images and layers that no deployed version and no running job needs.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,38 +11,40 @@ use super::error::StoreError;
 use super::{Inner, Store, dirs, record};
 
 impl Store {
-    /// Removes all images but those of `keep` and those in use, then all layers that no remaining image has. Gives
-    /// the images that it removed.
+    /// Removes all images except those in `keep` and those in use, then all layers that no remaining image has. Returns
+    /// the removed images.
     ///
     /// # Errors
-    /// When something cannot be removed; what was not removed is tried again the next time.
-    pub async fn collect(&self, keep: &[Digest]) -> Result<Vec<Digest>, StoreError> {
-        let (inner, keep) = (Arc::clone(&self.inner), keep.iter().cloned().collect());
+    /// When something cannot be removed. The next call tries again.
+    pub async fn collect_garbage(&self, keep: &[Digest]) -> Result<Vec<Digest>, StoreError> {
+        let inner = Arc::clone(&self.inner);
+        let keep = keep.iter().cloned().collect();
         let work = tokio::task::spawn_blocking(move || {
-            let (gone, trash) = sweep(&inner, &keep)?;
+            let (removed, trash) = sweep(&inner, &keep)?;
             for path in trash {
                 dirs::remove(&path).map_err(StoreError::io(format!("removing {}", path.display())))?;
             }
-            Ok(gone)
+            Ok(removed)
         });
         work.await.map_err(|e| StoreError::Io { what: "collecting".to_owned(), source: e.into() })?
     }
 }
 
-/// Moves what is not needed out of the way. No lease is given meanwhile, and moving is quick; the removing is not.
+/// Moves unneeded layers to the staging directory, and returns the removed images and those layers. No lease can be taken
+/// meanwhile, so only quick renames are done here; the caller removes the layers.
 fn sweep(inner: &Inner, keep: &BTreeSet<Digest>) -> Result<(Vec<Digest>, Vec<PathBuf>), StoreError> {
     let leases = inner.leases.freeze();
-    let mut gone = Vec::new();
+    let mut removed = Vec::new();
     let mut needed = BTreeSet::new();
     for digest in record::digests(&inner.dirs)? {
         let name = dirs::image(&digest);
-        let is_needed = keep.contains(&digest) || leases.holds(&name);
+        let is_needed = keep.contains(&digest) || leases.has(&name);
         match record::read(&inner.dirs, &digest).filter(|_| is_needed) {
             Some(record) => needed.extend(record.layers),
             None => {
-                let path = inner.dirs.at(&name);
+                let path = inner.dirs.path(&name);
                 dirs::remove(&path).map_err(StoreError::io(format!("removing {}", path.display())))?;
-                gone.push(digest);
+                removed.push(digest);
             }
         }
     }
@@ -50,13 +52,13 @@ fn sweep(inner: &Inner, keep: &BTreeSet<Digest>) -> Result<(Vec<Digest>, Vec<Pat
     for dir in ["layers", "chained"] {
         for name in inner.dirs.names(dir)? {
             let name = format!("{dir}/{name}");
-            if !needed.contains(&name) && !leases.holds(&name) {
-                let away = inner.dirs.stage();
-                fs::rename(inner.dirs.at(&name), &away)
+            if !needed.contains(&name) && !leases.has(&name) {
+                let staged = inner.dirs.staging_path();
+                fs::rename(inner.dirs.path(&name), &staged)
                     .map_err(StoreError::io(format!("removing {name}")))?;
-                trash.push(away);
+                trash.push(staged);
             }
         }
     }
-    Ok((gone, trash))
+    Ok((removed, trash))
 }

@@ -1,4 +1,4 @@
-//! Makes tar streams, unpacks them, and shows directories as text.
+//! Makes tar streams, unpacks them, and lists directories as text.
 
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::store::unpack::tree::is_opaque;
 use crate::store::unpack::{LayerLimits, UnpackError, UnpackOutcome, unpack};
 
-/// A tar stream, entry by entry. Names are written as given, however bad.
+/// Builds a tar stream, entry by entry. Names are written as given, however bad.
 #[derive(Default, Clone)]
 pub(crate) struct Tar(pub(crate) Vec<u8>);
 
@@ -40,15 +40,9 @@ impl Tar {
         self.entry(b'1', name, target, b"")
     }
 
-    /// Extended headers for the next entry.
+    /// Adds extended headers for the next entry.
     pub(crate) fn pax(self, records: &[(&str, &[u8])]) -> Self {
-        let one = |(key, value): &(&str, &[u8])| {
-            let body = [format!(" {key}=").as_bytes(), value, b"\n"].concat();
-            let fits = |n: &usize| n.to_string().len() + body.len() == *n;
-            let length = (body.len()..).find(fits).unwrap();
-            [length.to_string().as_bytes(), &body].concat()
-        };
-        let data: Vec<u8> = records.iter().flat_map(one).collect();
+        let data: Vec<u8> = records.iter().flat_map(|(key, value)| pax_record(key, value)).collect();
         self.entry(b'x', "pax", "", &data)
     }
 
@@ -77,11 +71,17 @@ impl Tar {
         self.0.resize(self.0.len().next_multiple_of(512), 0);
     }
 
-    /// With the end mark.
+    /// Adds the end mark and returns the stream.
     pub(crate) fn finish(mut self) -> Vec<u8> {
         self.0.resize(self.0.len() + 1024, 0);
         self.0
     }
+}
+
+fn pax_record(key: &str, value: &[u8]) -> Vec<u8> {
+    let body = [format!(" {key}=").as_bytes(), value, b"\n"].concat();
+    let length = (body.len()..).find(|n| n.to_string().len() + body.len() == *n).unwrap();
+    [length.to_string().as_bytes(), &body].concat()
 }
 
 pub(crate) fn open(path: &Path) -> OwnedFd {
@@ -89,7 +89,7 @@ pub(crate) fn open(path: &Path) -> OwnedFd {
     File::open(path).unwrap().into()
 }
 
-/// Owners and overlayfs's marks are root's to set.
+/// Asserts that this is root: only root may set owners and overlayfs's marks.
 pub(crate) fn require_root() {
     assert!(
         rustix::process::geteuid().is_root(),
@@ -97,7 +97,7 @@ pub(crate) fn require_root() {
     );
 }
 
-/// Unpacks into the new directory `root`; `lowers` from the top.
+/// Unpacks into the new directory `root`. `lowers` are given from the top.
 pub(crate) fn unpack_into(
     root: &Path,
     tar: Tar,
@@ -109,7 +109,7 @@ pub(crate) fn unpack_into(
     unpack(tar.finish().as_slice(), open(root), lowers, limits)
 }
 
-/// One line per node, sorted: kind, name, and what matters of it.
+/// Returns a line for each node, sorted: its name, its kind and its content.
 pub(crate) fn show(root: &Path) -> Vec<String> {
     let mut lines = Vec::new();
     walk(root, root, &mut lines);
@@ -139,7 +139,7 @@ fn walk(root: &Path, dir: &Path, lines: &mut Vec<String>) {
     }
 }
 
-/// The value of an extended attribute.
+/// Returns the value of an extended attribute.
 pub(crate) fn xattr(path: &Path, name: &str) -> Option<Vec<u8>> {
     let mut value = vec![0; 256];
     let length = rustix::fs::lgetxattr(path.as_os_str().as_bytes(), name, &mut value).ok()?;
