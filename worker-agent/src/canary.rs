@@ -1,5 +1,5 @@
-//! The canary: a job that is known to be good and runs in the same sandbox as any other. It runs at the start, and when a
-//! verdict suggests that the sandbox itself is broken. A worker that cannot run it stops taking jobs.
+//! The canary: a job that is known to be good and runs in the same sandbox as any other. It runs at the start, and when
+//! a verdict suggests that the sandbox itself is broken. A worker that cannot run it stops taking jobs.
 
 mod program;
 

@@ -1,5 +1,5 @@
-//! Entry points for the fuzz targets in `fuzz/`; the worker does not use them. Each reads or judges bytes from outside, and
-//! hides the crate's private types.
+//! Entry points for the fuzz targets in `fuzz/`; the worker does not use them. Each reads or judges bytes from outside,
+//! and hides the crate's private types.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,6 +1,6 @@
 //! The images that this worker holds. Each layer is unpacked once, into a directory named by the digest of its content,
-//! and shared by all images that have it. An incomplete image is never ready: layers are unpacked in a staging directory,
-//! synced and then renamed into place, and an image counts once the record of all its layers is written.
+//! and shared by all images that have it. An incomplete image is never ready: layers are unpacked in a staging
+//! directory, synced and then renamed into place, and an image counts once the record of all its layers is written.
 //!
 //! - `dirs`: the directories, `lock`: one worker per directory, `record`: which images are complete
 //! - `prepare`: fetches the missing layers of an image, `flight`: no layer is fetched twice at one time

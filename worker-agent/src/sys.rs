@@ -11,7 +11,8 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 use tokio::io::unix::AsyncFd;
 
-/// Gives this process a mount namespace of its own. Call it before a second thread exists: only the calling thread moves.
+/// Gives this process a mount namespace of its own. Call it before a second thread exists: only the calling thread
+/// moves.
 ///
 /// # Errors
 /// Without `CAP_SYS_ADMIN`.
@@ -20,8 +21,8 @@ pub fn unshare_mounts() -> io::Result<()> {
     Ok(unsafe { unshare_unsafe(UnshareFlags::NEWNS) }?)
 }
 
-/// Gives this process a control group namespace of its own, whose root is the group that the process is in. Call it before
-/// a second thread exists: only the calling thread moves.
+/// Gives this process a control group namespace of its own, whose root is the group that the process is in. Call it
+/// before a second thread exists: only the calling thread moves.
 ///
 /// # Errors
 /// Without `CAP_SYS_ADMIN`.

@@ -1,5 +1,5 @@
-//! A layer as it comes from a registry. The input has a byte for the compression, a byte for the size of the chunks, and then
-//! the layer.
+//! A layer as it comes from a registry. The input has a byte for the compression, a byte for the size of the chunks,
+//! and then the layer.
 
 use sha2::{Digest as _, Sha256};
 use trackyard_images::{Compression, Layer};

@@ -1,5 +1,5 @@
-//! The configuration that `runc` reads. The input has a line with channel and exercise, a line with the limits, and then a
-//! line for each variable of the image's environment.
+//! The configuration that `runc` reads. The input has a line with channel and exercise, a line with the limits, and
+//! then a line for each variable of the image's environment.
 
 use serde_json::Value;
 use trackyard_protocol::channel::Channel;

@@ -54,8 +54,8 @@ impl Tree {
     }
 }
 
-/// Counts the nodes below a directory and the bytes of its files. Follows no link; the bytes of a file with several names
-/// count once.
+/// Counts the nodes below a directory and the bytes of its files. Follows no link; the bytes of a file with several
+/// names count once.
 fn measure(dir: &Path) -> (u64, u64) {
     names(dir).into_iter().fold((0, 0), |(nodes, bytes), path| {
         let meta = fs::symlink_metadata(&path).expect("it is there");

@@ -1,5 +1,5 @@
-//! A layer's tar stream, unpacked on top of another layer. The checksums of its headers are corrected, because the unpacker
-//! looks no further at a header with a wrong one.
+//! A layer's tar stream, unpacked on top of another layer. The checksums of its headers are corrected, because the
+//! unpacker looks no further at a header with a wrong one.
 
 use trackyard_worker::fuzzing;
 use trackyard_worker::store::{LayerLimits, StoreError};
@@ -15,7 +15,8 @@ pub fn limits() -> LayerLimits {
     LayerLimits { entries: 64, bytes: 64 << 10, path: 1024, depth: 16, header: 8192, directory_names: 4096, ..defaults }
 }
 
-/// Asserts that nothing is written outside, that the limits hold, and that a bad layer is not taken for a broken machine.
+/// Asserts that nothing is written outside, that the limits hold, and that a bad layer is not taken for a broken
+/// machine.
 pub fn run(bytes: &[u8]) {
     let tree = Tree::new();
     let limits = limits();

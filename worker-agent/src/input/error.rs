@@ -5,7 +5,8 @@ use std::io;
 use rustix::io::Errno;
 use trackyard_protocol::reason::Reason;
 
-/// Why a submission could not be fetched. The texts are for clients: they contain nothing but what the client sent itself.
+/// Why a submission could not be fetched. The texts are for clients: they contain nothing but what the client sent
+/// itself.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// The bucket is not one of the allowed ones.

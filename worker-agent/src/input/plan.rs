@@ -21,7 +21,8 @@ pub struct InputLimits {
     pub files: u32,
     /// Maximum bytes of all files together.
     pub bytes: u64,
-    /// Maximum number of files and directories: half of what the job directory holds, because the tool writes there too.
+    /// Maximum number of files and directories: half of what the job directory holds, because the tool writes there
+    /// too.
     pub entries: u32,
 }
 
@@ -48,8 +49,8 @@ impl InputPlan {
         Self { limits, files: BTreeMap::new(), dirs: BTreeSet::new(), bytes: 0, listed: 0 }
     }
 
-    /// Adds a file by its path. A path that ends with a slash is the marker of a directory, which some S3 tools leave, and
-    /// not a file.
+    /// Adds a file by its path. A path that ends with a slash is the marker of a directory, which some S3 tools leave,
+    /// and not a file.
     pub(crate) fn add(&mut self, path: &str, size: u64) -> Result<(), InputError> {
         // Bounds a listing that has only markers, or one name again and again.
         self.listed += 1;

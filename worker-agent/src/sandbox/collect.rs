@@ -1,5 +1,5 @@
-//! Collects the files that a tool wrote, once everything that could change them is gone. They are hostile: each may be a
-//! link, a pipe, a device, another name of some file, or far too large.
+//! Collects the files that a tool wrote, once everything that could change them is gone. They are hostile: each may be
+//! a link, a pipe, a device, another name of some file, or far too large.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -38,8 +38,8 @@ impl Mounts {
         made.map_err(SandboxError::mount(format!("mount a tmpfs at {}", target.display())))
     }
 
-    /// Mounts the layers, the lowest first, with `mount_points` on top, as one read-only tree at `target`. The owners in
-    /// the layers are mapped by `user_namespace`; those in `mount_points` stay.
+    /// Mounts the layers, the lowest first, with `mount_points` on top, as one read-only tree at `target`. The owners
+    /// in the layers are mapped by `user_namespace`; those in `mount_points` stay.
     pub(crate) fn overlay(
         &mut self,
         target: &Path,

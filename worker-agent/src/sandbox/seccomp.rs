@@ -1,7 +1,7 @@
 //! The system calls that are denied to a job: a table with a reason for each entry, and the OCI rules made from it.
 //!
-//! A call that the table does not name is allowed. A call of another processor mode (32-bit, x32) kills the job, because the
-//! filter covers the native mode only.
+//! A call that the table does not name is allowed. A call of another processor mode (32-bit, x32) kills the job,
+//! because the filter covers the native mode only.
 
 use std::io;
 

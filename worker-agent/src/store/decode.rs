@@ -16,8 +16,8 @@ use super::error::StoreError;
 use super::unpack::{LayerLimits, Rejection, UnpackError, UnpackOutcome, unpack};
 
 const BUFFER_BYTES: usize = 128 << 10;
-/// Maximum size of a decoder's window, as a power of two: enough for every common zstd level, and less than the 128 MiB that
-/// a frame may ask for.
+/// Maximum size of a decoder's window, as a power of two: enough for every common zstd level, and less than the 128 MiB
+/// that a frame may ask for.
 const MAX_ZSTD_WINDOW_LOG: u32 = 24;
 
 /// A part of a transfer: bytes, an error, or `None` at the end, once all bytes are verified.
@@ -44,7 +44,8 @@ pub(crate) fn unpack_transfer(
     let result = match result {
         Err(UnpackError::NeedsLower) => return Ok(Unpacked::NeedsLower),
         Err(UnpackError::Rejected(rejection)) => {
-            // Bytes damaged in the transfer look like a bad layer. Only the verified end of the transfer tells which it is.
+            // Bytes damaged in the transfer look like a bad layer. Only the verified end of the transfer tells which it
+            // is.
             drop(transfer.drain());
             Err(UnpackError::Rejected(rejection))
         }

@@ -30,8 +30,8 @@ impl Store {
     }
 }
 
-/// Moves unneeded layers to the staging directory, and returns the removed images and those layers. No lease can be taken
-/// meanwhile, so only quick renames are done here; the caller removes the layers.
+/// Moves unneeded layers to the staging directory, and returns the removed images and those layers. No lease can be
+/// taken meanwhile, so only quick renames are done here; the caller removes the layers.
 fn sweep(inner: &Inner, keep: &BTreeSet<Digest>) -> Result<(Vec<Digest>, Vec<PathBuf>), StoreError> {
     let leases = inner.leases.freeze();
     let mut removed = Vec::new();

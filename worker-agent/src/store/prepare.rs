@@ -26,8 +26,8 @@ struct Claim<'a> {
 }
 
 impl Store {
-    /// Makes an image ready to run. Only missing layers are fetched; layers that another call is fetching are awaited. No
-    /// request is sent if the image is complete already.
+    /// Makes an image ready to run. Only missing layers are fetched; layers that another call is fetching are awaited.
+    /// No request is sent if the image is complete already.
     ///
     /// # Errors
     /// When the image cannot be pulled, breaks a rule, or the machine fails. Complete layers stay.
@@ -80,8 +80,8 @@ impl Store {
         }
     }
 
-    /// Claims what to fetch next, or returns the flight to wait for. A layer is first tried on its own. Layers that turned
-    /// out to need those below follow when all others are present, the lowest first.
+    /// Claims what to fetch next, or returns the flight to wait for. A layer is first tried on its own. Layers that
+    /// turned out to need those below follow when all others are present, the lowest first.
     fn claim<'a>(
         &self,
         stack: &'a [StackedLayer],
@@ -113,8 +113,8 @@ impl Store {
         if claims.is_empty() { Err(other) } else { Ok(claims) }
     }
 
-    /// Fetches all claims, the largest first. Returns the layers that turned out to need those below. Unpacked layers are
-    /// kept, even if another one fails.
+    /// Fetches all claims, the largest first. Returns the layers that turned out to need those below. Unpacked layers
+    /// are kept, even if another one fails.
     async fn fetch(
         &self,
         images: &Images,

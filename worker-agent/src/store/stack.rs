@@ -42,9 +42,9 @@ impl StackedLayer {
     }
 }
 
-/// Returns the directories to mount for an image. A layer that occurs twice is mounted once, at the top: all of it shows
-/// there, and overlayfs refuses the same directory twice. Layers below an opaque root are left out, because overlayfs
-/// ignores that mark on a root.
+/// Returns the directories to mount for an image. A layer that occurs twice is mounted once, at the top: all of it
+/// shows there, and overlayfs refuses the same directory twice. Layers below an opaque root are left out, because
+/// overlayfs ignores that mark on a root.
 pub(crate) fn mountable(layers: Vec<PathBuf>) -> Vec<PathBuf> {
     let mut from_the_top: Vec<PathBuf> = Vec::with_capacity(layers.len());
     for layer in layers.into_iter().rev() {

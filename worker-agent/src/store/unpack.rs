@@ -1,13 +1,14 @@
-//! Unpacks a layer's tar stream into a directory for overlayfs. The stream is hostile: every name is checked, every parent
-//! is resolved inside the directory, nothing that exists is written through, and everything is limited.
+//! Unpacks a layer's tar stream into a directory for overlayfs. The stream is hostile: every name is checked, every
+//! parent is resolved inside the directory, nothing that exists is written through, and everything is limited.
 //!
-//! **Why names are resolved against lower layers.** Image builders expect a layer to be applied on top of those below it:
-//! with `/bin -> usr/bin` below, an entry `bin/foo` belongs to `usr/bin/foo`. A layer unpacked alone would get a directory
-//! `bin` instead, which hides the symlink. So if a parent directory of an entry is not in the layer itself, it is looked up
-//! in the layers below: a symlink there is followed inside the merged tree, and a directory there gives its owner and mode.
-//! A hard link to a file of a lower layer copies that file up. A layer that used the layers below is only right on top of
-//! those very layers, and is stored under its chain's digest instead of its own (see `store/dirs`). Layers as most builders
-//! write them contain all their directories, so they do not use the layers below and are shared by all images.
+//! **Why names are resolved against lower layers.** Image builders expect a layer to be applied on top of those below
+//! it: with `/bin -> usr/bin` below, an entry `bin/foo` belongs to `usr/bin/foo`. A layer unpacked alone would get a
+//! directory `bin` instead, which hides the symlink. So if a parent directory of an entry is not in the layer itself,
+//! it is looked up in the layers below: a symlink there is followed inside the merged tree, and a directory there gives
+//! its owner and mode. A hard link to a file of a lower layer copies that file up. A layer that used the layers below
+//! is only right on top of those very layers, and is stored under its chain's digest instead of its own (see
+//! `store/dirs`). Layers as most builders write them contain all their directories, so they do not use the layers below
+//! and are shared by all images.
 //!
 //! - `archive`: parses the tar format into entries, `pax`: its extended headers
 //! - `rejection`: why a layer is refused
@@ -105,8 +106,8 @@ pub(crate) fn has_opaque_root(root: impl AsFd) -> bool {
     tree::is_opaque(root).unwrap_or(false)
 }
 
-/// Unpacks `tar` into the empty directory `root`, and reads up to the archive's end mark. `lowers` are the layers below, from
-/// the top, or `None` if they are not available.
+/// Unpacks `tar` into the empty directory `root`, and reads up to the archive's end mark. `lowers` are the layers
+/// below, from the top, or `None` if they are not available.
 pub(crate) fn unpack(
     tar: impl BufRead,
     root: OwnedFd,

@@ -210,8 +210,8 @@ fn many_layers(machine: &Machine) {
 }
 
 fn usage_of_a_known_load(machine: &Machine) {
-    // The script stops at a processor time that the kernel has charged to it and its children, and prints that time: so the
-    // load is known on any machine. Process 1 is the script itself.
+    // The script stops at a processor time that the kernel has charged to it and its children, and prints that time: so
+    // the load is known on any machine. Process 1 is the script itself.
     let script = format!(
         "charged() {{
            read -r _ _ _ _ _ _ _ _ _ _ _ _ _ user system child_user child_system _ < /proc/1/stat

@@ -18,8 +18,8 @@ const SWAP: &str = "cd $2
     done' > /dev/null 2>&1 &
     sleep 0.2";
 
-/// A process that outlives the first one replaces the result by a link, a pipe and a file, again and again. It is killed
-/// before the result is read.
+/// A process that outlives the first one replaces the result by a link, a pipe and a file, again and again. It is
+/// killed before the result is read.
 fn swapped_while_it_ends(machine: &Machine) {
     for _ in 0..5 {
         let outcome = machine.run(&Job::new(SWAP));

@@ -28,7 +28,8 @@ fn printed(machine: &Machine, job: &Job) -> String {
 }
 
 fn no_more_rights_than_given(machine: &Machine) {
-    // A job must not inherit the worker's right to a higher priority. If the worker has no such right, this does nothing.
+    // A job must not inherit the worker's right to a higher priority. If the worker has no such right, this does
+    // nothing.
     let own_limits = [Resource::Rtprio, Resource::Nice].map(|resource| (resource, getrlimit(resource)));
     for (resource, _) in own_limits {
         let _ = setrlimit(resource, Rlimit { current: Some(40), maximum: Some(40) });

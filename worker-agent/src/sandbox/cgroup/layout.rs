@@ -41,8 +41,8 @@ pub(crate) struct Layout {
 }
 
 impl Hierarchy {
-    /// Moves `own` from a worker's leaf to that worker's group. A process is in such a leaf if it is the worker's child,
-    /// or was started in the worker's container.
+    /// Moves `own` from a worker's leaf to that worker's group. A process is in such a leaf if it is the worker's
+    /// child, or was started in the worker's container.
     fn leave_leaf(&mut self) {
         if self.own.ends_with(AGENT_LEAF) && self.own != self.mount_point {
             self.in_leaf = self.own.pop();
@@ -117,8 +117,8 @@ fn hierarchy(line: &str, mounts: &[Mount<'_>]) -> Option<Hierarchy> {
     let (controllers, path) = rest.split_once(':')?;
     let controllers: Vec<String> =
         controllers.split(',').filter(|c| !c.is_empty()).map(ToOwned::to_owned).collect();
-    // The last mount hides the earlier ones. A mount elsewhere (a container may also have the machine's root) is not the
-    // one that `runc` takes.
+    // The last mount hides the earlier ones. A mount elsewhere (a container may also have the machine's root) is not
+    // the one that `runc` takes.
     let matching = || mounts.iter().filter(|mount| mount.has(&controllers));
     let mount = matching()
         .rfind(|mount| Path::new(mount.point).starts_with(DEFAULT_MOUNT))

@@ -42,8 +42,8 @@ fn bind_own_group(hierarchy: &Hierarchy) -> Result<(), SandboxError> {
     mounted.map_err(|errno| cannot_mount(point)(errno.into()))
 }
 
-/// Mounts the hierarchy afresh: in the new namespace the mount has the own group as its root. The old mount must not stay
-/// below, because `runc` would find it first.
+/// Mounts the hierarchy afresh: in the new namespace the mount has the own group as its root. The old mount must not
+/// stay below, because `runc` would find it first.
 fn remount(hierarchy: &Hierarchy, version: Version) -> Result<(), SandboxError> {
     replace_mount(&hierarchy.mount_point, &hierarchy.mounted(version))
         .map_err(cannot_mount(&hierarchy.mount_point))

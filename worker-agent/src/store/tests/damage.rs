@@ -15,7 +15,8 @@ fn good() -> Packed {
     packed(Tar::default().file("good", &"content ".repeat(9999)))
 }
 
-/// Asserts that only `kept` layers are left. Aborted work removes its directory on its own thread, so this waits for that.
+/// Asserts that only `kept` layers are left. Aborted work removes its directory on its own thread, so this waits for
+/// that.
 async fn assert_only_layers_left(dir: &Path, kept: usize) {
     while fs::read_dir(dir.join("staging")).unwrap().count() > 0 {
         tokio::task::yield_now().await;

@@ -1,5 +1,5 @@
-//! Parses the tar format. Blocks are read here, because the tar library reads extended headers of any size into memory. Its
-//! header type parses the fields.
+//! Parses the tar format. Blocks are read here, because the tar library reads extended headers of any size into memory.
+//! Its header type parses the fields.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read};

@@ -58,7 +58,8 @@ impl Attributes {
         })
     }
 
-    /// Returns the attributes of a node in a lower layer. They came from [`Self::from_entry`] when that layer was unpacked.
+    /// Returns the attributes of a node in a lower layer. They came from [`Self::from_entry`] when that layer was
+    /// unpacked.
     pub(crate) fn of(found: &LowerNode, name: &OsStr) -> Result<Self, UnpackError> {
         let failed = |errno| operation_failed("reading a lower layer", name.as_bytes(), errno);
         let nanos = u32::try_from(found.stat.st_mtime_nsec).unwrap_or(0);
@@ -76,7 +77,8 @@ impl Attributes {
         Ok(all)
     }
 
-    /// Sets all attributes but the time. The owner comes first, because changing it clears set-id bits and capabilities.
+    /// Sets all attributes but the time. The owner comes first, because changing it clears set-id bits and
+    /// capabilities.
     pub(crate) fn apply(&self, file: &OwnedFd, name: &[u8]) -> Result<(), UnpackError> {
         let failed = |errno| operation_failed("setting an owner or mode", name, errno);
         let (uid, gid) = self.owner;
@@ -115,8 +117,8 @@ fn times((seconds, nanos): (i64, u32)) -> Timestamps {
     Timestamps { last_access: time, last_modification: time }
 }
 
-/// Returns true for `user.*` and file capabilities. Overlayfs's own attributes are never taken over, because a layer could
-/// change with them what is merged.
+/// Returns true for `user.*` and file capabilities. Overlayfs's own attributes are never taken over, because a layer
+/// could change with them what is merged.
 fn is_taken_over(name: &[u8]) -> bool {
     let plain = name.len() <= 255 && !name.contains(&0);
     let user = name.starts_with(b"user.") && name.len() > 5 && !name.starts_with(b"user.overlay.");

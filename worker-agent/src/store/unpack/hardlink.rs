@@ -38,8 +38,8 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// Returns the directory that holds the target of a hard link. The target is copied up if only a lower layer has it.
-    /// Returns `None` if there is no such file.
+    /// Returns the directory that holds the target of a hard link. The target is copied up if only a lower layer has
+    /// it. Returns `None` if there is no such file.
     fn linkable(&mut self, parent: &Path, name: &OsStr) -> Result<Option<Rc<OwnedFd>>, UnpackError> {
         let dir = self.merged.dir(parent)?;
         let found =

@@ -82,9 +82,9 @@ pub(crate) fn make_whiteout(dir: impl AsFd, name: &OsStr) -> Result<(), Errno> {
     mknodat(dir, name, FileType::CharacterDevice, Mode::empty(), 0)
 }
 
-/// Makes a directory opaque: it hides what the layers below have in it. Whiteouts in it are removed, because they have no
-/// effect any more and the kernel would list them. Nothing is done if the directory is opaque already: it has no whiteouts
-/// then, and a layer may ask for this with each of its entries.
+/// Makes a directory opaque: it hides what the layers below have in it. Whiteouts in it are removed, because they have
+/// no effect any more and the kernel would list them. Nothing is done if the directory is opaque already: it has no
+/// whiteouts then, and a layer may ask for this with each of its entries.
 pub(crate) fn make_opaque(dir: BorrowedFd<'_>) -> Result<(), Errno> {
     if is_opaque(dir)? {
         return Ok(());
