@@ -1,7 +1,7 @@
 use std::fs::{self, File};
 
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
-use e2e::s3::{CREDENTIALS, Hostile, HostileBucket, S3 as Server};
+use e2e::s3::{CREDENTIALS, HostileBucket, HostileS3, S3 as Server};
 use rstest::rstest;
 use trackyard_protocol::reason::Reason;
 
@@ -60,7 +60,7 @@ fn the_prefix_ends_with_one_slash() {
 #[case(1499, Err(Reason::InputCount))]
 fn all_pages_are_fetched_or_none(#[case] files: u32, #[case] expected: Result<usize, Reason>) {
     let bucket = (0..1500).fold(HostileBucket::default(), |b, n| b.key(&format!("12/{n}.rb"), 1));
-    let server = Hostile::start(bucket);
+    let server = HostileS3::start(bucket);
     let (fetched, at) = fetch(server.endpoint(), "12", InputLimits { files, ..LIMITS });
     assert_eq!(fetched, expected);
     let count = if expected.is_ok() { 1500 } else { 0 };
@@ -82,7 +82,7 @@ fn an_unsafe_key_refuses_all(#[case] keys: &[&str], #[case] reason: Reason) {
     } else {
         bucket
     };
-    let server = Hostile::start(bucket);
+    let server = HostileS3::start(bucket);
     let (fetched, at) = fetch(server.endpoint(), "12", LIMITS);
     assert_eq!((fetched, server.fetched(), names(&at)), (Err(reason), 0, Vec::new()));
 }
@@ -90,14 +90,14 @@ fn an_unsafe_key_refuses_all(#[case] keys: &[&str], #[case] reason: Reason) {
 #[test]
 fn sizes_are_checked_before_fetching() {
     let bucket = HostileBucket::default().key("12/a", 1 << 19).key("12/b", (1 << 19) + 1);
-    let server = Hostile::start(bucket);
+    let server = HostileS3::start(bucket);
     let (fetched, _) = fetch(server.endpoint(), "12", LIMITS);
     assert_eq!((fetched, server.fetched()), (Err(Reason::InputSize), 0));
 }
 
 #[test]
 fn stalled_or_absent_servers_fail() {
-    let server = Hostile::start(HostileBucket::default().key("12/a", 3).stalling());
+    let server = HostileS3::start(HostileBucket::default().key("12/a", 3).stalling());
     assert_eq!(fetch(server.endpoint(), "12", LIMITS).0, Err(Reason::Download));
     let endpoint = format!("http://127.0.0.1:{}", e2e::ports::free_port());
     assert_eq!(fetch(endpoint, "12", LIMITS).0, Err(Reason::Download));

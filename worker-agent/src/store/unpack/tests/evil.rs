@@ -157,7 +157,7 @@ fn every_cut_layer_is_noticed() {
         match result {
             Ok(_) => assert!(between, "{length}"),
             Err(UnpackError::Rejected(Rejection::Truncated)) => {
-                assert!(!between || length > 3584, "{length}")
+                assert!(!between || length > 3584, "{length}");
             }
             Err(other) => panic!("{length}: {other}"),
         }
