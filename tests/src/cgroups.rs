@@ -49,7 +49,9 @@ fn hierarchies() -> Vec<(PathBuf, String)> {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let parse = |line: &str| {
         let mut fields = line.split(' ').skip(1);
-        let (point, kind, options) = (fields.next()?, fields.next()?, fields.next()?);
+        let point = fields.next()?;
+        let kind = fields.next()?;
+        let options = fields.next()?;
         match kind {
             "cgroup" => Some((point.into(), options.to_owned())),
             "cgroup2" => Some((point.into(), String::new())),

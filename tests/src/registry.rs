@@ -161,6 +161,8 @@ fn configuration(dir: &Path, location: &str, auth: bool, tls: bool) -> String {
 
 fn tls_configuration(dir: &Path) -> String {
     tls::make(dir);
-    let (dir, certificate, key) = (dir.display(), tls::CERTIFICATE, tls::KEY);
+    let dir = dir.display();
+    let certificate = tls::CERTIFICATE;
+    let key = tls::KEY;
     format!(", tls: {{certificate: {dir}/{certificate}, key: {dir}/{key}}}")
 }

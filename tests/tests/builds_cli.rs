@@ -24,7 +24,8 @@ fn trackyard(router: &Router, args: &[&str]) -> Output {
 fn run_ok(router: &Router, args: &[&str]) -> (String, String) {
     let output = trackyard(router, args);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let (out, log) = (text(output.stdout), text(output.stderr));
+    let out = text(output.stdout);
+    let log = text(output.stderr);
     assert!(output.status.success(), "{args:?}: {log}");
     (out, log)
 }

@@ -98,7 +98,8 @@ fn build_is_released_without_leaking_secrets() {
     let sha = rig.tooling.commit_all();
     let client = rig.router.client();
     client.send(&build(TRACK, &sha)).unwrap();
-    let (mut seen, mut answer) = (String::new(), None);
+    let mut seen = String::new();
+    let mut answer = None;
     while answer.is_none() {
         seen += &all_processes();
         answer = client.receive(Duration::from_millis(100)).ok();

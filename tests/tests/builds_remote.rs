@@ -42,7 +42,8 @@ fn https_with_password_and_private_authority() {
     let stage = Stage::new();
     let tooling = ToolingRepository::new(&stage, TRACK);
     let host = HttpsHost::start(tooling.dir());
-    let (authority, credentials) = (host.authority(), host.credentials());
+    let authority = host.authority();
+    let credentials = host.credentials();
     let trust = ["--ca-file", text(&authority)];
     let login = ["--git-credentials", text(&credentials)];
     expect(&build_from(&stage, &host.url(), &[&trust[..], &login].concat()), 200, "ok");
@@ -54,7 +55,8 @@ fn https_with_password_and_private_authority() {
 fn ssh_with_key_and_known_host() {
     let stage = Stage::new();
     let tooling = ToolingRepository::new(&stage, TRACK);
-    let (host, other) = (SshHost::start(), SshHost::start());
+    let host = SshHost::start();
+    let other = SshHost::start();
     let url = format!("{}{}", host.url(), text(tooling.dir().parent().unwrap()));
     let with = |key: &Path, known_hosts: &Path| {
         build_from(&stage, &url, &["--ssh-key", text(key), "--known-hosts", text(known_hosts)])

@@ -57,7 +57,8 @@ fn no_link_is_dead() {
 #[test]
 fn readme_numbers_match_the_pages() {
     let text = |name: &str| fs::read_to_string(repository().join(name)).unwrap();
-    let (readme, reliability) = (text("README.md"), text("docs/reliability.md"));
+    let readme = text("README.md");
+    let reliability = text("docs/reliability.md");
     // The number before each text, which only README.md writes with commas.
     for what in [" jobs in ", " jobs, 0 violations"] {
         let line = reliability.lines().find(|line| line.starts_with("Seed") && line.contains(what)).unwrap();
@@ -89,7 +90,8 @@ fn follow_locally(name: &str, page: &str, starts_in_a_clone: bool) {
     require_root();
     // The demo checks what workers with its names left behind.
     let _guard = exclusive();
-    let (scratch, network) = (Scratch::new(), Network::new(name));
+    let scratch = Scratch::new();
+    let network = Network::new(name);
     if starts_in_a_clone {
         scratch.clone_source();
     }
@@ -155,7 +157,8 @@ struct ReaderSetup {
 
 impl ReaderSetup {
     fn new(scratch: &Scratch, platform: &Platform) -> Self {
-        let (address, registry) = (platform.cluster.address(), platform.registry.location());
+        let address = platform.cluster.address();
+        let registry = platform.registry.location();
         let reader = Self {
             docker: scratch.path("docker.json"),
             authority: platform.registry.authority(),
@@ -200,7 +203,8 @@ impl ReaderSetup {
     fn let_nodes_pull(&self, cluster: &Path) {
         let dir = cluster.join("etc/registries").join(&self.registry);
         fs::create_dir_all(&dir).unwrap();
-        let (at, authority) = (&self.registry, self.authority.display());
+        let at = &self.registry;
+        let authority = self.authority.display();
         let hosts = format!(
             "server = \"https://{at}\"\n[host.\"https://{at}\"]\n  capabilities = [\"pull\", \"resolve\"]\n  \
              ca = \"{authority}\"\n"

@@ -68,7 +68,8 @@ fn image_cannot_set_dir_user_command_or_mounts() {
 #[test]
 fn hanging_runc_is_512_and_next_job_runs() {
     let dir = tempfile::tempdir().unwrap();
-    let (runc, hangs) = (dir.path().join("runc"), dir.path().join("hangs"));
+    let runc = dir.path().join("runc");
+    let hangs = dir.path().join("hangs");
     let script = format!(
         "#!/bin/sh\ncase \" $* \" in *' run '*) [ ! -e {0} ] || {{ rm {0}; exec sleep 1000.5; }} ;; esac\nexec {1} \"$@\"\n",
         hangs.display(),

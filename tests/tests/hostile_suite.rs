@@ -41,7 +41,8 @@ fn named(document: &str) -> Vec<(&str, &str)> {
 #[case::model("threat-model.md", 50)]
 fn every_test_named_in_a_document_exists(#[case] document: &str, #[case] least: usize) {
     let text = fs::read_to_string(root().join("docs").join(document)).unwrap();
-    let (named, sources) = (named(&text), sources());
+    let named = named(&text);
+    let sources = sources();
     assert!(named.len() >= least, "{} names only", named.len());
     let exists = |file: &str, name: &str| {
         let end = format!("/{file}");

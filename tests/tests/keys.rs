@@ -88,7 +88,8 @@ fn start_router(stage: &Stage, keys: &Keys, keyed: &str) -> Router {
 #[test]
 fn keys_grant_rights_and_secret_keys_stay_secret() {
     let keys = Keys::new(&["router", "worker", "website", "admin", "stranger"]);
-    let (key, pin) = (keys.file("worker"), keys.file("router.pub"));
+    let key = keys.file("worker");
+    let pin = keys.file("router.pub");
     let worker_flags = ["--curve-key", key.as_str(), "--router-key", pin.as_str()];
     let stage = Stage::new();
     stage.test_runner("ruby", 'a', PASS);
@@ -102,7 +103,8 @@ fn keys_grant_rights_and_secret_keys_stay_secret() {
     let submission = stage.submission("1", &[("a.rb", "")]).replace("file://", "");
 
     let with = |own: &str, args: &[&str]| {
-        let (own, router) = (keys.file(own), keys.file("router.pub"));
+        let own = keys.file(own);
+        let router = keys.file("router.pub");
         let connection = ["--router", &keyed, "--key", &own, "--router-key", &router];
         trackyard(&[args, connection.as_slice()].concat())
     };
@@ -143,7 +145,8 @@ fn worker_trusts_only_the_pinned_router_key() {
     let keys = Keys::new(&["router", "worker", "website", "admin"]);
     let stage = Stage::new();
     let router = start_router(&stage, &keys, &format!("tcp://127.0.0.1:{}", free_port()));
-    let (own, pin) = (keys.file("worker"), keys.file("admin.pub"));
+    let own = keys.file("worker");
+    let pin = keys.file("admin.pub");
     let flags = ["--curve-key", own.as_str(), "--router-key", pin.as_str()];
     let mut misled = WorkerOptions::new("any-1").flags(&flags).launch(&router);
     wait_until(seconds(20), "the worker refuses the router", || {

@@ -29,7 +29,8 @@ struct Operator {
 
 impl Operator {
     fn start(plane: &ControlPlane, more: &[&str]) -> Self {
-        let (dir, port) = (TempDir::new().unwrap(), free_port());
+        let dir = TempDir::new().unwrap();
+        let port = free_port();
         let mut command = Command::new(binary("trackyard-operator"));
         command.env("KUBECONFIG", plane.kubeconfig()).args(["--namespace", "workers"]);
         command.args(["--router", "tcp://router:5555", "--agent-image", "agent:1"]);
@@ -188,7 +189,8 @@ fn builds_start_once_router_allows_operators_key() {
     plane.install_crds();
     let [router_key, operator_key] = [(); 2].map(|()| KeyPair::generate().unwrap());
     create_secrets(&plane, &router_key, &operator_key);
-    let (dir, keyed) = (TempDir::new().unwrap(), format!("tcp://127.0.0.1:{}", free_port()));
+    let dir = TempDir::new().unwrap();
+    let keyed = format!("tcp://127.0.0.1:{}", free_port());
     let router = exclusive_router(dir.path(), &router_key, &keyed);
     let keys = ["--keys=workers/keys", "--worker-key=worker", "--keys-given", "--router-keyed", &keyed];
     let operator = Operator::start(&plane, &keys);

@@ -28,7 +28,8 @@ fn examples_run_on_their_pools() {
         serde_json::from_slice(&fs::read(examples().join("expected.json")).unwrap()).unwrap();
     let cases: Vec<&Value> = expected.iter().filter(|case| case["channel"] == "test_runners").collect();
     let request = |case: &Value| {
-        let (track, dir) = (case["track"].as_str().unwrap(), case["dir"].as_str().unwrap());
+        let track = case["track"].as_str().unwrap();
+        let dir = case["dir"].as_str().unwrap();
         let tag = platform.example_tag(&format!("{track}-test-runner"));
         let mut request =
             test_solution(&dir.replace('/', "-"), track, &platform.example_submission(dir), &tag);

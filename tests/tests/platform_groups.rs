@@ -33,22 +33,22 @@ fn job_runs_below_its_pods_cgroup() {
     let pending = platform.send(&[test_solution("sleeper", SHELL, &uri, &version('a'))]);
     let job = wait_for(seconds(60), "the job runs", || find_process(&format!("sleep {SLEEP} ")));
 
-    let (pod, container) = (
-        pod_field(&platform, "metadata.uid"),
-        pod_field(&platform, "status.containerStatuses[0].containerID"),
-    );
+    let pod = pod_field(&platform, "metadata.uid");
+    let container = pod_field(&platform, "status.containerStatuses[0].containerID");
     let container = container.strip_prefix("containerd://").unwrap();
     for controller in ["memory", "pids", "cpu"] {
         let group = cgroups::of_process(job, controller);
         let above =
             |name: &str| group.ancestors().skip(1).find(|path| path.ends_with(name)).map(Path::to_owned);
-        let (kubepods, pod_field, agent) = (above("kubepods"), above(&format!("pod{pod}")), above(container));
-        let [kubepods, pod_field, agent] = [kubepods, pod_field, agent].map(|path| {
+        let kubepods = above("kubepods");
+        let pod_group = above(&format!("pod{pod}"));
+        let agent = above(container);
+        let [kubepods, pod_group, agent] = [kubepods, pod_group, agent].map(|path| {
             path.unwrap_or_else(|| {
                 panic!("{} is not below pod {pod}, container {container}", group.display())
             })
         });
-        assert!(pod_field.starts_with(&kubepods) && agent.starts_with(&pod_field), "{}", group.display());
+        assert!(pod_group.starts_with(&kubepods) && agent.starts_with(&pod_group), "{}", group.display());
         // On version 2 the agent has moved from the container's group into a leaf, with its jobs' groups beside it.
         if agent.join("cgroup.controllers").exists() {
             assert_ne!(

@@ -45,7 +45,8 @@ fn idle_installation_writes_nothing() {
     platform.apply_pool(&PoolSpec::new("shell", SHELL, "replicas: 1"));
     platform.wait_for("Ready", "workerpool/shell");
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/trackyard/samples");
-    let (pool, version) = (sample.join("workerpool-generic.yaml"), sample.join("containerversion.yaml"));
+    let pool = sample.join("workerpool-generic.yaml");
+    let version = sample.join("containerversion.yaml");
     let files: Vec<&str> = [&pool, &version].map(|file| file.to_str().unwrap()).to_vec();
     let named = ["-f", files[0], "-f", files[1], "--namespace", WORKER_NAMESPACE];
     let _ = platform.cluster.kubectl(&[&["apply"][..], &named].concat());

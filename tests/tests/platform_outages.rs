@@ -24,7 +24,9 @@ fn keep_sending(
         let jobs = (0..8).map(|n| with(job.clone(), "id", json!(format!("{name}-{number}-{n}"))));
         platform.send_to(address, &jobs.collect::<Vec<Value>>(), None)
     };
-    let (mut number, mut answered, mut awaited) = (1, 0, batch(0));
+    let mut number = 1;
+    let mut answered = 0;
+    let mut awaited = batch(0);
     loop {
         let last = !should_continue();
         let next = (!last).then(|| batch(number));
@@ -51,7 +53,8 @@ fn jobs_and_router_start_without_api_server() {
 }
 
 fn jobs_run_without_api_server(platform: &Platform, address: &str) {
-    let (mut stopped, mut back) = (None::<Instant>, None::<Instant>);
+    let mut stopped = None::<Instant>;
+    let mut back = None::<Instant>;
     let answered = keep_sending(platform, address, "away", || match (stopped, back) {
         (None, _) => {
             platform.cluster.fault("stop", "kube-apiserver");

@@ -69,7 +69,8 @@ fn rollout_is_gradual_and_stops_at_a_stalled_pool() {
         platform.wait_for("Ready", &format!("workerpool/{name}"));
     }
 
-    let (old, new) = (format!("{IMAGE}:{first}"), format!("{IMAGE}:second"));
+    let old = format!("{IMAGE}:{first}");
+    let new = format!("{IMAGE}:second");
     let _ = platform.cluster.run_on_node(&["ctr", "--namespace", "k8s.io", "images", "tag", &old, &new]);
     platform.upgrade("agents.image.tag=second");
     for name in ["a", "b", "c", "empty"] {

@@ -55,8 +55,8 @@ fn agent_and_jobs_have_sibling_groups() {
     let pod = rig.worker.pod();
     for controller in ["memory", "pids", "cpu"] {
         let group = pod.group(controller);
-        let (agent, job) =
-            (cgroups::of_process(pod.first_process(), controller), cgroups::of_process(job, controller));
+        let agent = cgroups::of_process(pod.first_process(), controller);
+        let job = cgroups::of_process(job, controller);
         if group.join("cgroup.controllers").exists() {
             assert_eq!(agent, group.join("agent"));
             assert!(job.starts_with(group.join("jobs")), "{}", job.display());

@@ -66,7 +66,8 @@ fn excerpt(table: &str, log: &str) -> String {
 fn demo_passes_and_recording_is_current() {
     let output = demo();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (table, log) = (text(&output.stdout), text(&output.stderr));
+    let table = text(&output.stdout);
+    let log = text(&output.stderr);
     assert!(output.status.success(), "{log}\n{table}");
     let recorded = svg::render(&excerpt(&table, &log));
     let path = checkout().join("docs/demo.svg");

@@ -160,7 +160,8 @@ fn new_router_takes_over_held_result() {
 fn repeated_request_joins_or_replays() {
     let router = Router::start(&config());
     let mut only = FakeWorker::join(&router, worker("ruby-1"));
-    let (first, second) = (router.client(), router.client());
+    let first = router.client();
+    let second = router.client();
     first.send(&ruby("1")).unwrap();
     let job = only.job(seconds(5)).unwrap();
     second.send(&ruby("1")).unwrap();

@@ -85,7 +85,8 @@ fn is_done(released: &Result<ReleaseOutcome, ReleaseError>, built: &BuiltImage) 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_repository_is_created_with_immutable_tags() {
-    let (target, built) = (Target::new(), BuiltImage::large(2 << 20));
+    let target = Target::new();
+    let built = BuiltImage::large(2 << 20);
     let images = target.images().await;
     assert_eq!(images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
     assert_eq!(target.ecr.tokens_given(), 0, "looking needs no token");
@@ -102,7 +103,8 @@ async fn missing_repository_is_created_with_immutable_tags() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn existing_tag_is_found_with_one_request() {
-    let (target, built) = (Target::new(), BuiltImage::small("a"));
+    let target = Target::new();
+    let built = BuiltImage::small("a");
     let images = target.images().await;
     for number in 0..250_u8 {
         let digest = Digest::from_sha256(&[number; 32]);
@@ -117,7 +119,9 @@ async fn existing_tag_is_found_with_one_request() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn second_image_of_a_commit_is_ignored() {
-    let (target, first, second) = (Target::new(), BuiltImage::small("a"), BuiltImage::small("b"));
+    let target = Target::new();
+    let first = BuiltImage::small("a");
+    let second = BuiltImage::small("b");
     let images = target.images().await;
     release(&images, &first).await.unwrap();
     assert_eq!(release(&images, &second).await, Ok(ReleaseOutcome::Ignored { digest: digest_of(&first) }));
@@ -128,7 +132,9 @@ async fn second_image_of_a_commit_is_ignored() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_two_concurrent_releases_wins() {
     for _ in 0..5 {
-        let (target, first, second) = (Target::new(), BuiltImage::small("a"), BuiltImage::small("b"));
+        let target = Target::new();
+        let first = BuiltImage::small("a");
+        let second = BuiltImage::small("b");
         let images = target.images().await;
         let (a, b) = tokio::join!(release(&images, &first), release(&images, &second));
         let (winner, loser, digest) = if is_done(&a, &first) {
@@ -144,7 +150,9 @@ async fn one_of_two_concurrent_releases_wins() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn immutable_repository_gets_only_new_tags() {
-    let (target, first, second) = (Target::new(), BuiltImage::small("a"), BuiltImage::small("b"));
+    let target = Target::new();
+    let first = BuiltImage::small("a");
+    let second = BuiltImage::small("b");
     target.ecr.create(REPOSITORY, RepositorySettings::with_mutability("IMMUTABLE"));
     let images = target.images().await;
     release(&images, &first).await.unwrap();
@@ -161,7 +169,8 @@ async fn immutable_repository_gets_only_new_tags() {
 #[case(403)]
 #[tokio::test(flavor = "multi_thread")]
 async fn token_expiring_within_a_layer_is_renewed(#[case] status: u16) {
-    let (target, built) = (Target::new(), BuiltImage::large(8 << 20));
+    let target = Target::new();
+    let built = BuiltImage::large(8 << 20);
     let images = target.images().await;
     target.ecr.expire_tokens_after(3 << 20, status);
     let (control, progress) = recorded_control();
@@ -175,7 +184,8 @@ async fn token_expiring_within_a_layer_is_renewed(#[case] status: u16) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn broken_upload_is_resumed() {
-    let (target, built) = (Target::new(), BuiltImage::large(8 << 20));
+    let target = Target::new();
+    let built = BuiltImage::large(8 << 20);
     let proxy = FaultyRegistry::start(&target.ecr.front().location());
     target.ecr.set_registry(&proxy.location());
     let images = target.images().await;
@@ -200,7 +210,8 @@ async fn throttling_is_retried_a_bounded_number_of_times(
     #[case] registry: u32,
     #[case] error: Option<&str>,
 ) {
-    let (target, built) = (Target::new(), BuiltImage::small("a"));
+    let target = Target::new();
+    let built = BuiltImage::small("a");
     let images = target.images().await;
     target.ecr.throttle(control);
     target.ecr.throttle_registry(registry);
@@ -211,7 +222,8 @@ async fn throttling_is_retried_a_bounded_number_of_times(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_not_in_errors_or_logs() {
-    let (target, built) = (Target::new(), BuiltImage::small("a"));
+    let target = Target::new();
+    let built = BuiltImage::small("a");
     let images = target.images().await;
     release(&images, &built).await.unwrap();
     target.ecr.expire_tokens();

@@ -79,7 +79,8 @@ async fn pull(images: &Images, digest: &Digest) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn released_image_is_pulled_by_other_programs() {
-    let (target, built) = (Target::new().await, BuiltImage::large(3 << 20));
+    let target = Target::new().await;
+    let built = BuiltImage::large(3 << 20);
     assert_eq!(target.images.resolve_tag(REPOSITORY, VERSION).await, Ok(None));
     let released = release(&target.images, &built, SHA).await.unwrap();
     assert!(matches!(released, ReleaseOutcome::Done { tags, .. } if tags.len() == 4));
@@ -100,7 +101,9 @@ async fn released_image_is_pulled_by_other_programs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn version_tags_stay_and_branch_tags_move() {
-    let (target, first, second) = (Target::new().await, BuiltImage::small("a"), BuiltImage::small("b"));
+    let target = Target::new().await;
+    let first = BuiltImage::small("a");
+    let second = BuiltImage::small("b");
     release(&target.images, &first, SHA).await.unwrap();
     let before = fs::read(target.repository().join("index.json")).unwrap();
     let ignored = release(&target.images, &second, SHA).await;
@@ -114,7 +117,8 @@ async fn version_tags_stay_and_branch_tags_move() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_releases_keep_all_tags() {
-    let (target, built) = (Target::new().await, BuiltImage::small("a"));
+    let target = Target::new().await;
+    let built = BuiltImage::small("a");
     release(&target.images, &built, SHA).await.unwrap();
     let shas: Vec<String> = (0..20_u64).map(|number| format!("{number:040}")).collect();
     let releases = join_all(shas.iter().map(|sha| release(&target.images, &built, sha)));
@@ -135,7 +139,9 @@ async fn concurrent_releases_keep_all_tags() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_two_concurrent_releases_wins() {
     for _ in 0..20 {
-        let (target, first, second) = (Target::new().await, BuiltImage::small("a"), BuiltImage::small("b"));
+        let target = Target::new().await;
+        let first = BuiltImage::small("a");
+        let second = BuiltImage::small("b");
         let other = connect(target.dir.path()).await;
         let (a, b) = tokio::join!(release(&target.images, &first, SHA), release(&other, &second, SHA));
         let named = target.images.resolve_tag(REPOSITORY, VERSION).await.unwrap().unwrap();
@@ -147,7 +153,8 @@ async fn one_of_two_concurrent_releases_wins() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_blob_is_written_again() {
-    let (target, built) = (Target::new().await, BuiltImage::small("a"));
+    let target = Target::new().await;
+    let built = BuiltImage::small("a");
     release(&target.images, &built, SHA).await.unwrap();
     for blob in target.blobs() {
         let file = target.repository().join("blobs/sha256").join(blob);
@@ -161,7 +168,8 @@ async fn damaged_blob_is_written_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn incomplete_image_leaves_nothing_behind() {
-    let (target, built) = (Target::new().await, BuiltImage::small("a"));
+    let target = Target::new().await;
+    let built = BuiltImage::small("a");
     let layer = built.blobs()[0].clone();
     let mut bytes = fs::read(&layer).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
@@ -176,7 +184,8 @@ async fn incomplete_image_leaves_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn old_temporary_files_are_removed() {
-    let (target, built) = (Target::new().await, BuiltImage::small("a"));
+    let target = Target::new().await;
+    let built = BuiltImage::small("a");
     let dir = target.repository().join("blobs/sha256");
     fs::create_dir_all(&dir).unwrap();
     let old = fs::File::create(dir.join(".incoming-old")).unwrap();
@@ -190,7 +199,9 @@ async fn old_temporary_files_are_removed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_written_outside_the_directory() {
     for part in ["exercism", REPOSITORY] {
-        let (target, outside, built) = (Target::new().await, TempDir::new().unwrap(), BuiltImage::small("a"));
+        let target = Target::new().await;
+        let outside = TempDir::new().unwrap();
+        let built = BuiltImage::small("a");
         let link = target.dir.path().join(part);
         fs::create_dir_all(link.parent().unwrap()).unwrap();
         symlink(outside.path(), link).unwrap();
@@ -202,7 +213,8 @@ async fn nothing_is_written_outside_the_directory() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_for_a_held_lock_times_out() {
-    let (target, built) = (Target::new().await, BuiltImage::small("a"));
+    let target = Target::new().await;
+    let built = BuiltImage::small("a");
     release(&target.images, &built, SHA).await.unwrap();
     let dir = fs::File::open(target.repository()).unwrap();
     flock(&dir, FlockOperation::LockExclusive).unwrap();

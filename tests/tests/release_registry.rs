@@ -142,7 +142,8 @@ async fn released_image_is_pulled_by_each_tag(#[case] tls: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn repeated_release_sends_only_new_tags() {
-    let (target, built) = (Target::new(), BuiltImage::small("a"));
+    let target = Target::new();
+    let built = BuiltImage::small("a");
     let images = target.images().await;
     release(&images, &built, &tags(0)).await.unwrap();
     let (control, progress) = recorded_control();
@@ -156,7 +157,9 @@ async fn repeated_release_sends_only_new_tags() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn second_image_of_a_commit_is_ignored_among_250_tags() {
-    let (target, first, second) = (Target::new(), BuiltImage::small("a"), BuiltImage::small("b"));
+    let target = Target::new();
+    let first = BuiltImage::small("a");
+    let second = BuiltImage::small("b");
     let images = target.images().await;
     for number in 0..125_u64 {
         let tags = ReleaseTags::new(&format!("{number:040}"), UNIX_EPOCH).unwrap();
@@ -172,7 +175,9 @@ async fn second_image_of_a_commit_is_ignored_among_250_tags() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn branch_and_latest_tags_move() {
-    let (target, first, second) = (Target::new(), BuiltImage::small("a"), BuiltImage::small("b"));
+    let target = Target::new();
+    let first = BuiltImage::small("a");
+    let second = BuiltImage::small("b");
     let images = target.images().await;
     release(&images, &first, &all_tags(0)).await.unwrap();
     let next = ReleaseTags::new(&"1".repeat(40), UNIX_EPOCH).unwrap().git_reference("feature/x").latest(true);
@@ -186,12 +191,16 @@ async fn branch_and_latest_tags_move() {
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_releases_leave_one_winner() {
     for _ in 0..5 {
-        let (target, first, second) = (Target::new(), BuiltImage::small("a"), BuiltImage::small("b"));
+        let target = Target::new();
+        let first = BuiltImage::small("a");
+        let second = BuiltImage::small("b");
         let images = target.images().await;
-        let (tags_a, tags_b) = (all_tags(0), all_tags(1));
+        let tags_a = all_tags(0);
+        let tags_b = all_tags(1);
         let (a, b) = tokio::join!(release(&images, &first, &tags_a), release(&images, &second, &tags_b));
         let named = images.resolve_tag(REPOSITORY, VERSION).await.unwrap().unwrap();
-        let (a, b) = (a.unwrap(), b.unwrap());
+        let a = a.unwrap();
+        let b = b.unwrap();
         let done = [&a, &b]
             .into_iter()
             .any(|released| matches!(released, ReleaseOutcome::Done { digest, .. } if *digest == named));
@@ -208,7 +217,8 @@ async fn concurrent_releases_leave_one_winner() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn broken_connection_is_made_again() {
-    let (target, built) = (Target::new(), BuiltImage::large(8 << 20));
+    let target = Target::new();
+    let built = BuiltImage::large(8 << 20);
     let proxy = FaultyRegistry::start(&target.registry.location());
     let images = target.at(&proxy.location(), PASSWORD).await;
     proxy.set(Some(RegistryFault::Drop { after: 4 << 20 }));
@@ -225,7 +235,8 @@ async fn broken_connection_is_made_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn frozen_registry_times_out() {
-    let (target, built) = (Target::new(), BuiltImage::large(24 << 20));
+    let target = Target::new();
+    let built = BuiltImage::large(24 << 20);
     let proxy = FaultyRegistry::start(&target.registry.location());
     let mut options = options(target.dir.path(), &proxy.location(), PASSWORD);
     (options.max_attempts, options.stall_timeout) = (1, Duration::from_millis(300));
@@ -252,7 +263,8 @@ async fn refused_release_is_reported(
     #[case] status: u16,
     #[case] error_name: &str,
 ) {
-    let (target, built) = (Target::new(), BuiltImage::small("a"));
+    let target = Target::new();
+    let built = BuiltImage::small("a");
     let proxy = FaultyRegistry::start(&target.registry.location());
     let images = target.at(&proxy.location(), PASSWORD).await;
     proxy.set(Some(RegistryFault::Refuse { method, status, times: 1000 }));
@@ -274,7 +286,8 @@ async fn refused_release_is_reported(
 #[case("PUT", 404)]
 #[tokio::test(flavor = "multi_thread")]
 async fn transient_refusal_is_retried(#[case] method: &'static str, #[case] status: u16) {
-    let (target, built) = (Target::new(), BuiltImage::small("a"));
+    let target = Target::new();
+    let built = BuiltImage::small("a");
     let proxy = FaultyRegistry::start(&target.registry.location());
     let images = target.at(&proxy.location(), PASSWORD).await;
     proxy.set(Some(RegistryFault::Refuse { method, status, times: 2 }));
@@ -285,7 +298,8 @@ async fn transient_refusal_is_retried(#[case] method: &'static str, #[case] stat
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_password_is_refused_and_not_shown() {
-    let (target, built) = (Target::new(), BuiltImage::small("a"));
+    let target = Target::new();
+    let built = BuiltImage::small("a");
     let location = target.registry.location();
     let images = target.at(&location, "hunter2").await;
     let (control, progress) = recorded_control();
@@ -359,7 +373,8 @@ fn damage(built: &BuiltImage, kind: &str) {
 #[case("no directory", "bad_layout")]
 #[tokio::test(flavor = "multi_thread")]
 async fn incomplete_image_is_not_released(#[case] damage_kind: &str, #[case] error_name: &str) {
-    let (target, built) = (Target::new(), BuiltImage::small("a"));
+    let target = Target::new();
+    let built = BuiltImage::small("a");
     damage(&built, damage_kind);
     let images = target.images().await;
     let error = release(&images, &built, &tags(0)).await.unwrap_err();
@@ -369,7 +384,8 @@ async fn incomplete_image_is_not_released(#[case] damage_kind: &str, #[case] err
 
 #[tokio::test(flavor = "multi_thread")]
 async fn image_is_taken_from_index_with_attestation() {
-    let (target, built) = (Target::new(), BuiltImage::small("a"));
+    let target = Target::new();
+    let built = BuiltImage::small("a");
     let index = built.path().join("index.json");
     let mut value: Value = serde_json::from_slice(&fs::read(&index).unwrap()).unwrap();
     let mut attestation = value["manifests"][0].clone();
@@ -388,7 +404,8 @@ async fn image_is_taken_from_index_with_attestation() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelled_release_ends_at_once() {
-    let (target, built) = (Target::new(), BuiltImage::large(24 << 20));
+    let target = Target::new();
+    let built = BuiltImage::large(24 << 20);
     let proxy = FaultyRegistry::start(&target.registry.location());
     let mut options = options(target.dir.path(), &proxy.location(), PASSWORD);
     options.stall_timeout = Duration::from_secs(600);
@@ -396,7 +413,8 @@ async fn cancelled_release_ends_at_once() {
     proxy.set(Some(RegistryFault::Freeze { after: 1 << 20 }));
     let cancel = CancellationToken::new();
     let control = ReleaseControl::new(cancel.clone(), |_| {});
-    let (path, tags) = (built.path(), tags(0));
+    let path = built.path();
+    let tags = tags(0);
     let (ended, ()) = tokio::join!(images.release(REPOSITORY, &path, &tags, &control), async {
         while proxy.faults_met() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -94,10 +94,12 @@ fn burst_is_shared_evenly() {
     let start = |name: &str| {
         AutomaticWorker::start(&router, hello(name, &["ruby"], 1, &ready), Duration::from_millis(20))
     };
-    let (first, second) = (start("ruby-1"), start("ruby-2"));
+    let first = start("ruby-1");
+    let second = start("ruby-2");
     let jobs: Vec<Value> = (0..60).map(|id| ruby(&id.to_string())).collect();
     send_all(&router.client(), &jobs);
-    let (one, two) = (first.jobs().len(), second.jobs().len());
+    let one = first.jobs().len();
+    let two = second.jobs().len();
     assert!(one.abs_diff(two) <= 1, "{one} and {two} jobs");
 }
 

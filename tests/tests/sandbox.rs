@@ -89,11 +89,13 @@ fn reported_usage_is_within_10_percent() {
     let ticks: f64 = answer.context["invocation"]["stdout"].as_str().unwrap().trim().parse().unwrap();
     let usage = &answer.context["usage"];
     let number = |field: &str| usage[field].as_f64().unwrap();
-    let (used, known) = (number("cpu_user_ms") + number("cpu_sys_ms"), ticks * 10.0);
+    let used = number("cpu_user_ms") + number("cpu_sys_ms");
+    let known = ticks * 10.0;
     // The start of the container, before its first process, uses CPU too.
     let start = 150.0 * f64::from(slowness());
     assert!(used >= known * 0.9 && used <= known * 1.1 + start, "{used} ms; known {known} ms");
-    let (peak, held) = (number("memory_peak_bytes"), 67_108_864.0);
+    let peak = number("memory_peak_bytes");
+    let held = 67_108_864.0;
     assert!(peak >= held * 0.9 && peak <= held * 1.1 + 12e6, "{peak} bytes; known {held}");
 }
 
@@ -144,7 +146,8 @@ fn only_loopback_is_up() {
         "nc -w 1 169.254.169.254 80 </dev/null && echo got-out; nslookup example.org && echo got-out; true",
     );
     assert!(!reached.contains("got-out"), "{reached}");
-    let (pause, wait) = (seconds(1).as_secs_f64() / 2.0, seconds(2).as_secs());
+    let pause = seconds(1).as_secs_f64() / 2.0;
+    let wait = seconds(2).as_secs();
     let script =
         format!("(echo hi | nc -l -p 5000) & sleep {pause}; nc -w {wait} 127.0.0.1 5000 </dev/null; wait");
     let local = printed(&rig, &script);

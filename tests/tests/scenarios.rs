@@ -73,7 +73,8 @@ impl<'a> Installation<'a> {
         let here = dir.join("here.yaml");
         let image = self.cluster.image_values("");
         fs::write(&here, json!({"image": image}).to_string()).unwrap();
-        let (file, here) = (self.file.to_str().unwrap(), here.to_str().unwrap());
+        let file = self.file.to_str().unwrap();
+        let here = here.to_str().unwrap();
         // Waits only for pods, because the versions of a missing registry never become ready.
         let result = self.cluster.try_helm(
             &[
@@ -179,7 +180,8 @@ fn each_sample_is_served() {
         let mut kind = "workerpool";
         if sample["kind"] == "ContainerVersion" {
             kind = "containerversion";
-            let (track, version) = (sample["spec"]["track"].as_str(), sample["spec"]["version"].as_str());
+            let track = sample["spec"]["track"].as_str();
+            let version = sample["spec"]["version"].as_str();
             platform.publish(track.unwrap(), version.unwrap());
         }
         sample["metadata"]["namespace"] = json!(WORKER_NAMESPACE);

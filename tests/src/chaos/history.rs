@@ -146,7 +146,6 @@ impl History {
     }
 
     /// Returns the number of faults of a kind.
-
     #[must_use]
     pub fn count(&self, kind: FaultKind) -> usize {
         self.faults.iter().filter(|injected| injected.fault.kind() == kind).count()

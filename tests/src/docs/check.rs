@@ -156,7 +156,7 @@ mod tests {
     use serde_json::json;
 
     fn only(text: &str) -> Block {
-        Page::read("a.md", text).unwrap().blocks.remove(0)
+        Page::parse("a.md", text).unwrap().blocks.remove(0)
     }
 
     #[rstest]
@@ -200,7 +200,7 @@ mod tests {
         let text = "# Here\n[b](b.md) [c](c.md)\n[x](b.md#what-its-for-all) [y](b.md#what) [h](#here) [n](#there)\n\
                     ![image](none.svg) [web](https://x.example/y) [up](../docs/b.md)\n```text\n[c](c.md)\n```\n";
         std::fs::write(repository.path().join("docs/a.md"), text).unwrap();
-        let page = Page::read("docs/a.md", text).unwrap();
+        let page = Page::parse("docs/a.md", text).unwrap();
         let open = |name: &str| std::fs::read_to_string(repository.path().join(name)).ok();
         let found: Vec<String> =
             dead_links(&page, repository.path(), open).iter().map(ToString::to_string).collect();

@@ -162,7 +162,7 @@ mod tests {
     use rstest::rstest;
 
     fn read(text: &str) -> Result<Console, PageFault> {
-        Console::parse(&Page::read("a.md", text).unwrap().blocks[0])
+        Console::parse(&Page::parse("a.md", text).unwrap().blocks[0])
     }
 
     fn typed(console: &Console) -> Vec<(usize, &str, usize)> {

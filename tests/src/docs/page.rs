@@ -76,14 +76,14 @@ impl Page {
     pub fn open(name: &str) -> Self {
         let text =
             fs::read_to_string(repository().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
-        Self::read(name, &text).unwrap_or_else(|fault| panic!("{name}, {fault}"))
+        Self::parse(name, &text).unwrap_or_else(|fault| panic!("{name}, {fault}"))
     }
 
     /// Parses a page's text.
     ///
     /// # Errors
     /// When a block is not closed.
-    pub fn read(name: &str, text: &str) -> Result<Self, PageFault> {
+    pub fn parse(name: &str, text: &str) -> Result<Self, PageFault> {
         let lines: Vec<String> = text.lines().map(ToOwned::to_owned).collect();
         let mut blocks = Vec::new();
         let mut open: Option<(Block, Fence)> = None;
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn block_has_flags_lines_and_comment() {
         let text = "# A\n\n```console background\n$ a\n```\n<!-- why -->\n```yaml\nb: 1\n```\n";
-        let page = Page::read("a.md", text).unwrap();
+        let page = Page::parse("a.md", text).unwrap();
         let blocks: Vec<(usize, &str, usize, Option<&str>)> =
             page.blocks.iter().map(|b| (b.line, &*b.language, b.flags.len(), b.comment.as_deref())).collect();
         assert_eq!(blocks, [(3, "console", 1, None), (7, "yaml", 0, Some("why"))]);
@@ -179,18 +179,18 @@ mod tests {
 
     #[test]
     fn block_is_unindented_like_its_fence() {
-        let page = Page::read("a.md", "1. x\n\n   ```console\n   $ a\n     b\n\n   ```\n").unwrap();
+        let page = Page::parse("a.md", "1. x\n\n   ```console\n   $ a\n     b\n\n   ```\n").unwrap();
         assert_eq!(page.blocks[0].text(), "$ a\n  b\n\n");
     }
 
     #[test]
     fn longer_fence_contains_shorter_one() {
-        let page = Page::read("a.md", "````text\n```console\n````\n").unwrap();
+        let page = Page::parse("a.md", "````text\n```console\n````\n").unwrap();
         assert_eq!((page.blocks.len(), page.blocks[0].text()), (1, "```console\n".to_owned()));
     }
 
     #[test]
     fn unclosed_block_is_a_fault() {
-        assert_eq!(Page::read("a.md", "x\n```yaml\na: 1\n").unwrap_err().line, 2);
+        assert_eq!(Page::parse("a.md", "x\n```yaml\na: 1\n").unwrap_err().line, 2);
     }
 }

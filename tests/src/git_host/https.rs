@@ -130,7 +130,8 @@ fn configuration(dir: &Path, address: &str) -> String {
     let more_modules = ["cgi", "env", "ssl"];
     let load = |name: &&str| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n");
     let modules: String = modules.iter().chain(&more_modules).map(load).collect();
-    let (certificate, key) = (tls::CERTIFICATE, tls::KEY);
+    let certificate = tls::CERTIFICATE;
+    let key = tls::KEY;
     format!(
         "{modules}ServerName 127.0.0.1\nListen {address}\nUser nobody\nGroup nogroup\n\
          ServerRoot {here}\nDefaultRuntimeDir {here}\nPidFile {here}/pid\nErrorLog {here}/error.log\nSSLEngine on\n\

@@ -89,9 +89,8 @@ impl Platform {
             "to": [{"ipBlock": {"cidr": format!("{address}/32")}}],
             "ports": [{"port": 5443}, {"port": 9000}, {"port": PORT_IN_CLUSTER}],
         });
-        let mut router = json!({"files": {"secret": "files", "ca": true, "docker": true}});
         let access = if release.is_frozen() { "clientsMay" } else { "clientAccess" };
-        router[access] = json!("everything");
+        let router = json!({"files": {"secret": "files", "ca": true, "docker": true}, access: "everything"});
         let mut values = json!({
             "image": image,
             "networkPolicy": {"agentEgress": [servers]},
@@ -119,8 +118,10 @@ impl Platform {
                 "filesSecret": "files",
             },
         });
-        if self.worker_namespace != release.worker_namespace {
-            values["workerNamespace"] = json!({"name": self.worker_namespace});
+        if let Some(values) = values.as_object_mut()
+            && self.worker_namespace != release.worker_namespace
+        {
+            values.insert("workerNamespace".to_owned(), json!({"name": self.worker_namespace}));
         }
         values
     }

@@ -60,7 +60,8 @@ impl LayerGenerator {
     fn text(&mut self, size: usize) -> Vec<u8> {
         let mut text = Vec::with_capacity(size + 10);
         while text.len() < size {
-            let (a, b) = (self.random.below(64), self.random.below(64));
+            let a = self.random.below(64);
+            let b = self.random.below(64);
             text.extend_from_slice(self.words[a * b].as_bytes());
             text.push(if self.random.below(9) == 0 { b'\n' } else { b' ' });
         }

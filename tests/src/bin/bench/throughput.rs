@@ -104,7 +104,8 @@ fn run(subject: &Subject, shape: LoadShape, time: Duration, round: usize) -> io:
 }
 
 fn start_proxy() -> io::Result<Subject> {
-    let (clients, workers) = (free_address(), free_address());
+    let clients = free_address();
+    let workers = free_address();
     let proxy = child::role(&["proxy", &tcp(clients), &tcp(workers)])?;
     child::wait_for(clients);
     let mirrors = child::role(&["mirrors", &tcp(workers), &WORKERS.to_string()])?;
