@@ -1,10 +1,10 @@
-//! The worker as a whole: events from the socket, from jobs and from preparations go into the pure parts
-//! ([`Connection`], [`Versions`]), and what these want is done here.
+//! The worker as a whole: events from the socket, jobs and preparations go into the pure parts ([`Connection`],
+//! [`DesiredVersions`]), and the actions that these return are executed here.
 
 mod actions;
-mod begin;
 mod builds;
 mod jobs;
+mod startup;
 mod status;
 mod tasks;
 
@@ -21,72 +21,72 @@ use trackyard_protocol::token::Token;
 use trackyard_protocol::worker::{FromRouter, TrackVersion};
 
 use crate::bootstrap::Bootstrap;
-use crate::build::Shelf;
+use crate::build::BuildLogs;
 use crate::canary::Canary;
-use crate::connection::{Connection, Event, Leave, Outgoing};
+use crate::connection::{Connection, DrainMode, Event, Outgoing};
 use crate::input::Inputs;
-use crate::metrics::Metrics;
+use crate::metrics::WorkerMetrics;
 use crate::sandbox::{Host, Slot};
-use crate::socket::{self, Incoming};
+use crate::socket::{self, IncomingMessage};
 use crate::store::Store;
 use crate::trust::Trust;
-use crate::versions::desired::Versions;
-use crate::versions::prepare::{Preparer, Ready};
+use crate::versions::desired::DesiredVersions;
+use crate::versions::prepare::{Preparer, ReadyVersion};
 
-pub(crate) use begin::image_options;
-pub use begin::{Error, listen};
-pub use status::Status;
+pub(crate) use startup::image_options;
+pub use startup::{AgentError, listen};
+pub use status::WorkerStatus;
 
-use begin::Asker;
 use builds::Builds;
 use jobs::Running;
-use tasks::{Done, Tasks};
+use startup::BootstrapClient;
+use tasks::{TaskOutcome, Tasks};
 
-/// The longest sleep: liveness is told at least so often.
-const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+/// Maximum time between two iterations of the loop, so that the pulse beats.
+const MAX_TICK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Between two pages of a build's log.
-const LOG_PAUSE: Duration = Duration::from_millis(300);
+/// Interval between two pages of a build's log.
+const BUILD_LOG_INTERVAL: Duration = Duration::from_millis(300);
 
-/// Messages of the router that are heard at once, so that they are answered in one.
-const MOST_HEARD: usize = 64;
+/// Maximum number of messages that one iteration reads. Their answers leave together.
+const MAX_MESSAGES_PER_ITERATION: usize = 64;
 
-/// What a worker is made of.
+/// The state of a worker.
 struct Agent {
     connection: Connection,
-    versions: Versions,
-    socket: socket::Handle,
+    versions: DesiredVersions,
+    socket: socket::SocketHandle,
     generation: u64,
     outgoing: Outgoing,
     bootstrap: Bootstrap,
-    asker: Asker,
+    bootstrap_client: BootstrapClient,
     trust: Trust,
     host: Host,
     store: Store,
     images: ImageOptions,
     preparer: Option<Preparer>,
     inputs: Option<Inputs>,
-    ready: HashMap<TrackVersion, Arc<Ready>>,
-    /// No longer wanted; their images are let go when there is a collection.
-    gone: Vec<Arc<Ready>>,
+    ready: HashMap<TrackVersion, Arc<ReadyVersion>>,
+    /// Versions that are no longer desired. The next collection removes their images.
+    unwanted: Vec<Arc<ReadyVersion>>,
     slots: Vec<Slot>,
     builds: Option<Builds>,
-    shelf: Shelf,
+    build_logs: BuildLogs,
     running: HashMap<Token, Running>,
     canary: Option<Canary>,
     tasks: Tasks,
     gates: Gates,
-    metrics: Metrics,
+    metrics: WorkerMetrics,
     pulse: Pulse,
-    status: watch::Sender<Status>,
-    /// Why the worker leaves, if not because it was asked to.
-    fault: Option<Error>,
-    leaving: bool,
-    /// Every version that was wanted at first is ready, or has failed for good.
-    settled: bool,
+    status: watch::Sender<WorkerStatus>,
+    /// Why the worker drains, unless it was asked to.
+    fault: Option<AgentError>,
+    has_left: bool,
+    /// Every version of the router's first list is ready, or has failed permanently.
+    versions_settled: bool,
 }
 
-/// What must be there before the worker is ready. Once open they stay open, whatever becomes of the router.
+/// The conditions of readiness. An open gate stays open, even if the router is lost, except `sandbox` and `serving`.
 struct Gates {
     sandbox: Gate,
     router: Gate,
@@ -95,43 +95,48 @@ struct Gates {
 }
 
 impl Agent {
-    /// Works until it has left.
-    async fn run(mut self, mut incoming: mpsc::Receiver<Incoming>, shutdown: Shutdown) -> Result<(), Error> {
-        let (mut asked, mut hurried) = (false, false);
-        self.happens(Event::Tick);
+    /// Runs the loop until the worker has exited.
+    async fn run(
+        mut self,
+        mut incoming: mpsc::Receiver<IncomingMessage>,
+        shutdown: Shutdown,
+    ) -> Result<(), AgentError> {
+        let mut asked = false;
+        let mut hurried = false;
+        self.dispatch_event(Event::Tick);
         self.flush();
-        while !self.leaving {
+        while !self.has_left {
             self.pulse.beat();
             let tick = self.next_tick();
             tokio::select! {
-                // What came is read before time is judged: after a pause of the machine it is all there at once.
+                // Messages come before timers: after a pause of the machine they are all there at once.
                 biased;
                 message = incoming.recv() => {
-                    self.hear(&message.ok_or(Error::SocketGone)?);
-                    for more in std::iter::from_fn(|| incoming.try_recv().ok()).take(MOST_HEARD) {
-                        self.hear(&more);
+                    self.on_message(&message.ok_or(AgentError::SocketGone)?);
+                    for more in std::iter::from_fn(|| incoming.try_recv().ok()).take(MAX_MESSAGES_PER_ITERATION) {
+                        self.on_message(&more);
                     }
                 },
-                done = self.tasks.next(), if !self.tasks.is_empty() => self.done(done),
+                done = self.tasks.next(), if !self.tasks.is_empty() => self.on_task_done(done),
                 () = shutdown.requested.cancelled(), if !asked => {
                     asked = true;
-                    self.leave(Leave::ExitInTime, "asked to stop");
+                    self.drain(DrainMode::Graceful, "asked to stop");
                 }
                 () = shutdown.hurried.cancelled(), if !hurried => {
                     hurried = true;
-                    self.leave(Leave::ExitNow, "asked to stop at once");
+                    self.drain(DrainMode::Immediate, "asked to stop at once");
                 }
                 () = tokio::time::sleep_until(tick.into()) => self.tick(),
             }
-            self.show();
-            self.tell_logs();
+            self.publish_status();
+            self.send_build_logs();
             self.flush();
         }
         self.fault.map_or(Ok(()), Err)
     }
 
     fn next_tick(&self) -> Instant {
-        let latest = Instant::now() + if self.is_building() { LOG_PAUSE } else { LONGEST_SLEEP };
+        let latest = Instant::now() + if self.is_building() { BUILD_LOG_INTERVAL } else { MAX_TICK_INTERVAL };
         [self.connection.next_tick(), self.versions.next_tick()]
             .into_iter()
             .flatten()
@@ -140,48 +145,48 @@ impl Agent {
 
     fn tick(&mut self) {
         let actions = self.versions.tick(Instant::now());
-        self.prepare(actions);
-        self.happens(Event::Tick);
-        self.look_for_stuck_jobs();
+        self.apply_version_actions(actions);
+        self.dispatch_event(Event::Tick);
+        self.check_stuck_jobs();
     }
 
-    fn hear(&mut self, message: &Incoming) {
+    fn on_message(&mut self, message: &IncomingMessage) {
         if message.generation != self.generation {
             return;
         }
-        for word in FromRouter::decode_each(&message.frames) {
-            match word {
-                Ok(word) => self.happens(Event::Heard(Box::new(word))),
+        for decoded in FromRouter::decode_each(&message.frames) {
+            match decoded {
+                Ok(message) => self.dispatch_event(Event::RouterMessage(Box::new(message))),
                 Err(error) => {
-                    tracing::warn!(%error, "a word from the router was not understood");
-                    self.metrics.malformed(&error);
+                    tracing::warn!(%error, "a message from the router was not understood");
+                    self.metrics.message_malformed(&error);
                 }
             }
         }
     }
 
-    /// Takes no more jobs and leaves.
-    fn leave(&mut self, leave: Leave, why: &str) {
+    /// Starts a drain.
+    fn drain(&mut self, mode: DrainMode, why: &str) {
         tracing::info!(why, "draining");
         self.gates.serving.close(why);
-        self.happens(Event::Drain(leave));
+        self.dispatch_event(Event::Drain(mode));
     }
 
-    /// Leaves because of a fault of this machine.
-    fn leave_for(&mut self, fault: Error) {
-        tracing::error!(error = %fault, "this worker takes itself out");
+    /// Drains because this machine cannot run jobs any more.
+    fn drain_after_fault(&mut self, fault: AgentError) {
+        tracing::error!(error = %fault, "this worker cannot run jobs any more and drains");
         self.gates.sandbox.close(fault.to_string());
         self.fault.get_or_insert(fault);
-        self.leave(Leave::ExitInTime, "the sandbox is broken");
+        self.drain(DrainMode::Graceful, "the sandbox is broken");
     }
 
-    fn done(&mut self, done: Done) {
+    fn on_task_done(&mut self, done: TaskOutcome) {
         match done {
-            Done::Job(done) => self.job_done(*done),
-            Done::JobLost { token, key } => self.job_lost(token, key),
-            Done::Prepared { version, result } => self.prepared(&version, result),
-            Done::Bootstrapped(bootstrap) => self.bootstrapped(bootstrap),
-            Done::Nothing => {}
+            TaskOutcome::JobDone(done) => self.on_job_done(*done),
+            TaskOutcome::JobPanicked { token, key } => self.on_job_panicked(token, key),
+            TaskOutcome::Prepared { version, result } => self.on_prepared(&version, result),
+            TaskOutcome::Bootstrapped(bootstrap) => self.on_bootstrapped(bootstrap),
+            TaskOutcome::Nothing => {}
         }
     }
 }

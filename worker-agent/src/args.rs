@@ -30,36 +30,37 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What a worker can be asked to do.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Connect to a router and run its jobs until asked to stop
-    Listen(Box<Listen>),
+    Listen(Box<ListenArgs>),
     /// Prepare every deployed container version, then exit: 0 if all are ready, 1 if one is not
-    Configure(Box<Configure>),
+    Configure(Box<ConfigureArgs>),
     /// Check whether this machine can run jobs, with a remedy for each failed check; exits 1 if one failed
-    Doctor(Doctor),
+    Doctor(DoctorArgs),
 }
 
-/// Who the worker is and where it works.
+/// The worker, its router and its directory.
 #[derive(Debug, Clone, Args)]
-pub struct Place {
-    /// The worker's name; the newest of two workers with one name wins
+pub struct WorkerArgs {
+    /// The worker's name; if two workers have the same, the newest wins
     #[arg(env = "TRACKYARD_NAME")]
     pub name: WorkerName,
     /// The router's client port and the work: tcp://HOST:PORT/CHANNEL, with ?topic=TRACK for a scoped worker
     #[arg(env = "TRACKYARD_ROUTER_URL")]
     pub router_url: RouterUrl,
-    /// A directory of this worker alone, for unpacked images
+    /// A directory for unpacked images, of this worker alone
     #[arg(env = "TRACKYARD_WORKDIR")]
     pub workdir: PathBuf,
-    /// The router's workers' port, such as tcp://127.0.0.1:5556, instead of asking the client port for it
+    /// The address of the router's workers' port, such as tcp://127.0.0.1:5556; if absent, the client port is asked for
+    /// it
     #[arg(long, env = "TRACKYARD_ROUTER_WORKERS", value_name = "ADDR")]
     pub router_workers: Option<String>,
-    /// Who this worker is, and whom it believes to be the router.
+    /// The keys of worker and router.
     #[command(flatten)]
     pub keys: KeyFiles,
-    /// What the worker reads and where it gets images.
+    /// The sources that the worker may use.
     #[command(flatten)]
     pub allowed: Allowed,
 }
@@ -67,27 +68,29 @@ pub struct Place {
 /// Files of CURVE keys.
 #[derive(Debug, Clone, Default, Args)]
 pub struct KeyFiles {
-    /// This worker's CURVE keys, the public one first; with them a router without a key is refused. Fresh ones if absent
+    /// This worker's CURVE keys, the public one first. With this flag, a router without a key is refused. Generated if
+    /// absent
     #[arg(long, env = "TRACKYARD_CURVE_KEY", value_name = "FILE")]
     pub curve_key: Option<PathBuf>,
-    /// The router's public key: one that says it has another is refused. If absent, the one that it tells is believed
+    /// The router's public key; a router with another is refused. If absent, any key that the router reports is
+    /// accepted
     #[arg(long, env = "TRACKYARD_ROUTER_KEY", value_name = "FILE")]
     pub router_key: Option<PathBuf>,
 }
 
-/// What this worker may read, whatever its router says. A router on loopback is trusted without.
+/// The sources that this worker may use, whatever its router says. A router on loopback needs no permission.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Allowed {
-    /// An image source that a router elsewhere may name: HOST[:PORT], or a layout directory's absolute path. Several: with
-    /// commas between, as of all --allow-… flags
+    /// An image source that a remote router may name: HOST[:PORT], or the absolute path of a layout directory. Every
+    /// --allow-… flag takes several values, separated by commas
     #[arg(
         long = "allow-registry",
         env = "TRACKYARD_ALLOW_REGISTRY",
-        value_name = "PLACE",
+        value_name = "LOCATION",
         value_delimiter = ','
     )]
     pub registries: Vec<String>,
-    /// A bucket that jobs of a router elsewhere may read
+    /// A bucket that jobs of a remote router may read
     #[arg(
         long = "allow-bucket",
         env = "TRACKYARD_ALLOW_BUCKET",
@@ -95,10 +98,10 @@ pub struct Allowed {
         value_delimiter = ','
     )]
     pub buckets: Vec<String>,
-    /// A directory below which jobs of a router elsewhere may read file:// submissions
+    /// A directory below which jobs of a remote router may read file:// submissions
     #[arg(long = "allow-input", env = "TRACKYARD_ALLOW_INPUT", value_name = "DIR", value_delimiter = ',')]
     pub dirs: Vec<PathBuf>,
-    /// Where repositories may be that builds of a router elsewhere fetch: the start of their URLs
+    /// A prefix of repository URLs that builds of a remote router may fetch
     #[arg(
         long = "allow-repository",
         env = "TRACKYARD_ALLOW_REPOSITORY",
@@ -106,8 +109,7 @@ pub struct Allowed {
         value_delimiter = ','
     )]
     pub repositories: Vec<String>,
-    /// The S3 endpoint, instead of Amazon's or the one that a router on loopback names; that of a router elsewhere is not
-    /// used
+    /// The S3 endpoint, instead of Amazon's or the one that a router on loopback names; a remote router cannot name one
     #[arg(long, env = "TRACKYARD_S3_ENDPOINT", value_name = "URL")]
     pub s3_endpoint: Option<String>,
     /// Put the bucket into the path of S3 requests
@@ -116,15 +118,15 @@ pub struct Allowed {
     /// The ECR endpoint, instead of Amazon's; tokens are sent nowhere else
     #[arg(long, env = "TRACKYARD_ECR_ENDPOINT", value_name = "URL")]
     pub ecr_endpoint: Option<String>,
-    /// A Docker configuration file with user names and passwords of registries
+    /// A Docker configuration file with credentials of registries
     #[arg(long, env = "TRACKYARD_DOCKER_CONFIG", value_name = "FILE")]
     pub docker_config: Option<PathBuf>,
-    /// Certificate authorities (PEM) to trust beside the system's, for a registry or a git host of your own
+    /// Certificate authorities (PEM) to trust in addition to the system's, for a registry or a git host of your own
     #[arg(long, env = "TRACKYARD_CA_FILE", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 }
 
-/// How the sandbox is made.
+/// The sandbox.
 #[derive(Debug, Clone, Args)]
 pub struct SandboxArgs {
     /// The runc binary; looked for in PATH if it has no slash
@@ -133,24 +135,24 @@ pub struct SandboxArgs {
     /// A directory on tmpfs for running jobs, shared by the workers of this machine
     #[arg(long, env = "TRACKYARD_RUN_DIR", value_name = "DIR", default_value = "/run/trackyard")]
     pub run_dir: PathBuf,
-    /// Run jobs even if this kernel cannot map layers' owners: files then belong to nobody inside
+    /// Run jobs even if this kernel cannot map the owners of layers; inside, files then belong to nobody
     #[arg(long, env = "TRACKYARD_ALLOW_UNMAPPED_LAYERS")]
     pub allow_unmapped_layers: bool,
 }
 
-/// `listen`.
+/// The arguments of `listen`.
 #[derive(Debug, Clone, Args)]
-pub struct Listen {
-    /// Who and where.
+pub struct ListenArgs {
+    /// The worker and its router.
     #[command(flatten)]
-    pub place: Place,
-    /// How many jobs run at a time; as many as there are processors if absent
+    pub worker: WorkerArgs,
+    /// Number of jobs that run at a time; the number of processors if absent
     #[arg(long, env = "TRACKYARD_SLOTS", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub slots: Option<u32>,
-    /// Where /livez, /readyz, /metrics and /status.json are served; nowhere if absent
+    /// The address of /livez, /readyz, /metrics and /status.json; not served if absent
     #[arg(long, env = "TRACKYARD_ADMIN", value_name = "ADDR")]
     pub admin: Option<SocketAddr>,
-    /// How long jobs in hand may go on after SIGTERM; those left go back to the router
+    /// Time that running jobs have to end after SIGTERM; after that they are returned to the router
     #[arg(long, env = "TRACKYARD_DRAIN_TIMEOUT", value_name = "TIME", default_value = "60s")]
     pub drain_timeout: HumanDuration,
     /// The pool that this worker belongs to
@@ -159,21 +161,21 @@ pub struct Listen {
     /// The sandbox.
     #[command(flatten)]
     pub sandbox: SandboxArgs,
-    /// The most that any job gets.
+    /// The ceilings of all jobs.
     #[command(flatten)]
     pub ceilings: Ceilings,
-    /// What builds.
+    /// The options of builders.
     #[command(flatten)]
     pub builder: BuilderArgs,
 }
 
-/// `configure`.
+/// The arguments of `configure`.
 #[derive(Debug, Clone, Args)]
-pub struct Configure {
-    /// Who and where.
+pub struct ConfigureArgs {
+    /// The worker and its router.
     #[command(flatten)]
-    pub place: Place,
-    /// How long to go on trying
+    pub worker: WorkerArgs,
+    /// Time after which preparation is given up
     #[arg(long, env = "TRACKYARD_CONFIGURE_TIMEOUT", value_name = "TIME", default_value = "15m")]
     pub timeout: HumanDuration,
     /// The sandbox.
@@ -181,13 +183,13 @@ pub struct Configure {
     pub sandbox: SandboxArgs,
 }
 
-/// `doctor`.
+/// The arguments of `doctor`.
 #[derive(Debug, Clone, Args)]
-pub struct Doctor {
-    /// The directory that the worker will use
+pub struct DoctorArgs {
+    /// The worker's directory
     #[arg(env = "TRACKYARD_WORKDIR", default_value = "/var/lib/trackyard")]
     pub workdir: PathBuf,
-    /// A directory that is looked into for builders' programs before PATH
+    /// A directory to search for the builders' programs before PATH
     #[arg(long, env = "TRACKYARD_TOOLS", value_name = "DIR")]
     pub tools: Option<PathBuf>,
     /// The sandbox.
@@ -201,13 +203,13 @@ mod tests {
     use trackyard_protocol::limits::Limits;
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn every_flag_is_also_read_from_the_environment() {
+    fn every_flag_has_a_variable() {
         use clap::CommandFactory;
         let command = Cli::command();
         for sub in command.get_subcommands() {
@@ -219,21 +221,21 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_is_named_and_scoped_as_the_original_was() {
-        let words =
+    fn worker_name_and_scope() {
+        let line =
             "trackyard-worker listen w1 tcp://127.0.0.1:5555/test_runners?topic=ruby /srv/w1 --slots 2";
-        let Command::Listen(listen) = Cli::try_parse_from(words.split(' ')).unwrap().command else {
+        let Command::Listen(listen) = Cli::try_parse_from(line.split(' ')).unwrap().command else {
             panic!("not listen")
         };
-        assert_eq!((listen.place.name.as_str(), listen.slots), ("w1", Some(2)));
+        assert_eq!((listen.worker.name.as_str(), listen.slots), ("w1", Some(2)));
         assert_eq!(listen.drain_timeout, HumanDuration::from_secs(60));
     }
 
     #[test]
     fn ceilings_lower_limits() {
-        let words =
+        let line =
             "trackyard-worker listen w1 tcp://r:5555/test_runners /srv/w1 --max-memory 1Gi --max-wall 10s";
-        let Command::Listen(listen) = Cli::try_parse_from(words.split(' ')).unwrap().command else {
+        let Command::Listen(listen) = Cli::try_parse_from(line.split(' ')).unwrap().command else {
             panic!("not listen")
         };
         let limits = listen.ceilings.over(&Limits::default());

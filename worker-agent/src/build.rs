@@ -1,14 +1,14 @@
-//! One build's life: resolved → fetched → built → checked → released → result.
+//! Builds: resolved → fetched → built → checked → released → result.
 
-mod failed;
+mod failure;
 mod log;
+mod pages;
 mod report;
 mod run;
-mod shelf;
 mod smoke;
-mod workshop;
+mod workspace;
 
-pub use log::Log;
-pub use run::Task;
-pub use shelf::Shelf;
-pub use workshop::{Bench, Workshop};
+pub use log::LogBuffer;
+pub use pages::BuildLogs;
+pub use run::BuildTask;
+pub use workspace::{BuildContext, BuildWorkspace};

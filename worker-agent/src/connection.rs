@@ -1,20 +1,20 @@
-//! The worker's side of the talk with its router, as a pure state machine: events and the time go in, actions come
-//! out. No socket, no clock, no job runs here.
+//! The worker's side of the connection to its router, as a pure state machine: it takes events and the time, and
+//! returns actions. It has no socket, clock or job.
 //!
-//! The promise it keeps: a job that was taken in hand is closed by exactly one `Result` or `Returned`, and a result is
-//! kept until the router has it, across lost connections and routers that start again.
+//! For each job that it accepts, a worker sends exactly one `Result` or `Returned`. It keeps a result until the router
+//! has acknowledged it, across lost connections and restarts of the router.
 
 mod backoff;
 mod draining;
 mod event;
-mod heard;
 mod held;
 mod outgoing;
 #[cfg(test)]
 mod properties;
+mod router_messages;
 #[cfg(test)]
 mod tests;
-mod versions;
+mod version_reports;
 
 use std::time::{Duration, Instant};
 
@@ -25,41 +25,41 @@ use trackyard_protocol::worker::{FromWorker, Hello, Load, PROTOCOL};
 
 use backoff::Backoff;
 use draining::Draining;
-use held::Held;
-use versions::Standings;
+use held::HeldJobs;
+use version_reports::VersionReports;
 
-pub use event::{Action, Ended, Event, Leave};
+pub use event::{Action, DrainMode, Event, JobEnd};
 pub use outgoing::Outgoing;
 
-/// Who this worker is.
+/// What a worker tells the router about itself.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// Its name.
+    /// The worker's name.
     pub name: WorkerName,
-    /// This start of it.
+    /// This start of the worker.
     pub incarnation: Incarnation,
-    /// Its pool, in a cluster.
+    /// The worker's pool, in a cluster.
     pub pool: Option<PoolName>,
-    /// Its channel.
+    /// The worker's channel.
     pub channel: Channel,
-    /// What it is scoped to.
+    /// The tracks that the worker is scoped to.
     pub topics: Topics,
-    /// How many jobs it runs at a time.
+    /// Number of jobs that the worker can run at a time.
     pub slots: u32,
-    /// The binary's version.
+    /// The version of the worker's program.
     pub release: String,
 }
 
-/// How patient the worker is.
+/// The intervals and timeouts of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
-    /// Between heartbeats, until the router says otherwise.
+    /// Interval between heartbeats, until a `Welcome` sets another.
     pub heartbeat: Duration,
-    /// Silence after which the connection is taken for dead, until the router says otherwise.
+    /// Silence after which the connection counts as lost, until a `Welcome` sets another.
     pub silence: Duration,
-    /// How long jobs in hand may go on after SIGTERM.
+    /// Time that running jobs have to end after SIGTERM.
     pub drain: Duration,
-    /// How long after that, or after a job's cancellation, its end is awaited.
+    /// Time that stopped jobs have to leave their slots in a drain.
     pub kill: Duration,
 }
 
@@ -74,41 +74,42 @@ impl Default for Timing {
     }
 }
 
-/// After so many connections without a welcome the router's clients' port is asked again where workers connect, and
-/// with which key: it may have come back elsewhere.
-const UNWELCOME: u32 = 10;
+/// After this many connections in a row without a `Welcome`, the worker bootstraps again. The router may have another
+/// workers' port or key by now.
+const FAILED_CONNECTIONS_BEFORE_BOOTSTRAP: u32 = 10;
 
-/// How far the talk has come.
+/// The state of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// No socket until then.
+    /// There is no socket. The next one is opened at `until`.
     Closed { until: Instant },
     /// `Hello` was sent.
-    Greeted,
-    /// The router answered it.
+    HelloSent,
+    /// The router has answered `Hello`.
     Welcomed { next_heartbeat: Instant, reads_batches: bool },
     /// `Goodbye` was sent.
-    Gone,
+    GoodbyeSent,
 }
 
-/// The state of the talk.
+/// A connection to the router.
 #[derive(Debug)]
 pub struct Connection {
     identity: Identity,
     timing: Timing,
     phase: Phase,
-    last_heard: Instant,
+    last_received: Instant,
     backoff: Backoff,
-    /// Connections in a row that brought no welcome.
-    unwelcome: u32,
+    /// Connections in a row without a `Welcome`.
+    failed_connections: u32,
     bootstrap: Option<Epoch>,
-    held: Held,
-    standings: Standings,
+    held_jobs: HeldJobs,
+    version_reports: VersionReports,
     draining: Option<Draining>,
 }
 
 impl Connection {
-    /// A worker that has no socket yet; the first [`Event::Tick`] opens one. `seed` is for the jitter of reopening.
+    /// Returns a connection without a socket; the first [`Event::Tick`] opens one. `seed` is for the jitter of the
+    /// backoff.
     #[must_use]
     pub fn new(
         identity: Identity,
@@ -121,99 +122,101 @@ impl Connection {
             identity,
             timing,
             phase: Phase::Closed { until: now },
-            last_heard: now,
+            last_received: now,
             backoff: Backoff::new(seed),
-            unwelcome: 0,
+            failed_connections: 0,
             bootstrap,
-            held: Held::default(),
-            standings: Standings::default(),
+            held_jobs: HeldJobs::default(),
+            version_reports: VersionReports::default(),
             draining: None,
         }
     }
 
-    /// Takes one event and tells what to do.
+    /// Handles an event and returns what to do.
     pub fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
         let mut out = Vec::new();
-        if self.phase == Phase::Gone {
+        if self.phase == Phase::GoodbyeSent {
             return out;
         }
         match event {
-            Event::Heard(message) => self.heard(*message, now, &mut out),
+            Event::RouterMessage(message) => self.on_message(*message, now, &mut out),
             Event::Tick => {}
-            Event::VersionReady(version) => self.standings.ready(version),
-            Event::VersionFailed(failed) => self.standings.failed(failed),
-            Event::VersionGone(version) => self.standings.gone(&version),
-            Event::JobEnded(ended) => self.held.end(*ended),
+            Event::VersionReady(version) => self.version_reports.set_ready(version),
+            Event::VersionFailed(failed) => self.version_reports.set_failed(failed),
+            Event::VersionGone(version) => self.version_reports.remove(&version),
+            Event::JobEnded(ended) => self.held_jobs.on_ended(*ended),
             Event::Drain(leave) => self.start_draining(leave, now, &mut out),
-            Event::Bootstrapped { epoch, moved } => self.bootstrapped(epoch, moved, now, &mut out),
+            Event::Bootstrapped { epoch, moved } => self.on_bootstrapped(epoch, moved, now, &mut out),
         }
         self.flush(&mut out);
-        self.drain_on(now, &mut out);
-        self.keep_time(now, &mut out);
+        self.advance_drain(now, &mut out);
+        self.run_timers(now, &mut out);
         out
     }
 
-    /// When [`Event::Tick`] is due at the latest.
+    /// Returns the time by which [`Event::Tick`] must come.
     #[must_use]
     pub fn next_tick(&self) -> Option<Instant> {
         let talk = match self.phase {
-            Phase::Gone => return None,
+            Phase::GoodbyeSent => return None,
             Phase::Closed { until } => until,
-            Phase::Greeted => self.silence_ends(),
-            Phase::Welcomed { next_heartbeat, .. } => next_heartbeat.min(self.silence_ends()),
+            Phase::HelloSent => self.silence_deadline(),
+            Phase::Welcomed { next_heartbeat, .. } => next_heartbeat.min(self.silence_deadline()),
         };
         let drain = self.draining.as_ref().and_then(Draining::next_deadline);
         Some(drain.map_or(talk, |drain| drain.min(talk)))
     }
 
-    /// Jobs in hand.
+    /// Returns the number of running jobs.
     #[must_use]
     pub fn busy(&self) -> u32 {
-        u32::try_from(self.held.running()).unwrap_or(u32::MAX)
+        u32::try_from(self.held_jobs.running()).unwrap_or(u32::MAX)
     }
 
-    /// Results that no router has acknowledged yet.
+    /// Returns the number of results that the router has not acknowledged yet.
     #[must_use]
     pub fn unacknowledged(&self) -> usize {
-        self.held.finished()
+        self.held_jobs.finished()
     }
 
-    /// True while a router knows this worker.
+    /// Returns whether the router has accepted this worker.
     #[must_use]
-    pub const fn is_welcome(&self) -> bool {
+    pub const fn is_welcomed(&self) -> bool {
         matches!(self.phase, Phase::Welcomed { .. })
     }
 
-    /// True if the router has said that it reads several words in one message.
+    /// Returns whether the router reads several messages in one.
     #[must_use]
     pub const fn reads_batches(&self) -> bool {
         matches!(self.phase, Phase::Welcomed { reads_batches: true, .. })
     }
 
-    /// True once the worker takes no more jobs.
+    /// Returns whether the worker takes no more jobs.
     #[must_use]
     pub const fn is_draining(&self) -> bool {
         self.draining.is_some()
     }
 
-    /// Tells a router that knows this worker what it does not know yet.
+    /// Sends what the router does not know yet.
     fn flush(&mut self, out: &mut Vec<Action>) {
-        if !self.is_welcome() {
+        if !self.is_welcomed() {
             return;
         }
-        out.extend(self.standings.untold().into_iter().map(Action::Send));
-        out.extend(self.held.unsent().into_iter().map(Action::Send));
+        out.extend(self.version_reports.take_unreported().into_iter().map(Action::Send));
+        out.extend(self.held_jobs.take_unsent().into_iter().map(Action::Send));
     }
 
-    /// Opens, closes and keeps alive.
-    fn keep_time(&mut self, now: Instant, out: &mut Vec<Action>) {
+    /// Opens the socket, sends heartbeats and closes a silent connection, each when it is due.
+    fn run_timers(&mut self, now: Instant, out: &mut Vec<Action>) {
         match self.phase {
             Phase::Closed { until } if now >= until => {
                 out.push(Action::Open);
-                self.last_heard = now;
-                self.greet(out);
+                self.last_received = now;
+                self.send_hello(out);
             }
-            Phase::Greeted | Phase::Welcomed { .. } if now >= self.silence_ends() => self.give_up(now, out),
+            Phase::HelloSent | Phase::Welcomed { .. } if now >= self.silence_deadline() => {
+                self.close_and_back_off(now, out)
+            }
             Phase::Welcomed { next_heartbeat, reads_batches } if now >= next_heartbeat => {
                 out.push(Action::Send(FromWorker::Heartbeat(Load { busy: self.busy() })));
                 let next_heartbeat = now + self.timing.heartbeat;
@@ -223,22 +226,22 @@ impl Connection {
         }
     }
 
-    fn give_up(&mut self, now: Instant, out: &mut Vec<Action>) {
+    fn close_and_back_off(&mut self, now: Instant, out: &mut Vec<Action>) {
         out.push(Action::Close);
-        if !self.is_welcome() {
-            self.unwelcome = self.unwelcome.saturating_add(1);
+        if !self.is_welcomed() {
+            self.failed_connections = self.failed_connections.saturating_add(1);
         }
-        if self.unwelcome == UNWELCOME {
+        if self.failed_connections == FAILED_CONNECTIONS_BEFORE_BOOTSTRAP {
             out.push(Action::Bootstrap);
         }
-        self.phase = Phase::Closed { until: now + self.backoff.next() };
+        self.phase = Phase::Closed { until: now + self.backoff.next_delay() };
     }
 
-    fn silence_ends(&self) -> Instant {
-        self.last_heard + self.timing.silence
+    fn silence_deadline(&self) -> Instant {
+        self.last_received + self.timing.silence
     }
 
-    fn greet(&mut self, out: &mut Vec<Action>) {
+    fn send_hello(&mut self, out: &mut Vec<Action>) {
         let Identity { name, incarnation, pool, channel, topics, slots, release } = self.identity.clone();
         out.push(Action::Send(FromWorker::Hello(Box::new(Hello {
             protocol: PROTOCOL,
@@ -248,22 +251,22 @@ impl Connection {
             channel,
             topics,
             slots,
-            versions: self.standings.tell_anew(),
-            jobs: self.held.list(),
+            versions: self.version_reports.report_all(),
+            jobs: self.held_jobs.list(),
             bootstrap: self.bootstrap,
             draining: self.is_draining(),
             release,
         }))));
-        self.held.send_anew();
-        self.phase = Phase::Greeted;
+        self.held_jobs.resend_all();
+        self.phase = Phase::HelloSent;
     }
 
-    fn bootstrapped(&mut self, epoch: Option<Epoch>, moved: bool, now: Instant, out: &mut Vec<Action>) {
+    fn on_bootstrapped(&mut self, epoch: Option<Epoch>, moved: bool, now: Instant, out: &mut Vec<Action>) {
         let is_asked = self.draining.as_ref().is_some_and(Draining::is_bootstrapping);
-        if !is_asked && self.unwelcome < UNWELCOME {
+        if !is_asked && self.failed_connections < FAILED_CONNECTIONS_BEFORE_BOOTSTRAP {
             return;
         }
-        self.unwelcome = 0;
+        self.failed_connections = 0;
         self.bootstrap = epoch;
         if is_asked {
             self.draining = None;
@@ -273,7 +276,7 @@ impl Connection {
             out.extend(is_open.then_some(Action::Close));
             self.phase = Phase::Closed { until: now };
         } else if is_asked && is_open {
-            self.greet(out);
+            self.send_hello(out);
         }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) type Check = (&'static str, Finding);
 
 /// Checks the machine and prints the findings. Exits with 1 if no job can be run.
 #[must_use]
-pub fn doctor(args: &args::Doctor) -> ExitCode {
+pub fn doctor(args: &args::DoctorArgs) -> ExitCode {
     let mut checks = machine::checks(&args.workdir);
     checks.extend(sandbox(args));
     // After the sandbox, which is entered before there is a second thread.
@@ -48,7 +48,7 @@ fn line((name, finding): &Check) -> String {
     format!("{mark}  {name:<18}  {text}")
 }
 
-fn sandbox(args: &args::Doctor) -> Vec<Check> {
+fn sandbox(args: &args::DoctorArgs) -> Vec<Check> {
     let worker = match WorkerName::new("doctor") {
         Ok(worker) => worker,
         Err(error) => return vec![("sandbox", Finding::Bad(error.to_string()))],

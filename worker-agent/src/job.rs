@@ -1,4 +1,4 @@
-//! One job's life: received → slot prepared → submission fetched → run → result.
+//! Jobs: received → slot prepared → submission fetched → run → result.
 
 mod context;
 mod report;
@@ -6,5 +6,5 @@ mod run;
 
 pub use report::MAX_RESULT_BYTES;
 #[cfg(test)]
-pub(crate) use run::refused;
-pub use run::{Finished, Task};
+pub(crate) use run::outcome_without_run;
+pub use run::{FinishedJob, JobTask};

@@ -1,9 +1,9 @@
 //! The worker of Trackyard: prepares the container versions that its topics need, takes jobs from a router, runs each
 //! in a sandbox and returns what it wrote.
 //!
-//! A job's way: `socket → connection → agent → job → input → sandbox → job → agent → connection → socket`. Decisions
-//! are pure: `connection` (the talk with the router), `versions::desired` (what to prepare), `trust` (whose word
-//! counts), `input` plans, `job` reports.
+//! A job's path: `socket → connection → agent → job → input → sandbox → job → agent → connection → socket`. Decisions
+//! are pure: `connection` (the exchange with the router), `versions::desired` (what to prepare), `trust` (what the
+//! router may decide), `input` plans, `job` reports.
 
 pub mod agent;
 pub mod args;

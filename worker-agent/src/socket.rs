@@ -1,6 +1,5 @@
-//! The DEALER socket to the router's workers' port, on a thread of its own with `zmq::poll`. Nothing is decided here:
-//! frames go out and come in. Sends never block: what libzmq does not take waits here, and is dropped with the socket
-//! when the talk is opened anew.
+//! The DEALER socket to the router's workers' port, on its own thread with `zmq::poll`. It decides nothing: frames go
+//! out and come in. Sends never block: messages that libzmq does not take wait here, and are dropped with the socket.
 
 mod outbox;
 mod thread;
@@ -15,45 +14,45 @@ use trackyard_protocol::keys::Curve;
 
 use outbox::Outbox;
 
-/// Messages that wait for the agent; the rest waits in libzmq, and then on the wire.
-const INBOX: usize = 256;
+/// Maximum number of messages that wait for the agent. More wait in libzmq, and then on the wire.
+const INBOX_CAPACITY: usize = 256;
 
-/// Where to connect, and with which keys.
+/// The address and keys of the workers' port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peer {
+pub struct RouterEndpoint {
     /// `tcp://host:port`.
     pub address: String,
-    /// CURVE, if the router has a key.
+    /// The CURVE keys, if the router has a key.
     pub curve: Option<Curve>,
 }
 
-/// A message from the router, with the number of the socket that it came by.
+/// A message from the router.
 #[derive(Debug)]
-pub struct Incoming {
-    /// Counts [`Handle::open`].
+pub struct IncomingMessage {
+    /// The number of the socket, as returned by [`SocketHandle::open`].
     pub generation: u64,
     /// The message's frames.
     pub frames: Vec<Vec<u8>>,
 }
 
-/// Why there is no socket thread.
+/// Why the socket's thread cannot be started.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The thread or its wake-up descriptor could not be made.
-    #[error("cannot start the socket's thread: {0}")]
+pub enum SocketError {
+    /// The thread or its wake-up descriptor cannot be created.
+    #[error("cannot start the thread of the socket: {0}")]
     Start(#[from] std::io::Error),
 }
 
-enum Command {
-    Open { peer: Peer, generation: u64 },
+enum SocketCommand {
+    Open { endpoint: RouterEndpoint, generation: u64 },
     Send(Vec<Vec<u8>>),
     Close,
     Stop,
 }
 
-/// The way to the socket's thread. Dropping it closes the socket after what was sent is gone, or a second has passed.
-pub struct Handle {
-    commands: Sender<Command>,
+/// Controls the socket's thread. Dropping it closes the socket after all messages were sent, or after a second.
+pub struct SocketHandle {
+    commands: Sender<SocketCommand>,
     wake: Arc<OwnedFd>,
     generation: u64,
     thread: Option<JoinHandle<()>>,
@@ -62,47 +61,47 @@ pub struct Handle {
 /// Starts the thread.
 ///
 /// # Errors
-/// When the machine has no thread or descriptor left.
-pub fn start() -> Result<(Handle, mpsc::Receiver<Incoming>), Error> {
+/// If the machine has no thread or descriptor left.
+pub fn start() -> Result<(SocketHandle, mpsc::Receiver<IncomingMessage>), SocketError> {
     use rustix::event::{EventfdFlags, eventfd};
     let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(std::io::Error::from)?;
     let wake = Arc::new(wake);
-    let (commands, orders): (Sender<Command>, Receiver<Command>) = channel();
-    let (inbox, incoming) = mpsc::channel(INBOX);
-    let thread = thread::Thread::new(orders, Arc::clone(&wake), inbox);
+    let (commands, received): (Sender<SocketCommand>, Receiver<SocketCommand>) = channel();
+    let (inbox, incoming) = mpsc::channel(INBOX_CAPACITY);
+    let thread = thread::SocketThread::new(received, Arc::clone(&wake), inbox);
     let thread = std::thread::Builder::new().name("router-socket".to_owned()).spawn(|| thread.run())?;
-    Ok((Handle { commands, wake, generation: 0, thread: Some(thread) }, incoming))
+    Ok((SocketHandle { commands, wake, generation: 0, thread: Some(thread) }, incoming))
 }
 
-impl Handle {
-    /// Makes a new socket in the place of any other, and connects it. Gives its number.
-    pub fn open(&mut self, peer: Peer) -> u64 {
+impl SocketHandle {
+    /// Opens a new socket in place of any other and connects it. Returns the number of the socket.
+    pub fn open(&mut self, endpoint: RouterEndpoint) -> u64 {
         self.generation += 1;
-        self.order(Command::Open { peer, generation: self.generation });
+        self.command(SocketCommand::Open { endpoint, generation: self.generation });
         self.generation
     }
 
     /// Sends one message.
     pub fn send(&self, frames: Vec<Vec<u8>>) {
-        self.order(Command::Send(frames));
+        self.command(SocketCommand::Send(frames));
     }
 
-    /// Drops the socket with all that it holds.
+    /// Drops the socket, with the messages that it has not sent yet.
     pub fn close(&self) {
-        self.order(Command::Close);
+        self.command(SocketCommand::Close);
     }
 
-    fn order(&self, command: Command) {
-        // Fails only when the thread is gone, which the closed inbox tells.
+    fn command(&self, command: SocketCommand) {
+        // Fails only if the thread is gone, which the closed inbox shows.
         let _ = self.commands.send(command);
-        // Fails only when the counter is full, and then the thread is awake.
+        // Fails only if the counter is full, and then the thread is awake.
         let _ = rustix::io::write(&*self.wake, &1_u64.to_ne_bytes());
     }
 }
 
-impl Drop for Handle {
+impl Drop for SocketHandle {
     fn drop(&mut self) {
-        self.order(Command::Stop);
+        self.command(SocketCommand::Stop);
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use trackyard_daemon::descriptors;
 
 use crate::agent;
-use crate::args::{Cli, Command, Listen};
+use crate::args::{Cli, Command, ListenArgs};
 use crate::configure;
 use crate::doctor;
 use crate::sandbox::{SandboxError, enter_at};
@@ -27,9 +27,9 @@ enum Error {
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
     #[error(transparent)]
-    Agent(#[from] agent::Error),
+    Agent(#[from] agent::AgentError),
     #[error(transparent)]
-    Configure(#[from] configure::Error),
+    Configure(#[from] configure::ConfigureError),
 }
 
 /// Carries out the command line. Exits with 0 if that succeeded, and with 1 if it failed; the log then says why.
@@ -48,20 +48,20 @@ pub fn start(cli: Cli) -> ExitCode {
     done.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
 }
 
-fn listen(args: Listen) -> Result<(), Error> {
+fn listen(args: ListenArgs) -> Result<(), Error> {
     let slots = args.slots.unwrap_or_else(processors);
     descriptors::raise();
-    let entered = enter_at(&args.place.workdir, args.place.name.clone(), slots, &args.sandbox)?;
-    let args = Listen {
-        place: crate::args::Place { workdir: absolute(&args.place.workdir)?, ..args.place },
+    let entered = enter_at(&args.worker.workdir, args.worker.name.clone(), slots, &args.sandbox)?;
+    let args = ListenArgs {
+        worker: crate::args::WorkerArgs { workdir: absolute(&args.worker.workdir)?, ..args.worker },
         ..args
     };
     with_runtime(agent::listen(args, slots, entered))?;
     Ok(())
 }
 
-fn configure(args: crate::args::Configure) -> Result<(), Error> {
-    let entered = enter_at(&args.place.workdir, args.place.name.clone(), 1, &args.sandbox)?;
+fn configure(args: crate::args::ConfigureArgs) -> Result<(), Error> {
+    let entered = enter_at(&args.worker.workdir, args.worker.name.clone(), 1, &args.sandbox)?;
     with_runtime(configure::configure(args, entered))?;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! What a worker lets its router decide. A router on loopback is trusted; any other only chooses among what the
-//! worker's own flags allow, so that a stolen router reads no more than its jobs could.
+//! What a worker lets its router decide. A router on loopback is trusted. Any other can only choose among what the
+//! worker's flags allow, so that a stolen router reads no more than its jobs could.
 
 use trackyard_protocol::build::BuildLimits;
 use trackyard_protocol::limits::Limits;
@@ -12,10 +12,10 @@ use crate::args::Allowed;
 use crate::args::ceilings::Ceilings;
 use crate::args::router_url::{host_of, is_loopback};
 
-/// Bytes of a build's log, so that it fits into a message even if every character of it must be escaped.
-const MAX_LOG: Bytes = Bytes(768 << 10);
+/// Maximum size of a build's log. It fits into a message even if every character must be escaped.
+const MAX_LOG_BYTES: Bytes = Bytes(768 << 10);
 
-/// Whose word counts.
+/// Whether the router is trusted, and what it may decide if not.
 #[derive(Debug, Clone)]
 pub struct Trust {
     router_is_trusted: bool,
@@ -26,45 +26,45 @@ pub struct Trust {
 /// Why a router's image source is not used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "this worker does not allow images from {place:?}, which its router names; start it with --allow-registry {place}"
+    "this worker does not allow images from {location:?}, which its router names; start it with --allow-registry {location}"
 )]
-pub struct Refused {
-    /// The place, cut to 200 characters.
-    pub place: String,
+pub struct ImageSourceRefused {
+    /// The location, cut to 200 characters.
+    pub location: String,
 }
 
 impl Trust {
-    /// The trust in a router that is reached at all of `addresses` (`tcp://host:port`).
+    /// Returns the trust in a router that is reached at all of `addresses` (`tcp://host:port`).
     #[must_use]
     pub fn new(addresses: &[&str], allowed: Allowed, ceilings: Ceilings) -> Self {
-        let local = |address: &&str| host_of(address).is_some_and(is_loopback);
-        let router_is_trusted = !addresses.is_empty() && addresses.iter().all(local);
+        let is_local = |address: &&str| host_of(address).is_some_and(is_loopback);
+        let router_is_trusted = !addresses.is_empty() && addresses.iter().all(is_local);
         Self { router_is_trusted, allowed, ceilings }
     }
 
-    /// True if the router's configuration is taken as it is.
+    /// Returns whether the router's configuration is used unchanged.
     #[must_use]
     pub const fn router_is_trusted(&self) -> bool {
         self.router_is_trusted
     }
 
-    /// Checks where images come from.
+    /// Checks the image source of the router.
     ///
     /// # Errors
-    /// If the router is not trusted and the place is not allowed.
-    pub fn images<'a>(&self, named: &'a ImageSource) -> Result<&'a ImageSource, Refused> {
+    /// If the router is not trusted and the location is not allowed.
+    pub fn image_source<'a>(&self, named: &'a ImageSource) -> Result<&'a ImageSource, ImageSourceRefused> {
         let is_path = named.location.starts_with('/');
         let fits = is_path == (named.kind == ImageSourceKind::Layout);
         if self.router_is_trusted || (fits && self.allowed.registries.contains(&named.location)) {
             return Ok(named);
         }
-        Err(Refused { place: named.location.chars().take(200).collect() })
+        Err(ImageSourceRefused { location: named.location.chars().take(200).collect() })
     }
 
-    /// Checks where a build's repository is.
+    /// Checks the URL of a build's repository.
     ///
     /// # Errors
-    /// If the URL is not one, or the router is not trusted and the place is not allowed.
+    /// If the URL is malformed, or the router is not trusted and the URL is not allowed.
     pub fn repository(&self, named: &str) -> Result<RepositoryUrl, FetchError> {
         let url: RepositoryUrl = named.parse()?;
         let below = |allowed: &String| {
@@ -78,9 +78,9 @@ impl Trust {
         Err(FetchError::BadUrl { url: url.to_string(), why })
     }
 
-    /// Where submissions may come from.
+    /// Returns the sources from which submissions may come.
     #[must_use]
-    pub fn inputs(&self, named: &InputPolicy) -> InputPolicy {
+    pub fn input_policy(&self, named: &InputPolicy) -> InputPolicy {
         let own = self.allowed.clone();
         if self.router_is_trusted {
             return InputPolicy {
@@ -97,17 +97,17 @@ impl Trust {
         }
     }
 
-    /// The limits that a build gets.
+    /// Returns the limits of a build.
     #[must_use]
-    pub fn builds(&self, asked: &BuildLimits) -> BuildLimits {
+    pub fn build_limits(&self, asked: &BuildLimits) -> BuildLimits {
         let base = if self.router_is_trusted { *asked } else { BuildLimits::default() };
         let limits = asked.at_most(&self.ceilings.over_builds(&base));
-        BuildLimits { log: limits.log.min(MAX_LOG), ..limits }
+        BuildLimits { log: limits.log.min(MAX_LOG_BYTES), ..limits }
     }
 
-    /// The limits that a job gets.
+    /// Returns the limits of a job.
     #[must_use]
-    pub fn limits(&self, asked: &Limits) -> Limits {
+    pub fn job_limits(&self, asked: &Limits) -> Limits {
         let base = if self.router_is_trusted { asked } else { &Limits::default() };
         asked.at_most(&self.ceilings.over(base))
     }
@@ -150,7 +150,7 @@ mod tests {
     #[case(&["tcp://127.0.0.1:5555", "tcp://10.0.0.7:5556"], false)]
     #[case(&["ipc:///tmp/x"], false)]
     #[case(&[], false)]
-    fn only_a_router_that_is_wholly_on_loopback_is_trusted(#[case] at: &[&str], #[case] expected: bool) {
+    fn only_a_router_on_loopback_is_trusted(#[case] at: &[&str], #[case] expected: bool) {
         assert_eq!(trust(at).router_is_trusted(), expected);
     }
 
@@ -162,41 +162,47 @@ mod tests {
     #[case(AWAY, ImageSourceKind::Layout, "/srv/images", true)]
     #[case(AWAY, ImageSourceKind::Layout, "/srv/images/../../etc", false)]
     #[case(AWAY, ImageSourceKind::Registry, "/srv/images", false)]
-    fn images(#[case] at: &[&str], #[case] kind: ImageSourceKind, #[case] place: &str, #[case] taken: bool) {
-        assert_eq!(trust(at).images(&source(kind, place)).is_ok(), taken);
+    fn images(
+        #[case] at: &[&str],
+        #[case] kind: ImageSourceKind,
+        #[case] location: &str,
+        #[case] taken: bool,
+    ) {
+        assert_eq!(trust(at).image_source(&source(kind, location)).is_ok(), taken);
     }
 
     #[test]
-    fn a_router_elsewhere_names_no_bucket_dir_or_endpoint() {
+    fn remote_router_cannot_choose_inputs() {
         let named = InputPolicy {
             buckets: vec!["theirs".to_owned()],
             endpoint: Some("http://evil.example".to_owned()),
             path_style: true,
             allowed_folders: vec![PathBuf::from("/etc")],
         };
-        let inputs = trust(AWAY).inputs(&named);
+        let inputs = trust(AWAY).input_policy(&named);
         assert_eq!(inputs.buckets, ["mine"]);
         assert_eq!((inputs.endpoint, inputs.path_style), (None, false));
         assert_eq!(inputs.allowed_folders, [PathBuf::from("/srv/in")]);
-        assert_eq!(trust(HERE).inputs(&named), named);
+        assert_eq!(trust(HERE).input_policy(&named), named);
     }
 
     #[rstest]
     #[case::here(HERE, 100_000)]
     #[case::away(AWAY, Limits::default().pids)]
-    fn ceilings_hold_for_every_router_and_defaults_for_one_elsewhere(#[case] at: &[&str], #[case] pids: u32) {
+    fn job_ceilings_hold_for_every_router(#[case] at: &[&str], #[case] pids: u32) {
         let asked = Limits { memory: Bytes(1 << 40), pids: 100_000, ..Limits::default() };
-        let without = trust(at).limits(&asked);
+        let without = trust(at).job_limits(&asked);
         assert_eq!((without.pids, without.memory == asked.memory), (pids, at == HERE));
         let ceilings = Ceilings { max_memory: Some(Bytes(8 << 30)), ..Ceilings::default() };
-        let limited = Trust::new(at, Allowed::default(), ceilings).limits(&asked);
+        let limited = Trust::new(at, Allowed::default(), ceilings).job_limits(&asked);
         assert_eq!((limited.memory, limited.pids), (Bytes(8 << 30), pids));
     }
 
     #[rstest]
     #[case(HERE)]
     #[case(AWAY)]
-    fn a_build_has_the_memory_of_a_slot_and_other_ceilings_of_its_own(#[case] at: &[&str]) {
+    fn builds_have_their_own_ceilings(#[case] at: &[&str]) {
+        // Except for memory, which is that of a slot.
         let ceilings = Ceilings {
             max_memory: Some(Bytes(8 << 30)),
             max_pids: Some(7),
@@ -205,7 +211,7 @@ mod tests {
             ..Ceilings::default()
         };
         let asked = BuildLimits { memory: Bytes(1 << 40), pids: 10_000, ..BuildLimits::default() };
-        let limits = Trust::new(at, allowed(), ceilings).builds(&asked);
+        let limits = Trust::new(at, allowed(), ceilings).build_limits(&asked);
         assert_eq!(
             (limits.memory, limits.pids, limits.wall),
             (Bytes(8 << 30), 9000, HumanDuration::from_secs(60))
@@ -220,7 +226,7 @@ mod tests {
     #[case("https://example.org/theirs", false)]
     #[case("https://example.org.evil/ours/ruby", false)]
     #[case("file:///etc", false)]
-    fn a_router_elsewhere_names_only_allowed_repositories(#[case] url: &str, #[case] allowed_away: bool) {
+    fn remote_router_can_name_only_allowed_repositories(#[case] url: &str, #[case] allowed_away: bool) {
         let repositories = vec!["https://example.org/ours".to_owned()];
         let own = Allowed { repositories, ..allowed() };
         let away = Trust::new(AWAY, own.clone(), Ceilings::default());
@@ -229,11 +235,12 @@ mod tests {
     }
 
     #[test]
-    fn a_router_elsewhere_raises_no_limit_of_a_build_and_nobody_the_log() {
+    fn remote_router_cannot_raise_build_limits() {
+        // No router can raise the log's.
         let huge = Bytes(u64::MAX);
         let asked = BuildLimits { memory: huge, disk: huge, log: huge, ..BuildLimits::default() };
-        let of = |addresses| Trust::new(addresses, allowed(), Ceilings::default()).builds(&asked);
+        let of = |addresses| Trust::new(addresses, allowed(), Ceilings::default()).build_limits(&asked);
         assert_eq!(of(AWAY), BuildLimits { log: BuildLimits::default().log, ..BuildLimits::default() });
-        assert_eq!((of(HERE).memory, of(HERE).log), (huge, MAX_LOG));
+        assert_eq!((of(HERE).memory, of(HERE).log), (huge, MAX_LOG_BYTES));
     }
 }

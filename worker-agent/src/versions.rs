@@ -1,4 +1,4 @@
-//! Which container versions this worker must have, and making them ready.
+//! The container versions that this worker must have, and their preparation.
 
 pub mod desired;
 pub mod prepare;

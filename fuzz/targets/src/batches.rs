@@ -1,25 +1,28 @@
-//! A batch of words, packed.
+//! A packed batch of messages.
 
 use trackyard_protocol::worker::{BATCH, Batch, Messages};
 
-/// There is at most one error, the last; the words before it, packed again, are what they were unpacked from.
+/// Only the last message can be an error. Packing the messages before it again gives the bytes from which they were
+/// unpacked.
 pub fn run(bytes: &[u8]) {
     let frames = [BATCH.as_bytes(), bytes];
-    let (mut batch, mut words, mut broken) = (Batch::default(), 0, false);
-    for word in Messages::of(&frames) {
-        assert!(!broken, "nothing follows an error");
-        match word {
-            Ok(word) => {
-                assert!((1..=4).contains(&word.frames().len()));
-                assert!(batch.push(word.frames()), "it was in a batch before");
-                words += 1;
+    let mut batch = Batch::default();
+    let mut messages = 0;
+    let mut is_broken = false;
+    for message in Messages::of(&frames) {
+        assert!(!is_broken, "nothing follows an error");
+        match message {
+            Ok(message) => {
+                assert!((1..=4).contains(&message.frames().len()));
+                assert!(batch.push(message.frames()), "it was in a batch before");
+                messages += 1;
             }
-            Err(_) => broken = true,
+            Err(_) => is_broken = true,
         }
     }
-    if words > 1 {
-        let message = batch.messages(true).next().expect("there are words");
+    if messages > 1 {
+        let message = batch.messages(true).next().expect("the batch has messages");
         let [_, packed] = message.frames() else { panic!("a batch has two frames") };
-        assert!(bytes.starts_with(packed) && (broken || bytes.len() == packed.len()));
+        assert!(bytes.starts_with(packed) && (is_broken || bytes.len() == packed.len()));
     }
 }

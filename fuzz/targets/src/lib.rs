@@ -1,15 +1,15 @@
-//! What is fuzzed: a function of bytes for each thing that reads bytes from outside, or decides about them. It fails
-//! by panicking: where the product panics, and where a property does not hold that is written beside the call.
+//! The fuzz targets: a function of bytes for each part that reads bytes from outside, or decides about them. A target
+//! panics if the product panics, or if a property does not hold.
 //!
-//! libFuzzer runs them by `make fuzz`, and a test runs them over the corpus in the repository.
+//! `make fuzz` runs them by libFuzzer. A test runs them over the corpus in the repository.
 
-#![expect(clippy::panic, reason = "to panic is what a target does when it finds something")]
+#![expect(clippy::panic, reason = "a target panics when it finds something")]
 
 macro_rules! targets {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
         $($(#[$doc])* pub mod $name;)*
 
-        /// Every target by its name.
+        /// All targets, by name.
         pub const TARGETS: &[(&str, fn(&[u8]))] = &[$((stringify!($name), $name::run)),*];
     };
 }
@@ -37,9 +37,9 @@ targets! {
     registry_answer,
     results,
     router_config,
-    router_words,
+    router_messages,
     unpack,
-    worker_words,
+    worker_messages,
     zmtp_session,
 }
 

@@ -1,4 +1,4 @@
-//! What the pure parts want, done.
+//! The execution of the pure parts' actions.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,121 +7,124 @@ use trackyard_protocol::version::Digest;
 use trackyard_protocol::worker::{FromWorker, TrackVersion, Welcome};
 
 use super::Agent;
-use super::tasks::{Done, Purpose};
+use super::tasks::{TaskKind, TaskOutcome};
 use crate::bootstrap::Bootstrap;
 use crate::connection::{Action, Event};
 use crate::input::Inputs;
-use crate::trust::Refused;
-use crate::versions::desired::{self, Failure};
-use crate::versions::prepare::{Preparer, Ready};
+use crate::trust::ImageSourceRefused;
+use crate::versions::desired::{PrepareFailure, VersionAction};
+use crate::versions::prepare::{Preparer, ReadyVersion};
 
 impl Agent {
-    /// Something happened to the talk with the router.
-    pub(super) fn happens(&mut self, event: Event) {
+    /// Gives an event to the connection and executes its actions.
+    pub(super) fn dispatch_event(&mut self, event: Event) {
         for action in self.connection.on(event, Instant::now()) {
-            self.act(action);
+            self.execute(action);
         }
     }
 
-    fn act(&mut self, action: Action) {
+    fn execute(&mut self, action: Action) {
         match action {
             Action::Open => self.open(),
             Action::Close => self.close(),
             Action::Send(message) => self.send(message),
-            Action::Configure(welcome) => self.configure(&welcome),
+            Action::Configure(welcome) => self.on_welcome(&welcome),
             Action::Prepare(desired) => {
-                let actions = self.versions.desire(&desired.versions, Instant::now());
-                self.prepare(actions);
+                let actions = self.versions.set_desired(&desired.versions, Instant::now());
+                self.apply_version_actions(actions);
             }
-            Action::Start(job) => self.start_job(*job),
-            Action::Build(build) => self.start_build(*build),
-            Action::Stop { token, why } => self.stop_job(token, why),
-            Action::Bootstrap => self.ask_again(),
-            Action::Exit => self.leaving = true,
+            Action::StartJob(job) => self.start_job(*job),
+            Action::StartBuild(build) => self.start_build(*build),
+            Action::StopJob { token, why } => self.stop_job(token, why),
+            Action::Bootstrap => self.bootstrap_again(),
+            Action::Exit => self.has_left = true,
         }
     }
 
     fn open(&mut self) {
-        let peer = self.bootstrap.peer.clone();
+        let peer = self.bootstrap.endpoint.clone();
         tracing::info!(address = peer.address, "connecting to the router");
         self.generation = self.socket.open(peer);
     }
 
     fn close(&mut self) {
-        tracing::warn!("the connection to the router is given up, and opened anew");
-        self.metrics.reopened();
+        tracing::warn!("the connection to the router is lost; opening another");
+        self.metrics.connection_reopened();
         self.outgoing.clear();
         self.socket.close();
-        // What still comes from the old socket is not heard any more.
+        // Messages of the old socket are ignored from now on.
         self.generation = 0;
     }
 
-    pub(super) fn send(&mut self, word: FromWorker) {
+    pub(super) fn send(&mut self, message: FromWorker) {
         let socket = &self.socket;
-        self.outgoing.say(word, self.connection.reads_batches(), |message| socket.send(message));
+        self.outgoing.push(message, self.connection.reads_batches(), |message| socket.send(message));
     }
 
-    /// Ends a turn: what it wanted said leaves.
+    /// Sends the messages of this iteration.
     pub(super) fn flush(&mut self) {
         let socket = &self.socket;
         self.outgoing.flush(self.connection.reads_batches(), |message| socket.send(message));
     }
 
-    fn configure(&mut self, welcome: &Welcome) {
+    fn on_welcome(&mut self, welcome: &Welcome) {
         tracing::info!(epoch = %welcome.epoch, "welcomed by the router");
         self.gates.router.open();
-        let policy = self.trust.inputs(&welcome.inputs);
+        let policy = self.trust.input_policy(&welcome.inputs);
         if self.inputs.as_ref().is_none_or(|inputs| *inputs.policy() != policy) {
             let inputs = Inputs::new(policy);
             self.inputs = Some(inputs.clone());
-            self.tasks.spawn(Purpose::Other, async move {
+            self.tasks.spawn(TaskKind::Other, async move {
                 inputs.warm_up().await;
-                Done::Nothing
+                TaskOutcome::Nothing
             });
         }
-        self.use_images(self.trust.images(&welcome.images).cloned());
+        self.use_image_source(self.trust.image_source(&welcome.images).cloned());
     }
 
-    fn use_images(&mut self, source: Result<trackyard_protocol::source::ImageSource, Refused>) {
+    fn use_image_source(
+        &mut self,
+        source: Result<trackyard_protocol::source::ImageSource, ImageSourceRefused>,
+    ) {
         if self.preparer.as_ref().is_some_and(|preparer| *preparer.source() == source) {
             return;
         }
         if let Err(refused) = &source {
             tracing::error!(%refused, "no image can be prepared");
         }
-        let channel = self.asker.url.channel;
+        let channel = self.bootstrap_client.url.channel;
         let (store, host, options) = (self.store.clone(), self.host.clone(), self.images.clone());
         self.preparer = Some(Preparer::new(store, host, channel, options, source));
         // What failed with the old source may succeed with the new one.
-        let actions = self.versions.try_again(Instant::now());
-        self.prepare(actions);
+        let actions = self.versions.retry_all(Instant::now());
+        self.apply_version_actions(actions);
     }
 
-    pub(super) fn prepare(&mut self, actions: Vec<desired::Action>) {
+    pub(super) fn apply_version_actions(&mut self, actions: Vec<VersionAction>) {
         for action in actions {
             match action {
-                desired::Action::Prepare(version) => self.start_preparing(version),
-                desired::Action::Ready(version) => {
+                VersionAction::Prepare(version) => self.start_preparing(version),
+                VersionAction::Ready(version) => {
                     tracing::info!(track = %version.track, version = %version.version, "ready");
-                    self.happens(Event::VersionReady(version));
+                    self.dispatch_event(Event::VersionReady(version));
                 }
-                desired::Action::Failed(failed) => self.happens(Event::VersionFailed(failed)),
-                desired::Action::Gone(version) => {
-                    self.forget(&version);
-                    self.happens(Event::VersionGone(version));
+                VersionAction::Failed(failed) => self.dispatch_event(Event::VersionFailed(failed)),
+                VersionAction::Gone(version) => {
+                    self.forget_version(&version);
+                    self.dispatch_event(Event::VersionGone(version));
                 }
-                desired::Action::Collect(keep) => self.collect(keep),
+                VersionAction::Collect(keep) => self.collect_images(keep),
             }
         }
-        self.tell_readiness();
+        self.update_readiness();
     }
 
-    fn tell_readiness(&mut self) {
-        if self.settled {
+    fn update_readiness(&mut self) {
+        if self.versions_settled {
             return;
         }
         if self.versions.is_settled() {
-            self.settled = true;
+            self.versions_settled = true;
             return self.gates.versions.open();
         }
         let first = self.versions.unsettled().next();
@@ -133,58 +136,64 @@ impl Agent {
 
     fn start_preparing(&mut self, version: TrackVersion) {
         let preparer = self.preparer.clone();
-        self.tasks.spawn(Purpose::Prepare(version.clone()), async move {
+        self.tasks.spawn(TaskKind::Prepare(version.clone()), async move {
             let result = match preparer {
                 Some(preparer) => preparer.prepare(&version).await,
-                None => Err(Failure::of_a_bug()),
+                None => Err(PrepareFailure::internal()),
             };
-            Done::Prepared { version, result }
+            TaskOutcome::Prepared { version, result }
         });
     }
 
-    pub(super) fn prepared(&mut self, version: &TrackVersion, result: Result<Ready, Failure>) {
-        if let Err(Failure { reason, message, .. }) = &result {
+    pub(super) fn on_prepared(
+        &mut self,
+        version: &TrackVersion,
+        result: Result<ReadyVersion, PrepareFailure>,
+    ) {
+        if let Err(PrepareFailure { reason, message, .. }) = &result {
             tracing::warn!(track = %version.track, version = %version.version, %reason, message, "not ready");
         }
         let result = result.map(|ready| {
             self.ready.insert(version.clone(), Arc::new(ready));
         });
-        let actions = self.versions.prepared(version, result, Instant::now());
-        if !actions.contains(&desired::Action::Ready(version.clone())) {
-            self.forget(version);
+        let actions = self.versions.on_prepared(version, result, Instant::now());
+        if !actions.contains(&VersionAction::Ready(version.clone())) {
+            self.forget_version(version);
         }
-        self.prepare(actions);
+        self.apply_version_actions(actions);
     }
 
-    /// Its image is collected the next time.
-    fn forget(&mut self, version: &TrackVersion) {
-        self.gone.extend(self.ready.remove(version));
+    /// Lets the next collection remove the version's image.
+    fn forget_version(&mut self, version: &TrackVersion) {
+        self.unwanted.extend(self.ready.remove(version));
     }
 
-    pub(super) fn collect(&mut self, keep: Vec<Digest>) {
-        let (store, gone) = (self.store.clone(), std::mem::take(&mut self.gone));
-        self.tasks.spawn(Purpose::Other, async move {
-            // Not in the agent's loop: it waits for a collection that goes on.
+    pub(super) fn collect_images(&mut self, keep: Vec<Digest>) {
+        let (store, gone) = (self.store.clone(), std::mem::take(&mut self.unwanted));
+        self.tasks.spawn(TaskKind::Other, async move {
+            // Not in the agent's loop, because dropping an image waits for a collection that is running.
             let _ = tokio::task::spawn_blocking(move || drop(gone)).await;
             match store.collect_garbage(&keep).await {
                 Ok(gone) if gone.is_empty() => {}
                 Ok(gone) => tracing::info!(images = gone.len(), "images removed"),
-                Err(error) => tracing::warn!(%error, "images that nobody needs stay"),
+                Err(error) => tracing::warn!(%error, "cannot remove unused images"),
             }
-            Done::Nothing
+            TaskOutcome::Nothing
         });
     }
 
-    fn ask_again(&mut self) {
+    fn bootstrap_again(&mut self) {
         tracing::info!("asking the router for the configuration again");
-        let asker = self.asker.clone();
-        self.tasks.spawn(Purpose::Other, async move { Done::Bootstrapped(asker.ask(|| ()).await) });
+        let bootstrap_client = self.bootstrap_client.clone();
+        self.tasks.spawn(TaskKind::Other, async move {
+            TaskOutcome::Bootstrapped(bootstrap_client.bootstrap(|| ()).await)
+        });
     }
 
-    pub(super) fn bootstrapped(&mut self, bootstrap: Bootstrap) {
-        let moved = bootstrap.peer != self.bootstrap.peer;
+    pub(super) fn on_bootstrapped(&mut self, bootstrap: Bootstrap) {
+        let moved = bootstrap.endpoint != self.bootstrap.endpoint;
         let epoch = bootstrap.epoch;
         self.bootstrap = bootstrap;
-        self.happens(Event::Bootstrapped { epoch, moved });
+        self.dispatch_event(Event::Bootstrapped { epoch, moved });
     }
 }

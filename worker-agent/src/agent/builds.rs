@@ -1,4 +1,4 @@
-//! Builds into slots, and what they print to the router.
+//! The start of builds in slots, and the sending of their logs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,33 +10,33 @@ use trackyard_builder::fetch::{FetchOptions, Repositories};
 use trackyard_protocol::worker::{Build, BuildLog, FromWorker};
 
 use super::Agent;
-use super::begin::Error;
+use super::AgentError;
 use super::jobs::{JobDone, Running};
-use super::tasks::{Done, Purpose};
+use super::tasks::{TaskKind, TaskOutcome};
 use crate::args::Allowed;
 use crate::args::builder::BuilderArgs;
-use crate::build::{Bench, Log, Task, Workshop};
+use crate::build::{BuildContext, BuildTask, BuildWorkspace, LogBuffer};
 use crate::canary::Canary;
 use crate::sandbox::Slot;
 use crate::trust::Trust;
 
-/// What a builder has and other workers have not.
+/// The parts that only a builder has.
 pub(super) struct Builds {
     repositories: Arc<Repositories>,
     trust: Arc<Trust>,
-    /// As many as slots, but for those in use.
-    benches: Vec<Bench>,
+    /// The workspaces that no build uses. There are as many workspaces as slots.
+    workspaces: Vec<BuildWorkspace>,
 }
 
 impl Builds {
-    /// Makes the directories of all slots, and finds out if the driver can be used.
+    /// Creates the directories of all slots and checks that the driver can be used.
     pub(super) async fn open(
         workdir: &Path,
         slots: u32,
         args: &BuilderArgs,
         allowed: &Allowed,
         trust: &Trust,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, AgentError> {
         let tools = args.tools();
         let fetching = FetchOptions {
             allowed_dirs: dirs(allowed, trust),
@@ -44,21 +44,21 @@ impl Builds {
             ..args.fetching()
         };
         let repositories = Repositories::open(workdir.join("repositories"), fetching)?;
-        let mut benches = Vec::new();
+        let mut workspaces = Vec::new();
         for slot in 0..slots {
             let dir = workdir.join("builds").join(slot.to_string());
-            let driver = driver::open(args.driver, &tools, &Bench::state(&dir));
-            benches.push(Bench::open(dir, driver).map_err(Error::Bench)?);
+            let driver = driver::open(args.driver, &tools, &BuildWorkspace::state(&dir));
+            workspaces.push(BuildWorkspace::open(dir, driver).map_err(AgentError::BuildDirs)?);
         }
-        if let Some(bench) = benches.first() {
-            let version = bench.driver.probe().await?;
+        if let Some(workspace) = workspaces.first() {
+            let version = workspace.driver.probe().await?;
             tracing::info!(driver = %args.driver, version, "the driver can be used");
         }
-        Ok(Self { repositories: Arc::new(repositories), trust: Arc::new(trust.clone()), benches })
+        Ok(Self { repositories: Arc::new(repositories), trust: Arc::new(trust.clone()), workspaces })
     }
 }
 
-/// The directories below which repositories may be.
+/// Returns the directories below which `file://` repositories may be.
 fn dirs(allowed: &Allowed, trust: &Trust) -> Vec<PathBuf> {
     if trust.router_is_trusted() {
         return vec![PathBuf::from("/")];
@@ -69,30 +69,30 @@ fn dirs(allowed: &Allowed, trust: &Trust) -> Vec<PathBuf> {
 impl Agent {
     pub(super) fn start_build(&mut self, build: Build) {
         let (token, key) = (build.token, build.key);
-        let Some((workshop, bench)) = self.take_bench() else {
-            return self.give_back(token, key, "not_served");
+        let Some((context, workspace)) = self.take_workspace() else {
+            return self.return_job(token, key, "not_served");
         };
         let Some(slot) = self.slots.pop() else {
-            self.put_back(Some(bench));
-            return self.give_back(token, key, "no_free_slot");
+            self.return_workspace(Some(workspace));
+            return self.return_job(token, key, "no_free_slot");
         };
         tracing::info!(%token, track = %build.track, reference = build.git_reference, "build");
         let cancel = CancellationToken::new();
-        let limits = self.trust.builds(&build.limits);
-        let log = Log::new(usize::try_from(limits.log.0).unwrap_or(usize::MAX));
+        let limits = self.trust.build_limits(&build.limits);
+        let log = LogBuffer::new(usize::try_from(limits.log.0).unwrap_or(usize::MAX));
         let running =
             Running { cancel: cancel.clone(), stopped: None, version: None, log: Some((log.clone(), 0)) };
         self.running.insert(token, running);
-        self.shelf.put(&build, log.clone());
-        let task = Task { build, received: Instant::now(), workshop, limits, log, cancel };
-        self.tasks.spawn(Purpose::Job(token, key), run(task, slot, bench, self.canary.clone()));
+        self.build_logs.put(&build, log.clone());
+        let task = BuildTask { build, received: Instant::now(), context, limits, log, cancel };
+        self.tasks.spawn(TaskKind::Job(token, key), run(task, slot, workspace, self.canary.clone()));
     }
 
-    fn take_bench(&mut self) -> Option<(Workshop, Bench)> {
+    fn take_workspace(&mut self) -> Option<(BuildContext, BuildWorkspace)> {
         let images = self.preparer.as_ref()?.source().as_ref().ok()?.clone();
         let builds = self.builds.as_mut()?;
-        let bench = builds.benches.pop()?;
-        let workshop = Workshop {
+        let workspace = builds.workspaces.pop()?;
+        let context = BuildContext {
             repositories: Arc::clone(&builds.repositories),
             store: self.store.clone(),
             host: self.host.clone(),
@@ -100,24 +100,24 @@ impl Agent {
             trust: Arc::clone(&builds.trust),
             images,
         };
-        Some((workshop, bench))
+        Some((context, workspace))
     }
 
-    pub(super) fn put_back(&mut self, bench: Option<Bench>) {
-        let (Some(builds), Some(bench)) = (&mut self.builds, bench) else { return };
-        builds.benches.push(bench);
-        // What running builds need of the store is held by them.
-        let keep = builds.benches.iter().filter_map(|bench| bench.last.clone()).collect();
-        self.collect(keep);
+    pub(super) fn return_workspace(&mut self, workspace: Option<BuildWorkspace>) {
+        let (Some(builds), Some(workspace)) = (&mut self.builds, workspace) else { return };
+        builds.workspaces.push(workspace);
+        // Running builds hold their own images in the store.
+        let keep = builds.workspaces.iter().filter_map(|workspace| workspace.last.clone()).collect();
+        self.collect_images(keep);
     }
 
     pub(super) fn is_building(&self) -> bool {
         self.running.values().any(|running| running.log.is_some())
     }
 
-    /// Tells the router what builds have printed since the last time.
-    pub(super) fn tell_logs(&mut self) {
-        if !self.connection.is_welcome() {
+    /// Sends what builds have logged since the last page.
+    pub(super) fn send_build_logs(&mut self) {
+        if !self.connection.is_welcomed() {
             return;
         }
         let mut pages = Vec::new();
@@ -133,12 +133,16 @@ impl Agent {
     }
 }
 
-async fn run(task: Task, mut slot: Slot, mut bench: Bench, canary: Option<Canary>) -> Done {
-    let finished = task.run(&mut slot, &mut bench).await;
-    let canary = match canary.filter(|_| finished.is_suspicious) {
-        Some(canary) => canary.run(&mut slot).await.err(),
-        None => None,
-    };
-    let (token, key) = (task.build.token, task.build.key);
-    Done::Job(Box::new(JobDone { token, key, slot, bench: Some(bench), finished, canary }))
+async fn run(
+    task: BuildTask,
+    mut slot: Slot,
+    mut workspace: BuildWorkspace,
+    canary: Option<Canary>,
+) -> TaskOutcome {
+    let finished = task.run(&mut slot, &mut workspace).await;
+    let BuildTask { build, .. } = task;
+    let workspace = Some(workspace);
+    JobDone { token: build.token, key: build.key, slot, workspace, finished, canary_error: None }
+        .check(canary)
+        .await
 }

@@ -1,4 +1,4 @@
-//! Jobs into slots, and out of them.
+//! Jobs in slots: their start, their end, and what is common to jobs and builds.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,37 +8,47 @@ use trackyard_protocol::reason::Reason;
 use trackyard_protocol::token::{JobKey, Token};
 use trackyard_protocol::worker::{Job, JobResult, TrackVersion, Usage, Verdict};
 
-use super::tasks::{Done, Purpose};
-use super::{Agent, Error};
-use crate::build::{Bench, Log};
-use crate::canary;
-use crate::connection::{Ended, Event};
-use crate::job::{Finished, Task};
+use super::tasks::{TaskKind, TaskOutcome};
+use super::{Agent, AgentError};
+use crate::build::{BuildWorkspace, LogBuffer};
+use crate::canary::{self, Canary};
+use crate::connection::{Event, JobEnd};
+use crate::job::{FinishedJob, JobTask};
 use crate::sandbox::Slot;
 
-/// How long a job that was stopped may take to leave its slot, a build's files to be removed among it.
-const STUCK: Duration = Duration::from_secs(120);
+/// Time that a stopped job has to leave its slot. The removal of a build's files is included.
+const STOP_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A job in a slot.
+/// A job or a build in a slot.
 pub(super) struct Running {
     pub(super) cancel: CancellationToken,
-    /// Why and since when it is to end, if it was stopped.
+    /// The reason and time of the stop, if the job was stopped.
     pub(super) stopped: Option<(&'static str, Instant)>,
-    /// What it runs, if it is not a build.
+    /// The version that a job runs; `None` for a build.
     pub(super) version: Option<TrackVersion>,
-    /// What a build prints, and how much of it the router has.
-    pub(super) log: Option<(Log, u64)>,
+    /// The log of a build, and the number of the first line that the router does not have.
+    pub(super) log: Option<(LogBuffer, u64)>,
 }
 
-/// A job that left its slot.
+/// A job or a build that left its slot.
 pub(super) struct JobDone {
     pub(super) token: Token,
     pub(super) key: JobKey,
     pub(super) slot: Slot,
-    /// Where it was built, for a build.
-    pub(super) bench: Option<Bench>,
-    pub(super) finished: Finished,
-    pub(super) canary: Option<canary::CanaryError>,
+    /// The workspace of a build.
+    pub(super) workspace: Option<BuildWorkspace>,
+    pub(super) finished: FinishedJob,
+    pub(super) canary_error: Option<canary::CanaryError>,
+}
+
+impl JobDone {
+    /// Runs the canary in the slot if the verdict is suspicious.
+    pub(super) async fn check(mut self, canary: Option<Canary>) -> TaskOutcome {
+        if let Some(canary) = canary.filter(|_| self.finished.is_suspicious) {
+            self.canary_error = canary.run(&mut self.slot).await.err();
+        }
+        TaskOutcome::JobDone(Box::new(self))
+    }
 }
 
 impl Agent {
@@ -46,13 +56,13 @@ impl Agent {
         let (token, key) = (job.token, job.key);
         let version = TrackVersion { track: job.track.clone(), version: job.version.clone() };
         let (Some(ready), Some(inputs)) = (self.ready.get(&version), self.inputs.clone()) else {
-            return self.give_back(token, key, "not_unpacked");
+            return self.return_job(token, key, "not_unpacked");
         };
-        let Some(slot) = self.slots.pop() else { return self.give_back(token, key, "no_free_slot") };
+        let Some(slot) = self.slots.pop() else { return self.return_job(token, key, "no_free_slot") };
         tracing::debug!(%token, id = %job.id, track = %job.track, attempt = job.attempt, "job");
         let cancel = CancellationToken::new();
-        let limits = self.trust.limits(&job.limits);
-        let task = Task {
+        let limits = self.trust.job_limits(&job.limits);
+        let task = JobTask {
             job,
             received: Instant::now(),
             ready: Arc::clone(ready),
@@ -61,7 +71,7 @@ impl Agent {
             cancel: cancel.clone(),
         };
         self.running.insert(token, Running { cancel, stopped: None, version: Some(version), log: None });
-        self.tasks.spawn(Purpose::Job(token, key), run(task, slot, self.canary.clone()));
+        self.tasks.spawn(TaskKind::Job(token, key), run(task, slot, self.canary.clone()));
     }
 
     pub(super) fn stop_job(&mut self, token: Token, why: &'static str) {
@@ -72,81 +82,76 @@ impl Agent {
         }
     }
 
-    /// A job that was stopped and goes on all the same would fill its slot for ever, and nobody would see it.
-    pub(super) fn look_for_stuck_jobs(&mut self) {
-        let is_stuck = |running: &Running| running.stopped.is_some_and(|(_, since)| since.elapsed() > STUCK);
+    /// Drains the worker if a stopped job has not left its slot in time. Otherwise its slot would be lost unnoticed.
+    pub(super) fn check_stuck_jobs(&mut self) {
+        let is_stuck =
+            |running: &Running| running.stopped.is_some_and(|(_, since)| since.elapsed() > STOP_TIMEOUT);
         if self.fault.is_none() && self.running.values().any(is_stuck) {
-            self.leave_for(Error::SlotStuck(STUCK));
+            self.drain_after_fault(AgentError::SlotStuck(STOP_TIMEOUT));
         }
     }
 
-    pub(super) fn job_done(&mut self, done: JobDone) {
-        let JobDone { token, key, slot, bench, finished, canary } = done;
+    pub(super) fn on_job_done(&mut self, done: JobDone) {
+        let JobDone { token, key, slot, workspace, finished, canary_error } = done;
         self.slots.push(slot);
-        self.put_back(bench);
-        self.shelf.remove(token);
+        self.return_workspace(workspace);
+        self.build_logs.remove(token);
         let running = self.running.remove(&token);
         let version = running.as_ref().and_then(|running| running.version.as_ref());
         if version.is_some_and(|version| !self.ready.contains_key(version)) {
-            // Its version went while it ran; the image could not be removed before.
-            self.collect(self.versions.keep());
+            // The version went while the job ran; its image could not be removed before.
+            self.collect_images(self.versions.keep());
         }
         let why = running.and_then(|running| running.stopped).map_or("cancelled", |(why, _)| why);
-        match finished.result {
-            Some(mut result) => {
-                if let Some(error) = canary {
-                    result.verdict = Verdict::new(Reason::CanaryFailed, error.to_string());
-                    self.metrics.canary_failed();
-                    self.end(Ended::Result(result));
-                    return self.leave_for(Error::Canary(error));
-                }
-                self.end(Ended::Result(result));
+        let Some(mut result) = finished.result else { return self.return_job(token, key, why) };
+        match canary_error {
+            Some(error) => {
+                result.verdict = Verdict::new(Reason::CanaryFailed, error.to_string());
+                self.metrics.canary_failed();
+                self.end_job(JobEnd::Result(result));
+                self.drain_after_fault(AgentError::Canary(error));
             }
-            None => self.give_back(token, key, why),
+            None => self.end_job(JobEnd::Result(result)),
         }
     }
 
-    /// The task of a job broke. What became of its slot is not known, so it is not used again.
-    pub(super) fn job_lost(&mut self, token: Token, key: JobKey) {
+    /// Answers a job whose task panicked. The state of its slot is unknown, so the slot is not used again.
+    pub(super) fn on_job_panicked(&mut self, token: Token, key: JobKey) {
         self.running.remove(&token);
-        self.shelf.remove(token);
-        let verdict = Verdict::new(Reason::WorkerInternal, "");
-        let (response, context) = (Vec::new(), b"{}".to_vec());
-        let result = JobResult { token, key, verdict, usage: Usage::default(), response, context };
-        self.end(Ended::Result(result));
-        self.leave_for(Error::SlotLost);
+        self.build_logs.remove(token);
+        self.end_job(JobEnd::Result(JobResult {
+            token,
+            key,
+            verdict: Verdict::new(Reason::WorkerInternal, ""),
+            usage: Usage::default(),
+            response: Vec::new(),
+            context: b"{}".to_vec(),
+        }));
+        self.drain_after_fault(AgentError::SlotLost);
     }
 
-    pub(super) fn give_back(&mut self, token: Token, key: JobKey, why: &'static str) {
+    pub(super) fn return_job(&mut self, token: Token, key: JobKey, why: &'static str) {
         tracing::debug!(%token, why, "job given back");
-        self.metrics.gave_back();
-        self.end(Ended::Returned { token, key, why });
+        self.metrics.job_returned();
+        self.end_job(JobEnd::Returned { token, key, why });
     }
 
-    fn end(&mut self, ended: Ended) {
-        if let Ended::Result(result) = &ended {
+    fn end_job(&mut self, end: JobEnd) {
+        if let JobEnd::Result(result) = &end {
             tracing::info!(
                 token = %result.token, code = result.verdict.status_code, reason = &*result.verdict.reason,
                 wall_ms = result.usage.wall_ms, "job ended"
             );
-            self.metrics.ended(result);
+            self.metrics.job_ended(result);
         }
-        self.happens(Event::JobEnded(Box::new(ended)));
+        self.dispatch_event(Event::JobEnded(Box::new(end)));
     }
 }
 
-async fn run(task: Task, mut slot: Slot, canary: Option<canary::Canary>) -> Done {
+async fn run(task: JobTask, mut slot: Slot, canary: Option<Canary>) -> TaskOutcome {
     let finished = task.run(&mut slot).await;
-    let canary = match canary.filter(|_| finished.is_suspicious) {
-        Some(canary) => canary.run(&mut slot).await.err(),
-        None => None,
-    };
-    Done::Job(Box::new(JobDone {
-        token: task.job.token,
-        key: task.job.key,
-        slot,
-        bench: None,
-        finished,
-        canary,
-    }))
+    let JobTask { job, .. } = task;
+    JobDone { token: job.token, key: job.key, slot, workspace: None, finished, canary_error: None }
+        .check(canary)
+        .await
 }

@@ -1,4 +1,4 @@
-//! What `/status.json` shows, and the gauges.
+//! `/status.json` and the gauges.
 
 use serde::Serialize;
 use trackyard_protocol::channel::{Channel, Topics};
@@ -7,48 +7,48 @@ use trackyard_protocol::worker::TrackVersion;
 use super::Agent;
 use crate::connection::Identity;
 
-/// A worker as it stands.
+/// The state of a worker.
 #[derive(Debug, Clone, Serialize)]
-pub struct Status {
-    /// Its name.
+pub struct WorkerStatus {
+    /// The worker's name.
     pub name: String,
-    /// This start of it.
+    /// This start of the worker.
     pub incarnation: String,
-    /// Its channel.
+    /// The worker's channel.
     pub channel: Channel,
-    /// What it is scoped to.
+    /// The tracks that the worker is scoped to.
     pub topics: Topics,
-    /// Room for jobs.
+    /// Number of jobs that the worker can run at a time.
     pub slots: u32,
-    /// Jobs in hand.
+    /// Number of running jobs.
     pub busy: u32,
-    /// Results that the router does not have yet.
+    /// Number of results that the router has not acknowledged yet.
     pub unacknowledged: usize,
-    /// True while a router knows this worker.
+    /// Whether the router has accepted this worker.
     pub connected: bool,
-    /// True once it takes no more jobs.
+    /// Whether the worker takes no more jobs.
     pub draining: bool,
-    /// Versions that jobs can be run with.
+    /// The versions that are ready.
     pub ready: Vec<TrackVersion>,
-    /// Versions that could not be prepared.
-    pub failed: Vec<NotReady>,
+    /// The versions that could not be prepared.
+    pub failed: Vec<FailedVersion>,
 }
 
 /// A version that could not be prepared.
 #[derive(Debug, Clone, Serialize)]
-pub struct NotReady {
+pub struct FailedVersion {
     /// The version.
     #[serde(flatten)]
     pub version: TrackVersion,
-    /// The reason's word.
+    /// The name of the reason.
     pub reason: &'static str,
-    /// What happened.
+    /// The message for clients.
     pub message: String,
-    /// True if it is tried again soon.
+    /// Whether the preparation is retried soon.
     pub retrying: bool,
 }
 
-impl Status {
+impl WorkerStatus {
     pub(super) fn new(identity: &Identity) -> Self {
         Self {
             name: identity.name.to_string(),
@@ -67,12 +67,12 @@ impl Status {
 }
 
 impl Agent {
-    /// Shows how things stand, if they changed.
-    pub(super) fn show(&self) {
-        let failed: Vec<NotReady> = self
+    /// Updates the status page and the gauges.
+    pub(super) fn publish_status(&self) {
+        let failed: Vec<FailedVersion> = self
             .versions
             .failures()
-            .map(|(version, failure)| NotReady {
+            .map(|(version, failure)| FailedVersion {
                 version: version.clone(),
                 reason: failure.reason.as_str(),
                 message: failure.message.clone(),
@@ -85,12 +85,12 @@ impl Agent {
         gauges.busy.set(self.connection.busy().into());
         gauges.unacknowledged.set(count(self.connection.unacknowledged()));
         gauges.versions_ready.set(count(self.versions.ready()));
-        gauges.versions_wanted.set(count(self.versions.wanted()));
-        gauges.connected.set(self.connection.is_welcome().into());
+        gauges.versions_desired.set(count(self.versions.desired()));
+        gauges.connected.set(self.connection.is_welcomed().into());
         self.status.send_modify(|status| {
             status.busy = self.connection.busy();
             status.unacknowledged = self.connection.unacknowledged();
-            status.connected = self.connection.is_welcome();
+            status.connected = self.connection.is_welcomed();
             status.draining = self.connection.is_draining();
             status.ready = ready;
             status.failed = failed;

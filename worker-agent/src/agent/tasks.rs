@@ -1,4 +1,4 @@
-//! What goes on beside the agent's loop, and how it ended.
+//! The tasks that run beside the agent's loop.
 
 use std::collections::HashMap;
 
@@ -8,66 +8,68 @@ use trackyard_protocol::worker::TrackVersion;
 
 use super::jobs::JobDone;
 use crate::bootstrap::Bootstrap;
-use crate::versions::desired::Failure;
-use crate::versions::prepare::Ready;
+use crate::versions::desired::PrepareFailure;
+use crate::versions::prepare::ReadyVersion;
 
-/// What a task brought about.
-pub(super) enum Done {
+/// The outcome of a task.
+pub(super) enum TaskOutcome {
     /// A job left its slot.
-    Job(Box<JobDone>),
-    /// A job's task broke, and its slot with it.
-    JobLost { token: Token, key: JobKey },
-    /// A preparation ended.
-    Prepared { version: TrackVersion, result: Result<Ready, Failure> },
-    /// The router told where its workers' port is.
+    JobDone(Box<JobDone>),
+    /// A job's task panicked. Its slot is lost.
+    JobPanicked { token: Token, key: JobKey },
+    /// The preparation of a version ended.
+    Prepared { version: TrackVersion, result: Result<ReadyVersion, PrepareFailure> },
+    /// The router has answered a bootstrap request.
     Bootstrapped(Bootstrap),
-    /// Nothing that the agent must know.
+    /// There is nothing to handle.
     Nothing,
 }
 
-/// The running tasks. A task that panics is a bug of this program; the job or preparation that it was is told of.
+/// The running tasks. A panic of a task is a bug; the job or preparation that it ran is reported as failed.
 #[derive(Default)]
 pub(super) struct Tasks {
-    set: JoinSet<Done>,
-    purposes: HashMap<Id, Purpose>,
+    set: JoinSet<TaskOutcome>,
+    kinds: HashMap<Id, TaskKind>,
 }
 
-pub(super) enum Purpose {
+pub(super) enum TaskKind {
     Job(Token, JobKey),
     Prepare(TrackVersion),
     Other,
 }
 
 impl Tasks {
-    pub(super) fn spawn(&mut self, purpose: Purpose, work: impl Future<Output = Done> + Send + 'static) {
+    pub(super) fn spawn(&mut self, kind: TaskKind, work: impl Future<Output = TaskOutcome> + Send + 'static) {
         let id = self.set.spawn(work).id();
-        self.purposes.insert(id, purpose);
+        self.kinds.insert(id, kind);
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.set.is_empty()
     }
 
-    /// Waits for the next task to end. May be dropped while it waits.
-    pub(super) async fn next(&mut self) -> Done {
+    /// Waits for the next task to end. Cancel-safe.
+    pub(super) async fn next(&mut self) -> TaskOutcome {
         match self.set.join_next_with_id().await {
-            None => Done::Nothing,
+            None => TaskOutcome::Nothing,
             Some(Ok((id, done))) => {
-                self.purposes.remove(&id);
+                self.kinds.remove(&id);
                 done
             }
             Some(Err(error)) => {
-                tracing::error!(%error, "a task broke");
-                self.broken(error.id())
+                tracing::error!(%error, "a task panicked");
+                self.on_panic(error.id())
             }
         }
     }
 
-    fn broken(&mut self, id: Id) -> Done {
-        match self.purposes.remove(&id) {
-            Some(Purpose::Job(token, key)) => Done::JobLost { token, key },
-            Some(Purpose::Prepare(version)) => Done::Prepared { version, result: Err(Failure::of_a_bug()) },
-            Some(Purpose::Other) | None => Done::Nothing,
+    fn on_panic(&mut self, id: Id) -> TaskOutcome {
+        match self.kinds.remove(&id) {
+            Some(TaskKind::Job(token, key)) => TaskOutcome::JobPanicked { token, key },
+            Some(TaskKind::Prepare(version)) => {
+                TaskOutcome::Prepared { version, result: Err(PrepareFailure::internal()) }
+            }
+            Some(TaskKind::Other) | None => TaskOutcome::Nothing,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What only workers of the channel builders need.
+//! The options that only workers of the channel builders have.
 
 use std::path::PathBuf;
 
@@ -6,14 +6,14 @@ use clap::Args;
 use trackyard_builder::driver::{DriverKind, Tools};
 use trackyard_builder::fetch::FetchOptions;
 
-/// How a builder builds.
+/// The options of builders.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Builders")]
 pub struct BuilderArgs {
-    /// What builds: img, buildkit or buildah
+    /// The driver of builds: img, buildkit or buildah
     #[arg(long, env = "TRACKYARD_DRIVER", default_value_t = DriverKind::Img)]
     pub driver: DriverKind,
-    /// A directory that is looked into for the driver's programs before PATH
+    /// A directory to search for the driver's programs before PATH
     #[arg(long, env = "TRACKYARD_TOOLS", value_name = "DIR")]
     pub tools: Option<PathBuf>,
     /// A registry for base images that speaks plain HTTP (not with img)
@@ -24,23 +24,23 @@ pub struct BuilderArgs {
         value_delimiter = ','
     )]
     pub plain_registries: Vec<String>,
-    /// A directory with a config.json as Docker has it: credentials for base images. Builds could read them, so they must
-    /// not be those that images are released with
+    /// A directory with a Docker config.json: credentials for base images. Builds can read them, so do not use those
+    /// for releases
     #[arg(long, env = "TRACKYARD_BASE_DOCKER_CONFIG", value_name = "DIR")]
     pub base_docker_config: Option<PathBuf>,
-    /// User names and passwords for https:// repositories, in the form of git's `store` helper
+    /// Credentials for https:// repositories, in the format of git's `store` helper
     #[arg(long, env = "TRACKYARD_GIT_CREDENTIALS", value_name = "FILE")]
     pub git_credentials: Option<PathBuf>,
     /// The private key for repositories by ssh
     #[arg(long, env = "TRACKYARD_SSH_KEY", value_name = "FILE", requires = "known_hosts")]
     pub ssh_key: Option<PathBuf>,
-    /// The hosts' keys for repositories by ssh, as in ~/.ssh/known_hosts
+    /// The host keys for repositories by ssh, in the format of ~/.ssh/known_hosts
     #[arg(long, env = "TRACKYARD_KNOWN_HOSTS", value_name = "FILE")]
     pub known_hosts: Option<PathBuf>,
 }
 
 impl BuilderArgs {
-    /// Where the drivers' programs are, and what they may use.
+    /// Returns where the drivers' programs are, and what they may use.
     #[must_use]
     pub fn tools(&self) -> Tools {
         Tools {
@@ -50,7 +50,7 @@ impl BuilderArgs {
         }
     }
 
-    /// How repositories are fetched; none by `file://`.
+    /// Returns how repositories are fetched: not by `file://`.
     #[must_use]
     pub fn fetching(&self) -> FetchOptions {
         FetchOptions {

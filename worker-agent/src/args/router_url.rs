@@ -1,4 +1,4 @@
-//! `tcp://host:5555/<channel>?topic=<track>`: where a worker finds its router, and what it wants to do.
+//! Router URLs, `tcp://host:5555/<channel>?topic=<track>`: the address of the router, and the work of the worker.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use trackyard_protocol::channel::{Channel, Topic, Topics};
 
-/// What a worker is told on its command line.
+/// A router URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouterUrl {
     /// The router's host: a name, an address, or an address in brackets.
@@ -16,7 +16,7 @@ pub struct RouterUrl {
     pub port: u16,
     /// The worker's channel.
     pub channel: Channel,
-    /// What the worker is scoped to.
+    /// The tracks that the worker is scoped to.
     pub topics: Topics,
 }
 
@@ -25,42 +25,42 @@ pub struct RouterUrl {
 #[error(
     "{url:?} is not a router URL: {why}; write tcp://HOST:PORT/CHANNEL or tcp://HOST:PORT/CHANNEL?topic=TRACK"
 )]
-pub struct Error {
+pub struct RouterUrlError {
     url: String,
     why: String,
 }
 
 impl RouterUrl {
-    /// The address that libzmq dials for the client port.
+    /// Returns the address of the client port, for libzmq.
     #[must_use]
     pub fn client_address(&self) -> String {
         self.address(self.port)
     }
 
-    /// The address of another port of the same host.
+    /// Returns the address of another port of the same host.
     #[must_use]
     pub fn address(&self, port: u16) -> String {
         format!("tcp://{}:{port}", self.host)
     }
 }
 
-/// True if what `host` names is this machine and nothing else.
+/// Returns whether `host` can only be this machine.
 #[must_use]
 pub fn is_loopback(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// The host of `tcp://host:port`.
+/// Returns the host of `tcp://host:port`.
 #[must_use]
 pub fn host_of(address: &str) -> Option<&str> {
     address.strip_prefix("tcp://")?.rsplit_once(':').map(|(host, _)| host)
 }
 
 impl FromStr for RouterUrl {
-    type Err = Error;
-    fn from_str(url: &str) -> Result<Self, Error> {
-        parse(url).map_err(|why| Error { url: url.chars().take(200).collect(), why })
+    type Err = RouterUrlError;
+    fn from_str(url: &str) -> Result<Self, RouterUrlError> {
+        parse(url).map_err(|why| RouterUrlError { url: url.chars().take(200).collect(), why })
     }
 }
 
@@ -77,13 +77,13 @@ impl fmt::Display for RouterUrl {
 
 fn parse(url: &str) -> Result<RouterUrl, String> {
     let rest = url.strip_prefix("tcp://").ok_or("it does not start with tcp://")?;
-    let (authority, place) = rest.split_once('/').ok_or("the channel is missing")?;
+    let (authority, path) = rest.split_once('/').ok_or("the channel is missing")?;
     let (host, port) = authority.rsplit_once(':').ok_or("the port is missing")?;
-    let (channel, query) = place.split_once('?').map_or((place, None), |(c, q)| (c, Some(q)));
+    let (channel, query) = path.split_once('?').map_or((path, None), |(c, q)| (c, Some(q)));
     let channel = channel
         .trim_end_matches('/')
         .parse()
-        .map_err(|_| "the channel is none of test_runners, static_analyzers, representers, builders")?;
+        .map_err(|_| "the channel is not one of test_runners, static_analyzers, representers, builders")?;
     Ok(RouterUrl { host: checked_host(host)?, port: checked_port(port)?, channel, topics: topics(query)? })
 }
 
@@ -119,7 +119,7 @@ mod tests {
     #[rstest]
     #[case("tcp://127.0.0.1:5555/test_runners", "*")]
     #[case("tcp://127.0.0.1:5555/test_runners/", "*")]
-    #[case("tcp://router.yard:5555/representers?topic=ruby", "ruby")]
+    #[case("tcp://router.example:5555/representers?topic=ruby", "ruby")]
     #[case("tcp://router:5555/static_analyzers?topic=ruby&topic=csharp,elixir", "csharp ruby elixir")]
     #[case("tcp://[::1]:5555/builders?topic=*", "*")]
     #[case("tcp://[::1]:5555/builders?", "*")]
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_of_an_address() {
+    fn host_of_address() {
         assert_eq!(host_of("tcp://[::1]:5556"), Some("[::1]"));
         assert_eq!(host_of("ipc://x"), None);
     }

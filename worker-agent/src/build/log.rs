@@ -1,16 +1,16 @@
-//! A build's log, bounded: its first half and its end are kept, and it can be read while it grows.
+//! A build's log, bounded: its first half and its end are kept. It can be read while it grows.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use trackyard_protocol::build::LogPage;
 
-/// The longest line.
-const MAX_LINE: usize = 4 << 10;
+/// Maximum length of a line; the rest is cut.
+const MAX_LINE_BYTES: usize = 4 << 10;
 
-/// A log; clones are the same one.
+/// A log. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Log(Arc<Mutex<Lines>>);
+pub struct LogBuffer(Arc<Mutex<Lines>>);
 
 #[derive(Debug)]
 struct Lines {
@@ -22,8 +22,8 @@ struct Lines {
     dropped: u64,
 }
 
-impl Log {
-    /// A log that keeps so many bytes.
+impl LogBuffer {
+    /// Returns an empty log that keeps `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         let lines = Lines {
@@ -37,15 +37,15 @@ impl Log {
         Self(Arc::new(Mutex::new(lines)))
     }
 
-    /// Adds a line, without what a terminal would act on.
+    /// Adds a line, without control characters.
     pub fn line(&self, line: &str) {
         let clean = line.chars().filter(|c| !c.is_control() || *c == '\t');
-        let mut text: String = clean.take(MAX_LINE).collect();
-        text.truncate(text.floor_char_boundary(MAX_LINE));
+        let mut text: String = clean.take(MAX_LINE_BYTES).collect();
+        text.truncate(text.floor_char_boundary(MAX_LINE_BYTES));
         self.lines().push(text);
     }
 
-    /// The lines from number `from` on.
+    /// Returns the lines from number `from` on.
     #[must_use]
     pub fn since(&self, from: u64) -> LogPage {
         let lines = self.lines();
@@ -57,7 +57,7 @@ impl Log {
         LogPage { lines: wanted, next: head + lines.dropped + tail }
     }
 
-    /// Everything that was kept, as one text.
+    /// Returns all lines that were kept, as one text.
     #[must_use]
     pub fn text(&self) -> String {
         let lines = self.lines();
@@ -94,8 +94,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_half_and_the_end_are_kept() {
-        let log = Log::new(20);
+    fn first_half_and_end_are_kept() {
+        let log = LogBuffer::new(20);
         (0..100).for_each(|number| log.line(&format!("line{number}")));
         assert_eq!(log.text(), "line0\n[98 lines left out]\nline99\n");
         assert_eq!(log.since(0), LogPage { lines: vec!["line0".to_owned(), "line99".to_owned()], next: 100 });
@@ -103,8 +103,8 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_gets_each_line_once() {
-        let log = Log::new(1000);
+    fn reader_gets_each_line_once() {
+        let log = LogBuffer::new(1000);
         let (mut next, mut read) = (0, Vec::new());
         for number in 0..10 {
             log.line(&number.to_string());
@@ -116,12 +116,12 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_cut_and_what_a_terminal_acts_on_is_taken_out() {
-        let log = Log::new(1 << 20);
+    fn lines_are_cut_and_control_characters_removed() {
+        let log = LogBuffer::new(1 << 20);
         log.line("a\u{1b}[2Jb\r\tc");
-        log.line(&"é".repeat(MAX_LINE));
+        log.line(&"é".repeat(MAX_LINE_BYTES));
         let page = log.since(0);
         assert_eq!(page.lines[0], "a[2Jb\tc");
-        assert_eq!(page.lines[1].len(), MAX_LINE);
+        assert_eq!(page.lines[1].len(), MAX_LINE_BYTES);
     }
 }

@@ -1,23 +1,24 @@
-//! From a build's end to the `Result` that the router gets. Pure.
+//! The `Result` of a build. Pure.
 
 use std::time::Duration;
 
 use serde::Serialize;
+use trackyard_daemon::clock::millis;
 use trackyard_protocol::build::{BuildLimits, BuildResponse, BuildStatus};
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::version::Digest;
 use trackyard_protocol::worker::{Build, JobResult, Usage, Verdict};
 
-use super::failed::Failed;
+use super::failure::BuildFailure;
 
-/// Characters of a verdict's message.
-const MAX_MESSAGE: usize = 1000;
+/// Maximum number of characters of a verdict's message.
+const MAX_MESSAGE_CHARS: usize = 1000;
 
-/// What a build brought about.
+/// A build that ended well.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub(super) struct BuildOutcome {
     pub(super) status: BuildStatus,
-    /// `<place>/<repository>:<version>`.
+    /// `<location>/<repository>:<version>`.
     pub(super) image: String,
     pub(super) version: String,
     pub(super) digest: Digest,
@@ -33,22 +34,22 @@ struct Context<'a> {
     error_detail: Option<&'a str>,
 }
 
-/// The result of a build. The log goes into the response; without one, into the context.
+/// Returns the result of a build. The log goes into the response, or into the context if there is no response.
 pub(super) fn result(
     build: &Build,
     limits: &BuildLimits,
-    ended: Result<Outcome, Failed>,
+    ended: Result<BuildOutcome, BuildFailure>,
     logs: &str,
     wall: Duration,
 ) -> JobResult {
     let (verdict, response, failure) = match ended {
         Ok(outcome) => {
-            let message = said(&outcome);
+            let message = describe(&outcome);
             let response = response(build, outcome, &message, logs);
             (Verdict::new(Reason::Ok, message), response, None)
         }
-        Err(Failed { reason, message }) => {
-            let message: String = message.chars().take(MAX_MESSAGE).collect();
+        Err(BuildFailure { reason, message }) => {
+            let message: String = message.chars().take(MAX_MESSAGE_CHARS).collect();
             (Verdict::new(reason, message.clone()), Vec::new(), Some(message))
         }
     };
@@ -62,21 +63,21 @@ pub(super) fn result(
         token: build.token,
         key: build.key,
         verdict,
-        usage: Usage { wall_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX), ..Usage::default() },
+        usage: Usage { wall_ms: millis(wall), ..Usage::default() },
         response,
         context: serde_json::to_vec(&context).unwrap_or_else(|_| b"{}".to_vec()),
     }
 }
 
-fn said(outcome: &Outcome) -> String {
-    let Outcome { status, image, digest, .. } = outcome;
+fn describe(outcome: &BuildOutcome) -> String {
+    let BuildOutcome { status, image, digest, .. } = outcome;
     match status {
         BuildStatus::Built => format!("built and released {image}"),
         BuildStatus::Ignored => format!("{image} is released already, as {digest}"),
     }
 }
 
-fn response(build: &Build, outcome: Outcome, message: &str, logs: &str) -> Vec<u8> {
+fn response(build: &Build, outcome: BuildOutcome, message: &str, logs: &str) -> Vec<u8> {
     let response = BuildResponse {
         status: outcome.status,
         message: message.to_owned(),

@@ -1,4 +1,4 @@
-//! The way of one build through a slot.
+//! The path of a build through a slot.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -15,100 +15,104 @@ use trackyard_protocol::source::{ImageSource, ImageSourceKind};
 use trackyard_protocol::version::Digest;
 use trackyard_protocol::worker::Build;
 
-use super::failed::Failed;
-use super::log::Log;
-use super::report::{self, Outcome};
-use super::smoke::Smoke;
-use super::workshop::{Bench, Workshop};
-use crate::job::Finished;
+use super::failure::BuildFailure;
+use super::log::LogBuffer;
+use super::report::{self, BuildOutcome};
+use super::smoke::SmokeCheck;
+use super::workspace::{BuildContext, BuildWorkspace};
+use crate::job::FinishedJob;
 use crate::sandbox::{EntryScript, Rootfs, Slot};
 
 /// A build with all that it needs but a slot.
 #[derive(Debug)]
-pub struct Task {
-    /// The router's build.
+pub struct BuildTask {
+    /// The router's message.
     pub build: Build,
-    /// When it came.
+    /// When the message was received.
     pub received: Instant,
-    /// What builds share.
-    pub workshop: Workshop,
+    /// The parts that all builds share.
+    pub context: BuildContext,
     /// The limits that this worker applies.
     pub limits: BuildLimits,
-    /// Where its lines go.
-    pub log: Log,
-    /// Ends the build.
+    /// The build's log.
+    pub log: LogBuffer,
+    /// Stops the build.
     pub cancel: CancellationToken,
 }
 
-/// The name of a built image in its bench's directory.
-const IMAGE: &str = "image";
-/// How long a fixture may run.
-const SMOKE_WALL: u64 = 60;
+/// The repository of the built image in the workspace's layout directory.
+const IMAGE_NAME: &str = "image";
+/// Wall-clock limit of a fixture.
+const SMOKE_CHECK_SECONDS: u64 = 60;
 
-/// What is being released, and where.
-struct Release<'a> {
+/// A release under preparation.
+struct PendingRelease<'a> {
     images: Images,
     repository: &'a str,
     /// `git-<sha>`.
     version: String,
 }
 
-impl Task {
-    /// Builds in `slot` and `bench`. A build that was cancelled has no result.
-    pub async fn run(&self, slot: &mut Slot, bench: &mut Bench) -> Finished {
+impl BuildTask {
+    /// Builds in `slot` and `workspace`. A cancelled build has no result.
+    pub async fn run(&self, slot: &mut Slot, workspace: &mut BuildWorkspace) -> FinishedJob {
         let stop = self.cancel.child_token();
-        let work = self.build(slot, bench, &stop);
-        let (ended, is_late) = bounded(work, &stop, self.received + self.limits.wall.0).await;
-        if let Err(error) = tokio::task::block_in_place(|| bench.clear().and_then(|()| bench.trim())) {
+        let work = self.build(slot, workspace, &stop);
+        let (ended, timed_out) = run_until(work, &stop, self.received + self.limits.wall.0).await;
+        if let Err(error) = tokio::task::block_in_place(|| workspace.clear().and_then(|()| workspace.trim()))
+        {
             tracing::error!(%error, "a build's files are left behind");
         }
         if self.cancel.is_cancelled() {
-            return Finished { result: None, is_suspicious: false };
+            return FinishedJob { result: None, is_suspicious: false };
         }
-        let ended = if is_late && ended.is_err() { Err(self.too_late()) } else { ended };
+        let ended = if timed_out && ended.is_err() { Err(self.wall_time_failure()) } else { ended };
         let is_suspicious = ended.as_ref().is_err_and(|failed| {
             matches!(failed.reason, Reason::Mount | Reason::Cgroup | Reason::Launch | Reason::HostResources)
         });
         let wall = self.received.elapsed();
         let result = report::result(&self.build, &self.limits, ended, &self.log.text(), wall);
-        Finished { result: Some(result), is_suspicious }
+        FinishedJob { result: Some(result), is_suspicious }
     }
 
-    fn too_late(&self) -> Failed {
+    fn wall_time_failure(&self) -> BuildFailure {
         let limit = self.limits.wall;
-        Failed::new(Reason::WallTime, format!("the build was stopped after {limit}, its limit"))
+        BuildFailure::new(Reason::WallTime, format!("the build was stopped after {limit}, its limit"))
     }
 
     async fn build(
         &self,
         slot: &mut Slot,
-        bench: &mut Bench,
+        workspace: &mut BuildWorkspace,
         stop: &CancellationToken,
-    ) -> Result<Outcome, Failed> {
-        let source = &self.workshop.images;
+    ) -> Result<BuildOutcome, BuildFailure> {
+        let source = &self.context.images;
         let repository = source.repository(self.build.channel, &self.build.track).ok_or_else(|| {
-            Failed::new(Reason::Release, "the router names no repository for images of this channel")
+            BuildFailure::new(Reason::Release, "the router names no repository for images of this channel")
         })?;
         let (url, resolved) = self.resolve(stop).await?;
-        let images = unless_stopped(stop, Images::connect(source, &self.workshop.options)).await?;
+        let images = unless_stopped(stop, Images::connect(source, &self.context.options)).await?;
         let release =
-            Release { images, repository: &repository, version: format!("git-{}", resolved.commit) };
+            PendingRelease { images, repository: &repository, version: format!("git-{}", resolved.commit) };
         let built = release.images.resolve_tag(&repository, &release.version);
         if let Some(digest) = unless_stopped(stop, built).await? {
             self.log.line(&format!("release: {} is released already", release.version));
             return Ok(self.outcome(BuildStatus::Ignored, &release, digest));
         }
-        let checkout = self.fetch(&url, &resolved, bench, stop).await?;
-        self.drive(&checkout, slot, bench, stop).await?;
-        self.smoke(slot, bench, stop).await?;
-        self.release(&release, &resolved, bench, stop).await
+        let checkout = self.fetch(&url, &resolved, workspace, stop).await?;
+        self.drive(&checkout, slot, workspace, stop).await?;
+        self.smoke(slot, workspace, stop).await?;
+        self.release(&release, &resolved, workspace, stop).await
     }
 
-    async fn resolve(&self, stop: &CancellationToken) -> Result<(RepositoryUrl, ResolvedCommit), Failed> {
-        let url = self.workshop.trust.repository(&self.build.source)?;
+    async fn resolve(
+        &self,
+        stop: &CancellationToken,
+    ) -> Result<(RepositoryUrl, ResolvedCommit), BuildFailure> {
+        let url = self.context.trust.repository(&self.build.source)?;
         let reference: GitReference = self.build.git_reference.parse()?;
         self.log.line(&format!("fetch: looking for {reference} in {url}"));
-        let resolved = self.workshop.repositories.resolve(&url, &reference, stop).await?;
+        let resolved = self.context.repositories.resolve(&url, &reference, stop).await?;
         self.log.line(&format!("fetch: {reference} is commit {}", resolved.commit));
         Ok((url, resolved))
     }
@@ -117,10 +121,10 @@ impl Task {
         &self,
         url: &RepositoryUrl,
         resolved: &ResolvedCommit,
-        bench: &Bench,
+        workspace: &BuildWorkspace,
         stop: &CancellationToken,
-    ) -> Result<Checkout, Failed> {
-        let checkout = self.workshop.repositories.checkout(url, resolved, &bench.tree(), stop).await?;
+    ) -> Result<Checkout, BuildFailure> {
+        let checkout = self.context.repositories.checkout(url, resolved, &workspace.tree(), stop).await?;
         self.log.line(&format!("fetch: commit {} of {}", checkout.commit, url));
         Ok(checkout)
     }
@@ -129,36 +133,36 @@ impl Task {
         &self,
         checkout: &Checkout,
         slot: &mut Slot,
-        bench: &Bench,
+        workspace: &BuildWorkspace,
         stop: &CancellationToken,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), BuildFailure> {
         let spec = BuildSpec {
-            context: bench.tree(),
-            output: bench.image(),
+            context: workspace.tree(),
+            output: workspace.image(),
             source_date_epoch: checkout.commit_time,
             labels: self.labels(checkout)?,
             idle_timeout: self.limits.idle.0,
-            dir: bench.dir().to_owned(),
+            dir: workspace.dir().to_owned(),
             max_disk_bytes: self.limits.disk.0,
         };
-        self.log.line(&format!("build: with {}", bench.driver.kind()));
+        self.log.line(&format!("build: with {}", workspace.driver.kind()));
         let cgroup = unless_stopped(stop, slot.build_cgroup(&self.limits)).await?;
-        // Where things are on this machine is nobody else's business.
-        let here = bench.dir().display().to_string();
+        // Paths of this machine are not for clients.
+        let here = workspace.dir().display().to_string();
         let log = |line: &str| self.log.line(&line.replace(&here, "."));
         let run = BuildRun { spec: &spec, cgroup: &cgroup, on_line: &log, stop };
-        bench.driver.build(&run).await.map_err(|error| {
-            let Failed { reason, message } = Failed::from(error);
-            Failed::new(reason, message.replace(&here, "."))
+        workspace.driver.build(&run).await.map_err(|error| {
+            let BuildFailure { reason, message } = BuildFailure::from(error);
+            BuildFailure::new(reason, message.replace(&here, "."))
         })
     }
 
-    /// As the OCI's image specification names them.
-    fn labels(&self, checkout: &Checkout) -> Result<BTreeMap<String, String>, Failed> {
+    /// Returns the labels that the OCI image specification defines.
+    fn labels(&self, checkout: &Checkout) -> Result<BTreeMap<String, String>, BuildFailure> {
         let seconds = i64::try_from(checkout.commit_time).unwrap_or(i64::MAX);
         let created = jiff::Timestamp::from_second(seconds);
-        let created =
-            created.map_err(|error| Failed::new(Reason::Fetch, format!("the commit's time: {error}")))?;
+        let created = created
+            .map_err(|error| BuildFailure::new(Reason::Fetch, format!("the commit's time: {error}")))?;
         let label = |name: &str, value: String| (format!("org.opencontainers.image.{name}"), value);
         Ok(BTreeMap::from([
             label("revision", checkout.commit.to_string()),
@@ -167,31 +171,32 @@ impl Task {
         ]))
     }
 
-    fn outcome(&self, status: BuildStatus, release: &Release<'_>, digest: Digest) -> Outcome {
-        let place = &self.workshop.images.location;
+    fn outcome(&self, status: BuildStatus, release: &PendingRelease<'_>, digest: Digest) -> BuildOutcome {
+        let place = &self.context.images.location;
         let image = format!("{place}/{}:{}", release.repository, release.version);
-        Outcome { status, image, version: release.version.clone(), digest }
+        BuildOutcome { status, image, version: release.version.clone(), digest }
     }
 
     /// Unpacks the image as a job's worker would, and runs it.
     async fn smoke(
         &self,
         slot: &mut Slot,
-        bench: &mut Bench,
+        workspace: &mut BuildWorkspace,
         stop: &CancellationToken,
-    ) -> Result<(), Failed> {
-        let (images, digest) = self.built_image(bench).await?;
-        let image = unless_stopped(stop, self.workshop.store.prepare(&images, IMAGE, &digest)).await?;
-        bench.last = Some(digest);
-        let (host, layers, channel) = (self.workshop.host.clone(), image.layers.clone(), self.build.channel);
+    ) -> Result<(), BuildFailure> {
+        let (images, digest) = self.built_image(workspace).await?;
+        let image = unless_stopped(stop, self.context.store.prepare(&images, IMAGE_NAME, &digest)).await?;
+        workspace.last = Some(digest);
+        let (host, layers, channel) = (self.context.host.clone(), image.layers.clone(), self.build.channel);
         let entry = tokio::task::spawn_blocking(move || host.find_entry(&layers, channel)).await;
-        let entry = entry.map_err(|error| Failed::new(Reason::WorkerInternal, error.to_string()))??;
-        let entry = entry.ok_or_else(|| Failed::new(Reason::SmokeCheck, EntryScript::missing(channel)))?;
-        let smoke = Smoke {
+        let entry = entry.map_err(|error| BuildFailure::new(Reason::WorkerInternal, error.to_string()))??;
+        let entry =
+            entry.ok_or_else(|| BuildFailure::new(Reason::SmokeCheck, EntryScript::missing(channel)))?;
+        let smoke = SmokeCheck {
             rootfs: Rootfs { layers: image.layers.clone(), env: image.env.clone() },
             entry,
             limits: smoke_limits(),
-            tree: &bench.tree(),
+            tree: &workspace.tree(),
             log: &self.log,
             cancel: stop.clone(),
         };
@@ -199,55 +204,59 @@ impl Task {
         Ok(())
     }
 
-    async fn built_image(&self, bench: &Bench) -> Result<(Images, Digest), Failed> {
+    async fn built_image(&self, workspace: &BuildWorkspace) -> Result<(Images, Digest), BuildFailure> {
         let source = ImageSource {
             kind: ImageSourceKind::Layout,
-            location: bench.dir().to_string_lossy().into_owned(),
-            repositories: self.workshop.images.repositories.clone(),
+            location: workspace.dir().to_string_lossy().into_owned(),
+            repositories: self.context.images.repositories.clone(),
         };
-        let images = Images::connect(&source, &self.workshop.options).await?;
-        let digest = built_digest(&bench.image(), &self.workshop.options).await?;
+        let images = Images::connect(&source, &self.context.options).await?;
+        let digest = built_digest(&workspace.image(), &self.context.options).await?;
         Ok((images, digest))
     }
 
     async fn release(
         &self,
-        release: &Release<'_>,
+        release: &PendingRelease<'_>,
         resolved: &ResolvedCommit,
-        bench: &Bench,
+        workspace: &BuildWorkspace,
         stop: &CancellationToken,
-    ) -> Result<Outcome, Failed> {
+    ) -> Result<BuildOutcome, BuildFailure> {
         let tags = ReleaseTags::new(resolved.commit.as_str(), std::time::SystemTime::now())?;
         let tags = tags.git_reference(&self.build.git_reference).latest(resolved.is_default_branch);
         let log = self.log.clone();
         let control =
             ReleaseControl::new(stop.clone(), move |progress| log.line(&format!("release: {progress}")));
-        match release.images.release(release.repository, &bench.image(), &tags, &control).await? {
+        match release.images.release(release.repository, &workspace.image(), &tags, &control).await? {
             ReleaseOutcome::Done { digest, .. } => Ok(self.outcome(BuildStatus::Built, release, digest)),
             ReleaseOutcome::Ignored { digest } => Ok(self.outcome(BuildStatus::Ignored, release, digest)),
         }
     }
 }
 
-/// As for a job of the default limits, but for the time: a builder is a busy machine.
+/// Returns a job's default limits, but with more wall-clock time, because a builder is a busy machine.
 fn smoke_limits() -> Limits {
-    Limits { wall: HumanDuration::from_secs(SMOKE_WALL), ..Limits::default() }
+    Limits { wall: HumanDuration::from_secs(SMOKE_CHECK_SECONDS), ..Limits::default() }
 }
 
-/// Does what does not look at `stop` by itself, and may be dropped.
+/// Runs `work`, and drops it when `stop` is cancelled.
 async fn unless_stopped<T, E>(
     stop: &CancellationToken,
     work: impl Future<Output = Result<T, E>>,
-) -> Result<T, Failed>
+) -> Result<T, BuildFailure>
 where
-    Failed: From<E>,
+    BuildFailure: From<E>,
 {
-    let stopped = || Failed::new(Reason::WallTime, "the build was stopped");
-    stop.run_until_cancelled(work).await.ok_or_else(stopped)?.map_err(Failed::from)
+    let stopped = || BuildFailure::new(Reason::WallTime, "the build was stopped");
+    stop.run_until_cancelled(work).await.ok_or_else(stopped)?.map_err(BuildFailure::from)
 }
 
-/// Waits for `work`; after `deadline` it is stopped, which it takes as its end. True if it was.
-async fn bounded<T>(work: impl Future<Output = T>, stop: &CancellationToken, deadline: Instant) -> (T, bool) {
+/// Waits for `work`. Cancels `stop` at `deadline`, upon which `work` must end. Returns whether the deadline has passed.
+async fn run_until<T>(
+    work: impl Future<Output = T>,
+    stop: &CancellationToken,
+    deadline: Instant,
+) -> (T, bool) {
     tokio::pin!(work);
     tokio::select! {
         biased;

@@ -1,15 +1,15 @@
-//! How long to wait before a socket is opened again.
+//! The delay before a socket is opened again.
 
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-const FIRST: Duration = Duration::from_millis(100);
-const MOST: Duration = Duration::from_secs(5);
+const MIN_BACKOFF: Duration = Duration::from_millis(100);
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
-/// Doubles from 0.1 s to 5 s, and takes a random part between half and the whole of it, so that a yard's workers do
-/// not all knock at once when their router comes back.
+/// A delay that doubles from 0.1 s to 5 s. Jitter takes up to half of it away, so that workers do not all connect at
+/// once when their router comes back.
 #[derive(Debug)]
 pub(super) struct Backoff {
     next: Duration,
@@ -18,17 +18,17 @@ pub(super) struct Backoff {
 
 impl Backoff {
     pub(super) fn new(seed: u64) -> Self {
-        Self { next: FIRST, random: SmallRng::seed_from_u64(seed) }
+        Self { next: MIN_BACKOFF, random: SmallRng::seed_from_u64(seed) }
     }
 
-    pub(super) fn next(&mut self) -> Duration {
-        let whole = self.next;
-        self.next = (whole * 2).min(MOST);
-        whole.mul_f64(self.random.random_range(0.5..=1.0))
+    pub(super) fn next_delay(&mut self) -> Duration {
+        let longest = self.next;
+        self.next = (longest * 2).min(MAX_BACKOFF);
+        longest.mul_f64(self.random.random_range(0.5..=1.0))
     }
 
     pub(super) fn reset(&mut self) {
-        self.next = FIRST;
+        self.next = MIN_BACKOFF;
     }
 }
 
@@ -39,10 +39,10 @@ mod tests {
     #[test]
     fn waits_grow_to_a_bound_and_start_again() {
         let mut backoff = Backoff::new(7);
-        let waits: Vec<Duration> = (0..20).map(|_| backoff.next()).collect();
-        assert!(waits[0] >= FIRST / 2 && waits[0] <= FIRST);
-        assert!(waits[19] >= MOST / 2 && waits.iter().all(|wait| *wait <= MOST));
+        let delays: Vec<Duration> = (0..20).map(|_| backoff.next_delay()).collect();
+        assert!(delays[0] >= MIN_BACKOFF / 2 && delays[0] <= MIN_BACKOFF);
+        assert!(delays[19] >= MAX_BACKOFF / 2 && delays.iter().all(|delay| *delay <= MAX_BACKOFF));
         backoff.reset();
-        assert!(backoff.next() <= FIRST);
+        assert!(backoff.next_delay() <= MIN_BACKOFF);
     }
 }

@@ -1,29 +1,32 @@
-//! Leaving, or starting anew: no more jobs, those in hand are finished or given back, then the end.
+//! Drains: a worker takes no more jobs, and finishes or returns those that are running. Then it exits or bootstraps
+//! again.
 
 use std::time::Instant;
 
 use trackyard_protocol::worker::FromWorker;
 
-use super::event::{Action, Ended, Leave};
+use super::event::{Action, DrainMode, JobEnd};
 use super::{Connection, Phase};
 
 /// A drain under way.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Draining {
-    leave: Leave,
+    mode: DrainMode,
     stage: Stage,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Jobs go on, until a time if there is one.
+    /// Jobs run to their end, or until `until`.
     Finishing { until: Option<Instant> },
-    /// Jobs were stopped; those that do not end by then are given back all the same.
+    /// Jobs were stopped. Those that have not ended at `until` are returned all the same.
     Stopping { until: Instant },
-    /// All jobs ended; the router should take the last results, but is not waited for for ever.
+    /// All jobs have ended. The router has until `until` to acknowledge the last results.
     Delivering { until: Instant },
-    /// The configuration is being asked for.
+    /// The worker waits for the answer to its bootstrap request.
     Bootstrapping,
+    /// The worker can exit.
+    Done,
 }
 
 impl Draining {
@@ -35,92 +38,88 @@ impl Draining {
         match self.stage {
             Stage::Finishing { until } => until,
             Stage::Stopping { until } | Stage::Delivering { until } => Some(until),
-            Stage::Bootstrapping => None,
+            Stage::Bootstrapping | Stage::Done => None,
         }
     }
 }
 
 impl Connection {
-    /// A more urgent wish replaces a less urgent one, never the other way.
-    pub(super) fn start_draining(&mut self, leave: Leave, now: Instant, out: &mut Vec<Action>) {
-        if self.draining.as_ref().is_some_and(|draining| draining.leave >= leave) {
+    /// Starts a drain. A running drain is replaced only if `mode` is more urgent.
+    pub(super) fn start_draining(&mut self, mode: DrainMode, now: Instant, out: &mut Vec<Action>) {
+        if self.draining.as_ref().is_some_and(|draining| draining.mode >= mode) {
             return;
         }
-        if self.draining.is_none() && self.is_welcome() {
+        if self.draining.is_none() && self.is_welcomed() {
             out.push(Action::Send(FromWorker::Draining));
         }
-        let until = match leave {
-            Leave::Bootstrap | Leave::Exit => None,
-            Leave::ExitInTime => Some(now + self.timing.drain),
-            Leave::ExitNow => Some(now),
+        let until = match mode {
+            DrainMode::Bootstrap | DrainMode::WhenIdle => None,
+            DrainMode::Graceful => Some(now + self.timing.drain),
+            DrainMode::Immediate => Some(now),
         };
-        self.draining = Some(Draining { leave, stage: Stage::Finishing { until } });
+        self.draining = Some(Draining { mode, stage: Stage::Finishing { until } });
     }
 
-    /// Takes a drain as far as it goes now.
-    pub(super) fn drain_on(&mut self, now: Instant, out: &mut Vec<Action>) {
-        while let Some((leave, stage)) = self.draining.as_ref().map(|d| (d.leave, d.stage)) {
-            let Some(next) = self.next_stage(leave, stage, now, out) else { return };
-            match next {
-                Some(stage) => self.draining = Some(Draining { leave, stage }),
-                None => return self.leave(out),
+    /// Moves a drain through all stages that are over.
+    pub(super) fn advance_drain(&mut self, now: Instant, out: &mut Vec<Action>) {
+        while let Some(Draining { mode, stage }) = self.draining {
+            if stage == Stage::Done {
+                return self.say_goodbye(out);
             }
+            let Some(stage) = self.next_stage(mode, stage, now, out) else { return };
+            self.draining = Some(Draining { mode, stage });
         }
     }
 
-    /// `None`: stay. `Some(None)`: leave.
-    #[expect(
-        clippy::option_option,
-        reason = "stay, go on or leave; an enum for one caller would say no more"
-    )]
+    /// Returns the stage that follows `stage`, or `None` if `stage` is not over.
     fn next_stage(
         &mut self,
-        leave: Leave,
+        mode: DrainMode,
         stage: Stage,
         now: Instant,
         out: &mut Vec<Action>,
-    ) -> Option<Option<Stage>> {
-        let idle = self.held.running() == 0;
+    ) -> Option<Stage> {
+        let idle = self.held_jobs.running() == 0;
         match stage {
-            Stage::Bootstrapping => None,
-            Stage::Finishing { .. } | Stage::Stopping { .. } if idle && leave == Leave::Bootstrap => {
+            Stage::Bootstrapping | Stage::Done => None,
+            Stage::Finishing { .. } | Stage::Stopping { .. } if idle && mode == DrainMode::Bootstrap => {
                 out.push(Action::Bootstrap);
-                Some(Some(Stage::Bootstrapping))
+                Some(Stage::Bootstrapping)
             }
             Stage::Finishing { until } if idle => {
-                // Never beyond the drain timeout: whoever sent SIGTERM kills soon after it.
-                let least = now + self.timing.silence;
-                let until = until.map_or(now + self.timing.drain, |until| until.max(least));
-                Some(Some(Stage::Delivering { until }))
+                // Not after the drain timeout: what sent SIGTERM sends SIGKILL soon after it.
+                let earliest = now + self.timing.silence;
+                let until = until.map_or(now + self.timing.drain, |until| until.max(earliest));
+                Some(Stage::Delivering { until })
             }
             Stage::Finishing { until: Some(until) } if now >= until => {
-                for token in self.held.running_tokens() {
-                    self.stop(token, "draining", out);
+                for token in self.held_jobs.running_tokens() {
+                    self.stop_job(token, "draining", out);
                 }
-                Some(Some(Stage::Stopping { until: now + self.timing.kill }))
+                Some(Stage::Stopping { until: now + self.timing.kill })
             }
             Stage::Stopping { until } if idle || now >= until => {
-                self.give_back_all(out);
-                Some(Some(Stage::Delivering { until: now + self.timing.silence }))
+                self.return_all(out);
+                Some(Stage::Delivering { until: now + self.timing.silence })
             }
-            Stage::Delivering { .. } if self.held.is_empty() => Some(None),
-            Stage::Delivering { until } if now >= until => Some(None),
+            Stage::Delivering { .. } if self.held_jobs.is_empty() => Some(Stage::Done),
+            Stage::Delivering { until } if now >= until => Some(Stage::Done),
             _ => None,
         }
     }
 
-    fn give_back_all(&mut self, out: &mut Vec<Action>) {
-        for job in self.held.list() {
-            self.held.end(Ended::Returned { token: job.token, key: job.key, why: "draining" });
+    fn return_all(&mut self, out: &mut Vec<Action>) {
+        for job in self.held_jobs.list() {
+            self.held_jobs.on_ended(JobEnd::Returned { token: job.token, key: job.key, why: "draining" });
         }
         self.flush(out);
     }
 
-    fn leave(&mut self, out: &mut Vec<Action>) {
-        if self.is_welcome() {
+    fn say_goodbye(&mut self, out: &mut Vec<Action>) {
+        if self.is_welcomed() {
             out.push(Action::Send(FromWorker::Goodbye));
         }
-        self.phase = Phase::Gone;
+        self.phase = Phase::GoodbyeSent;
         out.push(Action::Exit);
     }
 }

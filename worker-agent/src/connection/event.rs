@@ -1,100 +1,100 @@
-//! What the talk with the router takes and gives.
+//! The events that a connection takes and the actions that it returns.
 
 use trackyard_protocol::token::{Epoch, JobKey, Token};
 use trackyard_protocol::worker::{
     AfterDrain, Build, Desired, FromRouter, FromWorker, Job, JobResult, TrackVersion, VersionFailed, Welcome,
 };
 
-/// What happens to a worker.
+/// Something that happened to the worker.
 #[derive(Debug)]
 pub enum Event {
-    /// The router said something.
-    Heard(Box<FromRouter>),
-    /// Time passes.
+    /// A message from the router.
+    RouterMessage(Box<FromRouter>),
+    /// Time has passed.
     Tick,
-    /// A version can be run.
+    /// A version is ready.
     VersionReady(TrackVersion),
     /// A version could not be prepared.
     VersionFailed(VersionFailed),
-    /// A version is no longer wanted: it can no longer be run, nor does its failure matter.
+    /// A version is no longer desired. It is neither ready nor failed any more.
     VersionGone(TrackVersion),
     /// A job left its slot.
-    JobEnded(Box<Ended>),
-    /// Take no more jobs.
-    Drain(Leave),
-    /// The configuration was asked for again.
+    JobEnded(Box<JobEnd>),
+    /// The worker must take no more jobs.
+    Drain(DrainMode),
+    /// The router has answered a bootstrap request.
     Bootstrapped {
-        /// The start of the router that answered, if it said so.
+        /// The start of the router that answered, if the answer has it.
         epoch: Option<Epoch>,
-        /// True if the router's address is another now.
+        /// Whether the router's address or key has changed.
         moved: bool,
     },
 }
 
 /// How a job left its slot.
 #[derive(Debug)]
-pub enum Ended {
-    /// With a result.
+pub enum JobEnd {
+    /// The job has a result.
     Result(JobResult),
-    /// Without: it may run elsewhere.
+    /// The job has no result, and may run on another worker.
     Returned {
-        /// Which.
+        /// The job's token.
         token: Token,
         /// The job's key.
         key: JobKey,
-        /// Why.
+        /// The reason for the router.
         why: &'static str,
     },
 }
 
-/// What a draining worker does at its end.
+/// How a worker drains, from the least to the most urgent mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Leave {
-    /// Asks for its configuration again and goes on.
+pub enum DrainMode {
+    /// Bootstraps again when all jobs have ended, and goes on.
     Bootstrap,
-    /// Leaves when all jobs ended, however long they take.
-    Exit,
-    /// Leaves when all jobs ended, or at the drain timeout.
-    ExitInTime,
-    /// Leaves at once; jobs in hand go back.
-    ExitNow,
+    /// Exits when all jobs have ended, without a timeout.
+    WhenIdle,
+    /// Exits when all jobs have ended, or at the drain timeout.
+    Graceful,
+    /// Stops the running jobs, returns them to the router and exits.
+    Immediate,
 }
 
-impl From<AfterDrain> for Leave {
+impl From<AfterDrain> for DrainMode {
     fn from(then: AfterDrain) -> Self {
         match then {
-            AfterDrain::Exit => Self::Exit,
+            AfterDrain::Exit => Self::WhenIdle,
             AfterDrain::Bootstrap => Self::Bootstrap,
         }
     }
 }
 
-/// What a worker does.
+/// Something that the agent must do.
 #[derive(Debug, PartialEq)]
 pub enum Action {
-    /// Make a new socket and connect it.
+    /// Open a new socket and connect it.
     Open,
-    /// Drop the socket with everything that it still holds.
+    /// Drop the socket, with the messages that it has not sent yet.
     Close,
-    /// Say something to the router.
+    /// Send a message to the router.
     Send(FromWorker),
-    /// The router's configuration came.
+    /// Apply the router's configuration.
     Configure(Box<Welcome>),
     /// Prepare these versions.
     Prepare(Desired),
     /// Run a job.
-    Start(Box<Job>),
+    StartJob(Box<Job>),
     /// Build a container version.
-    Build(Box<Build>),
-    /// End a job; its end is reported as usual.
-    Stop {
-        /// Which.
+    StartBuild(Box<Build>),
+    /// Stop a job. Its end is reported as usual.
+    StopJob {
+        /// The job's token.
         token: Token,
-        /// Why.
+        /// The reason for the router.
         why: &'static str,
     },
-    /// Ask for the configuration again; report it by [`Event::Bootstrapped`].
+    /// Send a bootstrap request. Its answer is reported by [`Event::Bootstrapped`].
     Bootstrap,
-    /// Leave.
+    /// Exit.
     Exit,
 }

@@ -1,17 +1,17 @@
-//! The jobs that a worker holds: in hand, or ended and not yet the router's.
+//! The jobs that a worker holds: those that are running, and those that ended but are not acknowledged yet.
 
 use std::collections::BTreeMap;
 
 use trackyard_protocol::token::{JobKey, Token};
 use trackyard_protocol::worker::{FromWorker, HeldJob, HeldState, JobResult, Returned};
 
-use super::event::Ended;
+use super::event::JobEnd;
 
-/// Results that may wait for their acknowledgement before new jobs are refused. A router that acknowledges nothing
-/// must not fill the worker's memory.
-pub(super) const MAX_FINISHED: usize = 256;
-/// Bytes of such results.
-pub(super) const MAX_FINISHED_BYTES: usize = 64 << 20;
+/// Number of unacknowledged results at which new jobs are refused. A router that acknowledges nothing must not fill the
+/// worker's memory.
+pub(super) const MAX_UNACKNOWLEDGED_RESULTS: usize = 256;
+/// Bytes of unacknowledged results at which new jobs are refused.
+pub(super) const MAX_UNACKNOWLEDGED_BYTES: usize = 64 << 20;
 
 #[derive(Debug)]
 enum State {
@@ -21,21 +21,29 @@ enum State {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct HeldJobEntry {
     key: JobKey,
     state: State,
 }
 
-/// By the router's token.
+impl HeldJobEntry {
+    fn describe(&self, token: Token) -> HeldJob {
+        let is_finished = matches!(self.state, State::Finished { .. });
+        let state = if is_finished { HeldState::Finished } else { HeldState::Running };
+        HeldJob { token, key: self.key, state }
+    }
+}
+
+/// The held jobs, by the router's token.
 #[derive(Debug, Default)]
-pub(super) struct Held {
-    jobs: BTreeMap<Token, Entry>,
+pub(super) struct HeldJobs {
+    jobs: BTreeMap<Token, HeldJobEntry>,
     running: usize,
     finished: usize,
     finished_bytes: usize,
 }
 
-impl Held {
+impl HeldJobs {
     pub(super) const fn running(&self) -> usize {
         self.running
     }
@@ -48,20 +56,21 @@ impl Held {
         self.jobs.is_empty()
     }
 
-    /// True if no more results may be kept, those of the jobs in hand counted.
+    /// Returns whether new jobs are refused. Running jobs count as results.
     pub(super) const fn is_full(&self) -> bool {
-        self.finished + self.running >= MAX_FINISHED || self.finished_bytes >= MAX_FINISHED_BYTES
+        self.finished + self.running >= MAX_UNACKNOWLEDGED_RESULTS
+            || self.finished_bytes >= MAX_UNACKNOWLEDGED_BYTES
     }
 
     pub(super) fn start(&mut self, token: Token, key: JobKey) {
-        let new = Entry { key, state: State::Running };
+        let new = HeldJobEntry { key, state: State::Running };
         if self.jobs.insert(token, new).is_none() {
             self.running += 1;
         }
     }
 
-    /// What to say about a job that the router sends a second time; `None` if it is not held.
-    pub(super) fn repeat(&mut self, token: Token) -> Option<HeldState> {
+    /// Returns the state of a job that the router sends again, or `None` if it is not held. A result is sent again.
+    pub(super) fn on_duplicate(&mut self, token: Token) -> Option<HeldState> {
         let entry = self.jobs.get_mut(&token)?;
         Some(match &mut entry.state {
             State::Running => HeldState::Running,
@@ -81,11 +90,11 @@ impl Held {
         self.jobs.keys().copied().filter(|token| self.is_running(*token)).collect()
     }
 
-    /// A job left its slot. One that is not in hand changes nothing.
-    pub(super) fn end(&mut self, ended: Ended) {
+    /// Handles the end of a job. A job that is not running is ignored.
+    pub(super) fn on_ended(&mut self, ended: JobEnd) {
         let token = match &ended {
-            Ended::Result(result) => result.token,
-            Ended::Returned { token, .. } => *token,
+            JobEnd::Result(result) => result.token,
+            JobEnd::Returned { token, .. } => *token,
         };
         let Some(entry) = self.jobs.get_mut(&token) else { return };
         if !matches!(entry.state, State::Running) {
@@ -93,37 +102,30 @@ impl Held {
         }
         self.running -= 1;
         entry.state = match ended {
-            Ended::Result(result) => {
+            JobEnd::Result(result) => {
                 self.finished += 1;
                 self.finished_bytes += size(&result);
                 State::Finished { result: Box::new(result), sent: false }
             }
-            Ended::Returned { why, .. } => State::Returned { why },
+            JobEnd::Returned { why, .. } => State::Returned { why },
         };
     }
 
     pub(super) fn acknowledge(&mut self, token: Token) {
-        if let Some(Entry { state: State::Finished { result, .. }, .. }) = self.jobs.get(&token) {
+        if let Some(HeldJobEntry { state: State::Finished { result, .. }, .. }) = self.jobs.get(&token) {
             self.finished -= 1;
             self.finished_bytes -= size(result);
             self.jobs.remove(&token);
         }
     }
 
-    /// What `Hello` says. A job whose `Returned` was not sent is still in hand, as far as a router is concerned.
+    /// Returns the jobs for `Hello`. For the router, a job whose `Returned` was not sent is still running.
     pub(super) fn list(&self) -> Vec<HeldJob> {
-        let state = |state: &State| match state {
-            State::Running | State::Returned { .. } => HeldState::Running,
-            State::Finished { .. } => HeldState::Finished,
-        };
-        self.jobs
-            .iter()
-            .map(|(token, entry)| HeldJob { token: *token, key: entry.key, state: state(&entry.state) })
-            .collect()
+        self.jobs.iter().map(|(token, entry)| entry.describe(*token)).collect()
     }
 
-    /// After a `Hello` every result is sent again.
-    pub(super) fn send_anew(&mut self) {
+    /// Marks every result to be sent again.
+    pub(super) fn resend_all(&mut self) {
         for entry in self.jobs.values_mut() {
             if let State::Finished { sent, .. } = &mut entry.state {
                 *sent = false;
@@ -131,8 +133,8 @@ impl Held {
         }
     }
 
-    /// What was not sent since the last `Hello`; it counts as sent from now on.
-    pub(super) fn unsent(&mut self) -> Vec<FromWorker> {
+    /// Returns the messages that were not sent since the last `Hello`, and marks them as sent.
+    pub(super) fn take_unsent(&mut self) -> Vec<FromWorker> {
         let mut out = Vec::new();
         self.jobs.retain(|token, entry| match &mut entry.state {
             State::Running => true,

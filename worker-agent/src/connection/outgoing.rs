@@ -1,8 +1,9 @@
-//! What a turn of the worker wants said: it leaves at the turn's end, as one message if the router reads batches.
+//! The messages of one iteration of the agent's loop. They leave at its end, as one message if the router reads
+//! batches.
 
 use trackyard_protocol::worker::{Batch, FromWorker};
 
-/// Words that wait for the end of the turn, in order.
+/// Messages that wait for the end of the iteration, in order.
 #[derive(Debug, Default)]
 pub struct Outgoing {
     batch: Batch,
@@ -10,20 +11,20 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// Takes a word. What cannot wait goes to `send`, message by message.
-    pub fn say(&mut self, word: FromWorker, reads_batches: bool, mut send: impl FnMut(Vec<Vec<u8>>)) {
-        if matches!(word, FromWorker::Hello(_)) {
-            // Who hears it may be another router than before, of which nothing is known.
+    /// Adds a message. What cannot wait goes to `send`, message by message.
+    pub fn push(&mut self, message: FromWorker, reads_batches: bool, mut send: impl FnMut(Vec<Vec<u8>>)) {
+        if matches!(message, FromWorker::Hello(_)) {
+            // The router that gets it may be another one, and may not read batches.
             self.flush(reads_batches, &mut send);
-            return send(word.encode());
+            return send(message.encode());
         }
-        if !word.pack(&mut self.batch, &mut self.memory) {
+        if !message.pack(&mut self.batch, &mut self.memory) {
             self.flush(reads_batches, &mut send);
-            word.pack(&mut self.batch, &mut self.memory);
+            message.pack(&mut self.batch, &mut self.memory);
         }
     }
 
-    /// Ends the turn.
+    /// Gives all messages to `send`.
     pub fn flush(&mut self, reads_batches: bool, mut send: impl FnMut(Vec<Vec<u8>>)) {
         for message in self.batch.messages(reads_batches) {
             send(message.frames().iter().map(|frame| frame.to_vec()).collect());
@@ -31,7 +32,7 @@ impl Outgoing {
         self.batch.clear();
     }
 
-    /// Forgets what was said: the socket for which it was is dropped.
+    /// Drops all messages, because their socket is closed.
     pub fn clear(&mut self) {
         self.batch.clear();
     }

@@ -73,6 +73,12 @@ pub(super) fn job(sequence: u64) -> Job {
     }
 }
 
+fn changed_job(change: impl FnOnce(&mut Task)) -> Job {
+    let mut job = job(1);
+    change(Arc::make_mut(&mut job.task));
+    job
+}
+
 pub(super) fn result(sequence: u64) -> JobResult {
     JobResult {
         token: token(sequence),
@@ -85,40 +91,40 @@ pub(super) fn result(sequence: u64) -> JobResult {
 }
 
 pub(super) fn ended(sequence: u64) -> Event {
-    Event::JobEnded(Box::new(Ended::Result(result(sequence))))
+    Event::JobEnded(Box::new(JobEnd::Result(result(sequence))))
 }
 
-/// A connection and its time.
-struct Talk {
+/// A connection and its clock.
+struct Harness {
     connection: Connection,
     now: Instant,
 }
 
-impl Talk {
+impl Harness {
     fn new(slots: u32) -> Self {
         let now = Instant::now();
         Self { connection: Connection::new(identity(slots), Timing::default(), None, 3, now), now }
     }
 
-    /// Connected, welcomed, with a version ready.
+    /// Returns a welcomed connection with a ready version.
     fn running(slots: u32) -> Self {
-        let mut talk = Self::new(slots);
-        talk.on(Event::Tick);
-        talk.hear(welcome(EPOCH));
-        talk.on(Event::VersionReady(version('a')));
-        talk
+        let mut harness = Self::new(slots);
+        harness.on(Event::Tick);
+        harness.receive(welcome(EPOCH));
+        harness.on(Event::VersionReady(version('a')));
+        harness
     }
 
     fn on(&mut self, event: Event) -> Vec<Action> {
         self.connection.on(event, self.now)
     }
 
-    fn hear(&mut self, message: FromRouter) -> Vec<Action> {
-        self.on(Event::Heard(Box::new(message)))
+    fn receive(&mut self, message: FromRouter) -> Vec<Action> {
+        self.on(Event::RouterMessage(Box::new(message)))
     }
 
     fn job(&mut self, sequence: u64) -> Vec<String> {
-        words(&self.hear(FromRouter::Job(job(sequence))))
+        names(&self.receive(FromRouter::Job(job(sequence))))
     }
 
     fn after(&mut self, span: Duration) -> Vec<Action> {
@@ -126,7 +132,7 @@ impl Talk {
         self.on(Event::Tick)
     }
 
-    /// Goes on until the talk is opened anew, and gives its `Hello`.
+    /// Waits for a new connection and returns its `Hello`.
     fn reopened(&mut self) -> Box<Hello> {
         for _ in 0..20 {
             for action in self.after(SECOND) {
@@ -135,24 +141,24 @@ impl Talk {
                 }
             }
         }
-        panic!("never opened again")
+        panic!("the socket was not opened again")
     }
 }
 
-/// One word for each action: what was sent, or what is to be done.
-fn words(actions: &[Action]) -> Vec<String> {
+/// Returns the name of each action, or of the message that it sends.
+fn names(actions: &[Action]) -> Vec<String> {
     actions
         .iter()
         .map(|action| match action {
             Action::Send(FromWorker::Returned(returned)) => format!("Returned {}", returned.why),
             Action::Send(message) => message.name().to_owned(),
-            Action::Stop { why, .. } => format!("stop {why}"),
+            Action::StopJob { why, .. } => format!("stop {why}"),
             Action::Open => "open".to_owned(),
             Action::Close => "close".to_owned(),
             Action::Configure(_) => "configure".to_owned(),
             Action::Prepare(_) => "prepare".to_owned(),
-            Action::Start(_) => "start".to_owned(),
-            Action::Build(_) => "build".to_owned(),
+            Action::StartJob(_) => "start".to_owned(),
+            Action::StartBuild(_) => "build".to_owned(),
             Action::Bootstrap => "bootstrap".to_owned(),
             Action::Exit => "exit".to_owned(),
         })
@@ -160,117 +166,112 @@ fn words(actions: &[Action]) -> Vec<String> {
 }
 
 #[test]
-fn hello_comes_first_and_a_job_is_accepted_run_and_kept_until_acknowledged() {
-    let mut talk = Talk::new(1);
-    assert_eq!(words(&talk.on(Event::Tick)), ["open", "Hello"]);
-    assert_eq!(words(&talk.hear(welcome(EPOCH))), ["configure", "prepare"]);
-    assert_eq!(words(&talk.on(Event::VersionReady(version('a')))), ["Ready"]);
-    assert_eq!(talk.job(1), ["Accepted", "start"]);
-    assert_eq!(words(&talk.on(ended(1))), ["Result"]);
-    assert_eq!((talk.connection.busy(), talk.connection.unacknowledged()), (0, 1));
-    talk.hear(FromRouter::Ack(Acknowledge { token: token(1), ack: Ack::Stored }));
-    assert_eq!(talk.connection.unacknowledged(), 0);
+fn result_is_kept_until_acknowledged() {
+    let mut harness = Harness::new(1);
+    assert_eq!(names(&harness.on(Event::Tick)), ["open", "Hello"]);
+    assert_eq!(names(&harness.receive(welcome(EPOCH))), ["configure", "prepare"]);
+    assert_eq!(names(&harness.on(Event::VersionReady(version('a')))), ["Ready"]);
+    assert_eq!(harness.job(1), ["Accepted", "start"]);
+    assert_eq!(names(&harness.on(ended(1))), ["Result"]);
+    assert_eq!((harness.connection.busy(), harness.connection.unacknowledged()), (0, 1));
+    harness.receive(FromRouter::Ack(Acknowledge { token: token(1), ack: Ack::Stored }));
+    assert_eq!(harness.connection.unacknowledged(), 0);
 }
 
 #[rstest]
 #[case(1, false)]
 #[case(2, true)]
-fn batches_are_for_a_router_that_has_said_it_reads_them(#[case] protocol: u32, #[case] reads: bool) {
-    let mut talk = Talk::new(1);
-    talk.on(Event::Tick);
-    assert!(!talk.connection.reads_batches());
+fn batches_need_a_router_that_reads_them(#[case] protocol: u32, #[case] reads: bool) {
+    let mut harness = Harness::new(1);
+    harness.on(Event::Tick);
+    assert!(!harness.connection.reads_batches());
     let FromRouter::Welcome(welcome) = welcome(EPOCH) else { panic!("a Welcome") };
-    talk.hear(FromRouter::Welcome(Box::new(Welcome { protocol, ..*welcome })));
-    assert_eq!(talk.connection.reads_batches(), reads);
-    talk.hear(FromRouter::SayHello);
-    assert!(!talk.connection.reads_batches());
+    harness.receive(FromRouter::Welcome(Box::new(Welcome { protocol, ..*welcome })));
+    assert_eq!(harness.connection.reads_batches(), reads);
+    harness.receive(FromRouter::SayHello);
+    assert!(!harness.connection.reads_batches());
 }
 
 #[test]
-fn jobs_that_cannot_be_taken_go_back_with_the_reason() {
-    let with = |change: fn(&mut Task)| {
-        let mut job = job(1);
-        change(Arc::make_mut(&mut job.task));
-        job
-    };
-    let mut talk = Talk::running(1);
-    let other = with(|task| task.version = version('b').version);
-    assert_eq!(words(&talk.hear(FromRouter::Job(other))), ["Returned not_unpacked"]);
-    let foreign = with(|task| task.channel = Channel::Representers);
-    assert_eq!(words(&talk.hear(FromRouter::Job(foreign))), ["Returned not_served"]);
-    talk.job(2);
-    assert_eq!(talk.job(3), ["Returned no_free_slot", "Ready"]);
-    talk.on(Event::VersionGone(version('a')));
-    talk.on(ended(2));
-    assert_eq!(talk.job(4), ["Returned not_unpacked"]);
-    talk.on(Event::VersionReady(version('a')));
-    talk.on(Event::Drain(Leave::Exit));
-    assert_eq!(talk.job(5), ["Returned draining"]);
+fn refused_jobs_are_returned_with_the_reason() {
+    let mut harness = Harness::running(1);
+    let other = changed_job(|task| task.version = version('b').version);
+    assert_eq!(names(&harness.receive(FromRouter::Job(other))), ["Returned not_unpacked"]);
+    let foreign = changed_job(|task| task.channel = Channel::Representers);
+    assert_eq!(names(&harness.receive(FromRouter::Job(foreign))), ["Returned not_served"]);
+    harness.job(2);
+    assert_eq!(harness.job(3), ["Returned no_free_slot", "Ready"]);
+    harness.on(Event::VersionGone(version('a')));
+    harness.on(ended(2));
+    assert_eq!(harness.job(4), ["Returned not_unpacked"]);
+    harness.on(Event::VersionReady(version('a')));
+    harness.on(Event::Drain(DrainMode::WhenIdle));
+    assert_eq!(harness.job(5), ["Returned draining"]);
 }
 
 #[test]
-fn a_scoped_worker_takes_no_job_of_another_track() {
+fn scoped_worker_refuses_other_tracks() {
     let now = Instant::now();
     let topics = serde_json::from_str(r#"["csharp"]"#).unwrap();
     let identity = Identity { topics, ..identity(1) };
-    let mut talk = Talk { connection: Connection::new(identity, Timing::default(), None, 3, now), now };
-    talk.on(Event::Tick);
-    talk.hear(welcome(EPOCH));
-    talk.on(Event::VersionReady(version('a')));
-    assert_eq!(talk.job(1), ["Returned not_served"]);
+    let mut harness = Harness { connection: Connection::new(identity, Timing::default(), None, 3, now), now };
+    harness.on(Event::Tick);
+    harness.receive(welcome(EPOCH));
+    harness.on(Event::VersionReady(version('a')));
+    assert_eq!(harness.job(1), ["Returned not_served"]);
 }
 
 #[test]
-fn a_job_that_comes_twice_runs_once() {
-    let mut talk = Talk::running(2);
-    talk.job(1);
-    assert_eq!(talk.job(1), ["Accepted"]);
-    talk.on(ended(1));
-    assert_eq!(talk.job(1), ["Result"]);
+fn repeated_job_runs_once() {
+    let mut harness = Harness::running(2);
+    harness.job(1);
+    assert_eq!(harness.job(1), ["Accepted"]);
+    harness.on(ended(1));
+    assert_eq!(harness.job(1), ["Result"]);
 }
 
 #[test]
-fn heartbeats_are_sent_in_time_and_tell_the_load() {
-    let mut talk = Talk::running(2);
-    talk.job(1);
-    let actions = talk.after(SECOND);
+fn heartbeats_have_the_load() {
+    let mut harness = Harness::running(2);
+    harness.job(1);
+    let actions = harness.after(SECOND);
     assert_eq!(actions, [Action::Send(FromWorker::Heartbeat(Load { busy: 1 }))]);
-    assert_eq!(talk.after(Duration::from_millis(10)), []);
-    assert_eq!(talk.connection.next_tick(), Some(talk.now + Duration::from_millis(990)));
+    assert_eq!(harness.after(Duration::from_millis(10)), []);
+    assert_eq!(harness.connection.next_tick(), Some(harness.now + Duration::from_millis(990)));
 }
 
 #[test]
-fn silence_opens_the_socket_anew_and_everything_held_is_told() {
-    let mut talk = Talk::running(2);
-    talk.job(1);
-    talk.job(2);
-    assert_eq!(words(&talk.after(SECOND * 3)), ["close"]);
-    assert_eq!(words(&talk.on(ended(1))), Vec::<String>::new());
-    let hello = talk.reopened();
+fn reconnect_after_silence_lists_held_jobs() {
+    let mut harness = Harness::running(2);
+    harness.job(1);
+    harness.job(2);
+    assert_eq!(names(&harness.after(SECOND * 3)), ["close"]);
+    assert_eq!(names(&harness.on(ended(1))), Vec::<String>::new());
+    let hello = harness.reopened();
     let held: Vec<_> = hello.jobs.iter().map(|job| (job.token, job.state)).collect();
     assert_eq!(held, [(token(1), HeldState::Finished), (token(2), HeldState::Running)]);
     assert_eq!((hello.incarnation, hello.versions.clone()), (Incarnation(1), vec![version('a')]));
-    assert_eq!(words(&talk.hear(welcome(EPOCH))), ["configure", "prepare", "Result"]);
+    assert_eq!(names(&harness.receive(welcome(EPOCH))), ["configure", "prepare", "Result"]);
 }
 
 #[test]
-fn a_router_that_started_again_gets_the_results_of_its_predecessor() {
-    let mut talk = Talk::running(2);
-    talk.job(1);
-    talk.on(ended(1));
-    talk.job(2);
-    assert_eq!(words(&talk.hear(FromRouter::SayHello)), ["Hello"]);
-    assert_eq!(words(&talk.hear(welcome(Epoch(8)))), ["configure", "prepare", "Result"]);
-    assert_eq!(words(&talk.on(ended(2))), ["Result"]);
-    assert_eq!(words(&talk.hear(FromRouter::SayHello)), ["Hello"]);
+fn restarted_router_gets_earlier_results() {
+    let mut harness = Harness::running(2);
+    harness.job(1);
+    harness.on(ended(1));
+    harness.job(2);
+    assert_eq!(names(&harness.receive(FromRouter::SayHello)), ["Hello"]);
+    assert_eq!(names(&harness.receive(welcome(Epoch(8)))), ["configure", "prepare", "Result"]);
+    assert_eq!(names(&harness.on(ended(2))), ["Result"]);
+    assert_eq!(names(&harness.receive(FromRouter::SayHello)), ["Hello"]);
 }
 
 #[test]
-fn what_happens_before_the_welcome_is_told_after_it() {
-    let mut talk = Talk::running(1);
-    talk.job(1);
-    talk.hear(FromRouter::SayHello);
-    talk.on(Event::VersionGone(version('a')));
+fn changes_before_the_welcome_are_sent_after_it() {
+    let mut harness = Harness::running(1);
+    harness.job(1);
+    harness.receive(FromRouter::SayHello);
+    harness.on(Event::VersionGone(version('a')));
     let failed = VersionFailed {
         version: version('b'),
         reason: "pull_failed".to_owned(),
@@ -278,81 +279,81 @@ fn what_happens_before_the_welcome_is_told_after_it() {
         message: String::new(),
         retrying: true,
     };
-    talk.on(Event::VersionFailed(failed));
-    let returned = Ended::Returned { token: token(1), key: JobKey(1), why: "cancelled" };
-    assert_eq!(talk.on(Event::JobEnded(Box::new(returned))), []);
-    let told = words(&talk.hear(welcome(EPOCH)));
-    assert_eq!(told, ["configure", "prepare", "Unready", "Failed", "Returned cancelled"]);
-    talk.hear(FromRouter::SayHello);
-    assert!(words(&talk.hear(welcome(EPOCH))).contains(&"Failed".to_owned()));
+    harness.on(Event::VersionFailed(failed));
+    let returned = JobEnd::Returned { token: token(1), key: JobKey(1), why: "cancelled" };
+    assert_eq!(harness.on(Event::JobEnded(Box::new(returned))), []);
+    let sent = names(&harness.receive(welcome(EPOCH)));
+    assert_eq!(sent, ["configure", "prepare", "Unready", "Failed", "Returned cancelled"]);
+    harness.receive(FromRouter::SayHello);
+    assert!(names(&harness.receive(welcome(EPOCH))).contains(&"Failed".to_owned()));
 }
 
 #[test]
-fn a_cancelled_job_is_stopped_and_returned_when_its_slot_is_free() {
-    let mut talk = Talk::running(1);
-    talk.job(1);
+fn cancelled_job_is_stopped_and_returned() {
+    let mut harness = Harness::running(1);
+    harness.job(1);
     let cancel = FromRouter::Cancel(Cancel { token: token(1) });
-    assert_eq!(words(&talk.hear(cancel.clone())), ["stop cancelled"]);
-    let returned = Ended::Returned { token: token(1), key: JobKey(1), why: "cancelled" };
-    assert_eq!(words(&talk.on(Event::JobEnded(Box::new(returned)))), ["Returned cancelled"]);
-    assert_eq!(words(&talk.hear(cancel)), Vec::<String>::new());
+    assert_eq!(names(&harness.receive(cancel.clone())), ["stop cancelled"]);
+    let returned = JobEnd::Returned { token: token(1), key: JobKey(1), why: "cancelled" };
+    assert_eq!(names(&harness.on(Event::JobEnded(Box::new(returned)))), ["Returned cancelled"]);
+    assert_eq!(names(&harness.receive(cancel)), Vec::<String>::new());
 }
 
 #[test]
-fn a_drain_finishes_jobs_delivers_results_and_leaves() {
-    let mut talk = Talk::running(1);
-    talk.job(1);
-    assert_eq!(words(&talk.on(Event::Drain(Leave::ExitInTime))), ["Draining"]);
-    assert_eq!(words(&talk.on(ended(1))), ["Result"]);
+fn drain_delivers_results_and_exits() {
+    let mut harness = Harness::running(1);
+    harness.job(1);
+    assert_eq!(names(&harness.on(Event::Drain(DrainMode::Graceful))), ["Draining"]);
+    assert_eq!(names(&harness.on(ended(1))), ["Result"]);
     let ack = FromRouter::Ack(Acknowledge { token: token(1), ack: Ack::Dropped });
-    assert_eq!(words(&talk.hear(ack)), ["Goodbye", "exit"]);
-    assert_eq!(talk.after(SECOND * 9), []);
-    assert_eq!(talk.connection.next_tick(), None);
+    assert_eq!(names(&harness.receive(ack)), ["Goodbye", "exit"]);
+    assert_eq!(harness.after(SECOND * 9), []);
+    assert_eq!(harness.connection.next_tick(), None);
 }
 
 #[test]
-fn at_the_drain_timeout_jobs_go_back_even_if_they_do_not_end() {
-    let mut talk = Talk::running(2);
-    talk.job(1);
-    talk.job(2);
-    talk.on(Event::Drain(Leave::ExitInTime));
+fn drain_timeout_returns_stuck_jobs() {
+    let mut harness = Harness::running(2);
+    harness.job(1);
+    harness.job(2);
+    harness.on(Event::Drain(DrainMode::Graceful));
     let mut seen = Vec::new();
     for _ in 0..600 {
-        talk.hear(FromRouter::Heartbeat);
-        let actions = words(&talk.after(SECOND / 10));
-        if actions.iter().any(|word| word.starts_with("stop")) {
-            let returned = Ended::Returned { token: token(1), key: JobKey(1), why: "draining" };
-            seen.extend(words(&talk.on(Event::JobEnded(Box::new(returned)))));
+        harness.receive(FromRouter::Heartbeat);
+        let actions = names(&harness.after(SECOND / 10));
+        if actions.iter().any(|name| name.starts_with("stop")) {
+            let returned = JobEnd::Returned { token: token(1), key: JobKey(1), why: "draining" };
+            seen.extend(names(&harness.on(Event::JobEnded(Box::new(returned)))));
         }
     }
     for _ in 0..60 {
-        talk.hear(FromRouter::Heartbeat);
-        seen.extend(words(&talk.after(SECOND / 10)));
+        harness.receive(FromRouter::Heartbeat);
+        seen.extend(names(&harness.after(SECOND / 10)));
     }
-    seen.retain(|word| word != "Heartbeat");
+    seen.retain(|name| name != "Heartbeat");
     assert_eq!(seen, ["Returned draining", "Returned draining", "Goodbye", "exit"]);
 }
 
 #[test]
-fn a_second_signal_leaves_within_seconds() {
-    let mut talk = Talk::running(1);
-    talk.job(1);
-    talk.on(Event::Drain(Leave::ExitInTime));
-    assert_eq!(words(&talk.on(Event::Drain(Leave::ExitNow))), ["stop draining"]);
-    let returned = Ended::Returned { token: token(1), key: JobKey(1), why: "draining" };
-    let last = words(&talk.on(Event::JobEnded(Box::new(returned))));
+fn second_signal_exits_at_once() {
+    let mut harness = Harness::running(1);
+    harness.job(1);
+    harness.on(Event::Drain(DrainMode::Graceful));
+    assert_eq!(names(&harness.on(Event::Drain(DrainMode::Immediate))), ["stop draining"]);
+    let returned = JobEnd::Returned { token: token(1), key: JobKey(1), why: "draining" };
+    let last = names(&harness.on(Event::JobEnded(Box::new(returned))));
     assert_eq!(last, ["Returned draining", "Goodbye", "exit"]);
 }
 
 #[test]
-fn without_a_router_a_drain_ends_at_its_timeout() {
-    let mut talk = Talk::running(1);
-    talk.job(1);
-    talk.on(Event::Drain(Leave::ExitInTime));
-    talk.on(ended(1));
+fn drain_without_a_router_ends_at_its_timeout() {
+    let mut harness = Harness::running(1);
+    harness.job(1);
+    harness.on(Event::Drain(DrainMode::Graceful));
+    harness.on(ended(1));
     let mut left = None;
     for second in 1..100 {
-        if talk.after(SECOND).contains(&Action::Exit) {
+        if harness.after(SECOND).contains(&Action::Exit) {
             left = Some(second);
             break;
         }
@@ -363,66 +364,66 @@ fn without_a_router_a_drain_ends_at_its_timeout() {
 #[rstest]
 #[case(false, &["Hello"])]
 #[case(true, &["close", "open", "Hello"])]
-fn a_forced_restart_finishes_jobs_and_bootstraps_again(#[case] moved: bool, #[case] then: &[&str]) {
-    let mut talk = Talk::running(1);
-    talk.job(1);
+fn forced_restart_finishes_jobs_and_bootstraps(#[case] moved: bool, #[case] then: &[&str]) {
+    let mut harness = Harness::running(1);
+    harness.job(1);
     let drain = FromRouter::Drain(Drain { then: AfterDrain::Bootstrap });
-    assert_eq!(words(&talk.hear(drain)), ["Draining"]);
-    assert_eq!(words(&talk.on(ended(1))), ["Result", "bootstrap"]);
-    let actions = talk.on(Event::Bootstrapped { epoch: Some(Epoch(9)), moved });
-    assert_eq!(words(&actions), then);
+    assert_eq!(names(&harness.receive(drain)), ["Draining"]);
+    assert_eq!(names(&harness.on(ended(1))), ["Result", "bootstrap"]);
+    let actions = harness.on(Event::Bootstrapped { epoch: Some(Epoch(9)), moved });
+    assert_eq!(names(&actions), then);
     let Some(Action::Send(FromWorker::Hello(hello))) = actions.last() else { panic!("no Hello") };
     assert_eq!((hello.bootstrap, hello.draining, hello.jobs.len()), (Some(Epoch(9)), false, 1));
-    talk.hear(welcome(Epoch(9)));
-    assert_eq!(talk.job(2), ["Accepted", "start"]);
+    harness.receive(welcome(Epoch(9)));
+    assert_eq!(harness.job(2), ["Accepted", "start"]);
 }
 
 #[test]
-fn one_that_is_never_welcome_asks_again_where_workers_connect() {
-    let mut talk = Talk::new(1);
-    let mut said = Vec::new();
+fn worker_without_a_welcome_bootstraps_again() {
+    let mut harness = Harness::new(1);
+    let mut sent = Vec::new();
     for _ in 0..1000 {
-        said.extend(words(&talk.after(SECOND)));
-        if said.last().is_some_and(|word| word == "bootstrap") {
+        sent.extend(names(&harness.after(SECOND)));
+        if sent.last().is_some_and(|name| name == "bootstrap") {
             break;
         }
     }
-    let closed = said.iter().filter(|word| *word == "close").count();
-    assert_eq!((closed, said.last().map(String::as_str)), (10, Some("bootstrap")));
+    let closed = sent.iter().filter(|name| *name == "close").count();
+    assert_eq!((closed, sent.last().map(String::as_str)), (10, Some("bootstrap")));
     let moved = || Event::Bootstrapped { epoch: Some(Epoch(9)), moved: true };
-    assert_eq!(words(&talk.on(moved())), ["open", "Hello"]);
-    talk.hear(welcome(Epoch(9)));
-    assert_eq!(words(&talk.on(moved())), [""; 0], "nobody has asked");
+    assert_eq!(names(&harness.on(moved())), ["open", "Hello"]);
+    harness.receive(welcome(Epoch(9)));
+    assert_eq!(names(&harness.on(moved())), [""; 0], "there was no request");
 }
 
 #[test]
-fn the_first_welcome_is_the_bootstrap_where_the_router_named_none() {
-    let mut talk = Talk::running(1);
-    talk.hear(welcome(Epoch(8)));
-    let actions = talk.hear(FromRouter::SayHello);
+fn first_welcome_is_the_bootstrap() {
+    let mut harness = Harness::running(1);
+    harness.receive(welcome(Epoch(8)));
+    let actions = harness.receive(FromRouter::SayHello);
     let [Action::Send(FromWorker::Hello(hello))] = actions.as_slice() else { panic!("no Hello") };
     assert_eq!(hello.bootstrap, Some(EPOCH));
 }
 
 #[test]
-fn results_that_nobody_acknowledges_are_bounded() {
-    let mut talk = Talk::running(4);
+fn unacknowledged_results_are_bounded() {
+    let mut harness = Harness::running(4);
     let taken = (0..1000)
         .filter(|sequence| {
-            let taken = talk.job(*sequence) == ["Accepted", "start"];
-            talk.on(ended(*sequence));
+            let taken = harness.job(*sequence) == ["Accepted", "start"];
+            harness.on(ended(*sequence));
             taken
         })
         .count();
-    assert_eq!(taken, held::MAX_FINISHED);
+    assert_eq!(taken, held::MAX_UNACKNOWLEDGED_RESULTS);
 }
 
 #[test]
-fn a_routers_intervals_are_bounded() {
-    let mut talk = Talk::running(1);
+fn welcome_intervals_are_bounded() {
+    let mut harness = Harness::running(1);
     let FromRouter::Welcome(mut hasty) = welcome(EPOCH) else { panic!() };
     hasty.heartbeat_ms = 0;
     hasty.silence_ms = 0;
-    talk.hear(FromRouter::Welcome(hasty));
-    assert_eq!(talk.connection.next_tick(), Some(talk.now + Duration::from_millis(100)));
+    harness.receive(FromRouter::Welcome(hasty));
+    assert_eq!(harness.connection.next_tick(), Some(harness.now + Duration::from_millis(100)));
 }

@@ -1,4 +1,4 @@
-//! The context of an answer, as far as the worker knows it. No path of this machine and no credential goes in.
+//! The context of an answer, as far as the worker knows it. It has no path of this machine and no credential.
 
 use std::collections::BTreeMap;
 
@@ -7,21 +7,21 @@ use serde_json::value::RawValue;
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::version::Digest;
 
-/// One JSON object; the router adds its own fields.
+/// The context as one JSON object. The router adds its own fields.
 #[derive(Debug, Serialize)]
-pub(super) struct Context<'a> {
+pub(super) struct JobContext<'a> {
     pub(super) exercise_slug: &'a str,
     pub(super) invocation: Invocation,
     pub(super) exit_status: Option<i32>,
     pub(super) logs: Vec<String>,
-    pub(super) outputs: BTreeMap<String, Output>,
+    pub(super) outputs: BTreeMap<String, ToolOutput>,
     pub(super) limits: &'a Limits,
-    pub(super) image: ImageName<'a>,
+    pub(super) image: ContextImage<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error_detail: Option<String>,
 }
 
-/// What was run and what it said.
+/// The command and its output.
 #[derive(Debug, Serialize)]
 pub(super) struct Invocation {
     pub(super) cmd: String,
@@ -31,9 +31,9 @@ pub(super) struct Invocation {
     pub(super) truncated: bool,
 }
 
-/// Which image it was.
+/// The image that was run.
 #[derive(Debug, Serialize)]
-pub(super) struct ImageName<'a> {
+pub(super) struct ContextImage<'a> {
     pub(super) reference: &'a str,
     pub(super) digest: &'a Digest,
 }
@@ -41,15 +41,15 @@ pub(super) struct ImageName<'a> {
 /// A file that the tool wrote beside its result.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum Output {
-    /// Passed on as it is.
+pub(super) enum ToolOutput {
+    /// JSON, which is passed on unchanged.
     Json(Box<RawValue>),
     /// Any other text.
     Text(String),
 }
 
-impl Output {
-    /// A file's bytes, as they are if its name says JSON and they are.
+impl ToolOutput {
+    /// Returns the content of a file: JSON if its name ends in `.json` and it is valid JSON, text otherwise.
     pub(super) fn of(name: &str, bytes: &[u8]) -> Self {
         let json = name.ends_with(".json").then(|| serde_json::from_slice::<&RawValue>(bytes).ok()).flatten();
         match json {
@@ -59,13 +59,13 @@ impl Output {
     }
 }
 
-impl Context<'_> {
-    /// The bytes; only types whose serialisation cannot fail are in it.
+impl JobContext<'_> {
+    /// Encodes the context. Cannot fail, because the serialisation of its types cannot fail.
     pub(super) fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_else(|_| b"{}".to_vec())
     }
 
-    /// Leaves away what is largest and least missed; false if there is nothing left to drop.
+    /// Removes the largest and least important part. Returns false if nothing is left to remove.
     pub(super) fn shrink(&mut self) -> bool {
         if !self.outputs.is_empty() {
             self.outputs.clear();

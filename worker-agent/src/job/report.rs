@@ -1,23 +1,23 @@
-//! From a container's outcome to the `Result` that the router gets. Pure.
+//! The `Result` of a job, from the outcome of its container. Pure.
 
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::version::Digest;
 use trackyard_protocol::worker::{Job, JobResult, Usage, Verdict};
 
-use super::context::{Context, ImageName, Invocation, Output};
+use super::context::{ContextImage, Invocation, JobContext, ToolOutput};
 use crate::sandbox::{self, EntryScript, JobOutcome};
 
-/// Bytes of a whole `Result`: response, context and header.
+/// Maximum size of a whole `Result`: response, context and header.
 pub const MAX_RESULT_BYTES: usize = 2 << 20;
-/// What the header may take of it.
+/// Bytes of it that are kept for the header.
 const HEADER_BYTES: usize = 8 << 10;
-/// Characters of a verdict's message.
-const MAX_MESSAGE: usize = 1000;
+/// Maximum number of characters of a verdict's message.
+const MAX_MESSAGE_CHARS: usize = 1000;
 
-/// What is known of a job besides its outcome.
+/// The facts about a job besides its outcome.
 #[derive(Debug)]
-pub(super) struct Facts<'a> {
+pub(super) struct JobFacts<'a> {
     pub(super) job: &'a Job,
     pub(super) limits: &'a Limits,
     pub(super) entry: EntryScript,
@@ -26,8 +26,8 @@ pub(super) struct Facts<'a> {
     pub(super) detail: Option<String>,
 }
 
-/// The result of a job.
-pub(super) fn result(facts: &Facts<'_>, mut outcome: JobOutcome) -> JobResult {
+/// Returns the result of a job.
+pub(super) fn result(facts: &JobFacts<'_>, mut outcome: JobOutcome) -> JobResult {
     let mut response = response(facts.entry, &mut outcome);
     let room = MAX_RESULT_BYTES - HEADER_BYTES;
     // The context's smallest form must fit beside the response.
@@ -41,7 +41,7 @@ pub(super) fn result(facts: &Facts<'_>, mut outcome: JobOutcome) -> JobResult {
     while response.len() + bytes.len() > room && context.shrink() {
         bytes = context.encode();
     }
-    let message: String = outcome.message.chars().take(MAX_MESSAGE).collect();
+    let message: String = outcome.message.chars().take(MAX_MESSAGE_CHARS).collect();
     JobResult {
         token: facts.job.token,
         key: facts.job.key,
@@ -52,7 +52,7 @@ pub(super) fn result(facts: &Facts<'_>, mut outcome: JobOutcome) -> JobResult {
     }
 }
 
-/// JSON as the tool wrote it; other text as a JSON string. The sandbox has checked both.
+/// Returns JSON as the tool wrote it, and other text as a JSON string. The sandbox has checked both.
 fn response(entry: EntryScript, outcome: &mut JobOutcome) -> Vec<u8> {
     let file = outcome.files.remove(entry.result()).filter(|_| outcome.reason.is_ok());
     let Some(bytes) = file else { return Vec::new() };
@@ -62,11 +62,11 @@ fn response(entry: EntryScript, outcome: &mut JobOutcome) -> Vec<u8> {
     serde_json::to_vec(&String::from_utf8_lossy(&bytes)).unwrap_or_default()
 }
 
-fn context<'a>(facts: &'a Facts<'_>, outcome: &JobOutcome) -> Context<'a> {
+fn context<'a>(facts: &'a JobFacts<'_>, outcome: &JobOutcome) -> JobContext<'a> {
     let hints = outcome.hints.clone();
     let detail = facts.detail.clone().or_else(|| (!hints.is_empty()).then(|| hints.join("; ")));
     let text = |captured: &sandbox::Captured| String::from_utf8_lossy(&captured.bytes).into_owned();
-    Context {
+    JobContext {
         exercise_slug: facts.job.exercise.as_str(),
         invocation: Invocation {
             cmd: facts.entry.argv(&facts.job.exercise).join(" "),
@@ -77,9 +77,9 @@ fn context<'a>(facts: &'a Facts<'_>, outcome: &JobOutcome) -> Context<'a> {
         },
         exit_status: outcome.exit_status,
         logs: hints,
-        outputs: outcome.files.iter().map(|(name, b)| (name.clone(), Output::of(name, b))).collect(),
+        outputs: outcome.files.iter().map(|(name, b)| (name.clone(), ToolOutput::of(name, b))).collect(),
         limits: facts.limits,
-        image: ImageName { reference: facts.reference, digest: facts.digest },
+        image: ContextImage { reference: facts.reference, digest: facts.digest },
         error_detail: detail.filter(|_| !outcome.reason.is_ok()),
     }
 }
@@ -106,7 +106,7 @@ mod tests {
     use trackyard_protocol::channel::Channel;
     use trackyard_protocol::token::{Epoch, JobKey, Token};
 
-    use crate::job::run::refused;
+    use crate::job::run::outcome_without_run;
     use crate::sandbox::Captured;
     use trackyard_protocol::limits::SharedLimits;
     use trackyard_protocol::worker::Task;
@@ -141,14 +141,14 @@ mod tests {
             stdout: captured(b"out"),
             stderr: captured(b"\xffbad"),
             files: files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect(),
-            ..refused(Reason::Ok, String::new(), sandbox::Usage::default())
+            ..outcome_without_run(Reason::Ok, String::new(), sandbox::Usage::default())
         }
     }
 
     fn report(channel: Channel, outcome: JobOutcome) -> (JobResult, Value) {
         let job = job(channel);
         let digest = Digest::from_sha256(&[1; 32]);
-        let facts = Facts {
+        let facts = JobFacts {
             job: &job,
             limits: &job.limits,
             entry: EntryScript::candidates(channel).next().unwrap(),
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn json_passes_as_it_is_and_the_context_tells_how_it_ran() {
+    fn json_passes_unchanged_with_its_context() {
         let (result, context) =
             report(Channel::TestRunners, outcome(&[("results.json", b"{\"version\": 2}")]));
         assert_eq!(result.response, b"{\"version\": 2}");
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn text_becomes_a_json_string_and_other_outputs_are_beside_it() {
+    fn text_becomes_a_json_string_beside_other_outputs() {
         let files: &[(&str, &[u8])] = &[("representation.txt", b"a\n\"b\""), ("mapping.json", b"{\"x\": 1}")];
         let (result, context) = report(Channel::Representers, outcome(files));
         assert_eq!(serde_json::from_slice::<String>(&result.response).unwrap(), "a\n\"b\"");
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_has_no_response_and_its_hints_as_detail() {
+    fn error_has_hints_and_no_response() {
         let mut failed = outcome(&[("results.json", b"{}")]);
         failed.reason = Reason::ExitCode;
         failed.hints = vec!["128+9: killed".to_owned()];
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_is_never_larger_than_allowed() {
+    fn result_is_never_too_large() {
         let noise = vec![1_u8; 64 << 10];
         let mut large = outcome(&[
             ("representation.txt", &[1_u8; 250 << 10]),
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_that_cannot_fit_is_too_large() {
+    fn too_large_response_is_an_error() {
         let (result, _) =
             report(Channel::Representers, outcome(&[("representation.txt", &[1_u8; 500 << 10])]));
         assert_eq!(result.verdict.known_reason(), Reason::ResultSize);

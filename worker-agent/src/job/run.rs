@@ -1,61 +1,62 @@
-//! The way of one job through a slot.
+//! The path of a job through a slot.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
+use trackyard_daemon::clock::millis;
 use trackyard_protocol::limits::Limits;
 use trackyard_protocol::reason::Reason;
 use trackyard_protocol::worker::{Job, JobResult};
 
-use super::report::{self, Facts};
+use super::report::{self, JobFacts};
 use crate::input::{self, Inputs};
 use crate::sandbox::{self, Captured, JobOutcome, PreparedJob, Rootfs, RunSpec, Slot, Usage};
-use crate::versions::prepare::Ready;
+use crate::versions::prepare::ReadyVersion;
 
 /// A job with all that it needs but a slot.
 #[derive(Debug)]
-pub struct Task {
-    /// The router's job.
+pub struct JobTask {
+    /// The router's message.
     pub job: Job,
-    /// When it came.
+    /// When the message was received.
     pub received: Instant,
-    /// What to run; it stays in the store until the job has ended.
-    pub ready: Arc<Ready>,
-    /// Where submissions come from.
+    /// The version to run. Its image stays in the store until the job has ended.
+    pub ready: Arc<ReadyVersion>,
+    /// Fetches the submission.
     pub inputs: Inputs,
     /// The limits that this worker applies.
     pub limits: Limits,
-    /// Ends the job.
+    /// Stops the job.
     pub cancel: CancellationToken,
 }
 
-/// A job that left its slot.
+/// A job or a build that left its slot.
 #[derive(Debug)]
-pub struct Finished {
-    /// Its result; none if it was stopped, and so may run elsewhere.
+pub struct FinishedJob {
+    /// The result, or `None` if the job was stopped and may run elsewhere.
     pub result: Option<JobResult>,
-    /// The verdict says that the sandbox itself may be broken.
+    /// Whether the verdict is a sign of a broken sandbox.
     pub is_suspicious: bool,
 }
 
-/// A set-up that had less time than this may be late on a machine that is well.
-const UNHURRIED_MS: u64 = 5_000;
+/// A setup with less time than this may time out on a healthy machine.
+const SHORT_SETUP_MS: u64 = 5_000;
 
-/// Why there is no container.
-enum NotRun {
+/// Why the container was not run.
+enum SetupError {
     Sandbox(sandbox::SandboxError),
     Input(input::InputError),
-    /// With what to answer, and what was not done in time.
+    /// The setup timed out: the verdict's reason, and what was not done in time.
     TooLate(Reason, &'static str),
     Stopped,
 }
 
-impl Task {
+impl JobTask {
     /// Runs the job in `slot`.
-    pub async fn run(&self, slot: &mut Slot) -> Finished {
-        let mut is_hurried = false;
+    pub async fn run(&self, slot: &mut Slot) -> FinishedJob {
+        let mut had_short_setup = false;
         let (outcome, detail) = match self.set_up(slot).await {
             Ok(prepared) => {
                 let setup = self.received.elapsed();
@@ -68,17 +69,18 @@ impl Task {
                 outcome.usage.setup_ms = millis(setup);
                 (outcome, None)
             }
-            Err(NotRun::Stopped) => return Finished { result: None, is_suspicious: false },
-            Err(not_run) => {
-                is_hurried = matches!(not_run, NotRun::TooLate(..)) && self.job.setup_ms < UNHURRIED_MS;
-                self.not_run(&not_run)
+            Err(SetupError::Stopped) => return FinishedJob { result: None, is_suspicious: false },
+            Err(error) => {
+                had_short_setup =
+                    matches!(error, SetupError::TooLate(..)) && self.job.setup_ms < SHORT_SETUP_MS;
+                self.outcome_of_setup_error(&error)
             }
         };
         if self.cancel.is_cancelled() && outcome.reason == Reason::Deadline {
-            return Finished { result: None, is_suspicious: false };
+            return FinishedJob { result: None, is_suspicious: false };
         }
-        let is_suspicious = is_suspicious(outcome.reason) && !is_hurried;
-        let facts = Facts {
+        let is_suspicious = is_suspicious(outcome.reason) && !had_short_setup;
+        let facts = JobFacts {
             job: &self.job,
             limits: &self.limits,
             entry: self.ready.entry,
@@ -86,70 +88,70 @@ impl Task {
             digest: &self.ready.image.digest,
             detail,
         };
-        Finished { result: Some(report::result(&facts, outcome)), is_suspicious }
+        FinishedJob { result: Some(report::result(&facts, outcome)), is_suspicious }
     }
 
-    async fn set_up<'slot>(&self, slot: &'slot mut Slot) -> Result<PreparedJob<'slot>, NotRun> {
+    async fn set_up<'slot>(&self, slot: &'slot mut Slot) -> Result<PreparedJob<'slot>, SetupError> {
         let deadline = self.received + Duration::from_millis(self.job.setup_ms);
         let rootfs = Rootfs { layers: self.ready.image.layers.clone(), env: self.ready.image.env.clone() };
         let prepared = slot.prepare(&rootfs, &self.limits);
         let prepared = self
-            .bounded(deadline, (Reason::Mount, "the container's file system was not made"), prepared)
+            .with_deadline(deadline, (Reason::Mount, "the container's file system was not made"), prepared)
             .await?;
-        let prepared = prepared.map_err(NotRun::Sandbox)?;
+        let prepared = prepared.map_err(SetupError::Sandbox)?;
         let dir = prepared
             .job_dir()
             .try_clone_to_owned()
-            .map_err(|error| NotRun::Input(input::InputError::Write(error)))?;
+            .map_err(|error| SetupError::Input(input::InputError::Write(error)))?;
         let fetch = self.inputs.fetch(&self.job.input, &self.limits, dir);
         let fetched =
-            self.bounded(deadline, (Reason::Download, "the submission was not fetched"), fetch).await?;
-        fetched.map_err(NotRun::Input)?;
+            self.with_deadline(deadline, (Reason::Download, "the submission was not fetched"), fetch).await?;
+        fetched.map_err(SetupError::Input)?;
         Ok(prepared)
     }
 
-    async fn bounded<T>(
+    async fn with_deadline<T>(
         &self,
         deadline: Instant,
         (reason, what): (Reason, &'static str),
         work: impl Future<Output = T>,
-    ) -> Result<T, NotRun> {
+    ) -> Result<T, SetupError> {
         tokio::select! {
             biased;
-            () = self.cancel.cancelled() => Err(NotRun::Stopped),
-            done = tokio::time::timeout_at(deadline.into(), work) => done.map_err(|_| NotRun::TooLate(reason, what)),
+            () = self.cancel.cancelled() => Err(SetupError::Stopped),
+            done = tokio::time::timeout_at(deadline.into(), work) => done.map_err(|_| SetupError::TooLate(reason, what)),
         }
     }
 
-    fn not_run(&self, why: &NotRun) -> (JobOutcome, Option<String>) {
+    fn outcome_of_setup_error(&self, why: &SetupError) -> (JobOutcome, Option<String>) {
         let usage = Usage { setup_ms: millis(self.received.elapsed()), ..Usage::default() };
         let token = self.job.token;
         match why {
-            NotRun::Sandbox(error) => {
+            SetupError::Sandbox(error) => {
                 tracing::error!(%token, %error, "a slot could not be prepared");
                 (JobOutcome::failed(error, usage), None)
             }
-            NotRun::Input(error) => {
+            SetupError::Input(error) => {
                 tracing::info!(%token, %error, "a submission was not fetched");
-                (refused(error.reason(), error.to_string(), usage), None)
+                (outcome_without_run(error.reason(), error.to_string(), usage), None)
             }
-            NotRun::TooLate(reason, what) => {
+            SetupError::TooLate(reason, what) => {
                 let detail = format!("{what} within {} ms", self.job.setup_ms);
-                tracing::warn!(%token, detail, "a job's set-up took too long");
-                (refused(*reason, detail.clone(), usage), Some(detail))
+                tracing::warn!(%token, detail, "a job's setup timed out");
+                (outcome_without_run(*reason, detail.clone(), usage), Some(detail))
             }
-            NotRun::Stopped => (refused(Reason::WorkerInternal, String::new(), usage), None),
+            SetupError::Stopped => (outcome_without_run(Reason::WorkerInternal, String::new(), usage), None),
         }
     }
 }
 
-/// Verdicts that are no job's fault. A submission that cannot be fetched tells nothing about the sandbox.
+/// Returns whether a verdict is a sign of a broken sandbox. A submission that cannot be fetched is not.
 const fn is_suspicious(reason: Reason) -> bool {
     matches!(reason, Reason::Mount | Reason::Cgroup | Reason::Launch | Reason::HostResources | Reason::Killed)
 }
 
-/// The outcome of a job that had no container.
-pub(crate) fn refused(reason: Reason, message: String, usage: Usage) -> JobOutcome {
+/// Returns the outcome of a job whose container was not run.
+pub(crate) fn outcome_without_run(reason: Reason, message: String, usage: Usage) -> JobOutcome {
     JobOutcome {
         reason,
         message,
@@ -160,8 +162,4 @@ pub(crate) fn refused(reason: Reason, message: String, usage: Usage) -> JobOutco
         files: BTreeMap::new(),
         hints: Vec::new(),
     }
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

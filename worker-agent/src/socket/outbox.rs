@@ -1,16 +1,16 @@
-//! Messages that libzmq did not take yet.
+//! The messages that libzmq has not taken yet.
 
 use std::collections::VecDeque;
 
-/// Messages that may wait. More only come while the router takes none, and then the talk is opened anew within
-/// seconds.
+/// Maximum number of waiting messages. There are more only while the router takes none, and then the socket is replaced
+/// within seconds.
 const MAX_MESSAGES: usize = 4096;
 
-/// In order; nothing overtakes.
+/// The waiting messages, in order.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     waiting: VecDeque<Vec<Vec<u8>>>,
-    /// What was thrown away.
+    /// Number of messages that were dropped because the outbox was full.
     pub(super) dropped: u64,
 }
 
@@ -19,7 +19,7 @@ impl Outbox {
         if self.waiting.len() < MAX_MESSAGES {
             self.waiting.push_back(message);
         } else {
-            // Whatever it was, the next Hello tells it again.
+            // The next Hello reports the worker's state again.
             self.dropped += 1;
         }
     }
@@ -32,23 +32,26 @@ impl Outbox {
         self.waiting.clear();
     }
 
-    /// Hands messages to `send` until it takes no more.
-    pub(super) fn flush<E>(&mut self, mut send: impl FnMut(&[Vec<u8>]) -> Result<Taken, E>) -> Result<(), E> {
+    /// Gives messages to `send` until it takes no more.
+    pub(super) fn flush<E>(
+        &mut self,
+        mut send: impl FnMut(&[Vec<u8>]) -> Result<SendOutcome, E>,
+    ) -> Result<(), E> {
         while let Some(message) = self.waiting.front() {
             match send(message)? {
-                Taken::Yes => drop(self.waiting.pop_front()),
-                Taken::NotNow => break,
+                SendOutcome::Sent => drop(self.waiting.pop_front()),
+                SendOutcome::WouldBlock => break,
             }
         }
         Ok(())
     }
 }
 
-/// What became of a message.
+/// The outcome of sending a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Taken {
-    Yes,
-    NotNow,
+pub(super) enum SendOutcome {
+    Sent,
+    WouldBlock,
 }
 
 #[cfg(test)]
@@ -56,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_taken_stays_in_order() {
+    fn blocked_messages_stay_in_order() {
         let mut outbox = Outbox::default();
         for n in 0..4_u8 {
             outbox.push(vec![vec![n]]);
@@ -67,11 +70,11 @@ mod tests {
             room += more;
             outbox.flush(|message| {
                 if room == 0 {
-                    return Ok::<_, ()>(Taken::NotNow);
+                    return Ok::<_, ()>(SendOutcome::WouldBlock);
                 }
                 room -= 1;
                 sent.push(message[0][0]);
-                Ok(Taken::Yes)
+                Ok(SendOutcome::Sent)
             })
         };
         flush(&mut outbox, 0).unwrap();
@@ -82,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_bounded() {
+    fn outbox_is_bounded() {
         let mut outbox = Outbox::default();
         (0..MAX_MESSAGES + 5).for_each(|_| outbox.push(Vec::new()));
         assert_eq!(outbox.dropped, 5);

@@ -1,4 +1,5 @@
-//! What to prepare, and when to try again, as a pure state machine: events and the time go in, actions come out.
+//! Decides what to prepare and when to retry, as a pure state machine: it takes events and the time, and returns
+//! actions.
 
 #[cfg(test)]
 mod tests;
@@ -11,37 +12,37 @@ use trackyard_protocol::reason::Reason;
 use trackyard_protocol::version::Digest;
 use trackyard_protocol::worker::{TrackVersion, VersionFailed};
 
-/// Versions in preparation at one time; the store bounds the layers within them.
-const PARALLEL: usize = 4;
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// A failure that nothing here can mend is looked at again all the same: somebody may push the image, or change the
-/// credentials. Seldom, for it costs others.
-const DEFINITIVE_WAIT: Duration = Duration::from_secs(300);
+/// Maximum number of versions in preparation; the store bounds the layers within them.
+const MAX_CONCURRENT_PREPARATIONS: usize = 4;
+const MIN_RETRY_BACKOFF: Duration = Duration::from_secs(1);
+const MAX_RETRY_BACKOFF: Duration = Duration::from_secs(60);
+/// Interval between retries of a permanent failure: somebody may push the image or change the credentials. It is long,
+/// because a retry is a load for others.
+const PERMANENT_FAILURE_RETRY_INTERVAL: Duration = Duration::from_secs(300);
 
 /// Why a version is not ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct PrepareFailure {
     /// The reason, of status 511 or 512.
     pub reason: Reason,
-    /// What happened, for clients: no path of this machine in it.
+    /// The message for clients, without paths of this machine.
     pub message: String,
-    /// True if trying again soon may help.
+    /// Whether a retry may help soon.
     pub is_transient: bool,
 }
 
-/// What to do.
+/// Something that the owner must do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Prepare a version; report it by [`Versions::prepared`].
+pub enum VersionAction {
+    /// Prepare a version. Its end is reported by [`DesiredVersions::on_prepared`].
     Prepare(TrackVersion),
-    /// A version can be run from now on.
+    /// A version is ready.
     Ready(TrackVersion),
     /// A version could not be prepared.
     Failed(VersionFailed),
-    /// A version is no longer wanted.
+    /// A version is no longer desired.
     Gone(TrackVersion),
-    /// Remove all images but those of these digests.
+    /// Remove all images but those with these digests.
     Collect(Vec<Digest>),
 }
 
@@ -53,37 +54,36 @@ enum State {
 }
 
 #[derive(Debug)]
-struct Wanted {
-    /// The place in the router's list: lower is wanted first.
+struct DesiredVersion {
+    /// The index in the router's list; lower is prepared first.
     rank: usize,
     state: State,
     tries: u32,
-    failure: Option<Failure>,
+    failure: Option<PrepareFailure>,
 }
 
 /// The versions that a worker must have.
 #[derive(Debug)]
-pub struct Versions {
+pub struct DesiredVersions {
     topics: Topics,
-    wanted: BTreeMap<TrackVersion, Wanted>,
-    /// Being prepared, wanted or not.
-    busy: Vec<TrackVersion>,
-    known: bool,
+    desired: BTreeMap<TrackVersion, DesiredVersion>,
+    /// The versions in preparation, desired or not.
+    preparing: Vec<TrackVersion>,
+    has_list: bool,
 }
 
-impl Versions {
-    /// None yet.
+impl DesiredVersions {
+    /// Returns an empty list, for a worker with these topics.
     #[must_use]
     pub fn new(topics: Topics) -> Self {
-        Self { topics, wanted: BTreeMap::new(), busy: Vec::new(), known: false }
+        Self { topics, desired: BTreeMap::new(), preparing: Vec::new(), has_list: false }
     }
 
-    /// The router's list came. Versions of tracks that this worker does not serve are left alone: nobody is asked for
-    /// them.
-    pub fn desire(&mut self, list: &[TrackVersion], now: Instant) -> Vec<Action> {
-        let before = std::mem::take(&mut self.wanted);
+    /// Handles the router's list. Versions of tracks that this worker does not serve are ignored.
+    pub fn set_desired(&mut self, list: &[TrackVersion], now: Instant) -> Vec<VersionAction> {
+        let before = std::mem::take(&mut self.desired);
         for (rank, version) in list.iter().enumerate().filter(|(_, v)| self.topics.covers(&v.track)) {
-            self.wanted.entry(version.clone()).or_insert(Wanted {
+            self.desired.entry(version.clone()).or_insert(DesiredVersion {
                 rank,
                 state: State::Waiting { until: None },
                 tries: 0,
@@ -92,123 +92,123 @@ impl Versions {
         }
         let mut out = Vec::new();
         for (version, old) in before {
-            match self.wanted.get_mut(&version) {
-                Some(new) => *new = Wanted { rank: new.rank, ..old },
-                None => out.push(Action::Gone(version)),
+            match self.desired.get_mut(&version) {
+                Some(new) => *new = DesiredVersion { rank: new.rank, ..old },
+                None => out.push(VersionAction::Gone(version)),
             }
         }
-        if !self.known || !out.is_empty() {
-            out.push(Action::Collect(self.keep()));
+        if !self.has_list || !out.is_empty() {
+            out.push(VersionAction::Collect(self.keep()));
         }
-        self.known = true;
-        out.extend(self.begin(now));
+        self.has_list = true;
+        out.extend(self.start_due(now));
         out
     }
 
-    /// A preparation ended.
-    pub fn prepared(
+    /// Handles the end of a preparation.
+    pub fn on_prepared(
         &mut self,
         version: &TrackVersion,
-        result: Result<(), Failure>,
+        result: Result<(), PrepareFailure>,
         now: Instant,
-    ) -> Vec<Action> {
-        self.busy.retain(|busy| busy != version);
-        let mut out = match self.wanted.get_mut(version) {
-            Some(wanted) => vec![wanted.end(version, result, now)],
-            // No longer wanted when it was done.
-            None => vec![Action::Collect(self.keep())],
+    ) -> Vec<VersionAction> {
+        self.preparing.retain(|preparing| preparing != version);
+        let mut out = match self.desired.get_mut(version) {
+            Some(desired) => vec![desired.on_prepared(version, result, now)],
+            // The version is no longer desired.
+            None => vec![VersionAction::Collect(self.keep())],
         };
-        out.extend(self.begin(now));
+        out.extend(self.start_due(now));
         out
     }
 
-    /// What failed may succeed now: everything is tried again at once.
-    pub fn try_again(&mut self, now: Instant) -> Vec<Action> {
-        for wanted in self.wanted.values_mut() {
-            if let State::Waiting { until } = &mut wanted.state {
-                (*until, wanted.tries) = (None, 0);
+    /// Retries all failed versions at once.
+    pub fn retry_all(&mut self, now: Instant) -> Vec<VersionAction> {
+        for desired in self.desired.values_mut() {
+            if let State::Waiting { until } = &mut desired.state {
+                (*until, desired.tries) = (None, 0);
             }
         }
-        self.begin(now)
+        self.start_due(now)
     }
 
-    /// Time passes: what waited long enough is tried again.
-    pub fn tick(&mut self, now: Instant) -> Vec<Action> {
-        self.begin(now)
+    /// Retries the failed versions whose backoff is over.
+    pub fn tick(&mut self, now: Instant) -> Vec<VersionAction> {
+        self.start_due(now)
     }
 
-    /// When [`Versions::tick`] is due at the latest.
+    /// Returns the time by which [`DesiredVersions::tick`] must come.
     #[must_use]
     pub fn next_tick(&self) -> Option<Instant> {
-        if self.busy.len() >= PARALLEL {
+        if self.preparing.len() >= MAX_CONCURRENT_PREPARATIONS {
             return None;
         }
-        self.wanted
+        self.desired
             .values()
-            .filter_map(|wanted| match wanted.state {
+            .filter_map(|desired| match desired.state {
                 State::Waiting { until } => until,
                 State::Preparing | State::Ready => None,
             })
             .min()
     }
 
-    /// True once every wanted version is ready, or has failed for good.
+    /// Returns whether every desired version is ready, or has failed permanently.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.known && self.unsettled().next().is_none()
+        self.has_list && self.unsettled().next().is_none()
     }
 
-    /// The versions that may still become ready soon.
+    /// Returns the versions that may become ready soon.
     pub fn unsettled(&self) -> impl Iterator<Item = &TrackVersion> {
-        self.wanted.iter().filter(|(_, wanted)| !wanted.is_settled()).map(|(version, _)| version)
+        self.desired.iter().filter(|(_, desired)| !desired.is_settled()).map(|(version, _)| version)
     }
 
-    /// Each wanted version with the failure that it last had, if it is not ready.
-    pub fn failures(&self) -> impl Iterator<Item = (&TrackVersion, &Failure)> {
-        self.wanted.iter().filter_map(|(version, wanted)| Some((version, wanted.failure.as_ref()?)))
+    /// Returns each version that is not ready, with its last failure.
+    pub fn failures(&self) -> impl Iterator<Item = (&TrackVersion, &PrepareFailure)> {
+        self.desired.iter().filter_map(|(version, desired)| Some((version, desired.failure.as_ref()?)))
     }
 
-    /// How many versions are ready.
+    /// Returns the number of ready versions.
     #[must_use]
     pub fn ready(&self) -> usize {
-        self.wanted.values().filter(|wanted| wanted.state == State::Ready).count()
+        self.desired.values().filter(|desired| desired.state == State::Ready).count()
     }
 
-    /// How many versions are wanted.
+    /// Returns the number of desired versions.
     #[must_use]
-    pub fn wanted(&self) -> usize {
-        self.wanted.len()
+    pub fn desired(&self) -> usize {
+        self.desired.len()
     }
 
-    /// The images that are needed: of what is wanted, and of what is being prepared.
+    /// Returns the digests of the desired versions, and of those in preparation.
     #[must_use]
     pub fn keep(&self) -> Vec<Digest> {
-        let busy = self.busy.iter();
-        self.wanted.keys().chain(busy).filter_map(|version| version.version.digest.clone()).collect()
+        let preparing = self.preparing.iter();
+        self.desired.keys().chain(preparing).filter_map(|version| version.version.digest.clone()).collect()
     }
 
-    fn begin(&mut self, now: Instant) -> Vec<Action> {
+    fn start_due(&mut self, now: Instant) -> Vec<VersionAction> {
         let mut due: Vec<(usize, TrackVersion)> = self
-            .wanted
+            .desired
             .iter()
-            .filter(|(version, wanted)| wanted.is_due(now) && !self.busy.contains(version))
-            .map(|(version, wanted)| (wanted.rank, version.clone()))
+            .filter(|(version, desired)| desired.is_due(now) && !self.preparing.contains(version))
+            .map(|(version, desired)| (desired.rank, version.clone()))
             .collect();
         due.sort();
-        due.truncate(PARALLEL.saturating_sub(self.busy.len()));
+        due.truncate(MAX_CONCURRENT_PREPARATIONS.saturating_sub(self.preparing.len()));
         let mut out = Vec::new();
         for (_, version) in due {
-            if let Some(wanted) = self.wanted.get_mut(&version) {
-                wanted.state = State::Preparing;
+            if let Some(desired) = self.desired.get_mut(&version) {
+                desired.state = State::Preparing;
             }
-            self.busy.push(version.clone());
-            out.push(Action::Prepare(version));
+            self.preparing.push(version.clone());
+            out.push(VersionAction::Prepare(version));
         }
         out
     }
 }
 
-impl Wanted {
+impl DesiredVersion {
     fn is_due(&self, now: Instant) -> bool {
         match self.state {
             State::Waiting { until } => until.is_none_or(|until| now >= until),
@@ -221,32 +221,41 @@ impl Wanted {
         self.state == State::Ready || self.failure.as_ref().is_some_and(|failure| !failure.is_transient)
     }
 
-    fn end(&mut self, version: &TrackVersion, result: Result<(), Failure>, now: Instant) -> Action {
+    fn on_prepared(
+        &mut self,
+        version: &TrackVersion,
+        result: Result<(), PrepareFailure>,
+        now: Instant,
+    ) -> VersionAction {
         match result {
             Ok(()) => {
                 (self.state, self.failure) = (State::Ready, None);
-                Action::Ready(version.clone())
+                VersionAction::Ready(version.clone())
             }
             Err(failure) => {
-                let wait = if failure.is_transient { wait(self.tries) } else { DEFINITIVE_WAIT };
+                let delay = if failure.is_transient {
+                    retry_backoff(self.tries)
+                } else {
+                    PERMANENT_FAILURE_RETRY_INTERVAL
+                };
                 self.tries = self.tries.saturating_add(1);
-                self.state = State::Waiting { until: Some(now + wait) };
-                let failed = failure.of(version);
+                self.state = State::Waiting { until: Some(now + delay) };
+                let failed = failure.report(version);
                 self.failure = Some(failure);
-                Action::Failed(failed)
+                VersionAction::Failed(failed)
             }
         }
     }
 }
 
-impl Failure {
-    /// A failure of this program, not of the version.
+impl PrepareFailure {
+    /// Returns a failure of this program, not of the version.
     #[must_use]
-    pub fn of_a_bug() -> Self {
+    pub fn internal() -> Self {
         Self { reason: Reason::HostResources, message: "the worker failed".to_owned(), is_transient: true }
     }
 
-    fn of(&self, version: &TrackVersion) -> VersionFailed {
+    fn report(&self, version: &TrackVersion) -> VersionFailed {
         VersionFailed {
             version: version.clone(),
             reason: self.reason.as_str().to_owned(),
@@ -257,6 +266,6 @@ impl Failure {
     }
 }
 
-fn wait(tries: u32) -> Duration {
-    FIRST_WAIT.saturating_mul(1 << tries.min(10)).min(LONGEST_WAIT)
+fn retry_backoff(tries: u32) -> Duration {
+    MIN_RETRY_BACKOFF.saturating_mul(1 << tries.min(10)).min(MAX_RETRY_BACKOFF)
 }

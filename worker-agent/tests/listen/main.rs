@@ -1,4 +1,4 @@
-//! The worker's process, its real sandbox and images, and a router that is driven by hand.
+//! The worker's process, its real sandbox and images, and a router that the test drives.
 
 // `cfg(test)` tells the linter that these are tests, which may unwrap and index.
 #[cfg(test)]
@@ -18,14 +18,14 @@ use trackyard_protocol::worker::{
 use router::Router;
 use scenario::{Scenario, job};
 
-const EXIT: Duration = Duration::from_secs(20);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Writes what it was given, and sleeps as long as the submission says.
+/// Prints its argument, and sleeps for as long as the submission says.
 const SCRIPT: &str =
     "cd /mnt/exercism-iteration; echo \"$1\"; sleep $(cat seconds); cat answer > results.json";
 
 #[test]
-fn a_job_runs_and_a_drained_worker_leaves_nothing() {
+fn drained_worker_leaves_nothing() {
     let scenario = Scenario::new(SCRIPT);
     let mut router = Router::bind();
     let mut worker = scenario.listen(&router, &[]);
@@ -36,8 +36,8 @@ fn a_job_runs_and_a_drained_worker_leaves_nothing() {
 
     let job = job(&router, 1, &scenario, &scenario.submission("0", r#"{"version": 2}"#));
     router.send(&FromRouter::Job(job.clone()));
-    router.until(|word| {
-        matches!(word, FromWorker::Accepted(accepted) if accepted.token == job.token).then_some(())
+    router.until(|message| {
+        matches!(message, FromWorker::Accepted(accepted) if accepted.token == job.token).then_some(())
     });
     let result = router.result();
     assert_eq!((result.token, result.key, result.verdict.known_reason()), (job.token, job.key, Reason::Ok));
@@ -48,16 +48,16 @@ fn a_job_runs_and_a_drained_worker_leaves_nothing() {
     assert!(!context.to_string().contains(scenario.dir()), "{context}");
 
     worker.signal(Signal::TERM);
-    router.until(|word| matches!(word, FromWorker::Draining).then_some(()));
+    router.until(|message| matches!(message, FromWorker::Draining).then_some(()));
     router.send(&FromRouter::Ack(Acknowledge { token: job.token, ack: Ack::Stored }));
-    router.until(|word| matches!(word, FromWorker::Goodbye).then_some(()));
-    assert!(worker.wait_for_exit(EXIT).success());
+    router.until(|message| matches!(message, FromWorker::Goodbye).then_some(()));
+    assert!(worker.wait_for_exit(EXIT_TIMEOUT).success());
     assert_eq!(e2e::leftovers::mounts(), Vec::<String>::new());
     assert_eq!(scenario.cgroups(), Vec::<String>::new());
 }
 
 #[test]
-fn jobs_that_come_in_one_message_are_accepted_in_one() {
+fn batched_jobs_are_accepted_in_a_batch() {
     let scenario = Scenario::new(SCRIPT);
     let mut router = Router::bind();
     let _worker = scenario.listen(&router, &[]);
@@ -66,12 +66,12 @@ fn jobs_that_come_in_one_message_are_accepted_in_one() {
     let jobs = [1, 2].map(|sequence| job(&router, sequence, &scenario, &scenario.submission("0", "{}")));
     router.send_together(&jobs.clone().map(FromRouter::Job));
     let ended = [router.result().token, router.result().token];
-    assert!(router.together >= 2, "each word came alone");
+    assert!(router.largest_batch >= 2, "each message came alone");
     assert!(jobs.iter().all(|job| ended.contains(&job.token)), "{ended:?}");
 }
 
 #[test]
-fn to_a_router_that_reads_no_batches_each_word_goes_alone() {
+fn old_router_gets_no_batches() {
     let scenario = Scenario::new(SCRIPT);
     let mut router = Router::bind();
     router.protocol = 1;
@@ -82,11 +82,11 @@ fn to_a_router_that_reads_no_batches_each_word_goes_alone() {
     router.send_together(&jobs.map(FromRouter::Job));
     router.result();
     router.result();
-    assert_eq!(router.together, 1);
+    assert_eq!(router.largest_batch, 1);
 }
 
 #[test]
-fn bad_input_is_a_verdict_and_the_next_job_runs() {
+fn bad_input_is_a_verdict() {
     let scenario = Scenario::new(SCRIPT);
     let mut router = Router::bind();
     let _worker = scenario.listen(&router, &[]);
@@ -107,7 +107,7 @@ fn bad_input_is_a_verdict_and_the_next_job_runs() {
 }
 
 #[test]
-fn a_cancelled_job_is_returned() {
+fn cancelled_job_is_returned() {
     let scenario = Scenario::new(SCRIPT);
     let mut router = Router::bind();
     let _worker = scenario.listen(&router, &[]);
@@ -122,7 +122,7 @@ fn a_cancelled_job_is_returned() {
 }
 
 #[test]
-fn at_the_drain_timeout_a_job_goes_back() {
+fn drain_timeout_returns_jobs() {
     let scenario = Scenario::new(SCRIPT);
     let mut router = Router::bind();
     let mut worker = scenario.listen(&router, &["--drain-timeout", "1s"]);
@@ -133,11 +133,11 @@ fn at_the_drain_timeout_a_job_goes_back() {
     router.accepted();
     worker.signal(Signal::TERM);
     assert_eq!(router.returned().why, "draining");
-    assert!(worker.wait_for_exit(EXIT).success());
+    assert!(worker.wait_for_exit(EXIT_TIMEOUT).success());
 }
 
 #[test]
-fn a_job_survives_its_router() {
+fn job_survives_a_router_restart() {
     let scenario = Scenario::new(SCRIPT);
     let mut router = Router::bind();
     let _worker = scenario.listen(&router, &[]);
@@ -152,7 +152,7 @@ fn a_job_survives_its_router() {
     assert_eq!(held, [(job.token, job.key)]);
     assert_eq!((hello.versions.len(), hello.bootstrap.is_some()), (1, true));
     assert_eq!(router.result().verdict.known_reason(), Reason::Ok);
-    // Not acknowledged: the next Hello still tells of it, and the result comes again.
+    // It is not acknowledged, so the next Hello lists it and the result is sent again.
     router.send(&FromRouter::SayHello);
     let hello = router.welcome(&scenario);
     assert_eq!(hello.jobs.first().map(|held| held.state), Some(HeldState::Finished));
@@ -160,7 +160,7 @@ fn a_job_survives_its_router() {
 }
 
 #[test]
-fn told_to_bootstrap_a_worker_asks_again_and_takes_jobs_again() {
+fn worker_bootstraps_again_and_takes_jobs() {
     let scenario = Scenario::new(SCRIPT);
     let mut router = Router::bind();
     let _worker = scenario.listen(&router, &[]);
@@ -168,43 +168,43 @@ fn told_to_bootstrap_a_worker_asks_again_and_takes_jobs_again() {
     router.ready();
     router.epoch.0 += 1;
     router.send(&FromRouter::Drain(Drain { then: AfterDrain::Bootstrap }));
-    router.until(|word| matches!(word, FromWorker::Draining).then_some(()));
+    router.until(|message| matches!(message, FromWorker::Draining).then_some(()));
     let hello = router.welcome(&scenario);
-    assert_eq!((hello.bootstrap, hello.draining, router.asked), (Some(router.epoch), false, 2));
+    assert_eq!((hello.bootstrap, hello.draining, router.bootstrap_requests), (Some(router.epoch), false, 2));
     let job = job(&router, 1, &scenario, &scenario.submission("0", "{}"));
     router.send(&FromRouter::Job(job));
     assert_eq!(router.result().verdict.known_reason(), Reason::Ok);
 }
 
 #[test]
-fn images_that_cannot_run_are_told_of() {
+fn image_without_entry_script_is_reported() {
     let scenario = Scenario::without_entry();
     let mut router = Router::bind();
     let _worker = scenario.listen(&router, &[]);
     router.welcome(&scenario);
     let failed: VersionFailed = router.failed();
     assert_eq!((failed.status_code, failed.reason.as_str(), failed.retrying), (511, "no_entry", false));
-    // One that failed for good does not keep the worker from being ready.
+    // A permanent failure does not keep the worker from being ready.
     scenario.wait_ready();
 }
 
 #[test]
-fn configure_prepares_everything_and_says_if_it_cannot() {
+fn configure_prepares_everything_or_fails() {
     let scenario = Scenario::new(SCRIPT);
     let mut router = Router::bind();
     let mut worker = scenario.configure(&router);
     assert!(router.welcome(&scenario).draining);
-    assert!(worker.wait_for_exit(EXIT).success());
+    assert!(worker.wait_for_exit(EXIT_TIMEOUT).success());
 
     let scenario = Scenario::without_entry();
     let mut worker = scenario.configure(&router);
     router.welcome(&scenario);
-    assert_eq!(worker.wait_for_exit(EXIT).code(), Some(1));
+    assert_eq!(worker.wait_for_exit(EXIT_TIMEOUT).code(), Some(1));
     assert!(worker.log().contains("no_entry"), "{}", worker.log());
 }
 
 #[test]
-fn a_worker_whose_sandbox_broke_takes_itself_out() {
+fn worker_with_a_broken_sandbox_exits() {
     let scenario = Scenario::new(SCRIPT);
     let mut router = Router::bind();
     let mut worker = scenario.listen(&router, &[]);
@@ -216,14 +216,14 @@ fn a_worker_whose_sandbox_broke_takes_itself_out() {
     scenario.break_canary();
     scenario.kill_container();
     assert_eq!(router.result().verdict.known_reason(), Reason::CanaryFailed);
-    router.until(|word| matches!(word, FromWorker::Draining).then_some(()));
+    router.until(|message| matches!(message, FromWorker::Draining).then_some(()));
     router.send(&FromRouter::Ack(Acknowledge { token: job.token, ack: Ack::Stored }));
-    router.until(|word| matches!(word, FromWorker::Goodbye).then_some(()));
-    assert_eq!(worker.wait_for_exit(EXIT).code(), Some(1));
+    router.until(|message| matches!(message, FromWorker::Goodbye).then_some(()));
+    assert_eq!(worker.wait_for_exit(EXIT_TIMEOUT).code(), Some(1));
 }
 
 #[test]
-fn the_image_of_a_version_that_is_gone_is_removed_when_its_last_job_ends() {
+fn undesired_image_is_removed_after_its_last_job() {
     let scenario = Scenario::new(SCRIPT);
     let mut router = Router::bind();
     let _worker = scenario.listen(&router, &[]);
@@ -233,7 +233,7 @@ fn the_image_of_a_version_that_is_gone_is_removed_when_its_last_job_ends() {
     router.send(&FromRouter::Job(job));
     router.accepted();
     router.send(&FromRouter::Desired(Desired { versions: Vec::new() }));
-    router.until(|word| matches!(word, FromWorker::Unready(_)).then_some(()));
+    router.until(|message| matches!(message, FromWorker::Unready(_)).then_some(()));
     assert_eq!(router.result().verdict.known_reason(), Reason::Ok);
     scenario.wait_without_layers();
 }

@@ -1,4 +1,4 @@
-//! Both ports of a router, driven by hand.
+//! Both ports of a router that the test drives.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -11,24 +11,24 @@ use trackyard_protocol::worker::{
 
 use crate::scenario::Scenario;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A router that says what a test wants, and heartbeats by itself while it waits.
+/// A router that sends what a test wants. It sends heartbeats while it waits.
 pub(crate) struct Router {
     context: zmq::Context,
     clients: zmq::Socket,
     workers: zmq::Socket,
-    /// This start.
+    /// This start of the router.
     pub(crate) epoch: Epoch,
-    /// How often `configure_worker` was asked.
-    pub(crate) asked: u32,
-    /// The version of the words that it says it knows.
+    /// Number of `configure_worker` requests.
+    pub(crate) bootstrap_requests: u32,
+    /// The protocol version of its `Welcome`.
     pub(crate) protocol: u32,
-    /// The most words that came in one message.
-    pub(crate) together: usize,
+    /// Number of messages in the largest batch.
+    pub(crate) largest_batch: usize,
     peer: Vec<u8>,
-    heard: VecDeque<FromWorker>,
-    last_beat: Instant,
+    received: VecDeque<FromWorker>,
+    last_heartbeat: Instant,
 }
 
 impl Router {
@@ -46,55 +46,55 @@ impl Router {
             clients,
             workers,
             epoch: Epoch(7),
-            asked: 0,
+            bootstrap_requests: 0,
             protocol: PROTOCOL,
-            together: 0,
+            largest_batch: 0,
             peer: Vec::new(),
-            heard: VecDeque::new(),
-            last_beat: Instant::now(),
+            received: VecDeque::new(),
+            last_heartbeat: Instant::now(),
         }
     }
 
-    /// The clients' port.
+    /// Returns the address of the clients' port.
     pub(crate) fn clients(&self) -> String {
         self.clients.get_last_endpoint().unwrap().unwrap()
     }
 
-    /// Another router at the same workers' port.
+    /// Starts another router at the same workers' port.
     pub(crate) fn start_again(&mut self) {
         let address = self.workers.get_last_endpoint().unwrap().unwrap();
         self.workers = self.context.socket(zmq::ROUTER).unwrap();
         self.workers.set_linger(0).unwrap();
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TIMEOUT;
         while self.workers.bind(&address).is_err() {
             assert!(Instant::now() < until, "{address} is not free again");
             std::thread::sleep(Duration::from_millis(10));
         }
         self.epoch.0 += 1;
         self.peer.clear();
-        self.heard.clear();
+        self.received.clear();
     }
 
-    /// Says something to the worker that spoke last.
+    /// Sends a message to the last worker.
     pub(crate) fn send(&self, message: &FromRouter) {
         let mut frames = vec![self.peer.clone()];
         frames.extend(message.encode());
         self.workers.send_multipart(frames, 0).unwrap();
     }
 
-    /// Says several words in one message to the worker that spoke last.
-    pub(crate) fn send_together(&self, words: &[FromRouter]) {
+    /// Sends a batch to the last worker.
+    pub(crate) fn send_together(&self, messages: &[FromRouter]) {
         let mut batch = Batch::default();
-        assert!(words.iter().all(|word| word.pack(&mut batch)));
+        assert!(messages.iter().all(|message| message.pack(&mut batch)));
         for message in batch.messages(true) {
             let peer = [self.peer.as_slice()];
             self.workers.send_multipart(peer.iter().chain(message.frames()), 0).unwrap();
         }
     }
 
-    /// Waits for `Hello` and answers it; whatever else comes first gets `SayHello`.
+    /// Waits for `Hello` and answers it. Any other first message is answered by `SayHello`.
     pub(crate) fn welcome(&mut self, scenario: &Scenario) -> Hello {
-        let hello = self.until(|word| match word {
+        let hello = self.until(|message| match message {
             FromWorker::Hello(hello) => Some(*hello),
             _ => None,
         });
@@ -110,11 +110,11 @@ impl Router {
         hello
     }
 
-    /// The next word that `pick` takes.
+    /// Waits for the next message that `pick` takes.
     pub(crate) fn until<T>(&mut self, mut pick: impl FnMut(FromWorker) -> Option<T>) -> T {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TIMEOUT;
         loop {
-            assert!(Instant::now() < until, "the worker did not say what was expected");
+            assert!(Instant::now() < until, "the expected message did not come");
             if let Some(picked) = self.next().and_then(&mut pick) {
                 return picked;
             }
@@ -122,30 +122,30 @@ impl Router {
     }
 
     pub(crate) fn ready(&mut self) {
-        self.until(|word| matches!(word, FromWorker::Ready(_)).then_some(()));
+        self.until(|message| matches!(message, FromWorker::Ready(_)).then_some(()));
     }
 
     pub(crate) fn accepted(&mut self) {
-        self.until(|word| matches!(word, FromWorker::Accepted(_)).then_some(()));
+        self.until(|message| matches!(message, FromWorker::Accepted(_)).then_some(()));
     }
 
     pub(crate) fn result(&mut self) -> JobResult {
-        self.until(|word| if let FromWorker::Result(result) = word { Some(*result) } else { None })
+        self.until(|message| if let FromWorker::Result(result) = message { Some(*result) } else { None })
     }
 
     pub(crate) fn returned(&mut self) -> Returned {
-        self.until(|word| if let FromWorker::Returned(returned) = word { Some(returned) } else { None })
+        self.until(|message| if let FromWorker::Returned(returned) = message { Some(returned) } else { None })
     }
 
     pub(crate) fn failed(&mut self) -> VersionFailed {
-        self.until(|word| if let FromWorker::Failed(failed) = word { Some(*failed) } else { None })
+        self.until(|message| if let FromWorker::Failed(failed) = message { Some(*failed) } else { None })
     }
 
     fn next(&mut self) -> Option<FromWorker> {
-        if let Some(word) = self.heard.pop_front() {
-            return Some(word);
+        if let Some(message) = self.received.pop_front() {
+            return Some(message);
         }
-        self.beat();
+        self.heartbeat();
         let mut items = [self.clients.as_poll_item(zmq::POLLIN), self.workers.as_poll_item(zmq::POLLIN)];
         zmq::poll(&mut items, 100).unwrap();
         if items[0].is_readable() {
@@ -153,32 +153,32 @@ impl Router {
         }
         let mut frames = self.workers.recv_multipart(zmq::DONTWAIT).ok()?;
         let peer = frames.remove(0);
-        let words: Vec<FromWorker> = FromWorker::decode_each(&frames).map(Result::unwrap).collect();
-        if self.peer.is_empty() && !matches!(words.first(), Some(FromWorker::Hello(_))) {
+        let messages: Vec<FromWorker> = FromWorker::decode_each(&frames).map(Result::unwrap).collect();
+        if self.peer.is_empty() && !matches!(messages.first(), Some(FromWorker::Hello(_))) {
             let mut frames = vec![peer];
             frames.extend(FromRouter::SayHello.encode());
             self.workers.send_multipart(frames, 0).unwrap();
             return None;
         }
         self.peer = peer;
-        self.together = self.together.max(words.len());
-        self.heard.extend(words);
-        self.heard.pop_front()
+        self.largest_batch = self.largest_batch.max(messages.len());
+        self.received.extend(messages);
+        self.received.pop_front()
     }
 
-    fn beat(&mut self) {
-        if !self.peer.is_empty() && self.last_beat.elapsed() > Duration::from_millis(400) {
+    fn heartbeat(&mut self) {
+        if !self.peer.is_empty() && self.last_heartbeat.elapsed() > Duration::from_millis(400) {
             self.send(&FromRouter::Heartbeat);
-            self.last_beat = Instant::now();
+            self.last_heartbeat = Instant::now();
         }
     }
 
-    /// The only question that comes to the clients' port.
+    /// Answers `configure_worker`, the only request of a worker.
     fn answer(&mut self) {
         let mut frames = self.clients.recv_multipart(0).unwrap();
         let request: serde_json::Value = serde_json::from_slice(&frames.pop().unwrap()).unwrap();
         assert_eq!(request["action"], "configure_worker");
-        self.asked += 1;
+        self.bootstrap_requests += 1;
         let address = self.workers.get_last_endpoint().unwrap().unwrap();
         let port: u16 = address.rsplit_once(':').unwrap().1.parse().unwrap();
         let answer = json!({

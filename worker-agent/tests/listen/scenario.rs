@@ -28,12 +28,12 @@ pub(crate) struct Scenario {
 }
 
 impl Scenario {
-    /// With an image that has this script.
+    /// Returns a scenario whose image has this entry script.
     pub(crate) fn new(script: &str) -> Self {
         Self::with(&Image::tooling("test_runners", script))
     }
 
-    /// With an image that has none.
+    /// Returns a scenario whose image has no entry script.
     pub(crate) fn without_entry() -> Self {
         Self::with(&Image::bare())
     }
@@ -68,7 +68,7 @@ impl Scenario {
         self.stage.path("work")
     }
 
-    /// A submission whose job takes so many seconds and ends with this result.
+    /// Returns the URI of a submission whose job takes `seconds` and has `answer` as its result.
     pub(crate) fn submission(&self, seconds: &str, answer: &str) -> String {
         self.stage.submission("1", &[("seconds", seconds), ("answer", answer)])
     }
@@ -103,7 +103,7 @@ impl Scenario {
         wait_until(Duration::from_secs(10), "a container runs", || !self.containers().is_empty());
     }
 
-    /// Kills the first process of each container of this worker, as somebody on this machine might.
+    /// Kills the first process of each container of this worker.
     pub(crate) fn kill_container(&self) {
         self.wait_running();
         for process in self.containers() {
@@ -111,7 +111,7 @@ impl Scenario {
         }
     }
 
-    /// The first processes of this worker's containers: those that run the entry script, in its control group.
+    /// Returns the first processes of this worker's containers: those that run the entry script, in its control group.
     fn containers(&self) -> Vec<Pid> {
         let is_ours = |dir: &PathBuf| {
             let read = |name: &str| std::fs::read(dir.join(name)).unwrap_or_default();
@@ -119,11 +119,11 @@ impl Scenario {
             text("cmdline").contains("run.sh\0two-fer") && text("cgroup").contains(&self.name)
         };
         let processes = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
-        let number = |dir: PathBuf| dir.file_name()?.to_str()?.parse().ok().and_then(Pid::from_raw);
-        processes.filter(is_ours).filter_map(number).collect()
+        let pid = |dir: PathBuf| dir.file_name()?.to_str()?.parse().ok().and_then(Pid::from_raw);
+        processes.filter(is_ours).filter_map(pid).collect()
     }
 
-    /// The known good job cannot be run any more.
+    /// Makes the canary fail from now on.
     pub(crate) fn break_canary(&self) {
         let program = self.workdir().join("canary/opt/test-runner/bin/run.sh");
         assert!(program.is_file());
@@ -136,7 +136,7 @@ impl Scenario {
         wait_until(Duration::from_secs(10), "the layers are removed", || count() == 0);
     }
 
-    /// Control groups of this worker that are still there.
+    /// Returns the control groups of this worker that still exist.
     pub(crate) fn cgroups(&self) -> Vec<String> {
         let all = e2e::leftovers::cgroups().into_iter().map(|group| group.display().to_string());
         all.filter(|group| group.contains(&self.name)).collect()

@@ -1,4 +1,4 @@
-//! A tooling repository's own fixtures: `tests/<case>/` with a submission and the result that it must give.
+//! The fixtures of a tooling repository: `tests/<case>/` with a submission and its expected result.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,14 +9,14 @@ use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, ResolveFlags, fstat, openat, 
 use rustix::io::Errno;
 use trackyard_protocol::name::ExerciseSlug;
 
-/// Where they are.
-const DIR: &str = "tests";
-/// Fixtures that are run; a smoke check is not the repository's own test suite.
-const MOST: usize = 50;
-/// The largest expected result.
-const MAX_EXPECTED: u64 = 1 << 20;
+/// The directory of the fixtures.
+const FIXTURES_DIR: &str = "tests";
+/// Maximum number of fixtures to run: a smoke check is not the repository's test suite.
+const MAX_FIXTURES: usize = 50;
+/// Maximum size of an expected result.
+const MAX_EXPECTED_BYTES: u64 = 1 << 20;
 
-/// One fixture.
+/// A fixture.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fixture {
     pub(super) name: ExerciseSlug,
@@ -24,22 +24,22 @@ pub(super) struct Fixture {
     pub(super) expected: Vec<u8>,
 }
 
-/// What was found.
+/// The fixtures of a checkout.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) fixtures: Vec<Fixture>,
-    /// Directories of the tests that are not run, and why.
-    pub(super) left_out: Vec<String>,
+    /// Directories that are not run, and why.
+    pub(super) skipped: Vec<String>,
 }
 
-/// The fixtures of a checkout whose expected result is the file `expected_<result>`. The checkout is hostile: no link
+/// Returns the fixtures of a checkout: directories with the file `expected_<result>`. The checkout is hostile: no link
 /// in it is followed.
 ///
 /// # Errors
-/// When the checkout cannot be read.
+/// If the checkout cannot be read.
 pub(super) fn find(tree: &Path, result: &str) -> io::Result<Found> {
     let root = openat(CWD, tree, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    let tests = match open_beneath(&root, Path::new(DIR), OFlags::DIRECTORY) {
+    let tests = match open_beneath(&root, Path::new(FIXTURES_DIR), OFlags::DIRECTORY) {
         Ok(tests) => tests,
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(Found::default()),
         Err(error) => return Err(error.into()),
@@ -48,12 +48,14 @@ pub(super) fn find(tree: &Path, result: &str) -> io::Result<Found> {
     for name in names(&tests)? {
         let Some(expected) = expected(&tests, &name, result)? else { continue };
         match ExerciseSlug::new(&name) {
-            Err(_) => found.left_out.push(format!("{DIR}/{name}: its name is no exercise's")),
-            Ok(_) if found.fixtures.len() >= MOST => {
-                found.left_out.push(format!("{DIR}/{name}: only the first {MOST} are run"));
+            Err(_) => {
+                found.skipped.push(format!("{FIXTURES_DIR}/{name}: its name is not an exercise's slug"))
+            }
+            Ok(_) if found.fixtures.len() >= MAX_FIXTURES => {
+                found.skipped.push(format!("{FIXTURES_DIR}/{name}: only the first {MAX_FIXTURES} are run"));
             }
             Ok(slug) => {
-                let dir = tree.join(DIR).join(&name);
+                let dir = tree.join(FIXTURES_DIR).join(&name);
                 found.fixtures.push(Fixture { name: slug, dir, expected });
             }
         }
@@ -74,7 +76,7 @@ fn names(dir: &OwnedFd) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// The expected result; none where the directory has no such file, and so is no fixture.
+/// Returns the expected result, or `None` if the directory is not a fixture.
 fn expected(tests: &OwnedFd, name: &str, result: &str) -> io::Result<Option<Vec<u8>>> {
     let path = Path::new(name).join(format!("expected_{result}"));
     let file = match open_beneath(tests, &path, OFlags::NONBLOCK) {
@@ -86,7 +88,7 @@ fn expected(tests: &OwnedFd, name: &str, result: &str) -> io::Result<Option<Vec<
         return Ok(None);
     }
     let mut bytes = Vec::new();
-    File::from(file).take(MAX_EXPECTED).read_to_end(&mut bytes)?;
+    File::from(file).take(MAX_EXPECTED_BYTES).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
 
@@ -102,7 +104,8 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn dirs_with_an_expected_result_are_fixtures_and_no_link_is_followed() {
+    fn only_directories_with_expected_results_are_fixtures() {
+        // Links are not followed.
         let tree = tempfile::tempdir().unwrap();
         let tests = tree.path().join("tests");
         for (case, file) in [
@@ -119,12 +122,12 @@ mod tests {
         symlink("/", tests.join("root")).unwrap();
         let found = find(tree.path(), "results.json").unwrap();
         let names: Vec<&str> = found.fixtures.iter().map(|fixture| fixture.name.as_str()).collect();
-        assert_eq!((names, found.left_out.len()), (vec!["pass"], 1));
+        assert_eq!((names, found.skipped.len()), (vec!["pass"], 1));
         assert_eq!(found.fixtures[0].expected, b"{}");
     }
 
     #[test]
-    fn a_repository_need_not_have_any() {
+    fn repository_without_fixtures() {
         let tree = tempfile::tempdir().unwrap();
         assert_eq!(find(tree.path(), "results.json").unwrap(), Found::default());
         symlink("/", tree.path().join("tests")).unwrap();

@@ -1,4 +1,4 @@
-//! From the command line to a working agent: sandbox, canary, store, router, in this order.
+//! The start of an agent from the command line: sandbox, canary, store, router, in this order.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use trackyard_builder::driver::DriverUnavailable;
 use trackyard_builder::fetch::FetchError;
 use trackyard_daemon::admin::{self, Admin};
-use trackyard_daemon::metrics::Metrics as AllMetrics;
+use trackyard_daemon::metrics::Metrics;
 use trackyard_daemon::pulse::Pulse;
 use trackyard_daemon::readiness::Readiness;
 use trackyard_daemon::shutdown::{self, Shutdown};
@@ -18,29 +18,29 @@ use trackyard_protocol::token::Incarnation;
 
 use super::builds::Builds;
 use super::tasks::Tasks;
-use super::{Agent, Gates, Status};
-use crate::args::{Allowed, KeyFiles, Listen, Place, RouterUrl};
+use super::{Agent, Gates, WorkerStatus};
+use crate::args::{Allowed, KeyFiles, ListenArgs, RouterUrl, WorkerArgs};
 use crate::bootstrap::{self, Bootstrap, bootstrap};
-use crate::build::Shelf;
+use crate::build::BuildLogs;
 use crate::canary::{self, Canary};
 use crate::connection::{Connection, Identity, Outgoing, Timing};
-use crate::metrics::Metrics;
+use crate::metrics::WorkerMetrics;
 use crate::sandbox::{self, Entered, Host, Slot};
 use crate::socket;
 use crate::store::{self, Store};
 use crate::trust::Trust;
-use crate::versions::desired::Versions;
+use crate::versions::desired::DesiredVersions;
 
-/// How long the loop may stand still before the worker counts as stuck.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Time without an iteration of the loop after which the worker counts as stuck.
+const LOOP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Why a worker ended, or never began.
+/// Why a worker failed to start, or ended.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum AgentError {
     /// This machine cannot run jobs.
     #[error("{0}")]
     Sandbox(#[from] sandbox::SandboxError),
-    /// It could, and cannot any more.
+    /// This machine cannot run jobs any more.
     #[error(transparent)]
     Canary(#[from] canary::CanaryError),
     /// The work directory cannot be used.
@@ -49,69 +49,69 @@ pub enum Error {
     /// The admin port cannot be bound.
     #[error(transparent)]
     Admin(#[from] admin::Error),
-    /// Signals cannot be heard.
+    /// The signal handlers cannot be installed.
     #[error(transparent)]
     Shutdown(#[from] shutdown::Error),
-    /// There is no socket.
+    /// The socket's thread cannot be started.
     #[error(transparent)]
-    Socket(#[from] socket::Error),
-    /// The socket's thread is gone, which is a bug.
+    Socket(#[from] socket::SocketError),
+    /// The socket's thread has ended, which is a bug.
     #[error("the socket's thread ended by itself")]
     SocketGone,
-    /// A job's task broke, which is a bug; its slot cannot be trusted.
-    #[error("the task of a job broke; its slot is not used again")]
+    /// A job's task panicked, which is a bug. The state of its slot is unknown.
+    #[error("the task of a job panicked; its slot is not used again")]
     SlotLost,
-    /// A job was stopped, and has not ended; its slot cannot be used.
-    #[error("a job that was stopped has not ended for {} s; this worker must be started again", .0.as_secs())]
+    /// A stopped job has not left its slot.
+    #[error("a stopped job has not ended for {} s; restart this worker", .0.as_secs())]
     SlotStuck(Duration),
     /// The driver of a builder cannot be used.
-    #[error("the driver cannot be used: {0}")]
+    #[error("cannot use the driver: {0}")]
     Driver(#[from] DriverUnavailable),
     /// The cache of repositories cannot be used.
     #[error(transparent)]
     Repositories(#[from] FetchError),
-    /// The directories of builds cannot be made.
-    #[error("cannot make the directories of builds: {0}")]
-    Bench(std::io::Error),
+    /// The directories of builds cannot be created.
+    #[error("cannot create the directories of builds: {0}")]
+    BuildDirs(std::io::Error),
 }
 
-/// Asks the router for its workers' port until it answers.
+/// Asks the router for its workers' port.
 #[derive(Clone)]
-pub(super) struct Asker {
+pub(super) struct BootstrapClient {
     pub(super) url: RouterUrl,
     workers: Option<String>,
     keys: KeyFiles,
 }
 
-impl Asker {
-    pub(super) fn new(place: &Place) -> Self {
-        let Place { router_url, router_workers, keys, .. } = place.clone();
+impl BootstrapClient {
+    pub(super) fn new(worker: &WorkerArgs) -> Self {
+        let WorkerArgs { router_url, router_workers, keys, .. } = worker.clone();
         Self { url: router_url, workers: router_workers, keys }
     }
 
-    /// Never gives up; whoever waits may. Before each question `beat` is called.
-    pub(super) async fn ask(&self, beat: impl Fn()) -> Bootstrap {
-        let waits = ExponentialBuilder::default()
+    /// Asks until the router answers. Calls `beat` before each request.
+    pub(super) async fn bootstrap(&self, beat: impl Fn()) -> Bootstrap {
+        let delays = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
             .with_max_delay(Duration::from_secs(5))
             .with_jitter()
             .without_max_times()
             .build();
-        for wait in waits {
+        for delay in delays {
             beat();
-            match self.ask_once().await {
+            match self.try_bootstrap().await {
                 Ok(bootstrap) => return bootstrap,
                 Err(error) => tracing::warn!(%error, "no configuration from the router yet"),
             }
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(delay).await;
         }
         std::future::pending().await
     }
 
-    async fn ask_once(&self) -> Result<Bootstrap, bootstrap::Error> {
+    async fn try_bootstrap(&self) -> Result<Bootstrap, bootstrap::BootstrapError> {
         let Self { url, workers, keys, .. } = self.clone();
-        let asked = tokio::task::spawn_blocking(move || bootstrap(&url, workers.as_deref(), &keys)).await;
-        asked.unwrap_or_else(|error| Err(bootstrap::Error::Malformed(error.to_string())))
+        let answer = tokio::task::spawn_blocking(move || bootstrap(&url, workers.as_deref(), &keys)).await;
+        answer.unwrap_or_else(|error| Err(bootstrap::BootstrapError::Malformed(error.to_string())))
     }
 }
 
@@ -119,20 +119,21 @@ impl Asker {
 ///
 /// # Errors
 /// When this machine cannot run jobs, the directory or a port cannot be used, or the sandbox breaks.
-pub async fn listen(args: Listen, slots: u32, entered: Entered) -> Result<(), Error> {
+pub async fn listen(args: ListenArgs, slots: u32, entered: Entered) -> Result<(), AgentError> {
     let shutdown = Shutdown::on_signals()?;
-    let (readiness, pulse) = (Readiness::default(), Pulse::new(PATIENCE));
+    let readiness = Readiness::default();
+    let pulse = Pulse::new(LOOP_TIMEOUT);
     let gates = Gates::new(&readiness);
-    let mut registry = AllMetrics::registry("worker", env!("CARGO_PKG_VERSION"));
-    let metrics = Metrics::register(&mut registry);
+    let mut registry = Metrics::registry("worker", env!("CARGO_PKG_VERSION"));
+    let metrics = WorkerMetrics::register(&mut registry);
     metrics.slots.set(slots.into());
     let identity = identity(&args, slots);
-    let (status, shown) = watch::channel(Status::new(&identity));
-    let shelf = Shelf::default();
+    let (status, shown) = watch::channel(WorkerStatus::new(&identity));
+    let build_logs = BuildLogs::default();
     if let Some(address) = args.admin {
-        let admin = Admin::new(readiness, AllMetrics::new(registry))
+        let admin = Admin::new(readiness, Metrics::new(registry))
             .with_pulse(pulse.clone())
-            .with_pages(shelf.pages());
+            .with_pages(build_logs.pages());
         let admin = admin.with_status(move || {
             let status = serde_json::to_value(&*shown.borrow()).unwrap_or_default();
             std::future::ready(status)
@@ -142,12 +143,12 @@ pub async fn listen(args: Listen, slots: u32, entered: Entered) -> Result<(), Er
     }
     let host = Host::detect(entered)?;
     let mut room = host.slots()?;
-    let canary = try_canary(&args.place, &mut room).await?;
+    let canary = try_canary(&args.worker, &mut room).await?;
     gates.sandbox.open();
-    let store = Store::open(&args.place.workdir)?;
-    let asker = Asker::new(&args.place);
+    let store = Store::open(&args.worker.workdir)?;
+    let bootstrap_client = BootstrapClient::new(&args.worker);
     let answer = tokio::select! {
-        answer = asker.ask(|| pulse.beat()) => answer,
+        answer = bootstrap_client.bootstrap(|| pulse.beat()) => answer,
         () = shutdown.requested.cancelled() => return Ok(()),
     };
     let trust = trust(&args, &answer);
@@ -157,23 +158,23 @@ pub async fn listen(args: Listen, slots: u32, entered: Entered) -> Result<(), Er
     let topics = identity.topics.clone();
     let agent = Agent {
         connection: Connection::new(identity, timing, answer.epoch, rand::random(), Instant::now()),
-        versions: Versions::new(topics),
+        versions: DesiredVersions::new(topics),
         socket: handle,
         outgoing: Outgoing::default(),
         generation: 0,
         trust,
         bootstrap: answer,
-        asker,
+        bootstrap_client,
         host,
         store,
-        images: image_options(&args.place.allowed),
+        images: image_options(&args.worker.allowed),
         preparer: None,
         inputs: None,
         ready: HashMap::new(),
-        gone: Vec::new(),
+        unwanted: Vec::new(),
         slots: room,
         builds,
-        shelf,
+        build_logs,
         running: HashMap::new(),
         canary,
         tasks: Tasks::default(),
@@ -182,17 +183,17 @@ pub async fn listen(args: Listen, slots: u32, entered: Entered) -> Result<(), Er
         pulse,
         status,
         fault: None,
-        leaving: false,
-        settled: false,
+        has_left: false,
+        versions_settled: false,
     };
     agent.run(incoming, shutdown).await
 }
 
-async fn builds(args: &Listen, slots: u32, trust: &Trust) -> Result<Option<Builds>, Error> {
-    if args.place.router_url.channel != Channel::Builders {
+async fn builds(args: &ListenArgs, slots: u32, trust: &Trust) -> Result<Option<Builds>, AgentError> {
+    if args.worker.router_url.channel != Channel::Builders {
         return Ok(None);
     }
-    let Place { workdir, allowed, .. } = &args.place;
+    let WorkerArgs { workdir, allowed, .. } = &args.worker;
     Builds::open(workdir, slots, &args.builder, allowed, trust).await.map(Some)
 }
 
@@ -201,39 +202,39 @@ impl Gates {
         let serving = readiness.gate("serving", "");
         serving.open();
         Self {
-            sandbox: readiness.gate("sandbox", "a known good job was not run yet"),
-            router: readiness.gate("router", "no Welcome came from a router yet"),
-            versions: readiness.gate("versions", "not every deployed version was prepared yet"),
+            sandbox: readiness.gate("sandbox", "the known good job has not run yet"),
+            router: readiness.gate("router", "no router has sent a Welcome yet"),
+            versions: readiness.gate("versions", "not all deployed versions are prepared yet"),
             serving,
         }
     }
 }
 
-fn identity(args: &Listen, slots: u32) -> Identity {
+fn identity(args: &ListenArgs, slots: u32) -> Identity {
     Identity {
-        name: args.place.name.clone(),
+        name: args.worker.name.clone(),
         incarnation: Incarnation(rand::random()),
         pool: args.pool.clone(),
-        channel: args.place.router_url.channel,
-        topics: args.place.router_url.topics.clone(),
+        channel: args.worker.router_url.channel,
+        topics: args.worker.router_url.topics.clone(),
         slots,
         release: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
 
-async fn try_canary(place: &Place, slots: &mut [Slot]) -> Result<Option<Canary>, canary::CanaryError> {
-    let canary = Canary::make(&place.workdir)?;
+async fn try_canary(worker: &WorkerArgs, slots: &mut [Slot]) -> Result<Option<Canary>, canary::CanaryError> {
+    let canary = Canary::make(&worker.workdir)?;
     match (&canary, slots.first_mut()) {
         (Some(canary), Some(slot)) => canary.run(slot).await?,
-        _ => tracing::warn!("there is no known good job for this architecture; the first real one will tell"),
+        _ => tracing::warn!("there is no known good job for this architecture; the sandbox is not checked"),
     }
     Ok(canary)
 }
 
-fn trust(args: &Listen, bootstrap: &Bootstrap) -> Trust {
-    let dialled = args.place.router_url.client_address();
-    let addresses = [dialled.as_str(), bootstrap.peer.address.as_str()];
-    let trust = Trust::new(&addresses, args.place.allowed.clone(), args.ceilings.clone());
+fn trust(args: &ListenArgs, bootstrap: &Bootstrap) -> Trust {
+    let dialled = args.worker.router_url.client_address();
+    let addresses = [dialled.as_str(), bootstrap.endpoint.address.as_str()];
+    let trust = Trust::new(&addresses, args.worker.allowed.clone(), args.ceilings.clone());
     if !trust.router_is_trusted() {
         tracing::info!("the router is not on loopback: only what this worker's flags allow is read");
     }

@@ -1,4 +1,4 @@
-//! What all builds of a worker share, and what each slot has of its own.
+//! The parts that all builds share, and the directory that each slot has for its builds.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -16,92 +16,95 @@ use crate::sandbox::Host;
 use crate::store::Store;
 use crate::trust::Trust;
 
-/// Bytes of a driver's cache.
-const MAX_STATE: u64 = 20 << 30;
-/// Builds between two looks at it.
-const TRIM_EVERY: u32 = 16;
+/// Size of a driver's cache above which it is emptied.
+const MAX_CACHE_BYTES: u64 = 20 << 30;
+/// Number of builds between two checks of the cache's size.
+const BUILDS_BETWEEN_TRIMS: u32 = 16;
 
-/// What all builds share. Cheap to clone.
+/// The parts that all builds share. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Workshop {
-    /// The repositories fetched so far.
+pub struct BuildContext {
+    /// The cache of fetched repositories.
     pub repositories: Arc<Repositories>,
-    /// Where the smoke check unpacks images.
+    /// The store into which the smoke check unpacks images.
     pub store: Store,
     /// The sandbox.
     pub host: Host,
-    /// Credentials of registries and such.
+    /// Credentials and other options of registries.
     pub options: ImageOptions,
-    /// Whose word counts.
+    /// What the router may decide.
     pub trust: Arc<Trust>,
-    /// Where images are released to.
+    /// The image source to which images are released.
     pub images: ImageSource,
 }
 
-/// A slot's own directory: one build at a time works in it.
+/// The directory of a slot, for one build at a time.
 #[derive(Debug)]
-pub struct Bench {
+pub struct BuildWorkspace {
     dir: PathBuf,
-    /// The image that was built last: its layers are likely to be the next one's too.
+    /// The image of the last build. The next one is likely to have the same layers.
     pub last: Option<Digest>,
     builds: u32,
-    /// What builds, with its state in this directory.
+    /// The driver, with its state in this directory.
     pub driver: Box<dyn Driver>,
 }
 
-impl Bench {
-    /// Makes the directory, without what a build that was killed has left there.
+impl BuildWorkspace {
+    /// Creates the directory. Removes what a killed build has left in it.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// If the directory cannot be created.
     pub fn open(dir: PathBuf, driver: Box<dyn Driver>) -> io::Result<Self> {
-        let bench = Self { dir, driver, last: None, builds: 0 };
-        bench.clear()?;
-        Ok(bench)
+        let workspace = Self { dir, driver, last: None, builds: 0 };
+        workspace.clear()?;
+        Ok(workspace)
     }
 
-    /// Where the commit's files go.
+    /// Returns the directory of the commit's files.
     #[must_use]
     pub fn tree(&self) -> PathBuf {
         self.dir.join("tree")
     }
 
-    /// Where the driver leaves the image.
+    /// Returns the directory of the built image.
     #[must_use]
     pub fn image(&self) -> PathBuf {
         self.dir.join("image")
     }
 
-    /// The directory that holds both, as a place for images.
+    /// Returns the directory that holds both, which is also the image's layout directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The directory of the driver's own state: its cache.
+    /// Returns the directory of the driver's cache.
     #[must_use]
     pub fn state(dir: &Path) -> PathBuf {
         dir.join("state")
     }
 
-    /// Empties the driver's cache if it has grown too large; looked at now and then, because looking takes time.
+    /// Empties the driver's cache if it is too large. The size is checked only after every few builds, because that
+    /// takes time.
     ///
     /// # Errors
-    /// When something cannot be removed.
+    /// If something cannot be removed.
     pub fn trim(&mut self) -> io::Result<()> {
         self.builds += 1;
         let state = Self::state(&self.dir);
-        if self.builds.is_multiple_of(TRIM_EVERY) && trackyard_builder::size::disk_usage(&state) > MAX_STATE {
+        if self.builds.is_multiple_of(BUILDS_BETWEEN_TRIMS)
+            && trackyard_builder::size::disk_usage(&state) > MAX_CACHE_BYTES
+        {
             tracing::info!(dir = %state.display(), "the driver's cache is emptied");
             fs::remove_dir_all(state)?;
         }
         Ok(())
     }
 
-    /// Empties both.
+    /// Removes the commit's files and the built image.
     ///
     /// # Errors
-    /// When something cannot be removed.
+    /// If something cannot be removed.
     pub fn clear(&self) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
         for dir in [self.tree(), self.image()] {

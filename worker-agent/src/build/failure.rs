@@ -1,4 +1,4 @@
-//! Why a build ended without a released image.
+//! The failures of builds.
 
 use trackyard_builder::driver::DriverError;
 use trackyard_builder::fetch::FetchError;
@@ -9,20 +9,20 @@ use super::smoke;
 use crate::sandbox;
 use crate::store;
 
-/// A build's end without a release.
+/// Why a build ended without a released image.
 #[derive(Debug)]
-pub(super) struct Failed {
+pub(super) struct BuildFailure {
     pub(super) reason: Reason,
     pub(super) message: String,
 }
 
-impl Failed {
+impl BuildFailure {
     pub(super) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
     }
 }
 
-impl From<FetchError> for Failed {
+impl From<FetchError> for BuildFailure {
     fn from(error: FetchError) -> Self {
         let reason = match &error {
             FetchError::ShortSha { .. }
@@ -35,7 +35,7 @@ impl From<FetchError> for Failed {
     }
 }
 
-impl From<DriverError> for Failed {
+impl From<DriverError> for BuildFailure {
     fn from(error: DriverError) -> Self {
         let reason = match &error {
             DriverError::Failed { .. } | DriverError::NoDockerfile => Reason::BuildFailed,
@@ -49,34 +49,34 @@ impl From<DriverError> for Failed {
     }
 }
 
-impl From<smoke::Error> for Failed {
-    fn from(error: smoke::Error) -> Self {
+impl From<smoke::SmokeError> for BuildFailure {
+    fn from(error: smoke::SmokeError) -> Self {
         match error {
-            smoke::Error::Sandbox(error) => error.into(),
+            smoke::SmokeError::Sandbox(error) => error.into(),
             error => Self::new(Reason::SmokeCheck, error.to_string()),
         }
     }
 }
 
-impl From<sandbox::SandboxError> for Failed {
+impl From<sandbox::SandboxError> for BuildFailure {
     fn from(error: sandbox::SandboxError) -> Self {
         Self::new(error.reason(), error.client_message())
     }
 }
 
-impl From<store::StoreError> for Failed {
+impl From<store::StoreError> for BuildFailure {
     fn from(error: store::StoreError) -> Self {
         Self::new(Reason::SmokeCheck, format!("the built image cannot be unpacked: {error}"))
     }
 }
 
-impl From<ReleaseError> for Failed {
+impl From<ReleaseError> for BuildFailure {
     fn from(error: ReleaseError) -> Self {
         Self::new(Reason::Release, format!("{}: {error}", error.as_str()))
     }
 }
 
-impl From<ImageError> for Failed {
+impl From<ImageError> for BuildFailure {
     fn from(error: ImageError) -> Self {
         Self::new(Reason::Release, error.to_string())
     }

@@ -1,5 +1,5 @@
-//! The logs of the builds in hand, for those who look at this worker: `/builds` lists them, `/builds/TOKEN/log?from=N`
-//! gives one as JSON.
+//! The logs of the running builds on the admin port: `/builds` lists the builds, `/builds/TOKEN/log?from=N` returns a
+//! log from line N on as JSON.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,21 +13,21 @@ use serde::{Deserialize, Serialize};
 use trackyard_protocol::token::Token;
 use trackyard_protocol::worker::Build;
 
-use super::Log;
+use super::LogBuffer;
 
-/// The builds in hand; clones are the same.
+/// The running builds and their logs. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Shelf(Arc<Mutex<BTreeMap<Token, Entry>>>);
+pub struct BuildLogs(Arc<Mutex<BTreeMap<Token, Entry>>>);
 
 #[derive(Debug)]
 struct Entry {
-    about: About,
-    log: Log,
+    info: BuildInfo,
+    log: LogBuffer,
 }
 
-/// What a list of builds tells of one.
+/// A build in the list.
 #[derive(Debug, Clone, Serialize)]
-struct About {
+struct BuildInfo {
     token: Token,
     channel: &'static str,
     track: String,
@@ -35,29 +35,29 @@ struct About {
 }
 
 #[derive(Deserialize)]
-struct From {
+struct LogQuery {
     #[serde(default)]
     from: u64,
 }
 
-impl Shelf {
-    /// Puts up the log of a build.
-    pub fn put(&self, build: &Build, log: Log) {
-        let about = About {
+impl BuildLogs {
+    /// Adds a build and its log.
+    pub fn put(&self, build: &Build, log: LogBuffer) {
+        let info = BuildInfo {
             token: build.token,
             channel: build.channel.as_str(),
             track: build.track.to_string(),
             git_reference: build.git_reference.clone(),
         };
-        self.entries().insert(build.token, Entry { about, log });
+        self.entries().insert(build.token, Entry { info, log });
     }
 
-    /// Takes away a build that has ended.
+    /// Removes a build.
     pub fn remove(&self, token: Token) {
         self.entries().remove(&token);
     }
 
-    /// The pages.
+    /// Returns the HTTP routes.
     pub fn pages(&self) -> Router {
         Router::new()
             .route("/builds", get(list))
@@ -70,18 +70,22 @@ impl Shelf {
     }
 }
 
-async fn list(State(shelf): State<Shelf>) -> Response {
-    let all: Vec<About> = shelf.entries().values().map(|entry| entry.about.clone()).collect();
+async fn list(State(logs): State<BuildLogs>) -> Response {
+    let all: Vec<BuildInfo> = logs.entries().values().map(|entry| entry.info.clone()).collect();
     Json(all).into_response()
 }
 
-async fn log(State(shelf): State<Shelf>, Path(token): Path<String>, Query(from): Query<From>) -> Response {
+async fn log(
+    State(logs): State<BuildLogs>,
+    Path(token): Path<String>,
+    Query(query): Query<LogQuery>,
+) -> Response {
     let page = token.parse::<Token>().ok().and_then(|token| {
-        let entries = shelf.entries();
-        entries.get(&token).map(|entry| entry.log.since(from.from))
+        let entries = logs.entries();
+        entries.get(&token).map(|entry| entry.log.since(query.from))
     });
     match page {
         Some(page) => Json(page).into_response(),
-        None => (StatusCode::NOT_FOUND, "no such build is in hand here\n").into_response(),
+        None => (StatusCode::NOT_FOUND, "this worker does not run such a build\n").into_response(),
     }
 }

@@ -1,13 +1,13 @@
-//! How a result differs from the expected one. Pure.
+//! The difference between a result and the expected one. Pure.
 
 use serde_json::Value;
 
-/// Characters of each side that a message shows.
-const SHOWN: usize = 200;
+/// Maximum number of characters that a message shows of each side.
+const MAX_SHOWN_CHARS: usize = 200;
 
-/// The first difference, for people; `None` if there is none. JSON is compared by value, other text by its lines
-/// without blanks at their ends.
-pub(super) fn differ(name: &str, expected: &[u8], actual: &[u8]) -> Option<String> {
+/// Returns the first difference, for people, or `None`. JSON is compared by value, other text by lines without trailing
+/// blanks.
+pub(super) fn difference(name: &str, expected: &[u8], actual: &[u8]) -> Option<String> {
     if name.ends_with(".json")
         && let (Ok(expected), Ok(actual)) = (serde_json::from_slice(expected), serde_json::from_slice(actual))
     {
@@ -56,7 +56,7 @@ fn texts(expected: &str, actual: &str) -> Option<String> {
 
 fn shown(value: &impl serde::Serialize) -> String {
     let text = serde_json::to_string(value).unwrap_or_default();
-    let cut: String = text.chars().take(SHOWN).collect();
+    let cut: String = text.chars().take(MAX_SHOWN_CHARS).collect();
     if cut.len() < text.len() { cut + "…" } else { text }
 }
 
@@ -83,12 +83,12 @@ mod tests {
         #[case] actual: &str,
         #[case] found: Option<&str>,
     ) {
-        assert_eq!(differ(name, expected.as_bytes(), actual.as_bytes()).as_deref(), found);
+        assert_eq!(difference(name, expected.as_bytes(), actual.as_bytes()).as_deref(), found);
     }
 
     #[test]
-    fn a_long_value_is_cut() {
-        let message = differ("r.json", b"1", format!("\"{}\"", "x".repeat(9999)).as_bytes()).unwrap();
+    fn long_value_is_cut() {
+        let message = difference("r.json", b"1", format!("\"{}\"", "x".repeat(9999)).as_bytes()).unwrap();
         assert!(message.len() < 300, "{message}");
     }
 }
