@@ -28,7 +28,7 @@ pub fn run(bytes: &[u8]) {
     let (_, written) = tree.check();
     assert!(written <= limits.bytes, "{written} bytes");
     match result {
-        Err(StoreError::Io { what, source }) => panic!("{what} failed: {source}"),
+        Err(StoreError::Io { what, source }) => panic!("cannot {what}: {source}"),
         Err(StoreError::Pull(error)) => panic!("every byte came: {error}"),
         _ => {}
     }

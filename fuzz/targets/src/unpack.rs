@@ -24,7 +24,7 @@ pub fn run(bytes: &[u8]) {
     let (nodes, written) = tree.check();
     assert!(written <= limits.bytes && nodes <= limits.entries * 32, "{nodes} nodes, {written} bytes");
     if let Err(StoreError::Io { what, source }) = result {
-        panic!("{what} failed: {source}");
+        panic!("cannot {what}: {source}");
     }
 }
 

@@ -164,7 +164,7 @@ fn classify(log: &str) -> StartError {
     if message.contains("OOM-killed") {
         return StartError::OutOfMemory;
     }
-    let message = if message.is_empty() { "it said nothing".to_owned() } else { message };
+    let message = if message.is_empty() { "it logged no error".to_owned() } else { message };
     StartError::Sandbox(SandboxError::launch("start the container")(io::Error::other(message)))
 }
 

@@ -59,7 +59,7 @@ pub(crate) fn unpack_transfer(
     match fault.take() {
         Some(TransferFault::Pull(error)) => Err(error.into()),
         Some(TransferFault::Cancelled) => Err(StoreError::Io {
-            what: "unpacking a layer".to_owned(),
+            what: "unpack a layer".to_owned(),
             source: io::ErrorKind::Interrupted.into(),
         }),
         None => result.map(Unpacked::Done).map_err(|e| StoreError::from_unpack(layer.digest.as_str(), e)),

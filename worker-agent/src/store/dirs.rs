@@ -50,9 +50,9 @@ pub(crate) fn image(digest: &Digest) -> String {
 impl Dirs {
     /// Makes the work directory itself.
     pub(crate) fn new(workdir: &Path) -> Result<Self, StoreError> {
-        let root = std::path::absolute(workdir).map_err(StoreError::io("finding the work directory"))?;
+        let root = std::path::absolute(workdir).map_err(StoreError::io("find the work directory"))?;
         if !root.is_dir() {
-            let what = format!("making the work directory {}", root.display());
+            let what = format!("make the work directory {}", root.display());
             DirBuilder::new().recursive(true).mode(ROOT_MODE).create(&root).map_err(StoreError::io(what))?;
         }
         Ok(Self { root, staged: AtomicU64::new(0) })
@@ -64,10 +64,10 @@ impl Dirs {
             let path = self.path(name);
             let result = fs::create_dir(&path).or_else(ignore(io::ErrorKind::AlreadyExists));
             let result = result.and_then(|()| fs::set_permissions(&path, Permissions::from_mode(DIR_MODE)));
-            result.map_err(StoreError::io(format!("making {}", path.display())))?;
+            result.map_err(StoreError::io(format!("make {}", path.display())))?;
         }
         for name in self.names(STAGING)? {
-            remove(&self.path(STAGING).join(&name)).map_err(StoreError::io(format!("removing {name}")))?;
+            remove(&self.path(STAGING).join(&name)).map_err(StoreError::io(format!("remove {name}")))?;
         }
         Ok(())
     }
@@ -94,7 +94,7 @@ impl Dirs {
     /// Returns the names in a directory.
     pub(crate) fn names(&self, dir: &str) -> Result<Vec<String>, StoreError> {
         let path = self.path(dir);
-        let failed = || StoreError::io(format!("reading {}", path.display()));
+        let failed = || StoreError::io(format!("read {}", path.display()));
         let names = fs::read_dir(&path).map_err(failed())?;
         names.map(|entry| Ok(entry.map_err(failed())?.file_name().to_string_lossy().into_owned())).collect()
     }
@@ -103,7 +103,7 @@ impl Dirs {
     pub(crate) fn sync(&self, dir: &str) -> Result<(), StoreError> {
         let path = self.path(dir);
         let synced = fs::File::open(&path).and_then(|dir| dir.sync_all());
-        synced.map_err(StoreError::io(format!("syncing {}", path.display())))
+        synced.map_err(StoreError::io(format!("sync {}", path.display())))
     }
 }
 

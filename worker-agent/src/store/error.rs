@@ -38,7 +38,7 @@ pub enum StoreError {
         limit: u64,
     },
     /// The machine failed: a full disk, missing rights, a broken file system.
-    #[error("{what} failed: {source}")]
+    #[error("cannot {what}: {source}")]
     Io {
         /// The operation.
         what: String,

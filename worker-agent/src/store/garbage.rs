@@ -22,11 +22,11 @@ impl Store {
         let work = tokio::task::spawn_blocking(move || {
             let (removed, trash) = sweep(&inner, &keep)?;
             for path in trash {
-                dirs::remove(&path).map_err(StoreError::io(format!("removing {}", path.display())))?;
+                dirs::remove(&path).map_err(StoreError::io(format!("remove {}", path.display())))?;
             }
             Ok(removed)
         });
-        work.await.map_err(|e| StoreError::Io { what: "collecting".to_owned(), source: e.into() })?
+        work.await.map_err(|e| StoreError::Io { what: "collect garbage".to_owned(), source: e.into() })?
     }
 }
 
@@ -43,7 +43,7 @@ fn sweep(inner: &Inner, keep: &BTreeSet<Digest>) -> Result<(Vec<Digest>, Vec<Pat
             Some(record) => needed.extend(record.layers),
             None => {
                 let path = inner.dirs.path(&name);
-                dirs::remove(&path).map_err(StoreError::io(format!("removing {}", path.display())))?;
+                dirs::remove(&path).map_err(StoreError::io(format!("remove {}", path.display())))?;
                 removed.push(digest);
             }
         }
@@ -55,7 +55,7 @@ fn sweep(inner: &Inner, keep: &BTreeSet<Digest>) -> Result<(Vec<Digest>, Vec<Pat
             if !needed.contains(&name) && !leases.has(&name) {
                 let staged = inner.dirs.staging_path();
                 fs::rename(inner.dirs.path(&name), &staged)
-                    .map_err(StoreError::io(format!("removing {name}")))?;
+                    .map_err(StoreError::io(format!("remove {name}")))?;
                 trash.push(staged);
             }
         }

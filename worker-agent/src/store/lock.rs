@@ -18,7 +18,7 @@ pub(crate) struct Lock {
 
 impl Lock {
     pub(crate) fn take(path: &Path) -> Result<Self, StoreError> {
-        let failed = || StoreError::io(format!("locking {}", path.display()));
+        let failed = || StoreError::io(format!("lock {}", path.display()));
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = options.open(path).map_err(failed())?;

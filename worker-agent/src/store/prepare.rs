@@ -158,7 +158,7 @@ impl Store {
         claim: &Claim<'_>,
     ) -> Result<(String, Transferred), StoreError> {
         let closed = |_| StoreError::Io {
-            what: "waiting to unpack a layer".to_owned(),
+            what: "wait to unpack a layer".to_owned(),
             source: io::ErrorKind::Other.into(),
         };
         let permit = Arc::clone(&self.inner.unpacking).acquire_owned().await.map_err(closed)?;
@@ -174,14 +174,14 @@ impl Store {
 /// Moves finished layers into place. All are synced to disk before the first gets its name.
 fn publish(inner: &Inner, targets: Vec<(String, super::transfer::Staged)>) -> Result<(), StoreError> {
     let Some((_, first)) = targets.first() else { return Ok(()) };
-    let file_system = File::open(&first.path).map_err(StoreError::io("opening a layer"))?;
-    rustix::fs::syncfs(&file_system).map_err(|e| StoreError::io("syncing the layers")(e.into()))?;
+    let file_system = File::open(&first.path).map_err(StoreError::io("open a layer"))?;
+    rustix::fs::syncfs(&file_system).map_err(|e| StoreError::io("sync the layers")(e.into()))?;
     for (name, staged) in targets {
         match fs::rename(&staged.path, inner.dirs.path(&name)) {
             Ok(()) => {}
             // Another image brought the same layer. Ours is removed.
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && inner.dirs.has(&name) => {}
-            Err(error) => return Err(StoreError::io(format!("moving {name} into place"))(error)),
+            Err(error) => return Err(StoreError::io(format!("move {name} into place"))(error)),
         }
     }
     inner.dirs.sync("layers")?;
@@ -192,5 +192,5 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     let ended = tokio::task::spawn_blocking(work).await;
-    ended.map_err(|error| StoreError::Io { what: "working on the store".to_owned(), source: error.into() })?
+    ended.map_err(|error| StoreError::Io { what: "work on the store".to_owned(), source: error.into() })?
 }

@@ -39,7 +39,7 @@ pub(crate) fn digests(dirs: &Dirs) -> Result<Vec<Digest>, StoreError> {
 /// Writes a record so that a crash leaves either all of it or nothing.
 pub(crate) fn write(dirs: &Dirs, digest: &Digest, record: &Record) -> Result<(), StoreError> {
     write_and_rename(&dirs.staging_path(), &dirs.path(&dirs::image(digest)), record)
-        .map_err(StoreError::io(format!("writing the record of {digest}")))?;
+        .map_err(StoreError::io(format!("write the record of {digest}")))?;
     dirs.sync("images")
 }
 

@@ -58,7 +58,7 @@ pub(crate) async fn transfer(
         Ok(Transferred { staged, unpacked })
     });
     let (result, ()) = tokio::join!(work, feed(blob, sender));
-    result.map_err(|error| StoreError::Io { what: "unpacking a layer".to_owned(), source: error.into() })?
+    result.map_err(|error| StoreError::Io { what: "unpack a layer".to_owned(), source: error.into() })?
 }
 
 /// Sends the blob until its end, its first error, or until the receiver is gone.
@@ -74,11 +74,11 @@ async fn feed(mut blob: Blob, sender: Sender<TransferItem>) {
 }
 
 fn make(path: PathBuf) -> Result<Staged, StoreError> {
-    let what = format!("making {}", path.display());
+    let what = format!("make {}", path.display());
     DirBuilder::new().mode(0o700).create(&path).map_err(StoreError::io(what))?;
     Ok(Staged { path })
 }
 
 fn open(path: &Path) -> Result<OwnedFd, StoreError> {
-    File::open(path).map(OwnedFd::from).map_err(StoreError::io(format!("opening {}", path.display())))
+    File::open(path).map(OwnedFd::from).map_err(StoreError::io(format!("open {}", path.display())))
 }

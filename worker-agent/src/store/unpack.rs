@@ -49,7 +49,7 @@ pub(crate) enum UnpackError {
     #[error("the layer needs the layers below it")]
     NeedsLower,
     /// The machine failed.
-    #[error("{what} failed: {source}")]
+    #[error("cannot {what}: {source}")]
     Io {
         /// The operation.
         what: &'static str,

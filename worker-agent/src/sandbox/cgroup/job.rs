@@ -9,10 +9,11 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 use trackyard_builder::confine::CgroupMount;
 use trackyard_protocol::limits::Limits;
 
+use super::group_dir;
 use super::layout::{Hierarchy, Version};
 use super::settings::{REQUIRED_CONTROLLERS, Setting, settings};
 use super::stats::{self, CgroupStats, LiveStats};
-use super::worker::{self, WorkerCgroup};
+use super::worker::WorkerCgroup;
 use crate::sandbox::error::SandboxError;
 
 /// The kernel charges memory in batches, so a full group may be short of its limit by at most this many bytes.
@@ -74,7 +75,7 @@ impl JobCgroup {
         if setting.optional && !file.exists() {
             return Ok(());
         }
-        worker::write(&file, &setting.value)?;
+        group_dir::write(&file, &setting.value)?;
         let found =
             fs::read_to_string(&file).map_err(SandboxError::cgroup(format!("read {}", file.display())))?;
         if found.trim() == setting.value {
@@ -147,15 +148,15 @@ impl JobCgroup {
 
     /// Returns the group's directories with all groups below them, the deepest first.
     fn subtrees(&self) -> Vec<PathBuf> {
-        self.dirs().iter().flat_map(|dir| worker::subtree(dir)).collect()
+        self.dirs().iter().flat_map(|dir| group_dir::subtree(dir)).collect()
     }
 
     /// Kills all processes of the job and waits until they are gone.
     pub(crate) fn kill(&self) -> Result<(), SandboxError> {
         let dirs = self.subtrees();
-        let killed: Vec<Pid> = dirs.iter().flat_map(|dir| worker::kill(dir)).collect();
+        let killed: Vec<Pid> = dirs.iter().flat_map(|dir| group_dir::kill(dir)).collect();
         dirs.iter()
-            .try_for_each(|dir| worker::wait_until_empty(dir))
+            .try_for_each(|dir| group_dir::wait_until_empty(dir))
             .map_err(SandboxError::cgroup("end a job's processes"))?;
         // A runc that was killed leaves its processes to this one, as children to reap.
         for pid in killed {
@@ -167,7 +168,7 @@ impl JobCgroup {
     fn remove(&self) -> Result<(), SandboxError> {
         self.kill()?;
         // A group that cannot be removed must not keep another one.
-        let removed: Vec<io::Result<()>> = self.subtrees().iter().map(|dir| worker::remove(dir)).collect();
+        let removed: Vec<io::Result<()>> = self.subtrees().iter().map(|dir| group_dir::remove(dir)).collect();
         removed.into_iter().collect::<io::Result<()>>().map_err(SandboxError::cgroup("remove a job's group"))
     }
 }

@@ -87,7 +87,7 @@ impl<'a> Applier<'a> {
                 // A later entry has replaced the directory.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
                 Err(errno) => {
-                    return Err(operation_failed("opening a directory", path.as_os_str().as_bytes(), errno));
+                    return Err(operation_failed("open a directory", path.as_os_str().as_bytes(), errno));
                 }
             }
         }
@@ -132,14 +132,14 @@ impl<'a> Applier<'a> {
             let left = u64::try_from(read).ok().and_then(|read| self.bytes_left.checked_sub(read));
             self.bytes_left = left.ok_or(Rejection::Size(self.limits.bytes))?;
             file.write_all(self.buffer.get(..read).unwrap_or_default())
-                .map_err(|source| UnpackError::Io { what: "writing a file", source })?;
+                .map_err(|source| UnpackError::Io { what: "write a file", source })?;
         }
     }
 
     fn dir(&mut self, path: &Path, attributes: &Attributes) -> Result<(), UnpackError> {
         let Some((parent, name)) = split(path) else { return Ok(()) };
         let dir = self.merged.dir(parent)?;
-        let failed = |errno| operation_failed("making a directory", path.as_os_str().as_bytes(), errno);
+        let failed = |errno| operation_failed("make a directory", path.as_os_str().as_bytes(), errno);
         let exists = find(&*dir, name).map_err(failed)?.is_some_and(|(node, _)| node == Node::Dir);
         let replaced = if exists {
             false

@@ -61,7 +61,7 @@ impl Attributes {
     /// Returns the attributes of a node in a lower layer. They came from [`Self::from_entry`] when that layer was
     /// unpacked.
     pub(crate) fn of(found: &LowerNode, name: &OsStr) -> Result<Self, UnpackError> {
-        let failed = |errno| operation_failed("reading a lower layer", name.as_bytes(), errno);
+        let failed = |errno| operation_failed("read a lower layer", name.as_bytes(), errno);
         let nanos = u32::try_from(found.stat.st_mtime_nsec).unwrap_or(0);
         let mut all = Self {
             mode: found.stat.st_mode & 0o7777,
@@ -80,7 +80,7 @@ impl Attributes {
     /// Sets all attributes but the time. The owner comes first, because changing it clears set-id bits and
     /// capabilities.
     pub(crate) fn apply(&self, file: &OwnedFd, name: &[u8]) -> Result<(), UnpackError> {
-        let failed = |errno| operation_failed("setting an owner or mode", name, errno);
+        let failed = |errno| operation_failed("set an owner or mode", name, errno);
         let (uid, gid) = self.owner;
         fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(failed)?;
         fchmod(file, Mode::from_raw_mode(self.mode)).map_err(failed)?;
@@ -99,7 +99,7 @@ impl Attributes {
 
     /// Sets the owner and time of a symlink, which has no other attributes.
     pub(crate) fn apply_symlink(&self, dir: impl AsFd, name: &OsStr) -> Result<(), UnpackError> {
-        let failed = |errno| operation_failed("setting the owner of a symlink", name.as_bytes(), errno);
+        let failed = |errno| operation_failed("set the owner of a symlink", name.as_bytes(), errno);
         let (uid, gid) = self.owner;
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         chownat(&dir, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), flags).map_err(failed)?;
@@ -109,7 +109,7 @@ impl Attributes {
 
 /// Sets the time of a file or directory.
 pub(crate) fn set_time(file: impl AsFd, mtime: (i64, u32), name: &[u8]) -> Result<(), UnpackError> {
-    futimens(file, &times(mtime)).map_err(|e| operation_failed("setting a time", name, e))
+    futimens(file, &times(mtime)).map_err(|e| operation_failed("set a time", name, e))
 }
 
 fn times((seconds, nanos): (i64, u32)) -> Timestamps {

@@ -43,7 +43,7 @@ impl Applier<'_> {
     fn linkable(&mut self, parent: &Path, name: &OsStr) -> Result<Option<Rc<OwnedFd>>, UnpackError> {
         let dir = self.merged.dir(parent)?;
         let found =
-            find(&*dir, name).map_err(|e| operation_failed("reading a directory", name.as_bytes(), e))?;
+            find(&*dir, name).map_err(|e| operation_failed("read a directory", name.as_bytes(), e))?;
         match found {
             Some((Node::File | Node::Symlink, _)) => Ok(Some(dir)),
             Some(_) => Ok(None),
@@ -60,7 +60,7 @@ impl Applier<'_> {
             Node::File => {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let lower = openat(&found.dir, name, flags, Mode::empty())
-                    .map_err(|e| operation_failed("reading a lower layer", name.as_bytes(), e))?;
+                    .map_err(|e| operation_failed("read a lower layer", name.as_bytes(), e))?;
                 self.file(dir, name, &attributes, &mut File::from(lower))?;
                 Ok(true)
             }

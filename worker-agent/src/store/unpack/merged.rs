@@ -120,7 +120,7 @@ impl MergedTree {
                 self.open(&real)?
             }
             Err(errno) => {
-                return Err(operation_failed("opening a directory", path.as_os_str().as_bytes(), errno));
+                return Err(operation_failed("open a directory", path.as_os_str().as_bytes(), errno));
             }
         };
         let dir = Rc::new(dir);
@@ -141,7 +141,7 @@ impl MergedTree {
             let Some(target) = self.step(&mut real, &name)? else { continue };
             symlinks += 1;
             if symlinks > MAX_SYMLINKS {
-                return Err(operation_failed("following symlinks", path.as_os_str().as_bytes(), Errno::LOOP));
+                return Err(operation_failed("follow symlinks", path.as_os_str().as_bytes(), Errno::LOOP));
             }
             prepend(&target, &mut real, &mut left);
         }
@@ -153,7 +153,7 @@ impl MergedTree {
         let dir = self.open(real)?;
         let path = real.join(name);
         let node = find(&dir, name)
-            .map_err(|e| operation_failed("reading a directory", path.as_os_str().as_bytes(), e))?;
+            .map_err(|e| operation_failed("read a directory", path.as_os_str().as_bytes(), e))?;
         match node {
             Some((Node::Dir, _)) => {}
             Some((Node::Symlink, _)) => return read_link(&dir, name).map(Some),
@@ -175,12 +175,11 @@ impl MergedTree {
 
     /// Makes a directory where this layer has removed something, so that nothing from below shows in it.
     fn replace_whiteout(&mut self, dir: &OwnedFd, name: &OsStr, path: &Path) -> Result<(), UnpackError> {
-        remove(dir.as_fd(), name)
-            .map_err(|source| UnpackError::Io { what: "removing a whiteout", source })?;
+        remove(dir.as_fd(), name).map_err(|source| UnpackError::Io { what: "remove a whiteout", source })?;
         self.make_one(dir, name, path.to_owned(), &Attributes::default())?;
         let made = self.open(path)?;
         make_opaque(made.as_fd())
-            .map_err(|e| operation_failed("making a directory", path.as_os_str().as_bytes(), e))
+            .map_err(|e| operation_failed("make a directory", path.as_os_str().as_bytes(), e))
     }
 
     fn make_one(
@@ -197,7 +196,7 @@ impl MergedTree {
 
     /// Finds what the layers below have at `path`. Its directories must exist here and not be symlinks.
     pub(crate) fn lower(&mut self, path: &Path) -> Result<Option<LowerNode>, UnpackError> {
-        let failed = |errno| operation_failed("reading a lower layer", path.as_os_str().as_bytes(), errno);
+        let failed = |errno| operation_failed("read a lower layer", path.as_os_str().as_bytes(), errno);
         for above in path.ancestors().skip(1) {
             if is_opaque(self.open(above)?).map_err(failed)? {
                 return Ok(None);
@@ -209,7 +208,7 @@ impl MergedTree {
 
     fn open(&self, real: &Path) -> Result<OwnedFd, UnpackError> {
         open_without_symlinks(&self.root, real)
-            .map_err(|e| operation_failed("opening a directory", real.as_os_str().as_bytes(), e))
+            .map_err(|e| operation_failed("open a directory", real.as_os_str().as_bytes(), e))
     }
 }
 
@@ -227,7 +226,7 @@ fn prepend(target: &OsStr, real: &mut PathBuf, left: &mut VecDeque<OsString>) {
 
 pub(crate) fn read_link(dir: &OwnedFd, name: &OsStr) -> Result<OsString, UnpackError> {
     let target = readlinkat(dir, name, Vec::new())
-        .map_err(|e| operation_failed("reading a symlink", name.as_bytes(), e))?;
+        .map_err(|e| operation_failed("read a symlink", name.as_bytes(), e))?;
     Ok(OsString::from_vec(target.into_bytes()))
 }
 

@@ -116,11 +116,11 @@ pub(crate) fn create_or_replace<T>(
     name: &OsStr,
     make: impl Fn() -> Result<T, Errno>,
 ) -> Result<(T, bool), UnpackError> {
-    let failed = |errno| operation_failed("making a file", name.as_bytes(), errno);
+    let failed = |errno| operation_failed("make a file", name.as_bytes(), errno);
     match make() {
         Ok(made) => Ok((made, false)),
         Err(Errno::EXIST) => {
-            remove(dir, name).map_err(|source| UnpackError::Io { what: "replacing a file", source })?;
+            remove(dir, name).map_err(|source| UnpackError::Io { what: "replace a file", source })?;
             Ok((make().map_err(failed)?, true))
         }
         Err(errno) => Err(failed(errno)),

@@ -24,7 +24,7 @@ impl Applier<'_> {
     /// Applies a whiteout. It hides nodes of the layers below, and none of this layer, in whatever order they come.
     pub(crate) fn whiteout(&mut self, parent: &Path, whiteout: &OsStr) -> Result<(), UnpackError> {
         let path = parent.join(whiteout);
-        let failed = |errno| operation_failed("making a whiteout", path.as_os_str().as_bytes(), errno);
+        let failed = |errno| operation_failed("make a whiteout", path.as_os_str().as_bytes(), errno);
         let dir = match self.merged.dir(parent) {
             // If a file has replaced a directory, some builders add whiteouts for the directory's content.
             Err(UnpackError::Rejected(Rejection::NotADirectory(_))) => return Ok(()),
