@@ -108,8 +108,9 @@ fn read(url: &RouterUrl, response: serde_json::Value, keys: &KeyFiles) -> Result
 /// Returns the keys of the connection. `reported` is the key that the router reports.
 fn curve(reported: Option<&str>, keys: &KeyFiles) -> Result<Option<Curve>, BootstrapError> {
     let pinned = keys.router_key.as_deref().map(PublicKey::read).transpose()?;
-    let malformed = |_| BootstrapError::Malformed("server_key is not a CURVE key".to_owned());
-    let reported = reported.map(|key| key.parse().map_err(malformed)).transpose()?;
+    let reported = reported.map(str::parse).transpose();
+    let reported =
+        reported.map_err(|_| BootstrapError::Malformed("server_key is not a CURVE key".to_owned()))?;
     let router = match (pinned, reported) {
         (Some(pinned), Some(reported)) if pinned != reported => {
             return Err(BootstrapError::OtherKey { reported });

@@ -44,12 +44,12 @@ pub enum ConfigureError {
         address: String,
     },
     /// Some versions are not ready; the log says which, and why.
-    #[error("{failed} of {wanted} container versions are not ready")]
+    #[error("{failed} of {desired} container versions are not ready")]
     NotReady {
         /// Number of versions that are not ready.
         failed: usize,
         /// Number of deployed versions.
-        wanted: usize,
+        desired: usize,
     },
 }
 
@@ -133,29 +133,34 @@ struct Preparation {
 impl Preparation {
     async fn run(mut self, desired: &[TrackVersion], deadline: Instant) -> Result<(), ConfigureError> {
         let actions = self.versions.set_desired(desired, Instant::now());
-        self.act(actions).await?;
+        self.execute(actions).await?;
         while !self.versions.is_settled() && Instant::now() < deadline {
             let next = self.versions.next_tick().map_or(deadline, |tick| tick.min(deadline));
             let actions = tokio::select! {
                 Some(done) = self.tasks.join_next() => match done {
-                    Ok((version, result)) => self.end(&version, result),
+                    Ok((version, result)) => self.on_prepared(&version, result),
                     Err(error) => { tracing::error!(%error, "a task panicked"); Vec::new() }
                 },
                 () = tokio::time::sleep_until(next.into()) => self.versions.tick(Instant::now()),
             };
-            self.act(actions).await?;
+            self.execute(actions).await?;
         }
-        let (ready, wanted) = (self.versions.ready(), self.versions.desired());
-        tracing::info!(ready, wanted, "configured");
-        if ready < wanted { Err(ConfigureError::NotReady { failed: wanted - ready, wanted }) } else { Ok(()) }
+        let ready = self.versions.ready();
+        let desired = self.versions.desired();
+        tracing::info!(ready, desired, "configured");
+        if ready < desired {
+            Err(ConfigureError::NotReady { failed: desired - ready, desired })
+        } else {
+            Ok(())
+        }
     }
 
-    fn end(
+    fn on_prepared(
         &mut self,
         version: &TrackVersion,
         result: Result<ReadyVersion, PrepareFailure>,
     ) -> Vec<VersionAction> {
-        let (track, tag) = (&version.track, &version.version);
+        let TrackVersion { track, version: tag } = version;
         let result = result.map(|ready| {
             tracing::info!(%track, version = %tag, "ready");
             self.ready.insert(version.clone(), Arc::new(ready));
@@ -166,7 +171,7 @@ impl Preparation {
         self.versions.on_prepared(version, result, Instant::now())
     }
 
-    async fn act(&mut self, actions: Vec<VersionAction>) -> Result<(), ConfigureError> {
+    async fn execute(&mut self, actions: Vec<VersionAction>) -> Result<(), ConfigureError> {
         for action in actions {
             match action {
                 VersionAction::Prepare(version) => {

@@ -157,14 +157,14 @@ impl Connection {
     /// Returns the time by which [`Event::Tick`] must come.
     #[must_use]
     pub fn next_tick(&self) -> Option<Instant> {
-        let talk = match self.phase {
+        let next = match self.phase {
             Phase::GoodbyeSent => return None,
             Phase::Closed { until } => until,
             Phase::HelloSent => self.silence_deadline(),
             Phase::Welcomed { next_heartbeat, .. } => next_heartbeat.min(self.silence_deadline()),
         };
         let drain = self.draining.as_ref().and_then(Draining::next_deadline);
-        Some(drain.map_or(talk, |drain| drain.min(talk)))
+        Some(drain.map_or(next, |drain| drain.min(next)))
     }
 
     /// Returns the number of running jobs.
@@ -215,7 +215,7 @@ impl Connection {
                 self.send_hello(out);
             }
             Phase::HelloSent | Phase::Welcomed { .. } if now >= self.silence_deadline() => {
-                self.close_and_back_off(now, out)
+                self.close_and_back_off(now, out);
             }
             Phase::Welcomed { next_heartbeat, reads_batches } if now >= next_heartbeat => {
                 out.push(Action::Send(FromWorker::Heartbeat(Load { busy: self.busy() })));

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use trackyard_daemon::descriptors;
 
 use crate::agent;
-use crate::args::{Cli, Command, ListenArgs};
+use crate::args::{Cli, Command, ListenArgs, WorkerArgs};
 use crate::configure;
 use crate::doctor;
 use crate::sandbox::{SandboxError, enter_at};
@@ -52,10 +52,8 @@ fn listen(args: ListenArgs) -> Result<(), Error> {
     let slots = args.slots.unwrap_or_else(processors);
     descriptors::raise();
     let entered = enter_at(&args.worker.workdir, args.worker.name.clone(), slots, &args.sandbox)?;
-    let args = ListenArgs {
-        worker: crate::args::WorkerArgs { workdir: absolute(&args.worker.workdir)?, ..args.worker },
-        ..args
-    };
+    let args =
+        ListenArgs { worker: WorkerArgs { workdir: absolute(&args.worker.workdir)?, ..args.worker }, ..args };
     with_runtime(agent::listen(args, slots, entered))?;
     Ok(())
 }

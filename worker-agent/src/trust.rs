@@ -37,8 +37,8 @@ impl Trust {
     /// Returns the trust in a router that is reached at all of `addresses` (`tcp://host:port`).
     #[must_use]
     pub fn new(addresses: &[&str], allowed: Allowed, ceilings: Ceilings) -> Self {
-        let is_local = |address: &&str| host_of(address).is_some_and(is_loopback);
-        let router_is_trusted = !addresses.is_empty() && addresses.iter().all(is_local);
+        let router_is_trusted = !addresses.is_empty()
+            && addresses.iter().all(|address| host_of(address).is_some_and(is_loopback));
         Self { router_is_trusted, allowed, ceilings }
     }
 
@@ -67,11 +67,7 @@ impl Trust {
     /// If the URL is malformed, or the router is not trusted and the URL is not allowed.
     pub fn repository(&self, named: &str) -> Result<RepositoryUrl, FetchError> {
         let url: RepositoryUrl = named.parse()?;
-        let below = |allowed: &String| {
-            let rest = named.strip_prefix(allowed.as_str());
-            rest.is_some_and(|rest| rest.is_empty() || allowed.ends_with(['/', ':']) || rest.starts_with('/'))
-        };
-        if self.router_is_trusted || self.allowed.repositories.iter().any(below) {
+        if self.router_is_trusted || self.allowed.repositories.iter().any(|prefix| is_below(named, prefix)) {
             return Ok(url);
         }
         let why = "this builder does not allow it; start it with --allow-repository";
@@ -99,18 +95,24 @@ impl Trust {
 
     /// Returns the limits of a build.
     #[must_use]
-    pub fn build_limits(&self, asked: &BuildLimits) -> BuildLimits {
-        let base = if self.router_is_trusted { *asked } else { BuildLimits::default() };
-        let limits = asked.at_most(&self.ceilings.over_builds(&base));
+    pub fn build_limits(&self, requested: &BuildLimits) -> BuildLimits {
+        let base = if self.router_is_trusted { *requested } else { BuildLimits::default() };
+        let limits = requested.at_most(&self.ceilings.over_builds(&base));
         BuildLimits { log: limits.log.min(MAX_LOG_BYTES), ..limits }
     }
 
     /// Returns the limits of a job.
     #[must_use]
-    pub fn job_limits(&self, asked: &Limits) -> Limits {
-        let base = if self.router_is_trusted { asked } else { &Limits::default() };
-        asked.at_most(&self.ceilings.over(base))
+    pub fn job_limits(&self, requested: &Limits) -> Limits {
+        let base = if self.router_is_trusted { requested } else { &Limits::default() };
+        requested.at_most(&self.ceilings.over(base))
     }
+}
+
+/// Returns whether `url` is `prefix`, or below it.
+fn is_below(url: &str, prefix: &str) -> bool {
+    let rest = url.strip_prefix(prefix);
+    rest.is_some_and(|rest| rest.is_empty() || prefix.ends_with(['/', ':']) || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -190,11 +192,11 @@ mod tests {
     #[case::here(HERE, 100_000)]
     #[case::away(AWAY, Limits::default().pids)]
     fn job_ceilings_hold_for_every_router(#[case] at: &[&str], #[case] pids: u32) {
-        let asked = Limits { memory: Bytes(1 << 40), pids: 100_000, ..Limits::default() };
-        let without = trust(at).job_limits(&asked);
-        assert_eq!((without.pids, without.memory == asked.memory), (pids, at == HERE));
+        let requested = Limits { memory: Bytes(1 << 40), pids: 100_000, ..Limits::default() };
+        let without = trust(at).job_limits(&requested);
+        assert_eq!((without.pids, without.memory == requested.memory), (pids, at == HERE));
         let ceilings = Ceilings { max_memory: Some(Bytes(8 << 30)), ..Ceilings::default() };
-        let limited = Trust::new(at, Allowed::default(), ceilings).job_limits(&asked);
+        let limited = Trust::new(at, Allowed::default(), ceilings).job_limits(&requested);
         assert_eq!((limited.memory, limited.pids), (Bytes(8 << 30), pids));
     }
 
@@ -210,13 +212,13 @@ mod tests {
             max_build_wall: Some(HumanDuration::from_secs(60)),
             ..Ceilings::default()
         };
-        let asked = BuildLimits { memory: Bytes(1 << 40), pids: 10_000, ..BuildLimits::default() };
-        let limits = Trust::new(at, allowed(), ceilings).build_limits(&asked);
+        let requested = BuildLimits { memory: Bytes(1 << 40), pids: 10_000, ..BuildLimits::default() };
+        let limits = Trust::new(at, allowed(), ceilings).build_limits(&requested);
         assert_eq!(
             (limits.memory, limits.pids, limits.wall),
             (Bytes(8 << 30), 9000, HumanDuration::from_secs(60))
         );
-        assert_eq!(limits.disk, asked.disk);
+        assert_eq!(limits.disk, requested.disk);
     }
 
     #[rstest]
@@ -238,8 +240,8 @@ mod tests {
     fn remote_router_cannot_raise_build_limits() {
         // No router can raise the log's.
         let huge = Bytes(u64::MAX);
-        let asked = BuildLimits { memory: huge, disk: huge, log: huge, ..BuildLimits::default() };
-        let of = |addresses| Trust::new(addresses, allowed(), Ceilings::default()).build_limits(&asked);
+        let requested = BuildLimits { memory: huge, disk: huge, log: huge, ..BuildLimits::default() };
+        let of = |addresses| Trust::new(addresses, allowed(), Ceilings::default()).build_limits(&requested);
         assert_eq!(of(AWAY), BuildLimits { log: BuildLimits::default().log, ..BuildLimits::default() });
         assert_eq!((of(HERE).memory, of(HERE).log), (huge, MAX_LOG_BYTES));
     }

@@ -93,8 +93,9 @@ impl Agent {
             tracing::error!(%refused, "no image can be prepared");
         }
         let channel = self.bootstrap_client.url.channel;
-        let (store, host, options) = (self.store.clone(), self.host.clone(), self.images.clone());
-        self.preparer = Some(Preparer::new(store, host, channel, options, source));
+        let preparer =
+            Preparer::new(self.store.clone(), self.host.clone(), channel, self.images.clone(), source);
+        self.preparer = Some(preparer);
         // What failed with the old source may succeed with the new one.
         let actions = self.versions.retry_all(Instant::now());
         self.apply_version_actions(actions);
@@ -169,13 +170,14 @@ impl Agent {
     }
 
     pub(super) fn collect_images(&mut self, keep: Vec<Digest>) {
-        let (store, gone) = (self.store.clone(), std::mem::take(&mut self.unwanted));
+        let store = self.store.clone();
+        let unwanted = std::mem::take(&mut self.unwanted);
         self.tasks.spawn(TaskKind::Other, async move {
             // Not in the agent's loop, because dropping an image waits for a collection that is running.
-            let _ = tokio::task::spawn_blocking(move || drop(gone)).await;
+            let _ = tokio::task::spawn_blocking(move || drop(unwanted)).await;
             match store.collect_garbage(&keep).await {
-                Ok(gone) if gone.is_empty() => {}
-                Ok(gone) => tracing::info!(images = gone.len(), "images removed"),
+                Ok(removed) if removed.is_empty() => {}
+                Ok(removed) => tracing::info!(images = removed.len(), "images removed"),
                 Err(error) => tracing::warn!(%error, "cannot remove unused images"),
             }
             TaskOutcome::Nothing

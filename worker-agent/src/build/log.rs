@@ -105,7 +105,8 @@ mod tests {
     #[test]
     fn reader_gets_each_line_once() {
         let log = LogBuffer::new(1000);
-        let (mut next, mut read) = (0, Vec::new());
+        let mut next = 0;
+        let mut read = Vec::new();
         for number in 0..10 {
             log.line(&number.to_string());
             let page = log.since(next);

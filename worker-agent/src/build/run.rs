@@ -172,8 +172,8 @@ impl BuildTask {
     }
 
     fn outcome(&self, status: BuildStatus, release: &PendingRelease<'_>, digest: Digest) -> BuildOutcome {
-        let place = &self.context.images.location;
-        let image = format!("{place}/{}:{}", release.repository, release.version);
+        let location = &self.context.images.location;
+        let image = format!("{location}/{}:{}", release.repository, release.version);
         BuildOutcome { status, image, version: release.version.clone(), digest }
     }
 
@@ -187,7 +187,9 @@ impl BuildTask {
         let (images, digest) = self.built_image(workspace).await?;
         let image = unless_stopped(stop, self.context.store.prepare(&images, IMAGE_NAME, &digest)).await?;
         workspace.last = Some(digest);
-        let (host, layers, channel) = (self.context.host.clone(), image.layers.clone(), self.build.channel);
+        let host = self.context.host.clone();
+        let layers = image.layers.clone();
+        let channel = self.build.channel;
         let entry = tokio::task::spawn_blocking(move || host.find_entry(&layers, channel)).await;
         let entry = entry.map_err(|error| BuildFailure::new(Reason::WorkerInternal, error.to_string()))??;
         let entry =
@@ -247,8 +249,10 @@ async fn unless_stopped<T, E>(
 where
     BuildFailure: From<E>,
 {
-    let stopped = || BuildFailure::new(Reason::WallTime, "the build was stopped");
-    stop.run_until_cancelled(work).await.ok_or_else(stopped)?.map_err(BuildFailure::from)
+    match stop.run_until_cancelled(work).await {
+        Some(done) => done.map_err(BuildFailure::from),
+        None => Err(BuildFailure::new(Reason::WallTime, "the build was stopped")),
+    }
 }
 
 /// Waits for `work`. Cancels `stop` at `deadline`, upon which `work` must end. Returns whether the deadline has passed.

@@ -74,7 +74,8 @@ pub(super) enum SmokeError {
 impl SmokeCheck<'_> {
     /// Runs the repository's fixtures. Without fixtures, runs the entry script on an empty submission.
     pub(super) async fn check(&self, slot: &mut Slot) -> Result<(), SmokeError> {
-        let (tree, result) = (self.tree.to_owned(), self.entry.result());
+        let tree = self.tree.to_owned();
+        let result = self.entry.result();
         let found = tokio::task::spawn_blocking(move || find(&tree, result)).await;
         let found = found.unwrap_or_else(|error| Err(error.into())).map_err(SmokeError::Checkout)?;
         found.skipped.iter().for_each(|line| self.log.line(&format!("smoke check: skipped {line}")));

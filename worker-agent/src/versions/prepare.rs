@@ -83,8 +83,11 @@ impl Preparer {
         if let Some(image) = self.store.get(digest) {
             return Ok(image);
         }
-        let connect = || Images::connect(source, &self.options);
-        let images = self.images.get_or_try_init(connect).await.map_err(store::StoreError::from);
+        let images = self
+            .images
+            .get_or_try_init(|| Images::connect(source, &self.options))
+            .await
+            .map_err(store::StoreError::from);
         match images {
             Ok(images) => self.store.prepare(images, repository, digest).await,
             Err(error) => Err(error),
@@ -93,13 +96,15 @@ impl Preparer {
     }
 
     async fn entry(&self, image: &PreparedImage) -> Result<EntryScript, PrepareFailure> {
-        let (host, layers, channel) = (self.host.clone(), image.layers.clone(), self.channel);
+        let host = self.host.clone();
+        let layers = image.layers.clone();
+        let channel = self.channel;
         let found = tokio::task::spawn_blocking(move || host.find_entry(&layers, channel)).await;
         match found {
             Ok(Ok(Some(entry))) => Ok(entry),
             Ok(Ok(None)) => Err(permanent(Reason::NoEntry, &EntryScript::missing(self.channel))),
             Ok(Err(error)) => {
-                tracing::warn!(%error, "an image cannot be looked into");
+                tracing::warn!(%error, "cannot look for an image's entry script");
                 Err(PrepareFailure {
                     reason: error.reason(),
                     message: error.client_message(),
@@ -107,7 +112,7 @@ impl Preparer {
                 })
             }
             Err(error) => {
-                tracing::error!(%error, "looking into an image failed");
+                tracing::error!(%error, "the search for an image's entry script panicked");
                 Err(PrepareFailure { reason: Reason::Mount, message: String::new(), is_transient: true })
             }
         }

@@ -24,8 +24,10 @@ fn values(at: &str, expected: &Value, actual: &Value) -> Option<String> {
                 let Some(other) = actual.get(key) else { return Some(format!("{at} is missing")) };
                 values(&at, value, other)
             });
-            let extra = || actual.keys().find(|key| !expected.contains_key(*key));
-            wanted.or_else(|| extra().map(|key| format!("{at}/{key} is not expected")))
+            wanted.or_else(|| {
+                let extra = actual.keys().find(|key| !expected.contains_key(*key))?;
+                Some(format!("{at}/{extra} is not expected"))
+            })
         }
         (Value::Array(expected), Value::Array(actual)) => {
             let pairs = expected.iter().zip(actual).enumerate();

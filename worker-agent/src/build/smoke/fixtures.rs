@@ -49,7 +49,7 @@ pub(super) fn find(tree: &Path, result: &str) -> io::Result<Found> {
         let Some(expected) = expected(&tests, &name, result)? else { continue };
         match ExerciseSlug::new(&name) {
             Err(_) => {
-                found.skipped.push(format!("{FIXTURES_DIR}/{name}: its name is not an exercise's slug"))
+                found.skipped.push(format!("{FIXTURES_DIR}/{name}: its name is not an exercise's slug"));
             }
             Ok(_) if found.fixtures.len() >= MAX_FIXTURES => {
                 found.skipped.push(format!("{FIXTURES_DIR}/{name}: only the first {MAX_FIXTURES} are run"));
