@@ -1,6 +1,6 @@
-//! Runs a build's processes in a control group that the caller made, and in pid, mount and control group namespaces of
+//! Runs a build's processes in a cgroup that the caller made, and in pid, mount and cgroup namespaces of
 //! their own. So a kill ends all of them, their mounts vanish with them, and they see their own group as the root of the
-//! control groups.
+//! cgroups.
 
 mod launch;
 mod lines;
@@ -23,7 +23,7 @@ const DISK_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// A callback for each line that a build prints.
 pub type OnLine<'a> = dyn for<'l> Fn(&'l str) + Send + Sync + 'a;
 
-/// The control group of one build. Dropping it ends the processes that still run there.
+/// The cgroup of one build. Dropping it ends the processes that still run there.
 pub trait BuildCgroup: Debug + Send + Sync {
     /// Returns the `cgroup.procs` files into which a process writes its id to join the group.
     fn procs_files(&self) -> Vec<PathBuf>;
@@ -41,7 +41,7 @@ pub trait BuildCgroup: Debug + Send + Sync {
     fn was_out_of_memory(&self) -> bool;
 }
 
-/// A mounted hierarchy of control groups.
+/// A mounted hierarchy of cgroups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CgroupMount {
     /// `cgroup` or `cgroup2`.
@@ -52,7 +52,7 @@ pub struct CgroupMount {
     pub mount_point: PathBuf,
 }
 
-/// Limits of a build's programs, besides those of its control group.
+/// Limits of a build's programs, besides those of its cgroup.
 #[derive(Debug, Clone)]
 pub struct RunLimits {
     /// How long a program may print nothing.
@@ -115,7 +115,7 @@ pub async fn run(
     }
 }
 
-/// Starts a daemon, which ends with the control group. Returns the lines that it prints.
+/// Starts a daemon, which ends with the cgroup. Returns the lines that it prints.
 ///
 /// # Errors
 /// If the daemon cannot be started.

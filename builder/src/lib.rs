@@ -4,7 +4,7 @@
 //! - [`fetch`]: a repository's commit, from any git URL
 //! - [`driver`]: img, BuildKit or buildah, behind one trait
 //! - [`size`]: the disk usage of a directory
-//! - [`confine`]: a build's processes, in a control group and namespaces of their own
+//! - [`confine`]: a build's processes, in a cgroup and namespaces of their own
 
 pub mod confine;
 pub mod driver;

@@ -54,7 +54,7 @@ fn a_dead_process_is_reported_with_its_log() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(5), "{stderr}");
     assert!(
-        stderr.contains("ended by itself (exit status: 3)") && stderr.contains("no control groups here"),
+        stderr.contains("ended by itself (exit status: 3)") && stderr.contains("no cgroups here"),
         "{stderr}"
     );
     assert_eq!((fakes.running(), fakes.temporary()), (0, vec![]));

@@ -66,7 +66,7 @@ pub struct Args {
     #[arg(long, env = "TRACKYARD_LOCAL_PEERS_MAY", value_enum, default_value_t = PlainRight::Everything)]
     pub local_peers_may: PlainRight,
     /// Memory that the router may use. Above three quarters of it, answers of more than 1Ki are refused instead of kept
-    /// for clients that do not read. Without it, the limit is that of the control group, or the machine's memory
+    /// for clients that do not read. Without it, the limit is that of the cgroup, or the machine's memory
     #[arg(long, env = "TRACKYARD_MEMORY", value_name = "SIZE")]
     pub memory: Option<Bytes>,
     /// Time for running jobs to finish after SIGTERM

@@ -6,10 +6,10 @@ mod connection;
 mod connection_limiter;
 mod handshakes;
 mod kinds;
+mod log_throttle;
 mod output;
 mod port;
 mod ports;
-mod quiet;
 #[cfg(test)]
 mod tests;
 mod wake;

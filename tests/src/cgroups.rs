@@ -1,4 +1,4 @@
-//! The machine's control groups, version 1 or 2.
+//! The machine's cgroups, version 1 or 2.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,9 +1,9 @@
-//! Finds what jobs left behind on the machine: control groups, mounts, processes.
+//! Finds what jobs left behind on the machine: cgroups, mounts, processes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Returns the control groups of jobs, in every hierarchy.
+/// Returns the cgroups of jobs, in every hierarchy.
 #[must_use]
 pub fn cgroups() -> Vec<PathBuf> {
     let mut found = Vec::new();

@@ -1,5 +1,5 @@
-//! Runs a container as a node runs one of a privileged pod: with limits, in a control group below `kubepods`, and
-//! without a cgroup namespace, so that it sees all control groups. It shares the machine's network, so that it reaches a
+//! Runs a container as a node runs one of a privileged pod: with limits, in a cgroup below `kubepods`, and
+//! without a cgroup namespace, so that it sees all cgroups. It shares the machine's network, so that it reaches a
 //! router on loopback.
 
 use std::fs;
@@ -18,7 +18,7 @@ pub const MEMORY_LIMIT: u64 = 1 << 30;
 /// Directories of the machine that a container shares; symlinks are copied.
 const SHARED_DIRS: [&str; 8] = ["/bin", "/sbin", "/lib", "/lib64", "/usr", "/etc", "/tmp", "/run/trackyard"];
 
-/// A pod's container. Dropping it kills its processes and removes its control groups.
+/// A pod's container. Dropping it kills its processes and removes its cgroups.
 pub struct Pod {
     id: String,
     group: String,
@@ -72,7 +72,7 @@ impl Pod {
         pid.and_then(|pid| pid.try_into().ok()).expect("a process")
     }
 
-    /// Returns the container's control group for a controller.
+    /// Returns the container's cgroup for a controller.
     #[must_use]
     pub fn group(&self, controller: &str) -> PathBuf {
         cgroups::dir(controller, &self.group)

@@ -1,4 +1,4 @@
-//! The control groups of a job in a cluster, which are below the group that the kubelet created for the agent's
+//! The cgroups of a job in a cluster, which are below the group that the kubelet created for the agent's
 //! container.
 #![cfg(test)]
 

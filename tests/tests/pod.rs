@@ -1,4 +1,4 @@
-//! A worker in a pod: its jobs are within the pod's limits, and in other control groups than the worker.
+//! A worker in a pod: its jobs are within the pod's limits, and in other cgroups than the worker.
 #![cfg(test)]
 
 use std::path::Path;

@@ -7,7 +7,7 @@
 //! - what a container is made of: `mounts`, `spec`, `seccomp`, `entry`
 //! - the run: `run`, `runc`, `watch`, `capture`, then `collect`, `json`, `verdict`, `outcome`
 //! - cleaning up after a worker that died: `guard`, `orphans`
-//! - a build's control group: `slot_cgroup`
+//! - a build's cgroup: `slot_cgroup`
 
 pub(crate) mod cgroup;
 

@@ -21,13 +21,13 @@ pub fn unshare_mounts() -> io::Result<()> {
     Ok(unsafe { unshare_unsafe(UnshareFlags::NEWNS) }?)
 }
 
-/// Gives this process a control group namespace of its own, whose root is the group that the process is in. Call it
+/// Gives this process a cgroup namespace of its own, whose root is the group that the process is in. Call it
 /// before a second thread exists: only the calling thread moves.
 ///
 /// # Errors
 /// Without `CAP_SYS_ADMIN`.
 pub fn unshare_cgroups() -> io::Result<()> {
-    // SAFETY: only unsharing descriptor tables (CLONE_FILES) is unsound; this unshares control groups.
+    // SAFETY: only unsharing descriptor tables (CLONE_FILES) is unsound; this unshares cgroups.
     Ok(unsafe { unshare_unsafe(UnshareFlags::NEWCGROUP) }?)
 }
 

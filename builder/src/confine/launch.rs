@@ -1,4 +1,4 @@
-//! Starts a confined program: first the shell joins the control group, then it enters the namespaces, then it runs the
+//! Starts a confined program: first the shell joins the cgroup, then it enters the namespaces, then it runs the
 //! program.
 
 use std::fs::File;
@@ -14,9 +14,9 @@ use tokio::sync::mpsc;
 use super::lines::read_lines;
 use super::{BuildCgroup, CgroupMount, ConfineError};
 
-/// Waits until the caller has moved the shell into the control group, then executes its arguments.
+/// Waits until the caller has moved the shell into the cgroup, then executes its arguments.
 const WAIT_AND_EXEC: &str = "read -r go && exec \"$@\"";
-/// Mounts /proc and the control groups inside the namespaces, then executes its arguments. Each hierarchy is unmounted
+/// Mounts /proc and the cgroups inside the namespaces, then executes its arguments. Each hierarchy is unmounted
 /// first, because it cannot be mounted over itself. $0 is the file with the mounts, as in fstab(5).
 const MOUNT_AND_EXEC: &str = "mount -t proc proc /proc && umount -a -l -t cgroup,cgroup2 && mount -a -T \"$0\" && \
                       exec \"$@\"";
@@ -55,7 +55,7 @@ pub struct Program {
     /// Its own directory, for `HOME` and `TMPDIR`.
     pub home: PathBuf,
     /// Whether it runs in its own namespaces. A client that starts no processes, and only connects to a daemon of the
-    /// same control group, needs none.
+    /// same cgroup, needs none.
     pub has_namespaces: bool,
 }
 
@@ -85,7 +85,7 @@ impl RunningProgram {
     }
 }
 
-/// Moves the waiting shell into the control group and lets it continue.
+/// Moves the waiting shell into the cgroup and lets it continue.
 fn move_into_cgroup(child: &mut Child, cgroup: &dyn BuildCgroup) -> io::Result<()> {
     let id = child.id().ok_or_else(|| io::Error::other("it ended at once"))?.to_string();
     cgroup.procs_files().iter().try_for_each(|file| fs::write(file, &id))?;

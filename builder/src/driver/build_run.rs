@@ -15,7 +15,7 @@ const MAX_TAIL_LINE_CHARS: usize = 300;
 pub struct BuildRun<'a> {
     /// What to build.
     pub spec: &'a BuildSpec,
-    /// The control group of its processes.
+    /// The cgroup of its processes.
     pub cgroup: &'a dyn BuildCgroup,
     /// Receives each line that is printed.
     pub on_line: &'a OnLine<'a>,

@@ -1,4 +1,4 @@
-//! BuildKit: one daemon per build, in the build's control group. It is ready within a tenth of a second, and its cache is
+//! BuildKit: one daemon per build, in the build's cgroup. It is ready within a tenth of a second, and its cache is
 //! in its state directory, so nothing needs to keep running between builds.
 
 use std::fmt::Write as _;

@@ -23,7 +23,7 @@ server.serve_forever()
 "#;
 
 /// A program that prints a reason and ends.
-const BROKEN: &str = "#!/bin/sh\necho no control groups here >&2\nexit 3\n";
+const BROKEN: &str = "#!/bin/sh\necho no cgroups here >&2\nexit 3\n";
 
 /// A directory with the binaries and an image layout.
 pub(crate) struct Fakes {

@@ -23,7 +23,7 @@ const MAX_SMALL_OUTPUT: usize = 1 << 10;
 const ANSWER_OVERHEAD: usize = 512;
 const SHED_MESSAGE: &str =
     "the router's memory is full of answers that clients have not read; send the same again for this one";
-/// The files with the memory limit of the process's control group: that of the container, if it runs in one. Version 2
+/// The files with the memory limit of the process's cgroup: that of the container, if it runs in one. Version 2
 /// of cgroups, and 1.
 const CGROUP_LIMITS: [&str; 2] = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
 
@@ -77,7 +77,7 @@ fn resident() -> u64 {
     pages.saturating_mul(page_size() as u64)
 }
 
-/// Returns the bytes of memory that this process may use: its control group's limit, or else the machine's memory.
+/// Returns the bytes of memory that this process may use: its cgroup's limit, or else the machine's memory.
 #[must_use]
 pub fn available_memory() -> u64 {
     let machine = sysinfo();

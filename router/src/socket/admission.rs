@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use trackyard_protocol::keys::PublicKey;
 
 use super::PortKind;
-use super::quiet::Quiet;
+use super::log_throttle::LogThrottle;
 
 /// Returns whether the owner of a key may connect to a port.
 pub type AdmitFn = Box<dyn Fn(PortKind, &PublicKey) -> bool + Send>;
@@ -14,12 +14,12 @@ pub type AdmitFn = Box<dyn Fn(PortKind, &PublicKey) -> bool + Send>;
 /// Checks keys, and logs refusals.
 pub(super) struct Admission {
     admits: AdmitFn,
-    refusals: Quiet,
+    refusals: LogThrottle,
 }
 
 impl Admission {
     pub(super) fn new(admits: AdmitFn) -> Self {
-        Self { admits, refusals: Quiet::default() }
+        Self { admits, refusals: LogThrottle::default() }
     }
 
     /// Returns the key if its owner may connect.
@@ -28,7 +28,7 @@ impl Admission {
         if (self.admits)(port, &key) {
             return Some(key);
         }
-        if self.refusals.may_tell() {
+        if self.refusals.should_log() {
             let port = <&str>::from(port);
             tracing::warn!(port, %from, %key, "refused a connection: this key is not allowed here");
         }

@@ -13,7 +13,7 @@ use trackyard_protocol::keys::KeyPair;
 use trackyard_zmtp::{Security, curve};
 
 use super::connection_limiter::ConnectionLimiter;
-use super::quiet::Quiet;
+use super::log_throttle::LogThrottle;
 use super::{PortKind, SocketError};
 use crate::args::Endpoint;
 use crate::dispatch::Peer;
@@ -31,7 +31,7 @@ pub struct Port {
     endpoint: Endpoint,
     security: Security,
     limiter: ConnectionLimiter,
-    refusals: Quiet,
+    refusals: LogThrottle,
 }
 
 /// The outcome of accepting a connection.
@@ -74,7 +74,7 @@ impl Port {
             endpoint: bound.into(),
             security,
             limiter: ConnectionLimiter::new(max_connections),
-            refusals: Quiet::default(),
+            refusals: LogThrottle::default(),
         })
     }
 
@@ -110,7 +110,7 @@ impl Port {
         let Ok(address) = stream.peer_addr() else { return Ok(Accepted::Disconnected) };
         let from = address.ip().to_canonical();
         if !self.limiter.admit(peer, from) {
-            if self.refusals.may_tell() {
+            if self.refusals.should_log() {
                 let port = <&str>::from(self.kind);
                 tracing::warn!(port, %from, "too many connections: new ones are closed");
             }

@@ -1,4 +1,4 @@
-//! Finds leaks: descriptors of idle processes, and processes, mounts, control groups and files after their end.
+//! Finds leaks: descriptors of idle processes, and processes, mounts, cgroups and files after their end.
 
 mod descriptors;
 

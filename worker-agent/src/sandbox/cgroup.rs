@@ -1,4 +1,4 @@
-//! Control groups: they limit a job, count what it used, and are the one way to kill all of it.
+//! Cgroups: they limit a job, count what it used, and are the one way to kill all of it.
 //!
 //! The mounts tell version 1, version 2 and machines with both ("hybrid") apart. Each job gets a fresh group below the
 //! worker's own, so its counters start at zero and it cannot escape the pod's limits.

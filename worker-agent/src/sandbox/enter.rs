@@ -1,5 +1,5 @@
 //! What a worker does first, while it has one thread: it makes a mount namespace of its own, becomes the reaper of what
-//! its containers leave, moves into its control group and starts the guard.
+//! its containers leave, moves into its cgroup and starts the guard.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -104,7 +104,7 @@ pub fn enter(config: SandboxConfig) -> Result<Entered, SandboxError> {
     Ok(Entered { config, cgroup: Arc::new(cgroup), scratch, _guard: guard, _scratch_mount: scratch_mount })
 }
 
-/// Returns the name of the worker's control group, unique for each worker name and directory on the machine.
+/// Returns the name of the worker's cgroup, unique for each worker name and directory on the machine.
 fn group_name(config: &SandboxConfig) -> Result<String, SandboxError> {
     let dir = fs::canonicalize(&config.workdir)
         .map_err(SandboxError::mount(format!("find the work directory {}", config.workdir.display())))?;

@@ -49,7 +49,7 @@ impl SandboxError {
 
     pub(crate) fn missing_controller(controller: &str) -> Self {
         Self::host(
-            format!("the control group controller {controller} is not there"),
+            format!("the cgroup controller {controller} is not there"),
             "enable it (on version 2: Delegate=yes in the worker's unit; cgroup_enable=memory for the kernel)",
         )
     }

@@ -13,7 +13,7 @@ use super::orphans;
 use crate::sys::{self, Fork};
 
 /// The guard process, and the worker's end of a pipe to it. When that end closes (the worker dies, or this is dropped),
-/// the guard kills what runs in the worker's control groups and removes them.
+/// the guard kills what runs in the worker's cgroups and removes them.
 #[derive(Debug)]
 pub(crate) struct Guard {
     alive: Option<PipeWriter>,

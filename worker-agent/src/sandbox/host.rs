@@ -23,7 +23,7 @@ use super::runc;
 use super::slot::Slot;
 use crate::sys;
 
-/// A slot number that no job has, for trying out control groups.
+/// A slot number that no job has, for trying out cgroups.
 const PROBE_SLOT: u32 = u32::MAX;
 /// The directories on top of every image that are mounted on, whatever the image has there.
 const MOUNT_POINTS: [&str; 6] = ["proc", "sys", "dev", "tmp", "mnt", "mnt/exercism-iteration"];
@@ -68,7 +68,7 @@ impl Host {
     pub fn checks(entered: &Entered) -> Vec<HostCheck> {
         vec![
             HostCheck { name: "runc", result: runc::version(&entered.config.runc) },
-            HostCheck { name: "control groups", result: control_groups(entered) },
+            HostCheck { name: "cgroups", result: control_groups(entered) },
             HostCheck { name: "swap", result: swap(entered) },
             HostCheck { name: "mount points", result: mount_points(&entered.scratch) },
             HostCheck { name: "user namespaces", result: user_namespaces() },

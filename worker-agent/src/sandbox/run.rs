@@ -42,7 +42,7 @@ struct Observed {
 #[derive(Debug, Default)]
 struct Teardown {
     stats: CgroupStats,
-    /// False if no process ever ran in the job's control group.
+    /// False if no process ever ran in the job's cgroup.
     cgroup_was_used: bool,
     collected: Collected,
     error: Option<SandboxError>,
@@ -231,11 +231,9 @@ fn conclude(
     }
 }
 
-/// The error of a container that ran outside its control group: it had no limits, whatever it wrote.
+/// The error of a container that ran outside its cgroup: it had no limits, whatever it wrote.
 fn ran_outside_cgroup() -> SandboxError {
-    SandboxError::cgroup("limit the container")(io::Error::other(
-        "runc started it outside of its control group",
-    ))
+    SandboxError::cgroup("limit the container")(io::Error::other("runc started it outside of its cgroup"))
 }
 
 fn usage(

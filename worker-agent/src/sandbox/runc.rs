@@ -236,7 +236,7 @@ pub(crate) fn version(runc: &Path) -> Result<String, SandboxError> {
     }
 }
 
-/// Returns true from version 1.1 on: it sends mount sources into user namespaces, and joins control groups of both
+/// Returns true from version 1.1 on: it sends mount sources into user namespaces, and joins cgroups of both
 /// versions.
 fn is_supported(version: &str) -> bool {
     let mut numbers = version.split(['.', '-', '+']).map(|part| part.parse::<u32>().unwrap_or(0));

@@ -71,7 +71,7 @@ impl Slot {
         base..base.saturating_add(IDS_PER_SLOT)
     }
 
-    /// Makes a job's file systems and control group. They are removed when the returned value is dropped.
+    /// Makes a job's file systems and cgroup. They are removed when the returned value is dropped.
     ///
     /// # Errors
     /// When one of them cannot be made; nothing is left then.
@@ -96,7 +96,7 @@ impl Slot {
     }
 }
 
-/// Everything a job has of its own. It goes away in this order: processes, open directory, mounts, control group,
+/// Everything a job has of its own. It goes away in this order: processes, open directory, mounts, cgroup,
 /// `runc`'s state.
 #[derive(Debug)]
 pub(super) struct JobResources {

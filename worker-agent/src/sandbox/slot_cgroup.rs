@@ -1,4 +1,4 @@
-//! A slot's control group, used by a build.
+//! A slot's cgroup, used by a build.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use super::Slot;
 use super::cgroup::job::JobCgroup;
 use super::error::SandboxError;
 
-/// The control group of one build. If the worker dies, its guard ends the build like a job.
+/// The cgroup of one build. If the worker dies, its guard ends the build like a job.
 #[derive(Debug)]
 pub struct SlotCgroup {
     cgroup: JobCgroup,
@@ -24,7 +24,7 @@ pub struct SlotCgroup {
 }
 
 impl Slot {
-    /// Makes the control group of a build. A build may use all processors.
+    /// Makes the cgroup of a build. A build may use all processors.
     ///
     /// # Errors
     /// When it cannot be made; nothing is left then.

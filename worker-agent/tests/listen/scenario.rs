@@ -111,7 +111,7 @@ impl Scenario {
         }
     }
 
-    /// Returns the first processes of this worker's containers: those that run the entry script, in its control group.
+    /// Returns the first processes of this worker's containers: those that run the entry script, in its cgroup.
     fn containers(&self) -> Vec<Pid> {
         let is_ours = |dir: &PathBuf| {
             let read = |name: &str| std::fs::read(dir.join(name)).unwrap_or_default();
@@ -136,7 +136,7 @@ impl Scenario {
         wait_until(Duration::from_secs(10), "the layers are removed", || count() == 0);
     }
 
-    /// Returns the control groups of this worker that still exist.
+    /// Returns the cgroups of this worker that still exist.
     pub(crate) fn cgroups(&self) -> Vec<String> {
         let all = e2e::leftovers::cgroups().into_iter().map(|group| group.display().to_string());
         all.filter(|group| group.contains(&self.name)).collect()

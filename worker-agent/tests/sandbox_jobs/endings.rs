@@ -116,7 +116,7 @@ fn children(parent: u32) -> Vec<Pid> {
 }
 
 fn await_no_group() {
-    wait_until(|| Machine::groups().is_empty(), "a job's control group still exists");
+    wait_until(|| Machine::groups().is_empty(), "a job's cgroup still exists");
 }
 
 fn wait_until(is_done: impl Fn() -> bool, failure: &str) {

@@ -158,7 +158,7 @@ impl Machine {
         layer
     }
 
-    /// Returns the directories of the jobs' control groups that exist now.
+    /// Returns the directories of the jobs' cgroups that exist now.
     pub(crate) fn groups() -> Vec<PathBuf> {
         let mut found = Vec::new();
         find_groups(Path::new("/sys/fs/cgroup"), &mut found);
@@ -178,7 +178,7 @@ impl Machine {
     }
 
     pub(crate) fn assert_nothing_left(&self) {
-        assert_eq!(Self::groups(), Vec::<PathBuf>::new(), "control groups of a job are left");
+        assert_eq!(Self::groups(), Vec::<PathBuf>::new(), "cgroups of a job are left");
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         let slots: Vec<&str> = mounts.lines().filter(|line| line.contains("/slot-")).collect();
         assert_eq!(slots, Vec::<&str>::new(), "mounts of a job are left");

@@ -1,4 +1,4 @@
-//! A worker's pod. The agent is its first process and is privileged, because it creates namespaces and control groups. It has no
+//! A worker's pod. The agent is its first process and is privileged, because it creates namespaces and cgroups. It has no
 //! token for the API server, because the code that it runs is hostile.
 
 mod container;

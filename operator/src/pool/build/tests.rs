@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn pool(spec: &Value) -> WorkerPool {
-    let metadata = json!({"name": "ruby", "namespace": "yard", "uid": "0a1b"});
+    let metadata = json!({"name": "ruby", "namespace": "workers", "uid": "0a1b"});
     let kind = json!({"apiVersion": "trackyard.dev/v1alpha1", "kind": "WorkerPool"});
     let mut whole = json!({"metadata": metadata, "spec": spec});
     whole.as_object_mut().unwrap().extend(kind.as_object().unwrap().clone());

@@ -1,4 +1,4 @@
-//! Operations on the directory of one control group.
+//! Operations on the directory of one cgroup.
 
 use std::fs;
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! One job's control group, fresh for each job.
+//! One job's cgroup, fresh for each job.
 
 use std::fs;
 use std::io;
@@ -19,7 +19,7 @@ use crate::sandbox::error::SandboxError;
 /// The kernel charges memory in batches, so a full group may be short of its limit by at most this many bytes.
 const MAX_UNUSED_CHARGE: u64 = 1 << 20;
 
-/// The control group of a slot's job. Dropping it kills what runs in it and removes it.
+/// The cgroup of a slot's job. Dropping it kills what runs in it and removes it.
 #[derive(Debug)]
 pub(crate) struct JobCgroup {
     worker: Arc<WorkerCgroup>,
@@ -176,7 +176,7 @@ impl JobCgroup {
 impl Drop for JobCgroup {
     fn drop(&mut self) {
         if let Err(error) = self.remove() {
-            tracing::error!(slot = self.slot, %error, "a job's control group is left behind");
+            tracing::error!(slot = self.slot, %error, "a job's cgroup is left behind");
         }
     }
 }
@@ -217,7 +217,7 @@ mod tests {
         let mounts = format!("34 33 0:30 / {} rw - cgroup cgroup rw,memory", root.path().display());
         let worker = worker_cgroup("4:memory:/", &mounts);
         let error = JobCgroup::create(worker, 0, &Limits::default()).unwrap_err();
-        assert!(error.to_string().starts_with("the control group controller pids is not there; enable it"));
+        assert!(error.to_string().starts_with("the cgroup controller pids is not there; enable it"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Finds the control group hierarchies of this machine and the worker's own group in each. Parsing is pure.
+//! Finds the cgroup hierarchies of this machine and the worker's own group in each. Parsing is pure.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ pub(super) const AGENT_LEAF: &str = "agent";
 /// The mount that is preferred when a hierarchy is mounted more than once.
 const DEFAULT_MOUNT: &str = "/sys/fs/cgroup";
 
-/// The version of the control groups.
+/// The version of the cgroups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Version {
     V1,
@@ -79,14 +79,11 @@ impl Layout {
             |path: &str| fs::read_to_string(path).map_err(SandboxError::cgroup(format!("read {path}")));
         let layout = Self::parse(&read("/proc/self/cgroup")?, &read("/proc/self/mountinfo")?);
         layout.ok_or_else(|| {
-            SandboxError::host(
-                "no control groups are mounted",
-                "mount cgroup2 at /sys/fs/cgroup (systemd does)",
-            )
+            SandboxError::host("no cgroups are mounted", "mount cgroup2 at /sys/fs/cgroup (systemd does)")
         })
     }
 
-    /// Parses `/proc/self/cgroup` and `/proc/self/mountinfo`. Returns `None` if no control group is mounted.
+    /// Parses `/proc/self/cgroup` and `/proc/self/mountinfo`. Returns `None` if no cgroup is mounted.
     ///
     /// The machine has version 2 if no mounted version 1 hierarchy has the memory controller.
     pub(crate) fn parse(own: &str, mounts: &str) -> Option<Self> {
@@ -236,7 +233,7 @@ mod tests {
         assert_eq!(found("0::/pod/c/agent", mounts), ("/sys/fs/cgroup/pod/c".to_owned(), true));
         assert_eq!(found("0::/agent", mounts), ("/sys/fs/cgroup".to_owned(), true));
         assert_eq!(found("0::/pod/an-agent", mounts), ("/sys/fs/cgroup/pod/an-agent".to_owned(), false));
-        // As it is once the own group has been mounted without a control group namespace.
+        // As it is once the own group has been mounted without a cgroup namespace.
         let mounts = "34 33 0:30 /pod/c /sys/fs/cgroup rw - cgroup2 cgroup2 rw";
         assert_eq!(found("0::/pod/c/agent", mounts), ("/sys/fs/cgroup".to_owned(), true));
     }

@@ -27,7 +27,7 @@ pub(crate) fn hide_foreign_cgroups() -> Result<(), SandboxError> {
     if first.in_leaf {
         return above.try_for_each(bind_own_group);
     }
-    sys::unshare_cgroups().map_err(SandboxError::cgroup("make a control group namespace"))?;
+    sys::unshare_cgroups().map_err(SandboxError::cgroup("make a cgroup namespace"))?;
     above.try_for_each(|hierarchy| remount(hierarchy, layout.version))
 }
 
@@ -61,5 +61,5 @@ fn replace_mount(point: &Path, new: &CgroupMount) -> io::Result<()> {
 }
 
 fn cannot_mount(point: &Path) -> impl FnOnce(io::Error) -> SandboxError {
-    SandboxError::cgroup(format!("mount the own control group at {}", point.display()))
+    SandboxError::cgroup(format!("mount the own cgroup at {}", point.display()))
 }

@@ -1,4 +1,4 @@
-//! The worker's part of the control group tree: `<own>/trackyard-<worker>-<hash>/slot-N/job`.
+//! The worker's part of the cgroup tree: `<own>/trackyard-<worker>-<hash>/slot-N/job`.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -154,7 +154,7 @@ fn delegate_from(own: &Path, leaf: &Path) -> Result<(), SandboxError> {
             Err(SandboxError::Cgroup { what, source }) => {
                 return Err(SandboxError::host(
                     format!(
-                        "this worker's control group cannot have limited groups below it (cannot {what}: {source})"
+                        "this worker's cgroup cannot have limited groups below it (cannot {what}: {source})"
                     ),
                     "start the worker in a group of its own: systemd-run --scope -p Delegate=yes, or Delegate=yes in its unit",
                 ));
@@ -200,7 +200,7 @@ mod tests {
         let controllers = |has: &str| fs::write(root.path().join("cgroup.controllers"), has).unwrap();
         controllers("cpuset memory pids\n");
         let error = worker.enter().unwrap_err().to_string();
-        assert!(error.starts_with("the control group controller cpu is not there; enable it"), "{error}");
+        assert!(error.starts_with("the cgroup controller cpu is not there; enable it"), "{error}");
         assert!(!root.path().join("agent").exists(), "refused before anything was changed");
         controllers("cpu memory pids\n");
         worker.enter().unwrap();
