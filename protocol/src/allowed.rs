@@ -79,9 +79,9 @@ impl FromStr for Allowed {
 
 /// Parses a line. Keys may contain `#`, so a comment is a line of its own. The name after the key is ignored.
 fn entry(line: &str) -> Result<(String, Right), &'static str> {
-    let mut words = line.split_whitespace();
-    let right = words.next().unwrap_or_default().parse().map_err(|_| "the first word is no right")?;
-    let key = words.next().ok_or("there is no key")?;
+    let mut parts = line.split_whitespace();
+    let right = parts.next().unwrap_or_default().parse().map_err(|_| "there is no right")?;
+    let key = parts.next().ok_or("there is no key")?;
     let key = key.parse::<PublicKey>().map_err(|_| "the second word is no public key")?;
     Ok((key.to_string(), right))
 }

@@ -136,8 +136,8 @@ impl FromIterator<Topic> for Topics {
 
 impl fmt::Display for Topics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        f.write_str(&words.join(","))
+        let topics: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&topics.join(","))
     }
 }
 

@@ -150,8 +150,8 @@ impl KeyPair {
 impl FromStr for KeyPair {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self, Error> {
-        let mut words = text.split_whitespace();
-        match (words.next(), words.next(), words.next()) {
+        let mut parts = text.split_whitespace();
+        match (parts.next(), parts.next(), parts.next()) {
             (Some(public), Some(secret), None) if is_key(secret) => {
                 Ok(Self { public: public.parse()?, secret: secret.to_owned() })
             }

@@ -1,12 +1,12 @@
-//! The words that Trackyard's parts and its clients share. No I/O, but for the `client` and
-//! `keys` modules (features of these names).
+//! The protocol that Trackyard's parts and its clients share. It does no I/O, except in the modules `client` and `keys`
+//! (features of these names).
 //!
-//! - names that are checked once: [`name`], [`channel`], [`version`], [`uri`], [`quantity`], [`limits`], [`token`]
-//! - what a client says and gets: [`frame`], [`request`], [`answer`], [`build`]
-//! - how a request can end: [`reason`]
-//! - what routers and workers say to each other: [`worker`]
-//! - who somebody is, and what they may do: `keys`, `allowed`
-//! - where images and submissions are: [`source`]
+//! - validated names and values: [`name`], [`channel`], [`version`], [`uri`], [`quantity`], [`limits`], [`token`]
+//! - requests and answers of clients: [`frame`], [`request`], [`answer`], [`build`]
+//! - the reasons with which a request can end: [`reason`]
+//! - the messages between routers and workers: [`worker`]
+//! - keys and their rights: `keys`, `allowed`
+//! - the sources of images and submissions: [`source`]
 
 #[cfg(feature = "keys")]
 pub mod allowed;

@@ -137,7 +137,7 @@ impl fmt::Display for Cpus {
 #[serde(untagged)]
 enum Text {
     Number(u64),
-    Words(String),
+    String(String),
 }
 
 impl TryFrom<Text> for Bytes {
@@ -145,7 +145,7 @@ impl TryFrom<Text> for Bytes {
     fn try_from(text: Text) -> Result<Self, Error> {
         match text {
             Text::Number(bytes) => Ok(Self(bytes)),
-            Text::Words(words) => words.parse(),
+            Text::String(text) => text.parse(),
         }
     }
 }
@@ -155,7 +155,7 @@ impl TryFrom<Text> for HumanDuration {
     fn try_from(text: Text) -> Result<Self, Error> {
         match text {
             Text::Number(number) => Err(Error::new("duration", &number.to_string(), TIME_RULE)),
-            Text::Words(words) => words.parse(),
+            Text::String(text) => text.parse(),
         }
     }
 }
@@ -165,7 +165,7 @@ impl TryFrom<Text> for Cpus {
     fn try_from(text: Text) -> Result<Self, Error> {
         match text {
             Text::Number(number) => number.to_string().parse(),
-            Text::Words(words) => words.parse(),
+            Text::String(text) => text.parse(),
         }
     }
 }

@@ -243,21 +243,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn words_come_out_as_they_went_in(
+        fn batches_round_trip(
             messages in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..=MAX_FRAMES), 0..20),
         ) {
             prop_assert_eq!(unpacked(&packed(&messages).packed), messages);
         }
 
         #[test]
-        fn any_bytes_give_words_or_one_error_at_the_end(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_end_with_at_most_one_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let messages: Vec<_> = Messages::packed(&bytes).collect();
             let good = messages.iter().take_while(|message| message.is_ok()).count();
             prop_assert!(messages.len() - good <= 1);
         }
 
         #[test]
-        fn a_batch_that_is_cut_off_gives_the_words_before(
+        fn truncated_batch_keeps_the_messages_before(
             messages in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 1..=MAX_FRAMES), 1..9),
             cut: prop::sample::Index,
         ) {
