@@ -37,8 +37,10 @@ fn earlier_release_upgrades_under_load() {
     wait_until(seconds(30), "all slots are filled", || platform.running_jobs() == 8);
     // The new chart has another default worker namespace, and refuses to leave the pools behind.
     let chart = Release::this().chart("trackyard");
-    let refused =
-        platform.cluster.try_helm(&["upgrade", RELEASE, &chart, "--namespace", RELEASE]).unwrap_err();
+    let refused = platform
+        .cluster
+        .try_helm(&["upgrade", RELEASE, &chart, "--namespace", RELEASE, "--reset-values"])
+        .unwrap_err();
     assert!(refused.contains("set workerNamespace.name to trackyard-yard"), "{refused}");
     platform.upgrade_to(&Release::this());
     for (id, answer) in pending.answers() {
