@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
 
@@ -25,9 +26,13 @@ server.serve_forever()
 /// A program that prints a reason and ends.
 const BROKEN: &str = "#!/bin/sh\necho no cgroups here >&2\nexit 3\n";
 
+/// One test at a time: a program cannot be started while the child of another test still has the copy open for writing.
+static EXCLUSIVE: Mutex<()> = Mutex::new(());
+
 /// A directory with the binaries and an image layout.
 pub(crate) struct Fakes {
     dir: TempDir,
+    _exclusive: MutexGuard<'static, ()>,
 }
 
 impl Fakes {
@@ -46,6 +51,7 @@ impl Fakes {
             rustix::process::geteuid().is_root(),
             "`trackyard local` needs root: run the tests with sudo"
         );
+        let exclusive = EXCLUSIVE.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::tempdir().unwrap();
         fs::copy(env!("CARGO_BIN_EXE_trackyard"), dir.path().join("trackyard")).unwrap();
         program(&dir.path().join("trackyard-router"), READY);
@@ -56,7 +62,7 @@ impl Fakes {
         let named = serde_json::json!({"org.opencontainers.image.ref.name": tag});
         let index = serde_json::json!({"manifests": [{"annotations": named}]});
         fs::write(layout.join("index.json"), index.to_string()).unwrap();
-        Self { dir }
+        Self { dir, _exclusive: exclusive }
     }
 
     /// Returns the command `trackyard local up`, which creates its temporary directories in one of its own.
