@@ -45,7 +45,7 @@ pub enum DriverKind {
     Buildah,
 }
 
-/// Where the drivers' programs are, and the registries and credentials for base images.
+/// The settings of drivers: their programs, and the registries and credentials for base images.
 #[derive(Debug, Clone, Default)]
 pub struct Tools {
     /// A directory that is searched before `PATH`.

@@ -37,7 +37,7 @@ pub enum LintError {
     NotAManifest {
         /// The file.
         file: String,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         source: trackyard_crds::verdict::Error,
     },
     /// This program was built without the rules of the resources.

@@ -24,11 +24,11 @@ pub async fn config(watch_timeout: Duration) -> Result<Config, config::InferConf
     Ok(config)
 }
 
-/// Returns whether an object could be decoded, and logs it if not.
-pub fn is_decoded<K: Resource<DynamicType = ()>>(guard: &DeserializeGuard<K>) -> bool {
+/// Logs an object that could not be decoded. Returns whether it did.
+pub fn log_undecodable<K: Resource<DynamicType = ()>>(guard: &DeserializeGuard<K>) -> bool {
     if let Err(invalid) = &guard.0 {
         let name = invalid.metadata.name.as_deref().unwrap_or_default();
         tracing::error!(kind = %K::kind(&()), name, error = invalid.error, "cannot decode the object; it is ignored");
     }
-    guard.0.is_ok()
+    guard.0.is_err()
 }

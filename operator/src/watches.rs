@@ -11,7 +11,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
-use trackyard_crds::client::is_decoded;
+use trackyard_crds::client::log_undecodable;
 
 use crate::metrics::Metrics;
 
@@ -115,7 +115,7 @@ fn decode_event<K: Resource<DynamicType = ()>>(
 }
 
 fn decode<K: Resource<DynamicType = ()>>(guard: DeserializeGuard<K>, metrics: &Metrics) -> Option<K> {
-    if !is_decoded(&guard) {
+    if log_undecodable(&guard) {
         metrics.on_unreadable_object(K::kind(&()));
     }
     guard.0.ok()

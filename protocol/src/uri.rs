@@ -1,4 +1,4 @@
-//! Where a submission's files are: `s3://bucket/prefix` or `file:///dir`.
+//! The location of a submission's files: `s3://bucket/prefix` or `file:///dir`.
 
 use std::fmt;
 use std::str::FromStr;

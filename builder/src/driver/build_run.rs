@@ -1,4 +1,4 @@
-//! One build by a driver.
+//! The run of a build by a driver.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +13,7 @@ const MAX_TAIL_LINE_CHARS: usize = 300;
 
 /// One build: its specification, and the environment that its programs run in.
 pub struct BuildRun<'a> {
-    /// What to build.
+    /// The specification of the build.
     pub spec: &'a BuildSpec,
     /// The cgroup of its processes.
     pub cgroup: &'a dyn BuildCgroup,

@@ -42,7 +42,7 @@ pub enum LocalError {
     BadLayout {
         /// The index.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Why it cannot be read.
         why: String,
     },
     /// An operation on a file or directory failed.

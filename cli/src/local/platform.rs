@@ -29,7 +29,7 @@ const EXIT_TIMEOUT: Duration = Duration::from_secs(15);
 /// The router's default ports: for clients, for workers, and the admin port.
 const DEFAULT_PORTS: [u16; 3] = [5555, 5556, 9180];
 
-/// What to start.
+/// The options of a platform that is to be started.
 #[derive(Debug)]
 pub(super) struct PlatformOptions {
     /// The directory for all files; other users must be able to pass through its parents.

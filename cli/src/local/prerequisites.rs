@@ -1,4 +1,4 @@
-//! What `local` needs before it starts anything: root, and the binaries.
+//! Checks the prerequisites of `local`: root, and the binaries.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Where a submission's files are.
+//! The location of a submission's files.
 
 use std::io;
 use std::path::{Path, PathBuf};

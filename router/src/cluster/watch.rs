@@ -13,7 +13,7 @@ use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
-use trackyard_crds::client::is_decoded;
+use trackyard_crds::client::log_undecodable;
 use trackyard_crds::{ContainerVersion, WorkerPool};
 use trackyard_daemon::readiness::Gate;
 
@@ -85,7 +85,7 @@ where
             }
         };
         if let Event::InitApply(guard) | Event::Apply(guard) = &event {
-            is_decoded(guard);
+            log_undecodable(guard);
         }
         if matches!(event, Event::InitDone | Event::Apply(_) | Event::Delete(_)) {
             let mut objects: Vec<Arc<DeserializeGuard<K>>> = objects.state();

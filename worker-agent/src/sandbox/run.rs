@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
+use trackyard_daemon::clock::millis;
 use trackyard_protocol::limits::Limits;
 
 use super::capture::{Capture, Captured};
@@ -254,8 +255,4 @@ fn usage(
         stdout_bytes: stdout.total,
         stderr_bytes: stderr.total,
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
